@@ -1,0 +1,70 @@
+"""Evaluation of fine-grained human pose transfer: folders of generated images in, scores with their recipe out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fhpt_eval._version import __version__
+
+if TYPE_CHECKING:
+    from fhpt_eval.errors import Unavailable, UserError
+    from fhpt_eval.evaluate import evaluate
+    from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor
+    from fhpt_eval.geometry import Geometry
+    from fhpt_eval.pairs import Pair, Pairs
+    from fhpt_eval.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
+    from fhpt_eval.run import Run
+
+# In a checkout, protocols/ and reference_models/ lie beside this folder; installed, they lie inside it.
+_beside = Path(__file__).resolve().parent.parent
+if (_beside / "setup.cfg").is_file() and (_beside / "protocols").is_dir():
+    __path__.append(str(_beside))
+
+_PUBLIC = {
+    "Geometry": "geometry",
+    "ImageExtractor": "extract.base",
+    "Missing": "extract.base",
+    "Need": "protocol",
+    "Pair": "pairs",
+    "PairExtractor": "extract.base",
+    "PairedProtocol": "protocol",
+    "Pairs": "pairs",
+    "Protocol": "protocol",
+    "Records": "protocol",
+    "Run": "run",
+    "Score": "protocol",
+    "Unavailable": "errors",
+    "UserError": "errors",
+    "evaluate": "evaluate",
+    "mean_over_pairs": "protocol",
+}
+
+__all__ = [
+    "Geometry",
+    "ImageExtractor",
+    "Missing",
+    "Need",
+    "Pair",
+    "PairExtractor",
+    "PairedProtocol",
+    "Pairs",
+    "Protocol",
+    "Records",
+    "Run",
+    "Score",
+    "Unavailable",
+    "UserError",
+    "__version__",
+    "evaluate",
+    "mean_over_pairs",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names when they are first used: ``fhpt-eval --help`` must not wait for pandas."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'fhpt_eval' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(f"fhpt_eval.{_PUBLIC[name]}"), name)

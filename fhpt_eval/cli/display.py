@@ -1,0 +1,141 @@
+"""What people look at: progress on stderr, the summary of a run on stdout."""
+
+from __future__ import annotations
+
+import time
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from fhpt_eval.registry import GROUPS
+from fhpt_eval.run import ProtocolRecord, Run, ScoreRecord
+
+_LOG_EVERY = 10.0
+"""Seconds between lines where stderr is a file."""
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        done, total = task.completed, task.total or 0
+        if str(task.description).startswith("downloading"):
+            speed = f"{decimal(int(task.speed))}/s" if task.speed else ""
+            return Text(f"{decimal(int(done))} of {decimal(int(total))} {speed}")
+        speed = f"{task.speed:.1f}/s" if task.speed else ""
+        return Text(f"{done:.0f}/{total:.0f} {speed}")
+
+
+class ProgressDisplay:
+    """A bar a stage with rate and time left; a line now and then where stderr is not a terminal; nothing if quiet."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            _Rate(),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._tasks: dict[str, tuple[TaskID, float]] = {}
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> ProgressDisplay:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` steps of a stage are done."""
+        if stage not in self._tasks:
+            self._tasks[stage] = (self._bars.add_task(stage, total=total), time.monotonic())
+        task, started = self._tasks[stage]
+        self._bars.update(task, completed=done, total=total)
+        now = time.monotonic()
+        if not self._quiet and not self._console.is_terminal and now - self._last_line > _LOG_EVERY:
+            self._last_line = now
+            rate = done / max(now - started, 1e-9)
+            left = f", {_minutes((total - done) / rate)} left" if done else ""
+            self._console.print(f"{stage}: {done}/{total} ({rate:.1f}/s{left})", highlight=False)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def number(value: float) -> str:
+    """Four significant decimals for small numbers, fewer for large ones."""
+    size = abs(value)
+    if 0 < size < 1e-3:
+        return f"{value:.2e}"
+    return f"{value:.1f}" if size >= 1000 else f"{value:.2f}" if size >= 10 else f"{value:.4f}"
+
+
+def summary(run: Run) -> Table:
+    """The scores of a run, grouped as the paper groups its protocols."""
+    table = Table("metric", "value", "95 % interval", "n", "missing", box=SIMPLE_HEAD)
+    for column in (1, 3, 4):
+        table.columns[column].justify = "right"
+    for group in GROUPS:
+        members = [p for p in run.record.protocols if p.group == group]
+        if not members:
+            continue
+        table.add_row(Text(group, style="bold"))
+        for protocol in members:
+            for score in protocol.scores:
+                table.add_row(*_cells(score))
+            if not protocol.scores:
+                table.add_row(f"  {protocol.name}", Text(protocol.status, style="yellow"))
+        table.add_section()
+    return table
+
+
+def _cells(score: ScoreRecord) -> list[Text]:
+    arrow = "↑" if score.better == "higher" else "↓"
+    unit = f" {score.unit}" if score.unit else ""
+    value = "–" if score.value is None else number(score.value) + unit
+    if "std" in score.details:
+        value += f" ± {number(float(score.details['std']))}"
+    interval = f"{number(score.interval[0])} … {number(score.interval[1])}" if score.interval else ""
+    missing = sum(score.missing.values())
+    cells = [f"  {score.metric} {arrow}", value, interval, str(score.n), str(missing or "")]
+    return [Text(cell) for cell in cells]
+
+
+def remarks(run: Run) -> list[str]:
+    """One line for each thing that the reader of the numbers must know."""
+    record = run.record
+    lines = [f"{p.name}: {_because(p)}" for p in record.protocols if p.status != "done"]
+    reasons: dict[str, set[str]] = {}
+    for metric, score in run.scores.items():
+        for reason, count in score.missing.items():
+            reasons.setdefault(f"{count} × {reason}", set()).add(metric)
+    lines += [f"missing: {what} ({', '.join(sorted(metrics))})" for what, metrics in reasons.items()]
+    if any("sizes differ" in what for what in reasons):
+        lines.append(
+            "sizes differ: bring both sides to one size, for example --generated-geometry"
+            " 'resize(width=176, height=256, filter=pil-bicubic)'"
+        )
+    lines += [f"unreadable: {file}: {reason}" for file, reason in list(record.images.unreadable.items())[:5]]
+    if (more := len(record.images.unreadable) - 5) > 0:
+        lines.append(f"unreadable: and {more} more, all named in run.json")
+    for kind in ("missing", "ambiguous", "duplicate", "extra"):
+        names = getattr(record.pairs, kind)
+        if names:
+            more_text = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            lines.append(f"{kind} pairs: {'; '.join(names[:3])}{more_text}")
+    lines += [f"decoding: {count} × {note}" for note, count in record.images.notes.items()]
+    return lines + list(record.warnings)
+
+
+def _because(protocol: ProtocolRecord) -> str:
+    text = protocol.reason or protocol.status
+    return f"this is a bug: {text}" if protocol.status == "failed" else text

@@ -1,0 +1,78 @@
+"""``fhpt-eval doctor``: whether this machine is ready, and if not, what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def doctor(
+    weights_dir: Annotated[
+        Path | None, typer.Option("--weights-dir", help="Folder of weights; else FHPT_EVAL_WEIGHTS.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check packages, device, cache, weights and protocols; exit with 3 when something is to be done."""
+    from rich.filesize import decimal
+
+    from fhpt_eval.cli.protocols import describe
+    from fhpt_eval.engine.cache import Cache
+    from fhpt_eval.engine.local import pick_device
+    from fhpt_eval.environment import describe_environment
+    from fhpt_eval.registry import find_protocols
+    from fhpt_eval.weights import Store
+
+    found = find_protocols()
+    environment = describe_environment(pick_device("auto"))
+    todo = [_torch_trouble(), *found.warnings]
+    with Cache() as cache:
+        todo.append(cache.trouble)
+        about_cache = {
+            "folder": str(cache.folder),
+            "bytes": cache.size,
+            "limit": cache.limit,
+            "free": shutil.disk_usage(cache.folder).free if cache.folder.exists() else None,
+        }
+    store = Store(weights_dir, offline=True)
+    rows = [describe(p, store) for p in found.protocols.values()]
+    absent = sorted({name for row in rows for name in row["lacks"]["paper"]})
+    if absent:
+        todo.append(f"for the paper profile run: fhpt-eval weights fetch {' '.join(absent)}")
+    problems = [t for t in todo if t]
+    if as_json:
+        report: dict[str, Any] = {
+            "environment": environment.model_dump(),
+            "cores": len(os.sched_getaffinity(0)),
+            "cache": about_cache,
+            "protocols": rows,
+            "todo": problems,
+        }
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        typer.echo(f"python {environment.python} on {environment.platform}, {len(os.sched_getaffinity(0))} cores")
+        typer.echo(f"device {environment.device}")
+        typer.echo("packages " + ", ".join(f"{k} {v}" for k, v in environment.packages.items()))
+        free = about_cache["free"]
+        room = f", {decimal(int(str(free)))} free on the disk" if free is not None else ""
+        typer.echo(f"cache {cache.folder}: {decimal(cache.size)} of at most {decimal(cache.limit)}{room}")
+        for row in rows:
+            states = ", ".join(f"{p}: {'lacks ' + ' '.join(w) if w else 'ready'}" for p, w in row["lacks"].items())
+            typer.echo(f"protocol {row['name']}: {states}")
+        typer.echo("all is ready" if not problems else "to do:\n" + "\n".join(f"  {p}" for p in problems))
+    raise typer.Exit(3 if problems else 0)
+
+
+def _torch_trouble() -> str | None:
+    try:
+        import torch
+        import torchvision
+
+        torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    except Exception as error:  # noqa: BLE001 - a mismatched pair fails in many ways
+        return f"torch and torchvision do not fit together ({error}): install them anew, and not torch 2.13.0"
+    return None

@@ -1,0 +1,85 @@
+"""The command's entry: sub-commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from fhpt_eval._version import __version__
+from fhpt_eval.cli import cache, doctor, protocols, run, weights
+from fhpt_eval.errors import UserError
+
+# Newer typers carry a click of their own: ask typer which one its errors come from.
+ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+DONE, BUG, WRONG_USE, DONE_IN_PART, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = typer.Typer(
+    name="fhpt-eval",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 all done · 1 a bug · 2 wrong use · 3 done in part, what is missing was named.",
+)
+app.command("run")(run.run)
+app.command("protocols")(protocols.protocols)
+app.command("doctor")(doctor.doctor)
+app.add_typer(weights.app, name="weights")
+app.add_typer(cache.app, name="cache")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"fhpt-eval {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Evaluate images of people that a model has put into a new pose.
+
+    Start with: fhpt-eval run --generated DIR --target DIR
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command; exit with a code that scripts can trust."""
+    try:
+        code = app(args=arguments, prog_name="fhpt-eval", standalone_mode=False)
+        sys.stdout.flush()
+    except ClickException as error:
+        context = error.ctx
+        command = context.command_path if context is not None else "fhpt-eval"
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            _say(f"{error.format_message().rstrip('.')}. See `{command} --help`.")
+        code = WRONG_USE
+    except UserError as error:
+        _say(str(error))
+        code = WRONG_USE
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted; what was computed is in the cache, the same command goes on from there.")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); keep Python from complaining about it on the way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    except Exception:  # noqa: BLE001 - the last resort
+        traceback.print_exc()
+        _say(f"this is a bug in fhpt-eval {__version__}; please report the lines above.")
+        code = BUG
+    sys.exit(code or DONE)
+
+
+def _say(sentence: str) -> None:
+    print(f"fhpt-eval: {sentence}", file=sys.stderr)

@@ -1,0 +1,109 @@
+"""``fhpt-eval protocols``: what there is, what can run here, and what each can be told."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fhpt_eval.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from fhpt_eval.protocol import Protocol
+    from fhpt_eval.weights import Store
+
+
+def protocols(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one protocol's options.")] = None,
+    weights_dir: Annotated[
+        Path | None, typer.Option("--weights-dir", help="Folder of weights; else FHPT_EVAL_WEIGHTS.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the protocols and whether they can run here, or explain one."""
+    from fhpt_eval.registry import find_protocols
+    from fhpt_eval.weights import Store
+
+    found = find_protocols()
+    for warning in found.warnings:
+        print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
+    if name is not None and name not in found.protocols:
+        raise UserError(f"there is no protocol '{name}'.{did_you_mean(name, found.protocols)}")
+    store = Store(weights_dir, offline=True)
+    rows = [describe(p, store) for n, p in found.protocols.items() if name in (None, n)]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    elif name is not None:
+        _explain(found.protocols[name], rows[0])
+    else:
+        _print_table(rows)
+
+
+def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
+    """A protocol as plain values: what it is, which options it has, and what it lacks under each profile."""
+    from fhpt_eval.protocol import configure
+
+    return {
+        "name": protocol.name,
+        "group": protocol.group,
+        "title": protocol.title,
+        "metrics": list(protocol.metrics),
+        "options": configure(protocol, "paper", {}).parameters(),
+        "needs": sorted({role for need in configure(protocol, "paper", {}).needs() for role in need.roles}),
+        "lacks": {
+            "paper": absent_weights(configure(protocol, "paper", {}), store),
+            "embedded": absent_weights(configure(protocol, "embedded", {}), store),
+        },
+    }
+
+
+def absent_weights(protocol: Protocol, store: Store) -> list[str]:
+    """Names of the weights that a protocol needs and that are not here."""
+    weights = {w.name: w for need in protocol.needs() for w in need.extractor.weights()}
+    absent = []
+    for name, file in weights.items():
+        try:
+            path = store.find(file)
+        except UserError:
+            path = None
+        if path is None:
+            absent.append(name)
+    return absent
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("protocol", "group", "what it is", "paper", "embedded", box=SIMPLE_HEAD)
+    for row in rows:
+        states = [
+            Text(f"lacks {', '.join(names)}", "yellow") if names else Text("ready", "green")
+            for names in row["lacks"].values()
+        ]
+        table.add_row(row["name"], row["group"], Text(row["title"]), *states)
+    Console().print(table)
+    absent = sorted({name for row in rows for name in row["lacks"]["paper"]})
+    if absent:
+        typer.echo(f"To enable the rest: fhpt-eval weights fetch {' '.join(absent)}")
+    typer.echo("Options of one: fhpt-eval protocols NAME")
+
+
+def _explain(protocol: type[Protocol], row: dict[str, Any]) -> None:
+    from fhpt_eval.protocol import Protocol
+
+    typer.echo(f"{protocol.name} ({protocol.group}): {protocol.title}\n")
+    bases = (c for c in protocol.__mro__ if issubclass(c, Protocol) and c is not Protocol)
+    typer.echo("\n\n".join(inspect.cleandoc(c.__doc__ or "") for c in bases))
+    typer.echo("\nDefaults:")
+    for option, default in row["options"].items():
+        typer.echo(f"  --set {protocol.name}.{option}={'none' if default is None else default}")
+    for profile, lack in row["lacks"].items():
+        state = f"lacks {', '.join(lack)}: fhpt-eval weights fetch {' '.join(lack)}" if lack else "ready"
+        typer.echo(f"profile {profile}: {state}")

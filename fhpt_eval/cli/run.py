@@ -1,0 +1,273 @@
+"""``fhpt-eval run``: from folders of images to scores."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fhpt_eval.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from fhpt_eval.evaluate import Prepared
+    from fhpt_eval.pairs import Pairs
+    from fhpt_eval.protocol import Profile, Protocol
+    from fhpt_eval.run import Run
+
+_WHAT, _HOW, _WHERE, _MACHINE = "What is evaluated", "How", "Output", "Machine"
+_UNTELLING = {"generated", "images", "output", "outputs", "results", "fake", "fakes", "gen", "test"}
+
+
+def run(
+    generated: Annotated[
+        Path, typer.Option("--generated", "-g", help="Folder of generated images.", rich_help_panel=_WHAT)
+    ],
+    target: Annotated[
+        Path | None,
+        typer.Option("--target", "-t", help="Folder of real images in the target pose.", rich_help_panel=_WHAT),
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--source", "-s", help="Folder of source images.", rich_help_panel=_WHAT)
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs",
+            help="CSV of the pairs: from,to as the field's lists, or generated,target,source,item,gender,view.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    naming: Annotated[
+        str,
+        typer.Option("--naming", help="How generated files are named; auto finds out.", rich_help_panel=_WHAT),
+    ] = "auto",
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            help="Folder of the reference set of FID and KID; otherwise the unique targets.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    allow_missing: Annotated[
+        bool,
+        typer.Option("--allow-missing", help="Go on when pairs lack files; they are counted.", rich_help_panel=_WHAT),
+    ] = False,
+    protocols: Annotated[
+        str | None,
+        typer.Option(
+            "--protocols",
+            "-p",
+            help="Protocols or groups, separated by commas; else all.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(
+            "--profile",
+            help="paper: the canonical networks. embedded: networks that come with the packages, no download.",
+            rich_help_panel=_HOW,
+        ),
+    ] = "paper",
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PROTOCOL.OPTION=VALUE",
+            help="Set an option of a protocol; `fhpt-eval protocols NAME` lists them.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    generated_geometry: Annotated[
+        str | None,
+        typer.Option(
+            "--generated-geometry",
+            help="What every protocol does to generated images first, e.g."
+            " 'resize(width=176, height=256, filter=pil-bicubic)'.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    target_geometry: Annotated[
+        str | None,
+        typer.Option(
+            "--target-geometry", help="The same for targets, and for the reference set.", rich_help_panel=_HOW
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="What the run is called; otherwise the folder's name.", rich_help_panel=_WHERE),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run's own folder; otherwise results/NAME.", rich_help_panel=_WHERE),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the run's record as JSON.", rich_help_panel=_WHERE)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress and no remarks on stderr.", rich_help_panel=_WHERE)
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=_WHERE),
+    ] = False,
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 …", rich_help_panel=_MACHINE)
+    ] = "auto",
+    batch_size: Annotated[
+        int,
+        typer.Option("--batch-size", min=1, help="Images a network sees at once.", rich_help_panel=_MACHINE),
+    ] = 16,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes for CPU detectors; one a core.", rich_help_panel=_MACHINE),
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option("--max-pixels", min=1, help="Refuse larger images undecoded.", rich_help_panel=_MACHINE),
+    ] = None,
+    weights_dir: Annotated[
+        Path | None,
+        typer.Option("--weights-dir", help="Folder of weights; else FHPT_EVAL_WEIGHTS.", rich_help_panel=_MACHINE),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never use the network.", rich_help_panel=_MACHINE)
+    ] = False,
+) -> None:
+    """Score a folder of generated images.
+
+    Writes run.json, per_pair.csv and missing.csv into the run's folder and prints a summary. What cannot run or
+    cannot be read is named, with what would change that. Results are cached by content: a second run, or a run after
+    a kill, computes only what is new.
+    """
+    from fhpt_eval.cli.display import ProgressDisplay
+    from fhpt_eval.engine.cache import Cache
+    from fhpt_eval.evaluate import evaluate, prepare
+    from fhpt_eval.images import MAX_PIXELS
+    from fhpt_eval.pairs import Pairs, list_images
+    from fhpt_eval.registry import find_protocols, select
+    from fhpt_eval.weights import Store
+
+    for warning in find_protocols().warnings:
+        print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
+    chosen_profile = _profile(profile)
+    wanted = None if protocols is None else [p.strip() for p in protocols.split(",") if p.strip()]
+    chosen = select(wanted, chosen_profile, _options(options or []))
+    chosen = [_with_geometry(p, generated_geometry, target_geometry) for p in chosen]
+    table = (
+        Pairs.from_folders(generated, target, source, naming)
+        if pairs is None
+        else Pairs.from_csv(pairs, generated, target, source, naming)
+    )
+    if not allow_missing:
+        table.require_complete()
+    reference_images = None if reference is None else list_images(reference)
+    store = Store(weights_dir, offline)
+    if dry_run:
+        print_plan(table, prepare(table, chosen, reference_images, Store(weights_dir, offline=True)), as_json=as_json)
+        return
+    chosen_name = _run_name(name, generated)
+    with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
+        from fhpt_eval.engine.local import LocalEngine
+
+        engine = LocalEngine(
+            cache, device=device, batch_size=batch_size, workers=workers, max_pixels=max_pixels or MAX_PIXELS
+        )
+        folder = output or Path("results") / chosen_name
+        result = evaluate(
+            table,
+            chosen,
+            profile=chosen_profile,
+            reference=reference_images,
+            name=chosen_name,
+            output=folder,
+            engine=engine,
+            store=store,
+            progress=progress,
+        )
+    _print_run(result, folder, as_json=as_json, quiet=quiet)
+    raise typer.Exit(result.exit_code)
+
+
+def _profile(profile: str) -> Profile:
+    if profile == "paper" or profile == "embedded":
+        return profile  # type: ignore[return-value]
+    raise UserError(f"there is no profile '{profile}'.{did_you_mean(profile, ['paper', 'embedded'])}")
+
+
+def _options(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    options: dict[str, dict[str, Any]] = {}
+    for text in given:
+        match = re.fullmatch(r"([^.=]+)\.([^.=]+)=(.*)", text, re.DOTALL)
+        if match is None:
+            raise UserError(f"--set {text}: write PROTOCOL.OPTION=VALUE, for example --set ssim.sigma=1.2.")
+        protocol, option, value = match.groups()
+        options.setdefault(protocol, {})[option] = None if value == "none" else value
+    return options
+
+
+def _with_geometry(protocol: Protocol, generated: str | None, target: str | None) -> Protocol:
+    import dataclasses
+
+    from fhpt_eval.geometry import Geometry
+
+    known = {f.name for f in dataclasses.fields(protocol)}
+    given = {"generated_geometry": generated, "target_geometry": target, "reference_geometry": target}
+    changes: dict[str, Any] = {
+        key: Geometry.parse(text) for key, text in given.items() if text is not None and key in known
+    }
+    return dataclasses.replace(protocol, **changes)
+
+
+def _run_name(name: str | None, generated: Path) -> str:
+    if name is not None:
+        if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name in {".", ".."}:
+            raise UserError(f"a run cannot be called '{name}', because its folder is: use letters, digits and - _ . +")
+        return name
+    folder = generated.resolve()
+    return folder.parent.name if folder.name.lower() in _UNTELLING and folder.parent.name else folder.name
+
+
+def print_plan(pairs: Pairs, prepared: Prepared, *, as_json: bool) -> None:
+    """Print what a run would do."""
+    import json
+
+    protocols = [{"protocol": p.name, "status": "ready", "reason": None} for p in prepared.ready]
+    protocols += [
+        {"protocol": p.name, "status": "unavailable", "reason": why} for p, why in prepared.unavailable.items()
+    ]
+    extractors = [{"extractor": e.id, "images": len(refs)} for e, refs in prepared.plan.images.items()]
+    extractors += [{"extractor": e.id, "pairs": len(refs)} for e, refs in prepared.plan.pairs.items()]
+    if as_json:
+        plan = {"pairs": len(pairs), "naming": pairs.naming, "protocols": protocols, "extractors": extractors}
+        typer.echo(json.dumps(plan, indent=2))
+        return
+    typer.echo(f"pairs: {pairs.report} (naming: {pairs.naming})")
+    for row in protocols:
+        typer.echo(f"protocol {row['protocol']}: {row['reason'] or 'ready'}")
+    for entry in extractors:
+        count = f"{entry['images']} different images" if "images" in entry else f"{entry['pairs']} different pairs"
+        typer.echo(f"extractor {entry['extractor']}: {count}")
+
+
+def _print_run(run: Run, folder: Path, *, as_json: bool, quiet: bool) -> None:
+    from rich.console import Console
+
+    from fhpt_eval.cli.display import remarks, summary
+
+    if as_json:
+        typer.echo(run.record.model_dump_json(indent=2))
+    else:
+        console = Console()
+        record = run.record
+        console.print(f"{record.name}: {record.pairs.total} pairs, profile {record.profile}", highlight=False)
+        console.print(summary(run))
+        typer.echo(f"{folder / 'run.json'}")
+    if not quiet:
+        for line in remarks(run):
+            print(f"fhpt-eval: {line}", file=sys.stderr)

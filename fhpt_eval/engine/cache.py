@@ -1,0 +1,233 @@
+"""A content-addressed store of results in one LMDB environment, shared by all runs and processes.
+
+A key is the hash of an extractor's fingerprint and of the bytes of the images, never a path, a name or a time: so a
+killed run resumes, a second run computes nothing, and changed files are never confused with what they were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import platformdirs
+
+from fhpt_eval.engine.records import dump, parse
+from fhpt_eval.errors import UserError
+from fhpt_eval.extract.base import Missing, Result
+
+DEFAULT_LIMIT = 20 * 2**30
+"""Bytes on disk before the oldest results are dropped."""
+
+_SLACK = 64 * 2**20
+"""Room above the limit, because dropping results in LMDB needs free pages itself."""
+
+_FORMAT = b"1"
+
+
+def default_folder() -> Path:
+    """``FHPT_EVAL_CACHE``, or the user's cache folder."""
+    given = os.environ.get("FHPT_EVAL_CACHE")
+    return Path(given) if given else platformdirs.user_cache_path("fhpt-eval") / "records"
+
+
+def parse_size(text: str) -> int:
+    """Read ``500M``, ``20G``, ``1T`` or plain bytes.
+
+    Raises:
+        UserError: If it is none of these.
+    """
+    units = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+    number, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 1)
+    try:
+        size = int(float(number) * unit)
+    except ValueError:
+        raise UserError(f"'{text}' is not a size: write for example 500M or 20G.") from None
+    if size < 2**20:
+        raise UserError(f"a cache of {text} holds nothing: give at least 1M.")
+    return size
+
+
+def default_limit() -> int:
+    """``FHPT_EVAL_CACHE_SIZE`` (such as ``50G``), or 20 GiB."""
+    given = os.environ.get("FHPT_EVAL_CACHE_SIZE")
+    return parse_size(given) if given else DEFAULT_LIMIT
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one extractor keeps in the cache."""
+
+    extractor: str
+    fingerprint: str
+    results: int
+    bytes: int
+
+
+class Cache:
+    """Results by (fingerprint, content key).
+
+    When the disk is full, the folder read-only or the file damaged, results are kept in memory for the time of the
+    run and `trouble` says why: a run never fails for its cache.
+    """
+
+    def __init__(self, folder: Path | None = None, limit: int | None = None) -> None:
+        self.folder = folder or default_folder()
+        self.limit = limit or default_limit()
+        self.trouble: str | None = None
+        self._memory: dict[bytes, bytes] = {}
+        self._env: Any = None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._env = lmdb.open(str(self.folder), map_size=self.limit + _SLACK, max_dbs=3, max_readers=512)
+            self._results, self._order, self._about = (
+                self._env.open_db(name) for name in (b"results", b"order", b"about")
+            )
+            self._check_format()
+        except (lmdb.Error, OSError) as error:
+            self._give_up(error)
+            self.close()
+
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the environment."""
+        if self._env is not None:
+            self._env.close()
+            self._env = None
+
+    def known(self, fingerprint: str, keys: Iterable[str]) -> set[str]:
+        """Which of ``keys`` are there."""
+        pairs = [(key, _address(fingerprint, key)) for key in keys]
+        if self._env is None:
+            return {key for key, address in pairs if address in self._memory}
+        with self._env.begin(db=self._results) as transaction:
+            return {k for k, address in pairs if address in self._memory or transaction.get(address) is not None}
+
+    def get(self, fingerprint: str, key: str) -> Result | None:
+        """Read one result, or None."""
+        address = _address(fingerprint, key)
+        data = self._memory.get(address)
+        if data is None and self._env is not None:
+            with self._env.begin(db=self._results) as transaction:
+                data = transaction.get(address)
+        return None if data is None else parse(data)
+
+    def put(self, extractor: str, fingerprint: str, results: Mapping[str, Result]) -> None:
+        """Keep results (other than faults) under their keys, in one transaction."""
+        items = {
+            _address(fingerprint, key): dump(result)
+            for key, result in results.items()
+            if not (isinstance(result, Missing) and result.fault)
+        }
+        if not items:
+            return
+        if self.trouble is None and sum(map(len, items.values())) < self.limit // 4:
+            try:
+                self._write(extractor, fingerprint, items)
+            except (lmdb.Error, OSError) as error:
+                self._give_up(error)
+            else:
+                return
+        self._memory.update(items)
+
+    def usage(self) -> list[Usage]:
+        """What each extractor keeps, largest first."""
+        if self._env is None:
+            return []
+        with self._env.begin() as transaction:
+            names = {bytes(k): bytes(v).decode() for k, v in transaction.cursor(self._about)}
+            found: dict[bytes, tuple[int, int]] = {}
+            for address, value in transaction.cursor(self._results):
+                count, size = found.get(bytes(address[:_PREFIX]), (0, 0))
+                found[bytes(address[:_PREFIX])] = (count + 1, size + len(address) + len(value))
+        usages = [Usage(names.get(p, "?"), p.hex(), count, size) for p, (count, size) in found.items()]
+        return sorted(usages, key=lambda u: (-u.bytes, u.extractor))
+
+    @property
+    def size(self) -> int:
+        """Bytes that the file takes on the disk."""
+        file = self.folder / "data.mdb"
+        return file.stat().st_blocks * 512 if file.exists() else 0
+
+    def _write(self, extractor: str, fingerprint: str, items: Mapping[bytes, bytes]) -> None:
+        try:
+            self._insert(extractor, fingerprint, items)
+        except lmdb.MapResizedError:
+            # Another process opened the cache with a larger limit.
+            self._env.set_mapsize(0)
+            self._insert(extractor, fingerprint, items)
+
+    def _insert(self, extractor: str, fingerprint: str, items: Mapping[bytes, bytes]) -> None:
+        with self._env.begin(write=True) as transaction:
+            self._make_room(transaction, sum(map(len, items.values())))
+            transaction.put(_prefix(fingerprint), extractor.encode(), db=self._about)
+            with transaction.cursor(self._order) as cursor:
+                number = int.from_bytes(cursor.key(), "big") + 1 if cursor.last() else 0
+            for address, data in items.items():
+                if transaction.put(address, data, db=self._results, overwrite=False):
+                    transaction.put(number.to_bytes(8, "big"), address, db=self._order)
+                    number += 1
+
+    def _make_room(self, transaction: Any, needed: int) -> None:
+        """Drop the results that were written first until ``needed`` bytes fit under the limit."""
+        while self._used(transaction) + needed > self.limit:
+            with transaction.cursor(self._order) as cursor:
+                if not cursor.first():
+                    return
+                for _ in range(64):
+                    transaction.delete(cursor.value(), db=self._results)
+                    if not cursor.delete():
+                        break
+
+    def _used(self, transaction: Any) -> int:
+        pages = 0
+        for database in (self._results, self._order):
+            stat = transaction.stat(database)
+            pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+        return pages * int(self._env.stat()["psize"])
+
+    def _check_format(self) -> None:
+        with self._env.begin(write=True, db=self._about) as transaction:
+            if transaction.get(b"format", default=_FORMAT) != _FORMAT:
+                raise lmdb.VersionMismatchError("written by another version of fhpt-eval")
+            transaction.put(b"format", _FORMAT, overwrite=False)
+
+    def _give_up(self, error: Exception) -> None:
+        self.trouble = (
+            f"the cache in {self.folder} cannot be written ({error}); results are kept in memory for this run only:"
+            " free some room, run `fhpt-eval cache clear`, or set FHPT_EVAL_CACHE to another folder"
+        )
+
+
+def clear(folder: Path | None = None) -> int:
+    """Delete the cache; return the bytes that were freed. A process that has it open goes on with its own copy."""
+    folder = folder or default_folder()
+    files = [f for f in (folder / "data.mdb", folder / "lock.mdb") if f.exists()]
+    freed = sum(f.stat().st_blocks * 512 for f in files)
+    for file in files:
+        file.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        shutil.rmtree(folder)
+    return freed
+
+
+_PREFIX = 16
+"""Bytes of an address that name the extractor; the rest is the hash of the content key."""
+
+
+def _prefix(fingerprint: str) -> bytes:
+    return bytes.fromhex(fingerprint)[:_PREFIX]
+
+
+def _address(fingerprint: str, key: str) -> bytes:
+    return _prefix(fingerprint) + hashlib.sha256(key.encode()).digest()

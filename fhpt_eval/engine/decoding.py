@@ -1,0 +1,75 @@
+"""From a file to what extractors see: read, hashed, decoded once, cut, and put into each geometry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from fhpt_eval.engine.base import ImageInfo
+from fhpt_eval.extract.base import Missing, Pixels, Record
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.images import ImageError, ImageRef, cut_panel, decode
+
+DECODING = hashlib.sha256(f"decode 1, pillow {metadata.version('pillow')}".encode()).hexdigest()
+"""The fingerprint under which the cache keeps what decoding told of an image."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One decoded image, in every geometry that is asked for."""
+
+    key: str
+    info: ImageInfo | Missing
+    views: Mapping[Geometry, Pixels | Missing]
+
+
+def hash_file(path: Path) -> str | Missing:
+    """SHA-256 of a file's bytes, or why it cannot be opened."""
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.sha256()
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        return Missing(f"unreadable: {error.strerror or type(error).__name__}")
+    return digest.hexdigest()
+
+
+def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixels: int) -> Opened:
+    """Decode an image and apply each geometry; what goes wrong is told in place of the view it spoils."""
+    try:
+        decoded = decode(ref.path.read_bytes(), max_pixels)
+        pixels = decoded.pixels
+        if ref.panel is not None and ref.panels is not None:
+            pixels = cut_panel(pixels, ref.panel, ref.panels)
+    except (ImageError, OSError) as error:
+        unreadable = Missing(f"unreadable: {error}")
+        return Opened(key, unreadable, dict.fromkeys(geometries, unreadable))
+    height, width = pixels.shape[:2]
+    info = ImageInfo(width, height, decoded.notes)
+    return Opened(key, info, {geometry: _view(geometry, pixels) for geometry in geometries})
+
+
+def _view(geometry: Geometry, pixels: Pixels) -> Pixels | Missing:
+    try:
+        return geometry.apply(pixels)
+    except ImageError as error:
+        return Missing(str(error))
+
+
+def dump_info(info: ImageInfo) -> Record:
+    """As a record for the cache: ``size`` (width, height) and ``notes`` (JSON as bytes)."""
+    notes = json.dumps(sorted(info.notes)).encode()
+    return {"size": np.array([info.width, info.height]), "notes": np.frombuffer(notes, dtype=np.uint8)}
+
+
+def parse_info(record: Record) -> ImageInfo:
+    """Read what `dump_info` wrote."""
+    width, height = (int(v) for v in record["size"])
+    return ImageInfo(width, height, frozenset(json.loads(record["notes"].tobytes())))

@@ -1,0 +1,411 @@
+"""The engine of one machine: each file decoded once, each different image computed once, everything cached."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from fhpt_eval.engine.base import Engine, Extraction, ImageInfo, Plan, Progress
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.decoding import DECODING, Opened, dump_info, hash_file, open_image, parse_info
+from fhpt_eval.engine.join import Join
+from fhpt_eval.engine.memory import free_gpu_memory, out_of_memory
+from fhpt_eval.engine.workers import Workers
+from fhpt_eval.errors import UserError
+from fhpt_eval.extract.base import (
+    Context,
+    Encoded,
+    Extractor,
+    ImageExtractor,
+    Missing,
+    PairExtractor,
+    PairModel,
+    Pixels,
+    Result,
+)
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.images import MAX_PIXELS, ImageRef
+
+_log = logging.getLogger(__name__)
+
+_CHUNK_BUDGET = 512 * 2**20
+"""Bytes of decoded images in one batch, whatever the batch size."""
+
+
+def pick_device(device: str) -> str:
+    """Resolve ``auto`` to ``cuda`` where there is one and to ``cpu`` otherwise; check any other.
+
+    Raises:
+        UserError: If the device does not exist here.
+    """
+    if device == "cpu":
+        return device
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{device}' cannot be used here ({error}): try auto or cpu.") from None
+    return device
+
+
+class LocalEngine(Engine):
+    """Runs a plan on this machine.
+
+    Args:
+        cache: Where results are kept; an in-memory one lasts for the run.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``…
+        batch_size: Images a network sees at once; lowered, and said, when memory does not suffice. On a CPU the
+            results do not depend on it by a single bit; on a GPU by the last digit of float32.
+        workers: Processes for CPU detectors; by default one a core.
+        max_pixels: Larger images are refused before they are decoded.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        *,
+        device: str = "auto",
+        batch_size: int = 16,
+        workers: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        self.cache = cache
+        self.batch_size = batch_size
+        self.workers = workers or len(os.sched_getaffinity(0))
+        self.max_pixels = max_pixels
+        self._device = pick_device(device)
+
+    @property
+    def device(self) -> str:
+        """The torch device."""
+        return self._device
+
+    def run(self, plan: Plan, weights: Mapping[str, Path], progress: Progress | None = None) -> Extraction:
+        """Compute what the cache does not hold."""
+        return _Pass(self, plan, weights, progress or (lambda _stage, _done, _total: None)).run()
+
+
+class _Pass:
+    """One run of a plan."""
+
+    def __init__(self, engine: LocalEngine, plan: Plan, weights: Mapping[str, Path], progress: Progress) -> None:
+        self.engine = engine
+        self.cache = engine.cache
+        self.plan = plan
+        self.weights = weights
+        self.progress = progress
+        self.refs = plan.refs()
+        self.fingerprints = {e: e.fingerprint(engine.device) for e in plan.extractors()}
+        self.contents: dict[Path, str] = {}
+        self.faults: dict[tuple[str, str], Missing] = {}
+        self.broken: dict[Extractor, Exception] = {}
+        self.warnings: list[str] = []
+        self.computed: Counter[str] = Counter()
+        self.models: dict[Extractor, Any] = {}
+        self.limits: dict[Extractor, int] = {}
+
+    def run(self) -> Extraction:
+        self.hash_files()
+        keys: dict[str, ImageRef] = {}
+        for ref in self.refs:
+            if (key := self._key(ref)) is not None:
+                keys.setdefault(key, ref)
+        images = self._unknown_images()
+        pairs = {e: self._unknown_pairs(e, refs) for e, refs in self.plan.pairs.items()}
+        views = self._views(images, pairs)
+        undecoded = keys.keys() - self.cache.known(DECODING, keys)
+        todo = [key for key in keys if key in undecoded or key in views]
+        joins = {e: Join(e, todo_pairs) for e, todo_pairs in pairs.items() if todo_pairs}
+        with Workers(self.engine.workers, self.weights) as workers, ThreadPoolExecutor(4) as threads:
+            opened = self._open(threads, [(key, keys[key], views.get(key, frozenset())) for key in todo])
+            for done, chunk in self._chunks(opened):
+                self._store_infos(chunk)
+                for extractor, wanted in images.items():
+                    self._image_batch(extractor, [o for o in chunk if o.key in wanted], workers)
+                for join in joins.values():
+                    self._pair_batch(join, chunk)
+                self.progress("extracting", done, len(todo))
+            self._collect(workers.finished(all_of_them=True))
+            self._late_pairs(threads, joins, keys)
+        if self.cache.trouble:
+            self.warnings.append(self.cache.trouble)
+        return Extraction(
+            image=self._read_image,
+            pair=self._read_pair,
+            info=self._read_info,
+            content=self._key,
+            warnings=tuple(self.warnings),
+            broken=self.broken,
+            computed=dict(self.computed),
+        )
+
+    # What is to be done
+
+    def hash_files(self) -> None:
+        paths = sorted({ref.path for ref in self.refs})
+        with ThreadPoolExecutor(4) as threads:
+            for done, (path, content) in enumerate(zip(paths, threads.map(hash_file, paths), strict=True), start=1):
+                if isinstance(content, Missing):
+                    self.faults[DECODING, str(path)] = content
+                else:
+                    self.contents[path] = content
+                self.progress("reading files", done, len(paths))
+
+    def _key(self, ref: ImageRef) -> str | None:
+        content = self.contents.get(ref.path)
+        if content is None or ref.panel is None:
+            return content
+        return f"{content}#{ref.panel}/{ref.panels}"
+
+    def _unknown_images(self) -> dict[ImageExtractor, set[str]]:
+        unknown = {}
+        for extractor, refs in self.plan.images.items():
+            wanted = {key for ref in refs if (key := self._key(ref)) is not None}
+            unknown[extractor] = wanted - self.cache.known(self.fingerprints[extractor], wanted)
+        return unknown
+
+    def _unknown_pairs(
+        self, extractor: PairExtractor, refs: Sequence[tuple[ImageRef, ImageRef]]
+    ) -> list[tuple[str, str]]:
+        wanted: dict[str, tuple[str, str]] = {}
+        for first, second in refs:
+            a, b = self._key(first), self._key(second)
+            if a is not None and b is not None:
+                wanted[_pair_key(a, b)] = (a, b)
+        known = self.cache.known(self.fingerprints[extractor], wanted)
+        return [pair for key, pair in wanted.items() if key not in known]
+
+    def _views(
+        self,
+        images: Mapping[ImageExtractor, set[str]],
+        pairs: Mapping[PairExtractor, Sequence[tuple[str, str]]],
+    ) -> dict[str, frozenset[Geometry]]:
+        """In which geometries each image is asked for."""
+        views: dict[str, set[Geometry]] = {}
+        for extractor, wanted in images.items():
+            for key in wanted:
+                views.setdefault(key, set()).add(extractor.geometry)
+        for pair_extractor, todo in pairs.items():
+            for a, b in todo:
+                views.setdefault(a, set()).add(pair_extractor.first_geometry)
+                views.setdefault(b, set()).add(pair_extractor.second_geometry)
+        return {key: frozenset(v) for key, v in views.items()}
+
+    # Reading images
+
+    def _open(
+        self, threads: ThreadPoolExecutor, jobs: Sequence[tuple[str, ImageRef, frozenset[Geometry]]]
+    ) -> Iterator[Opened]:
+        """Decode ahead of the networks, in order, a batch at the most."""
+        ahead: deque[Future[Opened]] = deque()
+        for key, ref, geometries in jobs:
+            ahead.append(threads.submit(open_image, key, ref, geometries, self.engine.max_pixels))
+            if len(ahead) > self.engine.batch_size:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+    def _chunks(self, opened: Iterator[Opened]) -> Iterator[tuple[int, list[Opened]]]:
+        """Yield batches, with the number of images so far."""
+        chunk: list[Opened] = []
+        done = size = 0
+        for image in opened:
+            chunk.append(image)
+            done += 1
+            size += sum(v.nbytes for v in image.views.values() if not isinstance(v, Missing))
+            if len(chunk) >= self.engine.batch_size or size > _CHUNK_BUDGET:
+                yield done, chunk
+                chunk, size = [], 0
+        if chunk:
+            yield done, chunk
+
+    def _store_infos(self, chunk: Sequence[Opened]) -> None:
+        infos: dict[str, Result] = {}
+        for image in chunk:
+            if isinstance(image.info, Missing):
+                self.faults[DECODING, image.key] = image.info
+            else:
+                infos[image.key] = dump_info(image.info)
+        self.cache.put("decode", DECODING, infos)
+
+    # Computing
+
+    def _image_batch(self, extractor: ImageExtractor, images: Sequence[Opened], workers: Workers) -> None:
+        views = self._usable(extractor, extractor.geometry, images)
+        if extractor in self.broken or not views:
+            return
+        if extractor.process:
+            for key, view in views.items():
+                workers.submit(extractor, key, view)
+            self._collect(workers.finished())
+            return
+        results = self._in_batches(extractor, lambda model, batch: model(batch), list(views.values()))
+        if results is not None:
+            self._store(extractor, dict(zip(views, results, strict=True)))
+
+    def _collect(self, finished: Iterator[tuple[ImageExtractor, str, Result | Exception]]) -> None:
+        for extractor, key, result in finished:
+            if isinstance(result, Exception):
+                self._break(extractor, result)
+            else:
+                self._store(extractor, {key: result})
+
+    def _pair_batch(self, join: Join, chunk: Sequence[Opened]) -> None:
+        extractor = join.extractor
+        for geometry in dict.fromkeys((extractor.first_geometry, extractor.second_geometry)):
+            images = [o for o in chunk if join.wants(geometry, o.key)]
+            views = self._usable(extractor, geometry, images)
+            if extractor in self.broken or not views:
+                continue
+            encoded = self._in_batches(extractor, lambda model, batch: model.encode(batch), list(views.values()))
+            if encoded is None:
+                return
+            for key, code in zip(views, encoded, strict=True):
+                join.add(geometry, key, code)
+        self._compare(join)
+
+    def _compare(self, join: Join) -> None:
+        extractor = join.extractor
+        if extractor in self.broken:
+            return
+        model: PairModel | None = self.models.get(extractor)
+        if model is None:
+            return
+        try:
+            results = {_pair_key(a, b): _compare(model, x, y) for (a, b), x, y in join.complete()}
+        except Exception as error:  # noqa: BLE001 - one broken extractor must not take the others with it
+            self._break(extractor, error)
+            return
+        self._store(extractor, results)
+
+    def _late_pairs(
+        self, threads: ThreadPoolExecutor, joins: Mapping[PairExtractor, Join], keys: Mapping[str, ImageRef]
+    ) -> None:
+        """Pairs whose one image had to be forgotten before the other came: read both again, a few at a time."""
+        for extractor, join in joins.items():
+            late = join.late()
+            for start in range(0, len(late), self.engine.batch_size):
+                pairs = late[start : start + self.engine.batch_size]
+                views = self._views({}, {extractor: pairs})
+                part = Join(extractor, pairs)
+                for _, chunk in self._chunks(self._open(threads, [(key, keys[key], views[key]) for key in views])):
+                    self._pair_batch(part, chunk)
+                self.progress("comparing pairs again", start + len(pairs), len(late))
+
+    def _usable(self, extractor: Extractor, geometry: Geometry, images: Sequence[Opened]) -> dict[str, Pixels]:
+        usable = {}
+        for image in images:
+            view = image.views[geometry]
+            if isinstance(view, Missing):
+                if isinstance(extractor, ImageExtractor):
+                    self._store(extractor, {image.key: view})
+                else:
+                    self.faults[self.fingerprints[extractor], f"{geometry} {image.key}"] = view
+            else:
+                usable[image.key] = view
+        return usable
+
+    def _in_batches(
+        self, extractor: Extractor, call: Callable[[Any, list[Pixels]], list[Any]], images: list[Pixels]
+    ) -> list[Any] | None:
+        """Call a model on all images, halving the batch for as long as memory does not suffice."""
+        try:
+            model = self._model(extractor)
+            done: list[Any] = []
+            while len(done) < len(images):
+                limit = self.limits.get(extractor, self.engine.batch_size)
+                try:
+                    done += call(model, images[len(done) : len(done) + limit])
+                except Exception as error:
+                    if not out_of_memory(error):
+                        raise
+                    if limit == 1:
+                        done.append(Missing("not enough memory for this image"))
+                    else:
+                        self._lower(extractor, limit // 2)
+        except Exception as error:  # noqa: BLE001 - one broken extractor must not take the others with it
+            self._break(extractor, error)
+            return None
+        return done
+
+    def _model(self, extractor: Extractor) -> Any:
+        if extractor not in self.models:
+            context = Context(device=self.engine.device, weights=self.weights)
+            assert isinstance(extractor, ImageExtractor | PairExtractor)  # noqa: S101 - there are no others
+            self.models[extractor] = extractor.load(context)
+        return self.models[extractor]
+
+    def _lower(self, extractor: Extractor, limit: int) -> None:
+        self.limits[extractor] = limit
+        free_gpu_memory()
+        self.warnings.append(f"not enough memory for {extractor.id}: its batch size was lowered to {limit}")
+
+    def _break(self, extractor: Extractor, error: Exception) -> None:
+        if extractor not in self.broken:
+            _log.debug("extractor %s failed", extractor.id, exc_info=error)
+            self.broken[extractor] = error
+
+    def _store(self, extractor: Extractor, results: Mapping[str, Result]) -> None:
+        fingerprint = self.fingerprints[extractor]
+        self.computed[extractor.id] += len(results)
+        for key, result in results.items():
+            if isinstance(result, Missing) and result.fault:
+                self.faults[fingerprint, key] = result
+        self.cache.put(extractor.id, fingerprint, results)
+
+    # Reading results
+
+    def _read_info(self, ref: ImageRef) -> ImageInfo | Missing:
+        key = self._key(ref)
+        fault = self.faults.get((DECODING, str(ref.path) if key is None else key))
+        if fault is not None:
+            return fault
+        stored = None if key is None else self.cache.get(DECODING, key)
+        if stored is None or isinstance(stored, Missing):
+            return Missing("not read")
+        return parse_info(stored)
+
+    def _read_image(self, extractor: ImageExtractor, ref: ImageRef) -> Result:
+        key = self._key(ref)
+        unread = self._unreadable(ref)
+        if unread is not None or key is None:
+            return unread or Missing("not read")
+        return self._read(extractor, key)
+
+    def _read_pair(self, extractor: PairExtractor, first: ImageRef, second: ImageRef) -> Result:
+        for ref, geometry in ((first, extractor.first_geometry), (second, extractor.second_geometry)):
+            unread = self._unreadable(ref)
+            if unread is None:
+                unread = self.faults.get((self.fingerprints[extractor], f"{geometry} {self._key(ref)}"))
+            if unread is not None:
+                return unread
+        return self._read(extractor, _pair_key(str(self._key(first)), str(self._key(second))))
+
+    def _unreadable(self, ref: ImageRef) -> Missing | None:
+        key = self._key(ref)
+        return self.faults.get((DECODING, str(ref.path) if key is None else key))
+
+    def _read(self, extractor: Extractor, key: str) -> Result:
+        if extractor in self.broken:
+            return Missing(f"{extractor.name} failed")
+        fingerprint = self.fingerprints[extractor]
+        result = self.faults.get((fingerprint, key)) or self.cache.get(fingerprint, key)
+        return result if result is not None else Missing("dropped from the cache while the run went on: enlarge it")
+
+
+def _pair_key(first: str, second: str) -> str:
+    return f"{first} {second}"
+
+
+def _compare(model: PairModel, first: Encoded | Missing, second: Encoded | Missing) -> Result:
+    if isinstance(first, Missing):
+        return first
+    return second if isinstance(second, Missing) else model.compare(first, second)

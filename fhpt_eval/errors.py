@@ -1,0 +1,23 @@
+"""Errors that a user can mend: one sentence that says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Wrong use: the command line prints the sentence, without a traceback, and exits with 2."""
+
+
+class Unavailable(UserError):
+    """Something that a protocol needs is not here; the sentence ends with the command that would bring it."""
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the closest of ``choices``, or the list of them when none is close."""
+    known = sorted(choices)
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean '{close[0]}'?"
+    return f" Known: {', '.join(known)}." if known else ""

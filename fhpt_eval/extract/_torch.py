@@ -1,0 +1,48 @@
+"""Shared by the extractors that run a torch network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fhpt_eval.extract.base import Pixels
+
+
+def to_tensor(image: Pixels, device: str) -> Tensor:
+    """H×W×3 in 0…255 to 1×3×H×W float32 in 0…255."""
+    return torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1).unsqueeze(0).float()
+
+
+def batches_of_one_size(images: Sequence[Pixels]) -> Iterator[list[int]]:
+    """Yield lists of indices whose images share a size, so that each list can be stacked."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, image in enumerate(images):
+        groups.setdefault(image.shape, []).append(index)
+    yield from groups.values()
+
+
+def rowwise(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a dense layer to each row by itself: a matrix product's rounding depends on how many rows it has."""
+    return torch.cat([layer(row) for row in x[:, None]])
+
+
+def prepare(network: nn.Module, device: str) -> nn.Module:
+    """Freeze a network for inference, in the memory layout that convolutions are fastest in."""
+    to: Any = network.eval().requires_grad_(requires_grad=False)
+    moved: nn.Module = to.to(device=device, memory_format=torch.channels_last)
+    return moved
+
+
+def stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Concatenate 1×C×H×W tensors in channels-last layout."""
+    return torch.cat(list(tensors)).contiguous(memory_format=torch.channels_last)
+
+
+def exact_float32() -> None:
+    """Keep GPU arithmetic in true float32: TF32 changes the third digit."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

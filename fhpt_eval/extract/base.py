@@ -1,0 +1,142 @@
+"""What an extractor is: a frozen value that says what it computes, and loads the code that computes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy.typing as npt
+
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.weights import Weights
+
+Pixels: TypeAlias = npt.NDArray[Any]
+"""H×W×3 RGB, uint8, or float32 in 0…255 where a geometry leaves it so."""
+
+Record: TypeAlias = Mapping[str, npt.NDArray[Any]]
+"""What an extractor found, as named arrays; dtypes and shapes are stated by each extractor."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """No record, and why.
+
+    Attributes:
+        reason: One short phrase, the same for all cases alike, because it is counted.
+        fault: Whether something is wrong with the input (an unreadable file, a size that does not fit). False where
+            the absence is itself a finding, such as a face that is not there.
+    """
+
+    reason: str
+    fault: bool = True
+
+
+Result: TypeAlias = Record | Missing
+Encoded: TypeAlias = tuple[Any, ...]
+"""What a pair extractor keeps of one image: arrays or tensors, all with ``nbytes``."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where an extractor runs: the torch device, and the verified files of its weights by name."""
+
+    device: str = "cpu"
+    weights: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extractor(ABC):
+    """A value: its fields are its parameters, and two equal extractors give equal records.
+
+    Class attributes:
+        name: What it is called in ids, recipes and the cache.
+        version: Raised whenever the code changes what comes out.
+        libraries: Distributions whose version can change what comes out.
+        process: Run in worker processes (CPU detectors that hold the interpreter) instead of in the main process.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ()
+    process: ClassVar[bool] = False
+
+    def weights(self) -> tuple[Weights, ...]:
+        """The weights files that `load` expects in its context."""
+        return ()
+
+    def parameters(self) -> dict[str, str | int | float | bool | None]:
+        """All fields in plain, printable form."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {k: str(v) if isinstance(v, Geometry) else v for k, v in values.items()}
+
+    @property
+    def id(self) -> str:
+        """Readable id: the name, and the parameters that are not at their default."""
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        changed = [f"{k}={v}" for k, v in self.parameters().items() if getattr(self, k) != defaults[k]]
+        return f"{self.name}[{','.join(changed)}]" if changed else self.name
+
+    def fingerprint(self, device: str) -> str:
+        """Hash of all that can change the records: parameters, weights, versions of code and libraries, device."""
+        about = {
+            "name": self.name,
+            "version": self.version,
+            "parameters": self.parameters(),
+            "weights": {w.name: w.sha256 for w in self.weights()},
+            "libraries": {lib: metadata.version(lib) for lib in ("pillow", *self.libraries)},
+            "device": device.split(":")[0],
+        }
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+class PairModel(ABC):
+    """A loaded pair extractor. Each image is encoded once, however many pairs it stands in."""
+
+    @abstractmethod
+    def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
+        """Encode images, which may differ in size; the result does not depend on how they are batched."""
+
+    @abstractmethod
+    def compare(self, first: Encoded, second: Encoded) -> Result:
+        """Return the record of one pair."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageExtractor(Extractor):
+    """One image to one record."""
+
+    geometry: Geometry = Geometry()
+
+    @abstractmethod
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
+        """Return a function from images (which may differ in size) to as many results, each by itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairExtractor(Extractor):
+    """Two images to one record; each side has its own geometry."""
+
+    first_geometry: Geometry = Geometry()
+    second_geometry: Geometry = Geometry()
+
+    @abstractmethod
+    def load(self, context: Context) -> PairModel:
+        """Return the loaded model."""
+
+
+Role: TypeAlias = Literal["generated", "target", "source", "reference"]
+
+
+def size_mismatch(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> Missing | None:
+    """Return why two H×W(×3) images cannot be compared pixel by pixel, or None when they can."""
+    (h1, w1), (h2, w2) = first.shape[:2], second.shape[:2]
+    if (h1, w1) == (h2, w2):
+        return None
+    return Missing(f"sizes differ: {w1}×{h1} against {w2}×{h2} (width×height)")

@@ -1,0 +1,189 @@
+"""Inception-2015: the network that FID, KID and the Inception Score are defined on.
+
+The weights are those of Google's graph ``inception-2015-12-05``, converted by pytorch-fid (Apache-2.0), which also
+documents the four places where that graph differs from torchvision's Inception v3: average pooling that leaves the
+padding out (Mixed 5b-d, 6b-e, 7b), and max pooling in the last block (Mixed 7c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from fhpt_eval.extract.base import Context, ImageExtractor, Pixels, Result
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.weights import Weights, load_state_dict
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+INCEPTION_2015 = Weights(
+    name="inception-2015",
+    filename="pt_inception-2015-12-05-6726825d.pth",
+    bytes=95_628_359,
+    sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    licence="Apache-2.0",
+    used_by="fid, kid, is",
+    url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+)
+WEIGHTS = (INCEPTION_2015,)
+
+Preprocess = Literal["pytorch-fid", "torch-fidelity", "clean-fid"]
+
+_RESIZE = {
+    "pytorch-fid": Geometry.parse("resize(width=299, height=299, filter=torch-bilinear)"),
+    "torch-fidelity": Geometry.parse("resize(width=299, height=299, filter=tf1-bilinear)"),
+    "clean-fid": Geometry.parse("resize(width=299, height=299, filter=pil-float-bicubic) > clip"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inception(ImageExtractor):
+    """Records ``pool3`` (2048 float32, ≥ 0) and ``logits`` (1008 float32, without bias, as in the 2015 graph).
+
+    Attributes:
+        preprocess: Whose way to 299×299 and to [−1, 1]: ``pytorch-fid`` (bilinear without antialiasing, 2x/255 − 1),
+            ``torch-fidelity`` (TensorFlow 1's bilinear, (x − 128)/128: the original's) or ``clean-fid`` (Pillow's
+            antialiased bicubic on floats, (x − 128)/128).
+    """
+
+    name: ClassVar[str] = "inception-2015"
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision")
+    preprocess: Preprocess = "pytorch-fid"
+
+    def weights(self) -> tuple[Weights, ...]:
+        """The FID weights."""
+        return (INCEPTION_2015,)
+
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
+        """Build the network, load the weights and fold batch normalisation into the convolutions."""
+        import torch
+
+        from fhpt_eval.extract._torch import exact_float32, prepare, rowwise, stack, to_tensor
+
+        exact_float32()
+        network = build_network()
+        network.load_state_dict(load_state_dict(context.weights[INCEPTION_2015.name]))
+        network.eval()
+        fold_batch_norm(network)
+        prepare(network, context.device)
+        resize = _RESIZE[self.preprocess]
+        scale, shift = (1 / 127.5, 1.0) if self.preprocess == "pytorch-fid" else (1 / 128, 1.0)
+        head: Any = network.fc
+
+        @torch.inference_mode()
+        def extract(images: Sequence[Pixels]) -> list[Result]:
+            x = stack([to_tensor(resize.apply(image), context.device) * scale - shift for image in images])
+            pool3: Tensor = network(x)
+            logits = rowwise(lambda row: row @ head.weight.T, pool3)
+            return [
+                {"pool3": p, "logits": q}
+                for p, q in zip(pool3.cpu().numpy(), logits.cpu().numpy().astype(np.float32), strict=True)
+            ]
+
+        return extract
+
+
+def build_network() -> nn.Module:
+    """Return the 2015 graph's Inception with random weights: N×3×299×299 in [−1, 1] to N×2048 (pool3); ``fc`` beside.
+
+    The names of its parameters are those of the pytorch-fid weights file.
+    """
+    import torch
+    from torch.nn import functional
+    from torchvision.models import inception as tv
+
+    def pool(x: Tensor) -> Tensor:
+        return functional.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+
+    def chain(x: Tensor, *layers: nn.Module) -> Tensor:
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    # torchvision is untyped, so its blocks are Any to a type checker.
+    class MixedA(tv.InceptionA):  # type: ignore[misc]
+        def _forward(self, x: Tensor) -> list[Tensor]:
+            return [
+                self.branch1x1(x),
+                chain(x, self.branch5x5_1, self.branch5x5_2),
+                chain(x, self.branch3x3dbl_1, self.branch3x3dbl_2, self.branch3x3dbl_3),
+                self.branch_pool(pool(x)),
+            ]
+
+    class MixedC(tv.InceptionC):  # type: ignore[misc]
+        def _forward(self, x: Tensor) -> list[Tensor]:
+            return [
+                self.branch1x1(x),
+                chain(x, self.branch7x7_1, self.branch7x7_2, self.branch7x7_3),
+                chain(
+                    x,
+                    self.branch7x7dbl_1,
+                    self.branch7x7dbl_2,
+                    self.branch7x7dbl_3,
+                    self.branch7x7dbl_4,
+                    self.branch7x7dbl_5,
+                ),
+                self.branch_pool(pool(x)),
+            ]
+
+    class MixedE(tv.InceptionE):  # type: ignore[misc]
+        pool: Callable[[Tensor], Tensor] = staticmethod(pool)
+
+        def _forward(self, x: Tensor) -> list[Tensor]:
+            once = self.branch3x3_1(x)
+            twice = chain(x, self.branch3x3dbl_1, self.branch3x3dbl_2)
+            return [
+                self.branch1x1(x),
+                torch.cat([self.branch3x3_2a(once), self.branch3x3_2b(once)], 1),
+                torch.cat([self.branch3x3dbl_3a(twice), self.branch3x3dbl_3b(twice)], 1),
+                self.branch_pool(self.pool(x)),
+            ]
+
+    class MixedELast(MixedE):
+        pool = staticmethod(lambda x: functional.max_pool2d(x, 3, stride=1, padding=1))
+
+    class FidInception(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            conv = tv.BasicConv2d
+            self.Conv2d_1a_3x3 = conv(3, 32, kernel_size=3, stride=2)
+            self.Conv2d_2a_3x3 = conv(32, 32, kernel_size=3)
+            self.Conv2d_2b_3x3 = conv(32, 64, kernel_size=3, padding=1)
+            self.maxpool1 = torch.nn.MaxPool2d(3, stride=2)
+            self.Conv2d_3b_1x1 = conv(64, 80, kernel_size=1)
+            self.Conv2d_4a_3x3 = conv(80, 192, kernel_size=3)
+            self.maxpool2 = torch.nn.MaxPool2d(3, stride=2)
+            self.Mixed_5b = MixedA(192, pool_features=32)
+            self.Mixed_5c = MixedA(256, pool_features=64)
+            self.Mixed_5d = MixedA(288, pool_features=64)
+            self.Mixed_6a = tv.InceptionB(288)
+            self.Mixed_6b = MixedC(768, channels_7x7=128)
+            self.Mixed_6c = MixedC(768, channels_7x7=160)
+            self.Mixed_6d = MixedC(768, channels_7x7=160)
+            self.Mixed_6e = MixedC(768, channels_7x7=192)
+            self.Mixed_7a = tv.InceptionD(768)
+            self.Mixed_7b = MixedE(1280)
+            self.Mixed_7c = MixedELast(2048)
+            self.fc = torch.nn.Linear(2048, 1008)
+
+        def forward(self, x: Tensor) -> Tensor:
+            layers = [layer for layer in self.children() if layer is not self.fc]
+            return chain(x, *layers).mean((2, 3))
+
+    return FidInception()
+
+
+def fold_batch_norm(network: nn.Module) -> None:
+    """Fold each convolution's batch normalisation into its weights, in place: the same values to 3e-7 relative."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+    from torchvision.models.inception import BasicConv2d
+
+    for module in network.modules():
+        if isinstance(module, BasicConv2d):
+            module.conv = fuse_conv_bn_eval(module.conv, module.bn)
+            module.bn = nn.Identity()

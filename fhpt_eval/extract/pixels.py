@@ -1,0 +1,126 @@
+"""Pixel by pixel: structural similarity and mean differences, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fhpt_eval.extract.base import (
+    Context,
+    Encoded,
+    Missing,
+    PairExtractor,
+    PairModel,
+    Pixels,
+    Result,
+    size_mismatch,
+)
+
+Window = Literal["gaussian", "uniform"]
+Covariance = Literal["population", "sample"]
+DataRange = Literal["255", "generated"]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StructuralSimilarity(PairExtractor):
+    """Records ``ssim`` (float64 scalar, ≤ 1), as scikit-image's ``structural_similarity`` computes it.
+
+    Wang et al., IEEE TIP 2004, with K1 = 0.01 and K2 = 0.03; the map is cropped by half a window and averaged over
+    pixels and channels. See `fhpt_eval.protocols.ssim` for what the fields mean and who uses which.
+    """
+
+    name: ClassVar[str] = "ssim"
+    libraries: ClassVar[tuple[str, ...]] = ("opencv-contrib-python",)
+    window: Window = "gaussian"
+    sigma: float = 1.5
+    taps: int = 11
+    covariance: Covariance = "population"
+    data_range: DataRange = "255"
+
+    def load(self, context: Context) -> PairModel:  # noqa: ARG002 - runs on the CPU, without weights
+        """Return the model; nothing is loaded."""
+        return _Ssim(self)
+
+
+class _Ssim(PairModel):
+    def __init__(self, spec: StructuralSimilarity) -> None:
+        import cv2
+
+        self._spec = spec
+        kernel = _gaussian(spec.sigma, spec.taps) if spec.window == "gaussian" else np.full(spec.taps, 1 / spec.taps)
+
+        def smooth(x: Floats) -> Floats:
+            return np.asarray(cv2.sepFilter2D(x, cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REFLECT), np.float64)
+
+        self._filter = smooth
+        # scikit-image crops by its nominal window, which for σ = 1.5 is 11 taps whatever the truncation.
+        self._crop = (spec.taps if spec.window == "uniform" else 2 * int(3.5 * spec.sigma + 0.5) + 1) // 2
+        count = (2 * self._crop + 1) ** 2
+        self._unbias = count / (count - 1) if spec.covariance == "sample" else 1.0
+
+    def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
+        encoded: list[Encoded] = []
+        for image in images:
+            x = image.astype(np.float64)
+            mean = self._filter(x)
+            encoded.append((x, mean, self._filter(x * x) - mean * mean))
+        return encoded
+
+    def compare(self, first: Encoded, second: Encoded) -> Result:
+        (x, mean_x, var_x), (y, mean_y, var_y) = first, second
+        if mismatch := size_mismatch(x, y):
+            return mismatch
+        side = 2 * self._crop + 1
+        if min(x.shape[:2]) < side:
+            return Missing(f"smaller than the {side}×{side} window")
+        span = 255.0 if self._spec.data_range == "255" else float(x.max() - x.min())
+        if span == 0:
+            return Missing("constant generated image has no data range")
+        c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
+        cross = mean_x * mean_y
+        covariance = self._unbias * (self._filter(x * y) - cross)
+        similarity = ((2 * cross + c1) * (2 * covariance + c2)) / (
+            (mean_x * mean_x + mean_y * mean_y + c1) * (self._unbias * (var_x + var_y) + c2)
+        )
+        c = self._crop
+        inner = similarity[c : similarity.shape[0] - c, c : similarity.shape[1] - c]
+        return {"ssim": np.array(inner.mean())}
+
+
+def _gaussian(sigma: float, taps: int) -> Floats:
+    x = np.arange(taps) - taps // 2
+    weights = np.exp(-0.5 * (x / sigma) ** 2)
+    return np.asarray(weights / weights.sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelDifference(PairExtractor):
+    """Records ``mse`` (0…255²) and ``mae`` (0…255): means over pixels and channels, float64 scalars."""
+
+    name: ClassVar[str] = "pixel-difference"
+
+    def load(self, context: Context) -> PairModel:  # noqa: ARG002 - runs on the CPU, without weights
+        """Return the model; nothing is loaded."""
+        return _Difference()
+
+
+class _Difference(PairModel):
+    def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
+        return [(image,) for image in images]
+
+    def compare(self, first: Encoded, second: Encoded) -> Result:
+        x: Any = first[0]
+        y: Any = second[0]
+        if mismatch := size_mismatch(x, y):
+            return mismatch
+        # Subtracting uint8 wraps around: the PSNR of about 31 dB in several published tables is that.
+        difference = x.astype(np.float64) - y.astype(np.float64)
+        return {
+            "mse": np.array(np.square(difference).mean()),
+            "mae": np.array(np.abs(difference).mean()),
+        }

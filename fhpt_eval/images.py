@@ -1,0 +1,275 @@
+"""From the bytes of an image file to pixels: JPEG, PNG, WebP and BMP, bounded in size, never filled in.
+
+Files come from anywhere, so Pillow is held at arm's length: the reader of each format is called directly
+(``Image.open`` has one process-wide pixel limit and warns about it, which threads cannot catch), and whatever a broken
+file makes it throw becomes an ``ImageError`` with a reason.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+"""Endings of the files that are looked at, lower-case; compare with ``path.suffix.lower()``."""
+
+MAX_PIXELS = 100_000_000
+"""Width × height above which ``decode`` refuses a file, unless told otherwise."""
+
+Pixels = npt.NDArray[np.uint8]
+"""H×W×3 uint8, RGB, 0…255, C-contiguous."""
+
+
+class ImageError(Exception):
+    """Why an image cannot be used: one short phrase, without the path, which only the caller knows."""
+
+
+@dataclass(frozen=True, order=True)
+class ImageRef:
+    """One image under evaluation: a file, or one panel of a strip of equally wide pictures.
+
+    Attributes:
+        path: The file, as given.
+        panel: Which panel of the strip, from 0 at the left; ``None`` for the whole file.
+        panels: How many panels stand side by side in the strip; ``None`` for the whole file.
+        name: What the picture shows, whichever file holds it; the path when nothing else is known.
+
+    Raises:
+        ValueError: ``panel`` and ``panels`` are not given together, or ``panel`` is not one of them.
+    """
+
+    path: Path
+    panel: int | None = None
+    panels: int | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.panel is None) != (self.panels is None):
+            raise ValueError("panel and panels go together")
+        if self.panel is not None and self.panels is not None and not 0 <= self.panel < self.panels:
+            raise ValueError(f"panel {self.panel} is not one of {self.panels} (they count from 0)")
+        if not self.name:
+            object.__setattr__(self, "name", str(self.path))
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """The pixels of one file and what had to be done to get them.
+
+    Attributes:
+        pixels: H×W×3 uint8 RGB, C-contiguous.
+        notes: Any of "alpha composited on white", "16-bit reduced to 8", "CMYK converted", "palette", "greyscale",
+            "EXIF orientation applied", "first frame of an animation"; empty for an ordinary picture.
+    """
+
+    pixels: Pixels
+    notes: frozenset[str]
+
+
+class _JpegFile(JpegImageFile):
+    """A JPEG whose EXIF block Pillow does not look into for the resolution: it warns when the block is broken."""
+
+    def getexif(self) -> Image.Exif:
+        return Image.Exif()
+
+
+_READERS: tuple[tuple[str, bytes, type[ImageFile.ImageFile]], ...] = (
+    ("JPEG", b"\xff\xd8\xff", _JpegFile),
+    ("PNG", b"\x89PNG\r\n\x1a\n", PngImageFile),
+    ("WebP", b"RIFF", WebPImageFile),
+    ("BMP", b"BM", BmpImageFile),
+)
+
+_OTHER_CONTENT = (
+    (b"GIF8", "GIF"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"%PDF", "PDF"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "gzip data"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"version https://git-lfs", "a Git LFS pointer; the image itself was not downloaded"),
+)
+
+# EXIF 2.3, table 6: the value of tag 0x0112 → what turns the stored picture upright.
+_ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
+    """Decode the bytes of a JPEG, PNG, WebP or BMP file; what the file is called does not matter.
+
+    An ordinary RGB file gives what ``np.asarray(Image.open(f).convert("RGB"))`` gives. Beyond that: the EXIF
+    orientation is applied; transparency is composited on white and rounded; samples of 16 bits keep their high byte
+    (``v >> 8``: libpng's ``png_set_strip_16``, and what Pillow does to 16-bit RGB); CMYK and YCCK take Pillow's
+    conversion; of an animation the first frame counts. Colour profiles are not applied, as nowhere in the field.
+    Safe to call from threads.
+
+    Args:
+        data: The whole file.
+        max_pixels: Largest width × height that is decoded; larger files are refused by their header alone.
+
+    Returns:
+        The pixels, H×W×3 uint8 RGB, and notes on what was done.
+
+    Raises:
+        ImageError: The file is empty, not one of the four formats, too large, truncated or broken.
+    """
+    name, reader = _reader(data)
+    try:
+        image = reader(BytesIO(data))
+        width, height = image.size
+        if width * height > max_pixels:
+            raise ImageError(f"{width}×{height} pixels, over the limit of {max_pixels}")
+        notes = {"first frame of an animation"} if getattr(image, "is_animated", False) else set()
+        if _is_16_bit(image):
+            notes.add("16-bit reduced to 8")
+        image.load()
+        upright = _ORIENTATIONS.get(_orientation(image.info.get("exif", b"")))
+        turned = image.transpose(upright) if upright is not None else image
+        pixels = _rgb(turned, notes)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"more pixels than Pillow opens, over the limit of {max_pixels}") from error
+    except Exception as error:
+        raise ImageError(_reason(name, data, error)) from error
+    if upright is not None:
+        notes.add("EXIF orientation applied")
+    return Decoded(pixels, frozenset(notes))
+
+
+def cut_panel(pixels: Pixels, panel: int, panels: int) -> Pixels:
+    """Cut one panel out of a strip of equally wide pictures.
+
+    Args:
+        pixels: H×W×3 uint8.
+        panel: Which one, from 0 at the left.
+        panels: How many the strip has.
+
+    Returns:
+        H×(W / panels)×3 uint8, a contiguous copy.
+
+    Raises:
+        ImageError: The width is not a multiple of the number of panels.
+    """
+    width = pixels.shape[1]
+    if width % panels:
+        raise ImageError(f"width {width} is not a multiple of {panels} panels")
+    step = width // panels
+    return np.ascontiguousarray(pixels[:, panel * step : (panel + 1) * step])
+
+
+def _reader(data: bytes) -> tuple[str, type[ImageFile.ImageFile]]:
+    for name, magic, reader in _READERS:
+        if data.startswith(magic) and (name != "WebP" or data[8:12] == b"WEBP"):
+            return name, reader
+    raise ImageError(_not_an_image(data))
+
+
+def _not_an_image(data: bytes) -> str:
+    if not data:
+        return "empty file"
+    for magic, what in _OTHER_CONTENT:
+        if data.startswith(magic):
+            return f"not an image in a supported format (found {what})"
+    if data[4:8] == b"ftyp":
+        return "not an image in a supported format (found HEIC, AVIF or a video)"
+    if not any(data):
+        return "not an image (found only zero bytes)"
+    head = data[:256].decode("utf-8", errors="replace").strip()
+    if head.lower().startswith(("<!doctype html", "<html")):
+        return "not an image (found an HTML page)"
+    if all(character.isprintable() or character.isspace() for character in head.rstrip("\ufffd")):
+        return "not an image (found text)"
+    return "not a JPEG, PNG, WebP or BMP image"
+
+
+def _reason(name: str, data: bytes, error: Exception) -> str:
+    message = str(error).removeprefix("broken PNG file ").strip("()")
+    # Only the container of a WebP file tells truncation from damage: its decoder says the same for both.
+    short_webp = name == "WebP" and len(data) < 8 + int.from_bytes(data[4:8], "little")
+    short_header = isinstance(error.__cause__, struct.error)
+    if short_webp or short_header or "truncated" in message.lower():
+        return f"truncated {name}"
+    return f"broken {name} ({message or type(error).__name__})"
+
+
+def _is_16_bit(image: ImageFile.ImageFile) -> bool:
+    """Tell whether the file, not yet loaded, stores 16 bits a sample: afterwards Pillow's mode may hide it."""
+    return image.mode.startswith("I") or any(str(tile[3]).endswith(";16B") for tile in image.tile)
+
+
+def _orientation(exif: bytes) -> int:
+    """Return tag 0x0112 of the first directory of an EXIF block, 1 (upright) where it has none or is broken."""
+    tiff = exif.removeprefix(b"Exif\x00\x00")
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, entry)
+            if tag == 0x0112 and kind == 3:
+                return int(value)
+    except struct.error:
+        pass
+    return 1
+
+
+def _rgb(image: Image.Image, notes: set[str]) -> Pixels:
+    """Convert a loaded picture of any mode, adding to ``notes`` what that took."""
+    if image.mode.startswith("I"):
+        notes.add("greyscale")
+        return _from_16_bit_grey(image, notes)
+    if image.mode in {"1", "L", "LA"}:
+        notes.add("greyscale")
+    elif image.mode in {"P", "PA"}:
+        notes.add("palette")
+    elif image.mode == "CMYK":
+        notes.add("CMYK converted")
+    if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
+        return _on_white(image, notes)
+    return np.array(image.convert("RGB"), order="C")
+
+
+def _from_16_bit_grey(image: Image.Image, notes: set[str]) -> Pixels:
+    samples = np.asarray(image)
+    grey = (samples >> 8).astype(np.uint8)
+    transparent = samples == image.info.get("transparency", -1)
+    if transparent.any():
+        notes.add("alpha composited on white")
+        grey[transparent] = 255
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _on_white(image: Image.Image, notes: set[str]) -> Pixels:
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and "16-bit reduced to 8" in notes:
+        image.info["transparency"] = tuple(sample >> 8 for sample in key)
+    rgba = np.asarray(image.convert("RGBA"))
+    colour, alpha = rgba[:, :, :3], rgba[:, :, 3:].astype(np.uint16)
+    if alpha.min() == 255:
+        return np.ascontiguousarray(colour)
+    notes.add("alpha composited on white")
+    # 255 · 255 + 127 still fits in 16 bits.
+    composited: Pixels = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return composited

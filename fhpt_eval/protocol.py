@@ -1,0 +1,238 @@
+"""What a protocol is: a frozen value that names the records it needs and turns them into scores, purely."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.extract.base import Extractor, ImageExtractor, Missing, PairExtractor, Record, Result, Role
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.pairs import Pairs
+from fhpt_eval.stats import Interval, cluster_bootstrap
+
+Profile: TypeAlias = Literal["paper", "embedded"]
+Group: TypeAlias = Literal["perceptual", "structural", "semantic"]
+Better: TypeAlias = Literal["higher", "lower"]
+P = TypeVar("P", bound="Protocol")
+
+
+@dataclass(frozen=True)
+class Need:
+    """One extractor on the images of one role, or on pairs of two roles."""
+
+    extractor: Extractor
+    roles: tuple[Role, ...]
+
+    def __post_init__(self) -> None:
+        expected = 2 if isinstance(self.extractor, PairExtractor) else 1
+        if len(self.roles) != expected:
+            raise TypeError(f"{self.extractor.id} takes {expected} role(s), not {self.roles}")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one run.
+
+    Attributes:
+        metric: Its name, which names the network where that is not the canonical one.
+        value: The number, or None when nothing could be scored.
+        better: Which direction is good.
+        unit: What it is measured in; empty for plain numbers.
+        n: How many images or pairs the value rests on.
+        missing: How many could not be scored, by reason.
+        faults: How many of the missing are faults of the input rather than findings.
+        interval: 95 % interval of the value.
+        per_pair: A value for each pair in the order of the pairs, with `Missing` where there is none; empty when the
+            metric is not a mean over pairs.
+        curve: Points (x, y) of a curve behind the value; empty when there is none.
+        details: Whatever else belongs to the number: counts of the reference set, standard deviations, warnings.
+    """
+
+    metric: str
+    value: float | None
+    better: Better
+    n: int
+    unit: str = ""
+    missing: Mapping[str, int] = field(default_factory=dict)
+    faults: int = 0
+    interval: Interval | None = None
+    per_pair: Sequence[float | Missing] = ()
+    curve: Sequence[tuple[float, float]] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+
+class Unscorable(Exception):
+    """Raised by a protocol that cannot give a score on this input; the sentence says why and what to do."""
+
+
+class Results(Sequence[Result]):
+    """Results of one extractor in a fixed order, read one at a time: the data set is never held in memory."""
+
+    def __init__(self, keys: Sequence[Any], read: Callable[[Any], Result]) -> None:
+        self._keys = keys
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Results(self._keys[index], self._read)
+        return self._read(self._keys[index])
+
+    def __iter__(self) -> Iterator[Result]:
+        return (self._read(key) for key in self._keys)
+
+
+class Records(ABC):
+    """What the engine found, as a protocol sees it."""
+
+    @abstractmethod
+    def per_pair(self, extractor: ImageExtractor | PairExtractor, *roles: Role) -> Results:
+        """Results in the order of the pairs: of the images of one role, or of the two images of two roles."""
+
+    @abstractmethod
+    def unique(self, extractor: ImageExtractor, role: Role) -> Results:
+        """Results of each different image of a role once, in the order of their names."""
+
+    @abstractmethod
+    def unique_groups(self, role: Role) -> Sequence[Hashable]:
+        """The item of each image of `unique`, or the image's own name where no item is known."""
+
+    @abstractmethod
+    def reference(self) -> str:
+        """What the reference set is, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol(ABC):
+    """A way to judge generated images. The fields are its parameters, each with a default.
+
+    Class attributes:
+        name: What it is called on the command line and in records.
+        title: One line for listings.
+        group: What it judges, in the paper's terms (§III).
+        metrics: The names of the scores that the default gives under the `paper` profile.
+        embedded: Field values that make it run on what packages carry.
+        version: Raised when equal records would give another score.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    group: ClassVar[Group]
+    metrics: ClassVar[tuple[str, ...]]
+    embedded: ClassVar[Mapping[str, Any]] = {}
+    version: ClassVar[int] = 1
+
+    @abstractmethod
+    def needs(self) -> tuple[Need, ...]:
+        """Which records `score` reads."""
+
+    @abstractmethod
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:
+        """Turn records into scores.
+
+        Raises:
+            Unscorable: When the input does not allow a score.
+        """
+
+    def parameters(self) -> dict[str, Any]:
+        """All parameters in plain form, as they stand in the record of a run."""
+        plain: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedProtocol(Protocol):
+    """Compares each generated image with its target by one pair extractor.
+
+    Attributes:
+        generated_geometry: What is done to a generated image before it is compared.
+        target_geometry: The same for its target.
+    """
+
+    generated_geometry: Geometry = Geometry()
+    target_geometry: Geometry = Geometry()
+
+    @abstractmethod
+    def extractor(self) -> PairExtractor:
+        """The comparison, with the two geometries."""
+
+    def needs(self) -> tuple[Need, ...]:
+        """The comparison of each pair."""
+        return (Need(self.extractor(), ("generated", "target")),)
+
+    def values(self, records: Records, key: str) -> list[float | Missing]:
+        """One scalar of each pair's record, keeping what is missing."""
+        results = records.per_pair(self.extractor(), "generated", "target")
+        return [r if isinstance(r, Missing) else float(r[key]) for r in results]
+
+
+def configure(protocol: type[P], profile: Profile, options: Mapping[str, Any]) -> P:
+    """Return a protocol for a profile, with options given as text or values.
+
+    Raises:
+        UserError: If an option is unknown or has a value that it cannot take.
+    """
+    known = {f.name for f in dataclasses.fields(protocol)}
+    for key in options:
+        if key not in known:
+            hint = did_you_mean(key, known) if known else " It has no options."
+            raise UserError(f"protocol '{protocol.name}' has no option '{key}'.{hint}")
+    values = {**(protocol.embedded if profile == "embedded" else {}), **options}
+    try:
+        return TypeAdapter(protocol).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = first["loc"][0] if first["loc"] else "?"
+        message = first["msg"].removeprefix("Value error, ")
+        raise UserError(
+            f"option '{protocol.name}.{where}' cannot be '{options.get(str(where), first['input'])}': {message}."
+        ) from None
+
+
+def tally(results: Iterable[object]) -> tuple[dict[str, int], int]:
+    """Count the `Missing` among results: by reason, and how many of them are faults."""
+    missing = [r for r in results if isinstance(r, Missing)]
+    return dict(Counter(m.reason for m in missing)), sum(m.fault for m in missing)
+
+
+def mean_over_pairs(
+    metric: str,
+    better: Better,
+    pairs: Pairs,
+    values: Sequence[float | Missing],
+    *,
+    unit: str = "",
+    details: Mapping[str, Any] | None = None,
+) -> Score:
+    """Score a mean over pairs, with its item-clustered interval and what is missing."""
+    scored = [(v, row.item or row.pair) for v, row in zip(values, pairs, strict=True) if not isinstance(v, Missing)]
+    numbers = [v for v, _ in scored]
+    missing, faults = tally(values)
+    return Score(
+        metric=metric,
+        value=float(np.mean(numbers)) if numbers else None,
+        better=better,
+        unit=unit,
+        n=len(numbers),
+        missing=missing,
+        faults=faults,
+        interval=cluster_bootstrap(numbers, [g for _, g in scored]) if numbers else None,
+        per_pair=tuple(values),
+        details=details or {},
+    )
+
+
+def found(results: Iterable[Result]) -> Iterator[Record]:
+    """Iterate over the records that are there."""
+    return (r for r in results if not isinstance(r, Missing))

@@ -1,0 +1,229 @@
+"""The record of one evaluation: what was measured on what, with which recipe, and what is missing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fhpt_eval.errors import UserError
+from fhpt_eval.extract.base import Missing
+from fhpt_eval.files import write_atomic
+from fhpt_eval.protocol import Better, Group, Profile, Score
+
+SCHEMA_VERSION: Literal[1] = 1
+RECORD, PER_PAIR, MISSING = "run.json", "per_pair.csv", "missing.csv"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ScoreRecord(_Model):
+    """A `fhpt_eval.protocol.Score` without its per-pair values, which stand in ``per_pair.csv``."""
+
+    metric: str
+    value: float | None
+    better: Better
+    unit: str
+    n: int
+    missing: dict[str, int]
+    faults: int
+    interval: tuple[float, float] | None
+    curve: list[tuple[float, float]]
+    details: dict[str, Any]
+
+
+class Recipe(_Model):
+    """All that defines a number, apart from the images: two scores are comparable when their recipes are equal."""
+
+    protocol: str
+    version: int
+    parameters: dict[str, Any]
+    weights: dict[str, str]
+    """Name and SHA-256 of each weights file."""
+    reference: str | None
+    """The reference set's content hash, for metrics that have one."""
+
+
+class ProtocolRecord(_Model):
+    """What came of one protocol."""
+
+    name: str
+    group: Group
+    status: Literal["done", "unavailable", "failed", "pending"]
+    reason: str | None = None
+    """Why there is no score, and what would change that."""
+    recipe: Recipe
+    extractors: dict[str, str] = {}
+    """Id and fingerprint of each extractor."""
+    seconds: float = 0.0
+    """Time to score; extraction is shared and stands in `RunRecord.seconds`."""
+    scores: list[ScoreRecord] = []
+
+
+class PairsRecord(_Model):
+    """What was evaluated."""
+
+    hash: str
+    """Of the pair ids and the names of target and source: the same for every method on the same list."""
+    content: str | None
+    """Of the bytes of all targets: differs when two runs had other versions of the ground truth."""
+    naming: str
+    total: int
+    matched: int
+    missing: list[str]
+    extra: list[str]
+    ambiguous: list[str]
+    duplicate: list[str]
+
+
+class ImagesRecord(_Model):
+    """What decoding told."""
+
+    sizes: dict[str, dict[str, int]]
+    """For each role, how many different images have which width×height."""
+    notes: dict[str, int]
+    """How many images were changed on decoding, and how."""
+    unreadable: dict[str, str]
+    """File by file, why."""
+
+
+class Environment(_Model):
+    """Where it ran."""
+
+    python: str
+    platform: str
+    device: str
+    packages: dict[str, str]
+    git: str | None
+    """Commit of the checkout that the code ran from, with ``+`` when it was changed; None when it was installed."""
+
+
+class RunRecord(_Model):
+    """``run.json``."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    created: str
+    profile: Profile
+    pairs: PairsRecord
+    images: ImagesRecord
+    protocols: list[ProtocolRecord]
+    environment: Environment
+    seconds: dict[str, float]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: its record, and a table with a row a pair and a column a metric.
+
+    Attributes:
+        record: What ``run.json`` holds.
+        per_pair: The pairs' columns (pair, generated, target, source, item, item_colour, gender, view) and one float
+            column for each metric that is a mean over pairs; NaN where a pair could not be scored.
+        missing: Columns metric, pair, reason: what each NaN is.
+    """
+
+    record: RunRecord
+    per_pair: pd.DataFrame
+    missing: pd.DataFrame
+
+    @property
+    def scores(self) -> dict[str, ScoreRecord]:
+        """All scores by metric."""
+        return {score.metric: score for protocol in self.record.protocols for score in protocol.scores}
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all was done, 1 after a bug, 3 when it was done in part and what is missing is named."""
+        if any(p.status == "failed" for p in self.record.protocols):
+            return 1
+        partial = any(p.status != "done" or any(s.faults for s in p.scores) for p in self.record.protocols)
+        pairs = self.record.pairs
+        return 3 if partial or pairs.missing or pairs.ambiguous or self.record.images.unreadable else 0
+
+    def save(self, folder: Path) -> None:
+        """Write ``run.json``, ``per_pair.csv`` and ``missing.csv`` into ``folder``, each at once.
+
+        Raises:
+            UserError: If that is not possible.
+        """
+        write_atomic(folder / PER_PAIR, self.per_pair.to_csv(index=False, lineterminator="\n"))
+        write_atomic(folder / MISSING, self.missing.to_csv(index=False, lineterminator="\n"))
+        write_atomic(folder / RECORD, self.record.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Run:
+        """Read a run's folder.
+
+        Raises:
+            UserError: If it holds no run, or one that is damaged or of another schema.
+        """
+        path = folder / RECORD
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                f"{folder} is not a run's folder ({RECORD}: {error.strerror}): give one that `fhpt-eval run -o` wrote."
+            ) from None
+        try:
+            version = json.loads(text).get("schema_version")
+            if version != SCHEMA_VERSION:
+                raise UserError(
+                    f"{path} has schema version {version}, this fhpt-eval reads {SCHEMA_VERSION}: run it again."
+                )
+            record = RunRecord.model_validate_json(text)
+            per_pair = pd.read_csv(folder / PER_PAIR, dtype=dict.fromkeys(PAIR_COLUMNS, "str"), encoding="utf-8")
+            missing = pd.read_csv(folder / MISSING, dtype="str", encoding="utf-8")
+        except (ValidationError, ValueError, AttributeError, OSError) as error:
+            first = str(error).splitlines()[0]
+            raise UserError(
+                f"the run in {folder} is damaged ({first}): run it again, which takes seconds from the cache."
+            ) from None
+        return cls(record, per_pair, missing)
+
+
+PAIR_COLUMNS = ("pair", "generated", "target", "source", "item", "item_colour", "gender", "view")
+
+
+def score_record(score: Score) -> ScoreRecord:
+    """Return what `run.json` keeps of a score."""
+    return ScoreRecord(
+        metric=score.metric,
+        value=score.value,
+        better=score.better,
+        unit=score.unit,
+        n=score.n,
+        missing=dict(score.missing),
+        faults=score.faults,
+        interval=score.interval,
+        curve=list(score.curve),
+        details=dict(score.details),
+    )
+
+
+def add_per_pair(
+    per_pair: pd.DataFrame, missing: pd.DataFrame, scores: Iterable[Score]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return both tables with the per-pair values of ``scores`` added."""
+    per_pair = per_pair.copy()
+    rows = []
+    for score in scores:
+        if not score.per_pair:
+            continue
+        per_pair[score.metric] = [math.nan if isinstance(v, Missing) else v for v in score.per_pair]
+        rows += [
+            {"metric": score.metric, "pair": pair, "reason": value.reason}
+            for pair, value in zip(per_pair["pair"], score.per_pair, strict=True)
+            if isinstance(value, Missing)
+        ]
+    added = pd.DataFrame(rows, columns=["metric", "pair", "reason"])
+    return per_pair, added if missing.empty else pd.concat([missing, added], ignore_index=True)

@@ -1,0 +1,110 @@
+"""Fréchet distance between generated images and a reference set: FID."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from fhpt_eval.extract.base import ImageExtractor
+from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
+from fhpt_eval.extract.inception import Inception, Preprocess
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.pairs import Pairs
+from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, Unscorable, found, tally
+from fhpt_eval.stats import GaussianStats, frechet_distance
+
+Network = Literal["inception-2015", "efficientnet-lite0"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureDistribution(Protocol):
+    """Compares the features of all generated images with those of a reference set.
+
+    The reference set is the unique targets of the evaluated pairs, unless a folder is given with ``--reference``
+    (GFLA, PIDM, CFLD and their kin use all 48,674 training images).
+
+    Attributes:
+        network: ``inception-2015`` (pool3, 2048-d), or ``efficientnet-lite0`` (1280-d), which is never called FID or
+            KID.
+        preprocess: Whose way to 299×299, for Inception: ``pytorch-fid``, ``torch-fidelity`` or ``clean-fid``.
+        generated_geometry: What is done to a generated image before it is handed over.
+        reference_geometry: The same for the reference set.
+    """
+
+    group: ClassVar[Group] = "perceptual"
+    embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
+    network: Network = "inception-2015"
+    preprocess: Preprocess = "pytorch-fid"
+    generated_geometry: Geometry = Geometry()
+    reference_geometry: Geometry = Geometry()
+
+    def __post_init__(self) -> None:
+        if self.network != "inception-2015" and self.preprocess != "pytorch-fid":
+            raise ValueError(f"preprocess belongs to inception-2015; {self.network} has one way only")
+
+    def needs(self) -> tuple[Need, ...]:
+        """Features of the generated and of the reference images."""
+        return (Need(self.extractor("generated"), ("generated",)), Need(self.extractor("reference"), ("reference",)))
+
+    def extractor(self, role: Literal["generated", "reference"]) -> ImageExtractor:
+        """The network on the images of one side."""
+        geometry = self.generated_geometry if role == "generated" else self.reference_geometry
+        if self.network == "inception-2015":
+            return Inception(preprocess=self.preprocess, geometry=geometry)
+        return EfficientNetLite0(geometry=geometry)
+
+    @property
+    def feature(self) -> tuple[str, int]:
+        """The record's key, and its dimension."""
+        return ("pool3", 2048) if self.network == "inception-2015" else ("features", 1280)
+
+    def metric(self, canonical: str, generic: str) -> str:
+        """The canonical name for the canonical network, a name with the network in it otherwise."""
+        return canonical if self.network == "inception-2015" else f"{generic}_{self.network.replace('-', '_')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fid(FeatureDistribution):
+    """FID ↓ (Heusel et al., NeurIPS 2017): features of Inception-2015, float64 statistics, no matrix square root."""
+
+    name: ClassVar[str] = "fid"
+    title: ClassVar[str] = "Fréchet Inception distance to the targets, or to --reference"
+    metrics: ClassVar[tuple[str, ...]] = ("fid",)
+
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - a distribution has no pairs
+        """Stream both sides' features into mean and covariance, and compare."""
+        key, dim = self.feature
+        generated = records.unique(self.extractor("generated"), "generated")
+        reference = records.unique(self.extractor("reference"), "reference")
+        a = GaussianStats.of((r[key] for r in found(generated)), dim)
+        b = GaussianStats.of((r[key] for r in found(reference)), dim)
+        if min(a.n, b.n) < 2:
+            raise Unscorable(f"a Fréchet distance needs at least 2 images on each side, here are {a.n} and {b.n}")
+        missing, faults = missing_on_both_sides(generated, reference)
+        metric = self.metric("fid", "fd")
+        few = min(a.n, b.n) <= dim
+        warning = (
+            f"{metric}: {a.n} generated and {b.n} reference images for {dim} dimensions: so few bias the value upwards;"
+            f" compare it only at equal counts, or use {self.metric('kid', 'kd')}"
+        )
+        return [
+            Score(
+                metric=metric,
+                value=frechet_distance(a, b),
+                better="lower",
+                n=a.n,
+                missing=missing,
+                faults=faults,
+                details={"reference": records.reference(), "reference_n": b.n},
+                warnings=(warning,) if few else (),
+            )
+        ]
+
+
+def missing_on_both_sides(generated: Any, reference: Any) -> tuple[dict[str, int], int]:
+    """Tally what is missing on either side, the reference's under its own name."""
+    missing, faults = tally(generated)
+    reference_missing, reference_faults = tally(reference)
+    named = {f"reference image: {reason}": count for reason, count in reference_missing.items()}
+    return {**missing, **named}, faults + reference_faults

@@ -1,0 +1,82 @@
+"""Inception Score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from fhpt_eval.extract.base import ImageExtractor
+from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
+from fhpt_eval.extract.inception import Inception, Preprocess
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.pairs import Pairs
+from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, Unscorable, found, tally
+from fhpt_eval.stats import inception_score
+
+
+@dataclass(frozen=True, kw_only=True)
+class InceptionScore(Protocol):
+    """Inception Score ↑ (Salimans et al., NeurIPS 2016), mean over consecutive splits in the order of file names.
+
+    Shown because the paper's Table III has it. The paper itself cautions that it depends on the network's weights and
+    says little about people (§III-B1): the score looks at ImageNet classes only, and never at the target.
+
+    Attributes:
+        network: ``inception-2015`` with its 1008 logits without bias, or ``efficientnet-lite0`` with 1000 classes,
+            which is named so.
+        preprocess: Whose way to 299×299, for Inception: FID's, so that one pass serves both;
+            ``torch-fidelity`` is the original graph's.
+        splits: Parts that the images are cut into; the field prints the mean over 10.
+        generated_geometry: What is done to a generated image before it is handed over.
+    """
+
+    name: ClassVar[str] = "is"
+    title: ClassVar[str] = "Inception Score, mean over 10 splits (read the paper's caution)"
+    group: ClassVar[Group] = "perceptual"
+    metrics: ClassVar[tuple[str, ...]] = ("is",)
+    embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
+    network: Literal["inception-2015", "efficientnet-lite0"] = "inception-2015"
+    preprocess: Preprocess = "pytorch-fid"
+    splits: Annotated[int, Field(ge=1)] = 10
+    generated_geometry: Geometry = Geometry()
+
+    def __post_init__(self) -> None:
+        if self.network != "inception-2015" and self.preprocess != "pytorch-fid":
+            raise ValueError(f"preprocess belongs to inception-2015; {self.network} has one way only")
+
+    def needs(self) -> tuple[Need, ...]:
+        """Logits of the generated images."""
+        return (Need(self.extractor(), ("generated",)),)
+
+    def extractor(self) -> ImageExtractor:
+        """The network on the generated images."""
+        if self.network == "inception-2015":
+            return Inception(preprocess=self.preprocess, geometry=self.generated_geometry)
+        return EfficientNetLite0(geometry=self.generated_geometry)
+
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - looks at generated images only
+        """Score each split and average."""
+        results = records.unique(self.extractor(), "generated")
+        logits = np.asarray([r["logits"] for r in found(results)], dtype=np.float64)
+        if len(logits) < self.splits:
+            raise Unscorable(
+                f"the Inception Score in {self.splits} splits needs at least {self.splits} images, here are"
+                f" {len(logits)}; fewer splits: --set is.splits=1 (a score of its own, not comparable with tables)"
+            )
+        scores = inception_score(logits, self.splits)
+        missing, faults = tally(results)
+        return [
+            Score(
+                metric="is" if self.network == "inception-2015" else "is_efficientnet_lite0",
+                value=float(scores.mean()),
+                better="higher",
+                n=len(logits),
+                missing=missing,
+                faults=faults,
+                details={"std": float(scores.std()), "splits": self.splits},
+            )
+        ]
