@@ -9,7 +9,7 @@ from fhpt_eval._version import __version__
 
 if TYPE_CHECKING:
     from fhpt_eval.errors import Unavailable, UserError
-    from fhpt_eval.evaluate import evaluate
+    from fhpt_eval.evaluation import evaluate
     from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor
     from fhpt_eval.geometry import Geometry
     from fhpt_eval.pairs import Pair, Pairs
@@ -36,7 +36,7 @@ _PUBLIC = {
     "Score": "protocol",
     "Unavailable": "errors",
     "UserError": "errors",
-    "evaluate": "evaluate",
+    "evaluate": "evaluation",
     "mean_over_pairs": "protocol",
 }
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.protocol import Group, Profile, Protocol, configure
 
 GROUP = "fhpt_eval.protocols"
 GROUPS: tuple[Group, ...] = ("perceptual", "structural", "semantic")
+
+
+_ORDER = ("fid", "kid", "is", "lpips", "ssim", "psnr", "l1")
+"""As the field's tables have them; others follow by name."""
 
 
 class Found(NamedTuple):
@@ -30,18 +34,35 @@ def find_protocols() -> Found:
         package = entry.dist.name if entry.dist else "?"
         try:
             found = entry.load()
-        except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
-            warnings.append(f"protocol '{entry.name}' of {package} cannot be loaded ({type(error).__name__}: {error})")
+            if not (isinstance(found, type) and issubclass(found, Protocol)):
+                raise TypeError("it is not a fhpt_eval.Protocol class")
+            _try_out(found)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
+            why = " ".join(f"{type(error).__name__}: {error}".splitlines())
+            warnings.append(f"protocol '{entry.name}' of {package} cannot be used ({why})")
             continue
-        if not (isinstance(found, type) and issubclass(found, Protocol)):
-            warnings.append(f"protocol '{entry.name}' of {package} is not a fhpt_eval.Protocol class")
-        elif found.name in protocols:
+        if found.name in protocols:
             if found is not protocols[found.name]:
                 warnings.append(f"protocol '{found.name}' of {package} is left out: the name is taken")
         else:
             protocols[found.name] = found
-    order = {name: (GROUPS.index(p.group), p.name) for name, p in protocols.items()}
-    return Found(dict(sorted(protocols.items(), key=lambda item: order[item[0]])), tuple(warnings))
+    return Found({p.name: p for p in sorted(protocols.values(), key=_place)}, tuple(warnings))
+
+
+def _place(protocol: type[Protocol]) -> tuple[int, int, str]:
+    known = _ORDER.index(protocol.name) if protocol.name in _ORDER else len(_ORDER)
+    return GROUPS.index(protocol.group), known, protocol.name
+
+
+def _try_out(protocol: type[Protocol]) -> None:
+    """Raise what a listing or a run with defaults would stumble over."""
+    if protocol.group not in GROUPS:
+        raise ValueError(f"its group '{protocol.group}' is none of {', '.join(GROUPS)}")
+    profiles: tuple[Profile, ...] = get_args(Profile)
+    for profile in profiles:
+        configured = configure(protocol, profile, {})
+        configured.needs()
+        configured.parameters()
 
 
 def select(

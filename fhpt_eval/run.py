@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Missing
@@ -37,7 +37,7 @@ class ScoreRecord(_Model):
     faults: int
     interval: tuple[float, float] | None
     curve: list[tuple[float, float]]
-    details: dict[str, Any]
+    details: dict[str, JsonValue]
 
 
 class Recipe(_Model):
@@ -169,29 +169,49 @@ class Run:
         """
         path = folder / RECORD
         try:
-            text = path.read_text(encoding="utf-8")
+            data = path.read_bytes()
         except OSError as error:
             raise UserError(
                 f"{folder} is not a run's folder ({RECORD}: {error.strerror}): give one that `fhpt-eval run -o` wrote."
             ) from None
         try:
-            version = json.loads(text).get("schema_version")
+            version = json.loads(data).get("schema_version")
             if version != SCHEMA_VERSION:
                 raise UserError(
-                    f"{path} has schema version {version}, this fhpt-eval reads {SCHEMA_VERSION}: run it again."
+                    f"{path} has schema version {version}, this fhpt-eval reads {SCHEMA_VERSION}:"
+                    " run it again, or use the fhpt-eval that wrote it."
                 )
-            record = RunRecord.model_validate_json(text)
-            per_pair = pd.read_csv(folder / PER_PAIR, dtype=dict.fromkeys(PAIR_COLUMNS, "str"), encoding="utf-8")
-            missing = pd.read_csv(folder / MISSING, dtype="str", encoding="utf-8")
-        except (ValidationError, ValueError, AttributeError, OSError) as error:
+            record = RunRecord.model_validate_json(data)
+            run = cls(record, *_read_tables(folder, record))
+        except (ValidationError, ValueError, KeyError, AttributeError, OSError) as error:
             first = str(error).splitlines()[0]
             raise UserError(
                 f"the run in {folder} is damaged ({first}): run it again, which takes seconds from the cache."
             ) from None
-        return cls(record, per_pair, missing)
+        return run
 
 
 PAIR_COLUMNS = ("pair", "generated", "target", "source", "item", "item_colour", "gender", "view")
+
+
+def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read what the CSV files say of the scores in ``record``; a run that was killed may have written more."""
+    metrics = [score.metric for protocol in record.protocols for score in protocol.scores]
+    # A pair may be called NA or null: only an empty cell is one without a value.
+    plain: Any = {"keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
+    names = dict.fromkeys(PAIR_COLUMNS, "object")
+    per_pair = pd.read_csv(folder / PER_PAIR, dtype=names, float_precision="round_trip", **plain)
+    missing = pd.read_csv(folder / MISSING, dtype="object", **plain)
+    per_pair = per_pair[[*PAIR_COLUMNS, *(m for m in metrics if m in per_pair)]]
+    per_pair = per_pair.astype(dict.fromkeys(per_pair.columns[len(PAIR_COLUMNS) :], "float64"))
+    missing = missing.loc[missing["metric"].isin(metrics), ["metric", "pair", "reason"]].reset_index(drop=True)
+    if len(per_pair) != record.pairs.total:
+        raise ValueError(f"{PER_PAIR} has {len(per_pair)} rows for {record.pairs.total} pairs")
+    if int(per_pair.drop(columns=[*PAIR_COLUMNS]).isna().sum().sum()) != len(missing):
+        raise ValueError(f"{MISSING} does not name the empty cells of {PER_PAIR}")
+    for column in PAIR_COLUMNS:
+        per_pair[column] = per_pair[column].where(per_pair[column].notna(), None)
+    return per_pair, missing
 
 
 def score_record(score: Score) -> ScoreRecord:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg
+from scipy import linalg, special
 from scipy import stats as scipy_stats
 
 Floats = npt.NDArray[np.float64]
@@ -35,19 +35,12 @@ class GaussianStats:
         self._rows: list[Floats] = []
         self._scatter: Floats | None = None
 
-    def add(self, row: npt.NDArray[Any]) -> None:
-        """Take in one vector of shape (D,)."""
-        self._rows.append(np.asarray(row, dtype=np.float64).reshape(self.dim))
-        self.n += 1
-        if len(self._rows) == self.dim + 1:
-            self._fold()
-
     @classmethod
     def of(cls, rows: Iterable[npt.NDArray[Any]], dim: int) -> GaussianStats:
-        """Take in all of ``rows``, one at a time."""
+        """Take in all of ``rows``, vectors of shape (D,), one at a time."""
         result = cls(dim)
         for row in rows:
-            result.add(row)
+            result._add(row)
         if result._scatter is None:
             result.mean = np.mean(result._rows, axis=0) if result.n else result.mean
         else:
@@ -71,6 +64,12 @@ class GaussianStats:
             # Singular in float64 (a feature that never fires, repeated images): the symmetric root exists all the same.
             values, vectors = linalg.eigh(covariance)
             return np.asarray(vectors * np.sqrt(np.clip(values, 0, None)))
+
+    def _add(self, row: npt.NDArray[Any]) -> None:
+        self._rows.append(np.asarray(row, dtype=np.float64).reshape(self.dim))
+        self.n += 1
+        if len(self._rows) == self.dim + 1:
+            self._fold()
 
     def _fold(self) -> None:
         if not self._rows:
@@ -228,14 +227,13 @@ def inception_score(logits: Floats, splits: int) -> Floats:
 
     The parts are cut as the original script cuts them: part i is rows i·n//splits to (i + 1)·n//splits.
     """
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    log_p = special.log_softmax(logits, axis=1)
     scores = []
     for i in range(splits):
         part = log_p[i * len(log_p) // splits : (i + 1) * len(log_p) // splits]
-        p = np.exp(part)
-        log_marginal = np.log(p.mean(axis=0))
-        scores.append(np.exp((p * (part - log_marginal)).sum(axis=1).mean()))
+        # In logarithms throughout: the probability of a class that no image shows can underflow to 0.
+        log_marginal = special.logsumexp(part, axis=0) - np.log(len(part))
+        scores.append(np.exp((np.exp(part) * (part - log_marginal)).sum(axis=1).mean()))
     return np.asarray(scores)
 
 

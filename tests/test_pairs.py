@@ -407,9 +407,9 @@ def test_one_file_with_two_targets_is_an_error(tmp_path: Path) -> None:
         ("generated\n/etc/x.png\n", "row 2: '/etc/x.png' leads out"),
         ("generated,target\nx.png,/etc/b.png\n", "row 2: '/etc/b.png' is not a path inside of a folder, and --target"),
         ("from,to\na/../../b,c\n", "row 2: 'a/../../b' is not a path inside"),
-        ("generated\nnowhere.png\n", "No generated image could be paired"),
-        ("generated,target\nnowhere.png,b\n", "No listed pair has all of its files: nowhere: no generated image"),
-        ("from,to\nq,r\n", "No generated image could be paired by its name.*'x.png'"),
+        ("generated\nnowhere.png\n", "no generated image could be paired"),
+        ("generated,target\nnowhere.png,b\n", "no listed pair has all of its files: nowhere: no generated image"),
+        ("from,to\nq,r\n", "no generated image could be paired by its name.*'x.png'"),
         ('from,to\n"a' + "b" * 140_000 + '",c\n', "not readable as CSV"),
     ],
 )
@@ -480,11 +480,11 @@ def _only_ambiguous(root: Path) -> Pairs:
     [
         (_no_folder, "folder of generated images does not exist.*nowhere; check --generated"),
         (_file_for_folder, "--target expects a folder of images, but .*x.png is a file"),
-        (_no_images, r"No images in the folder of source images.*\.bmp, \.jpeg.*check --source"),
+        (_no_images, r"no images in the folder of source images.*\.bmp, \.jpeg.*check --source"),
         (_nothing_in_common, "generated 'x.png' and target 'y.png'; naming tried: same-name, a___b_vis.*--pairs"),
-        (_wrong_naming, "No generated image could be paired.*naming tried: a_to_b"),
-        (_unknown_naming, "Unknown --naming 'patn-stripe'. Did you mean 'patn-strip'"),
-        (_only_ambiguous, "No pair can be told: x: target 'x.png' can be x.jpg and x.png"),
+        (_wrong_naming, "no generated image could be paired.*naming tried: a_to_b"),
+        (_unknown_naming, "unknown --naming 'patn-stripe'. Did you mean 'patn-strip'"),
+        (_only_ambiguous, "no pair can be told: x: target 'x.png' can be x.jpg and x.png"),
     ],
 )
 def test_mistakes_are_one_sentence_with_a_way_out(

@@ -60,7 +60,7 @@ class ProgressDisplay:
         task, started = self._tasks[stage]
         self._bars.update(task, completed=done, total=total)
         now = time.monotonic()
-        if not self._quiet and not self._console.is_terminal and now - self._last_line > _LOG_EVERY:
+        if not self._quiet and not self._console.is_terminal and now - max(started, self._last_line) > _LOG_EVERY:
             self._last_line = now
             rate = done / max(now - started, 1e-9)
             left = f", {_minutes((total - done) / rate)} left" if done else ""
@@ -102,8 +102,8 @@ def _cells(score: ScoreRecord) -> list[Text]:
     arrow = "↑" if score.better == "higher" else "↓"
     unit = f" {score.unit}" if score.unit else ""
     value = "–" if score.value is None else number(score.value) + unit
-    if "std" in score.details:
-        value += f" ± {number(float(score.details['std']))}"
+    if isinstance(std := score.details.get("std"), float):
+        value += f" ± {number(std)}"
     interval = f"{number(score.interval[0])} … {number(score.interval[1])}" if score.interval else ""
     missing = sum(score.missing.values())
     cells = [f"  {score.metric} {arrow}", value, interval, str(score.n), str(missing or "")]
@@ -113,7 +113,11 @@ def _cells(score: ScoreRecord) -> list[Text]:
 def remarks(run: Run) -> list[str]:
     """One line for each thing that the reader of the numbers must know."""
     record = run.record
-    lines = [f"{p.name}: {_because(p)}" for p in record.protocols if p.status != "done"]
+    open_ends: dict[str, list[str]] = {}
+    for protocol in record.protocols:
+        if protocol.status != "done":
+            open_ends.setdefault(_because(protocol), []).append(protocol.name)
+    lines = [f"{', '.join(names)}: {why}" for why, names in open_ends.items()]
     reasons: dict[str, set[str]] = {}
     for metric, score in run.scores.items():
         for reason, count in score.missing.items():

@@ -19,6 +19,8 @@ ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ =
 
 DONE, BUG, WRONG_USE, DONE_IN_PART, INTERRUPTED = 0, 1, 2, 3, 130
 
+_INTERRUPTED = "interrupted; what was computed is in the cache, the same command goes on from there."
+
 app = typer.Typer(
     name="fhpt-eval",
     no_args_is_help=True,
@@ -56,24 +58,35 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = app(args=arguments, prog_name="fhpt-eval", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:
+            # Newer typers turn Ctrl-C into this code, older ones raise Abort.
+            _say(_INTERRUPTED)
     except ClickException as error:
         context = error.ctx
         command = context.command_path if context is not None else "fhpt-eval"
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
         else:
-            _say(f"{error.format_message().rstrip('.')}. See `{command} --help`.")
+            sentence = error.format_message().rstrip(".")
+            _say(f"{sentence}{'' if sentence.endswith('?') else '.'} See `{command} --help`.")
         code = WRONG_USE
     except UserError as error:
         _say(str(error))
         code = WRONG_USE
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted; what was computed is in the cache, the same command goes on from there.")
+        _say(_INTERRUPTED)
         code = INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); keep Python from complaining about it on the way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = DONE
+        code = _reader_gone()
+    except SystemExit as stop:
+        # typer and rich make of a broken pipe an exit with 1, which is ours for a bug.
+        code = _reader_gone() if isinstance(stop.__context__, BrokenPipeError) else stop.code
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        _forget_output()
+        _say(f"the output cannot be written ({error.strerror}): free some room and run the same command again.")
+        code = WRONG_USE
     except Exception:  # noqa: BLE001 - the last resort
         traceback.print_exc()
         _say(f"this is a bug in fhpt-eval {__version__}; please report the lines above.")
@@ -81,5 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code or DONE)
 
 
+def _reader_gone() -> int:
+    """Whoever read our output has gone (`| head`): keep Python from complaining about it on the way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
+
+
 def _say(sentence: str) -> None:
-    print(f"fhpt-eval: {sentence}", file=sys.stderr)
+    print(f"fhpt-eval: {' '.join(sentence.splitlines())}", file=sys.stderr)

@@ -13,7 +13,7 @@ import typer
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from fhpt_eval.evaluate import Prepared
+    from fhpt_eval.evaluation import Prepared
     from fhpt_eval.pairs import Pairs
     from fhpt_eval.protocol import Profile, Protocol
     from fhpt_eval.run import Run
@@ -147,17 +147,16 @@ def run(
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.evaluate import evaluate, prepare
+    from fhpt_eval.evaluation import evaluate, prepare
     from fhpt_eval.images import MAX_PIXELS
     from fhpt_eval.pairs import Pairs, list_images
     from fhpt_eval.registry import find_protocols, select
     from fhpt_eval.weights import Store
 
-    for warning in find_protocols().warnings:
+    for warning in () if quiet else find_protocols().warnings:
         print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
     chosen_profile = _profile(profile)
-    wanted = None if protocols is None else [p.strip() for p in protocols.split(",") if p.strip()]
-    chosen = select(wanted, chosen_profile, _options(options or []))
+    chosen = select(_names(protocols), chosen_profile, _options(options or []))
     chosen = [_with_geometry(p, generated_geometry, target_geometry) for p in chosen]
     table = (
         Pairs.from_folders(generated, target, source, naming)
@@ -167,11 +166,11 @@ def run(
     if not allow_missing:
         table.require_complete()
     reference_images = None if reference is None else list_images(reference)
+    chosen_name = _run_name(name, generated)
     store = Store(weights_dir, offline)
     if dry_run:
         print_plan(table, prepare(table, chosen, reference_images, Store(weights_dir, offline=True)), as_json=as_json)
         return
-    chosen_name = _run_name(name, generated)
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         from fhpt_eval.engine.local import LocalEngine
 
@@ -198,6 +197,17 @@ def _profile(profile: str) -> Profile:
     if profile == "paper" or profile == "embedded":
         return profile  # type: ignore[return-value]
     raise UserError(f"there is no profile '{profile}'.{did_you_mean(profile, ['paper', 'embedded'])}")
+
+
+def _names(protocols: str | None) -> list[str] | None:
+    if protocols is None:
+        return None
+    names = [name.strip() for name in protocols.split(",") if name.strip()]
+    if not names:
+        raise UserError(
+            f"--protocols '{protocols}' names none: write for example --protocols ssim,fid, or leave it out."
+        )
+    return names
 
 
 def _options(given: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -227,7 +237,10 @@ def _with_geometry(protocol: Protocol, generated: str | None, target: str | None
 def _run_name(name: str | None, generated: Path) -> str:
     if name is not None:
         if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name in {".", ".."}:
-            raise UserError(f"a run cannot be called '{name}', because its folder is: use letters, digits and - _ . +")
+            raise UserError(
+                f"a run cannot be called '{name}', because its folder gets the same name:"
+                " use letters, digits and - _ . + with --name."
+            )
         return name
     folder = generated.resolve()
     return folder.parent.name if folder.name.lower() in _UNTELLING and folder.parent.name else folder.name
@@ -265,7 +278,7 @@ def _print_run(run: Run, folder: Path, *, as_json: bool, quiet: bool) -> None:
     else:
         console = Console()
         record = run.record
-        console.print(f"{record.name}: {record.pairs.total} pairs, profile {record.profile}", highlight=False)
+        typer.echo(f"{record.name}: {record.pairs.total} pairs, profile {record.profile}")
         console.print(summary(run))
         typer.echo(f"{folder / 'run.json'}")
     if not quiet:

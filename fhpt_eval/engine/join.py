@@ -22,10 +22,12 @@ class Join:
     Args:
         extractor: Whose two geometries say how each side is seen.
         pairs: Content keys of the first and the second image, each pair once.
+        budget: Bytes of encoded images to keep.
     """
 
-    def __init__(self, extractor: PairExtractor, pairs: Sequence[Keys]) -> None:
+    def __init__(self, extractor: PairExtractor, pairs: Sequence[Keys], budget: float = BUDGET) -> None:
         self.extractor = extractor
+        self._budget = budget
         self._open: dict[_Node, set[Keys]] = {}
         for pair in pairs:
             for node in self._nodes(pair):
@@ -47,7 +49,7 @@ class Join:
         self._fresh.append(node)
 
     def complete(self) -> Iterator[tuple[Keys, Encoded | Missing, Encoded | Missing]]:
-        """Yield the pairs that became complete; forget images that no open pair needs, and the oldest beyond BUDGET."""
+        """Yield the pairs that became complete; forget what no open pair needs, and the oldest beyond the budget."""
         for node in self._fresh:
             for pair in sorted(self._open.get(node, ())):
                 first, second = self._nodes(pair)
@@ -55,7 +57,7 @@ class Join:
                     yield pair, self._codes[first], self._codes[second]
                     self._close(pair)
         self._fresh = []
-        while self._bytes > BUDGET and self._codes:
+        while self._bytes > self._budget and self._codes:
             node, code = self._codes.popitem(last=False)
             self._bytes -= _size(code)
             self._forgotten.add(node)

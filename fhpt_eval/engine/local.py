@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +15,7 @@ from typing import Any
 from fhpt_eval.engine.base import Engine, Extraction, ImageInfo, Plan, Progress
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.decoding import DECODING, Opened, dump_info, hash_file, open_image, parse_info
-from fhpt_eval.engine.join import Join
+from fhpt_eval.engine.join import BUDGET, Join
 from fhpt_eval.engine.memory import free_gpu_memory, out_of_memory
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.errors import UserError
@@ -33,8 +35,22 @@ from fhpt_eval.images import MAX_PIXELS, ImageRef
 
 _log = logging.getLogger(__name__)
 
+_DECODERS = 4
+"""Threads that read and decode; Pillow lets go of the interpreter meanwhile."""
+
 _CHUNK_BUDGET = 512 * 2**20
 """Bytes of decoded images in one batch, whatever the batch size."""
+
+
+def cpu_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _one_thread() -> None:
+    """Keep torch from splitting one image's work over threads, which changes rounding with the number of cores."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
 
 
 def pick_device(device: str) -> str:
@@ -62,9 +78,11 @@ class LocalEngine(Engine):
     Args:
         cache: Where results are kept; an in-memory one lasts for the run.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``…
-        batch_size: Images a network sees at once; lowered, and said, when memory does not suffice. On a CPU the
-            results do not depend on it by a single bit; on a GPU by the last digit of float32.
-        workers: Processes for CPU detectors; by default one a core.
+        batch_size: Images in work at once; lowered, and said, when memory does not suffice. On a GPU a network sees
+            that many together, and its results may differ in the last digit of float32. On a CPU every image goes
+            through by itself in one thread, as many at once as there are workers: that is as fast, and the results do
+            not depend by a single bit on batch size, order or number of cores.
+        workers: Threads for networks on the CPU, and processes for detectors; by default one a core.
         max_pixels: Larger images are refused before they are decoded.
     """
 
@@ -79,7 +97,7 @@ class LocalEngine(Engine):
     ) -> None:
         self.cache = cache
         self.batch_size = batch_size
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or cpu_count()
         self.max_pixels = max_pixels
         self._device = pick_device(device)
 
@@ -110,31 +128,41 @@ class _Pass:
         self.warnings: list[str] = []
         self.computed: Counter[str] = Counter()
         self.models: dict[Extractor, Any] = {}
+        self.decoders: ThreadPoolExecutor
+        self.cores: ThreadPoolExecutor
         self.limits: dict[Extractor, int] = {}
 
     def run(self) -> Extraction:
-        self.hash_files()
+        self._hash_files()
         keys: dict[str, ImageRef] = {}
         for ref in self.refs:
             if (key := self._key(ref)) is not None:
                 keys.setdefault(key, ref)
-        images = self._unknown_images()
-        pairs = {e: self._unknown_pairs(e, refs) for e, refs in self.plan.pairs.items()}
+        images = {e: wanted for e, wanted in self._unknown_images().items() if wanted}
+        pairs = {e: todo for e, refs in self.plan.pairs.items() if (todo := self._unknown_pairs(e, refs))}
+        self._load([*(e for e in images if not e.process), *pairs])
         views = self._views(images, pairs)
         undecoded = keys.keys() - self.cache.known(DECODING, keys)
-        todo = [key for key in keys if key in undecoded or key in views]
-        joins = {e: Join(e, todo_pairs) for e, todo_pairs in pairs.items() if todo_pairs}
-        with Workers(self.engine.workers, self.weights) as workers, ThreadPoolExecutor(4) as threads:
-            opened = self._open(threads, [(key, keys[key], views.get(key, frozenset())) for key in todo])
-            for done, chunk in self._chunks(opened):
+        jobs = [
+            (key, ref, views.get(key, frozenset())) for key, ref in keys.items() if key in undecoded or key in views
+        ]
+        joins = {e: Join(e, todo, BUDGET) for e, todo in pairs.items()}
+        self.progress("extracting", 0, len(jobs))
+        with (
+            Workers(self.engine.workers, self.weights) as workers,
+            ThreadPoolExecutor(_DECODERS) as self.decoders,
+            ThreadPoolExecutor(self.engine.workers, initializer=_one_thread) as self.cores,
+        ):
+            for done, chunk in self._chunks(self._open(jobs)):
                 self._store_infos(chunk)
                 for extractor, wanted in images.items():
                     self._image_batch(extractor, [o for o in chunk if o.key in wanted], workers)
                 for join in joins.values():
                     self._pair_batch(join, chunk)
-                self.progress("extracting", done, len(todo))
+                self.progress("extracting", done, len(jobs))
             self._collect(workers.finished(all_of_them=True))
-            self._late_pairs(threads, joins, keys)
+            for join in joins.values():
+                self._late_pairs(join, keys)
         if self.cache.trouble:
             self.warnings.append(self.cache.trouble)
         return Extraction(
@@ -149,9 +177,10 @@ class _Pass:
 
     # What is to be done
 
-    def hash_files(self) -> None:
+    def _hash_files(self) -> None:
         paths = sorted({ref.path for ref in self.refs})
-        with ThreadPoolExecutor(4) as threads:
+        self.progress("reading files", 0, len(paths))
+        with ThreadPoolExecutor(_DECODERS) as threads:
             for done, (path, content) in enumerate(zip(paths, threads.map(hash_file, paths), strict=True), start=1):
                 if isinstance(content, Missing):
                     self.faults[DECODING, str(path)] = content
@@ -201,13 +230,11 @@ class _Pass:
 
     # Reading images
 
-    def _open(
-        self, threads: ThreadPoolExecutor, jobs: Sequence[tuple[str, ImageRef, frozenset[Geometry]]]
-    ) -> Iterator[Opened]:
+    def _open(self, jobs: Sequence[tuple[str, ImageRef, frozenset[Geometry]]]) -> Iterator[Opened]:
         """Decode ahead of the networks, in order, a batch at the most."""
         ahead: deque[Future[Opened]] = deque()
         for key, ref, geometries in jobs:
-            ahead.append(threads.submit(open_image, key, ref, geometries, self.engine.max_pixels))
+            ahead.append(self.decoders.submit(open_image, key, ref, geometries, self.engine.max_pixels))
             if len(ahead) > self.engine.batch_size:
                 yield ahead.popleft().result()
         while ahead:
@@ -274,31 +301,29 @@ class _Pass:
 
     def _compare(self, join: Join) -> None:
         extractor = join.extractor
-        if extractor in self.broken:
-            return
-        model: PairModel | None = self.models.get(extractor)
+        model: PairModel | None = self._model(extractor)
         if model is None:
             return
+        complete = list(join.complete())
         try:
-            results = {_pair_key(a, b): _compare(model, x, y) for (a, b), x, y in join.complete()}
+            results = list(self.cores.map(lambda pair: _compare(model, pair[1], pair[2]), complete))
         except Exception as error:  # noqa: BLE001 - one broken extractor must not take the others with it
             self._break(extractor, error)
-            return
-        self._store(extractor, results)
+        else:
+            self._store(
+                extractor, {_pair_key(*keys): result for (keys, _, _), result in zip(complete, results, strict=True)}
+            )
 
-    def _late_pairs(
-        self, threads: ThreadPoolExecutor, joins: Mapping[PairExtractor, Join], keys: Mapping[str, ImageRef]
-    ) -> None:
+    def _late_pairs(self, join: Join, keys: Mapping[str, ImageRef]) -> None:
         """Pairs whose one image had to be forgotten before the other came: read both again, a few at a time."""
-        for extractor, join in joins.items():
-            late = join.late()
-            for start in range(0, len(late), self.engine.batch_size):
-                pairs = late[start : start + self.engine.batch_size]
-                views = self._views({}, {extractor: pairs})
-                part = Join(extractor, pairs)
-                for _, chunk in self._chunks(self._open(threads, [(key, keys[key], views[key]) for key in views])):
-                    self._pair_batch(part, chunk)
-                self.progress("comparing pairs again", start + len(pairs), len(late))
+        late = join.late()
+        for start in range(0, len(late), self.engine.batch_size):
+            pairs = late[start : start + self.engine.batch_size]
+            views = self._views({}, {join.extractor: pairs})
+            part = Join(join.extractor, pairs, math.inf)
+            for _, chunk in self._chunks(self._open([(key, keys[key], views[key]) for key in views])):
+                self._pair_batch(part, chunk)
+            self.progress("comparing pairs again", start + len(pairs), len(late))
 
     def _usable(self, extractor: Extractor, geometry: Geometry, images: Sequence[Opened]) -> dict[str, Pixels]:
         usable = {}
@@ -317,31 +342,43 @@ class _Pass:
         self, extractor: Extractor, call: Callable[[Any, list[Pixels]], list[Any]], images: list[Pixels]
     ) -> list[Any] | None:
         """Call a model on all images, halving the batch for as long as memory does not suffice."""
-        try:
-            model = self._model(extractor)
-            done: list[Any] = []
-            while len(done) < len(images):
-                limit = self.limits.get(extractor, self.engine.batch_size)
-                try:
-                    done += call(model, images[len(done) : len(done) + limit])
-                except Exception as error:
-                    if not out_of_memory(error):
-                        raise
-                    if limit == 1:
-                        done.append(Missing("not enough memory for this image"))
-                    else:
-                        self._lower(extractor, limit // 2)
-        except Exception as error:  # noqa: BLE001 - one broken extractor must not take the others with it
-            self._break(extractor, error)
-            return None
-        return done
+        model = self._model(extractor)
+        done: list[Any] = []
+        while model is not None and len(done) < len(images):
+            limit = self.limits.get(extractor, self.engine.batch_size)
+            batch = images[len(done) : len(done) + limit]
+            try:
+                if self.engine.device == "cpu":
+                    done += [r for one in self.cores.map(lambda image: call(model, [image]), batch) for r in one]
+                else:
+                    done += call(model, batch)
+            except Exception as error:  # noqa: BLE001 - one broken extractor must not take the others with it
+                if not out_of_memory(error):
+                    self._break(extractor, error)
+                elif limit == 1:
+                    done.append(Missing("not enough memory for this image"))
+                else:
+                    self._lower(extractor, limit // 2)
+            if extractor in self.broken:
+                return None
+        return done if model is not None else None
 
     def _model(self, extractor: Extractor) -> Any:
-        if extractor not in self.models:
+        """The loaded model, or None when loading it failed."""
+        if extractor not in self.models and extractor not in self.broken:
             context = Context(device=self.engine.device, weights=self.weights)
-            assert isinstance(extractor, ImageExtractor | PairExtractor)  # noqa: S101 - there are no others
-            self.models[extractor] = extractor.load(context)
-        return self.models[extractor]
+            try:
+                self.models[extractor] = extractor.load(context)
+            except Exception as error:  # noqa: BLE001 - damaged weights, missing libraries: others can still run
+                self._break(extractor, error)
+        return self.models.get(extractor)
+
+    def _load(self, extractors: Sequence[Extractor]) -> None:
+        for done, extractor in enumerate(extractors):
+            self.progress("loading", done, len(extractors))
+            self._model(extractor)
+        if extractors:
+            self.progress("loading", len(extractors), len(extractors))
 
     def _lower(self, extractor: Extractor, limit: int) -> None:
         self.limits[extractor] = limit

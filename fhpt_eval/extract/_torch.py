@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,6 @@ def batches_of_one_size(images: Sequence[Pixels]) -> Iterator[list[int]]:
     for index, image in enumerate(images):
         groups.setdefault(image.shape, []).append(index)
     yield from groups.values()
-
-
-def rowwise(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a dense layer to each row by itself: a matrix product's rounding depends on how many rows it has."""
-    return torch.cat([layer(row) for row in x[:, None]])
 
 
 def prepare(network: nn.Module, device: str) -> nn.Module:

@@ -71,6 +71,10 @@ class Extractor(ABC):
         """The weights files that `load` expects in its context."""
         return ()
 
+    @abstractmethod
+    def load(self, context: Context) -> Any:
+        """Return the code that computes the records, with its network in memory."""
+
     def parameters(self) -> dict[str, str | int | float | bool | None]:
         """All fields in plain, printable form."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -101,7 +105,7 @@ class PairModel(ABC):
 
     @abstractmethod
     def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
-        """Encode images, which may differ in size; the result does not depend on how they are batched."""
+        """Encode images, which may differ in size."""
 
     @abstractmethod
     def compare(self, first: Encoded, second: Encoded) -> Result:

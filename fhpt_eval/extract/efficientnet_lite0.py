@@ -50,7 +50,7 @@ class EfficientNetLite0(ImageExtractor):
         """Build timm's network and load the state dict by order."""
         import torch
 
-        from fhpt_eval.extract._torch import exact_float32, prepare, rowwise, stack, to_tensor
+        from fhpt_eval.extract._torch import exact_float32, prepare, stack, to_tensor
 
         exact_float32()
         network: Any = prepare(build_network(context.weights[EFFICIENTNET_LITE0.name]), context.device)
@@ -59,7 +59,7 @@ class EfficientNetLite0(ImageExtractor):
         def extract(images: Sequence[Pixels]) -> list[Result]:
             x = stack([(to_tensor(_RESIZE.apply(image), context.device) - 127) / 128 for image in images])
             features = network.forward_features(x).mean((2, 3))
-            logits = rowwise(network.classifier, features)
+            logits = network.classifier(features)
             return [
                 {"features": f, "logits": q} for f, q in zip(features.cpu().numpy(), logits.cpu().numpy(), strict=True)
             ]

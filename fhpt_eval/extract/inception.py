@@ -62,7 +62,7 @@ class Inception(ImageExtractor):
         """Build the network, load the weights and fold batch normalisation into the convolutions."""
         import torch
 
-        from fhpt_eval.extract._torch import exact_float32, prepare, rowwise, stack, to_tensor
+        from fhpt_eval.extract._torch import exact_float32, prepare, stack, to_tensor
 
         exact_float32()
         network = build_network()
@@ -78,7 +78,7 @@ class Inception(ImageExtractor):
         def extract(images: Sequence[Pixels]) -> list[Result]:
             x = stack([to_tensor(resize.apply(image), context.device) * scale - shift for image in images])
             pool3: Tensor = network(x)
-            logits = rowwise(lambda row: row @ head.weight.T, pool3)
+            logits = pool3 @ head.weight.T
             return [
                 {"pool3": p, "logits": q}
                 for p, q in zip(pool3.cpu().numpy(), logits.cpu().numpy().astype(np.float32), strict=True)
@@ -131,7 +131,7 @@ def build_network() -> nn.Module:
             ]
 
     class MixedE(tv.InceptionE):  # type: ignore[misc]
-        pool: Callable[[Tensor], Tensor] = staticmethod(pool)
+        pooling: Callable[[Tensor], Tensor] = staticmethod(pool)
 
         def _forward(self, x: Tensor) -> list[Tensor]:
             once = self.branch3x3_1(x)
@@ -140,11 +140,11 @@ def build_network() -> nn.Module:
                 self.branch1x1(x),
                 torch.cat([self.branch3x3_2a(once), self.branch3x3_2b(once)], 1),
                 torch.cat([self.branch3x3dbl_3a(twice), self.branch3x3dbl_3b(twice)], 1),
-                self.branch_pool(self.pool(x)),
+                self.branch_pool(self.pooling(x)),
             ]
 
     class MixedELast(MixedE):
-        pool = staticmethod(lambda x: functional.max_pool2d(x, 3, stride=1, padding=1))
+        pooling = staticmethod(lambda x: functional.max_pool2d(x, 3, stride=1, padding=1))
 
     class FidInception(torch.nn.Module):
         def __init__(self) -> None:

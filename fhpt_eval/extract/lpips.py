@@ -81,7 +81,7 @@ _LAYER_ENDS = {"alex": (2, 5, 8, 10, 12), "vgg": (4, 9, 16, 23, 30), "squeeze": 
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """lpips.ScalingLayer: [−1, 1] to the trunks' ImageNet normalisation."""
 
-_SMALLEST = {"alex": 63, "vgg": 16, "squeeze": 17, "efficientnet_lite0": 32}
+_SMALLEST = {"alex": 31, "vgg": 16, "squeeze": 17, "efficientnet_lite0": 32}
 """Side in pixels below which a layer of the trunk would be empty."""
 
 

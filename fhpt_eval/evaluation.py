@@ -27,6 +27,7 @@ from fhpt_eval.protocol import Profile, Protocol, Records, Results, Score, Unsco
 from fhpt_eval.registry import select
 from fhpt_eval.run import (
     MISSING,
+    PAIR_COLUMNS,
     RECORD,
     ImagesRecord,
     PairsRecord,
@@ -34,6 +35,7 @@ from fhpt_eval.run import (
     Recipe,
     Run,
     RunRecord,
+    ScoreRecord,
     add_per_pair,
     score_record,
 )
@@ -148,7 +150,7 @@ def prepare(
                 for file in need.extractor.weights():
                     if file.name not in weights:
                         weights[file.name] = store.get(file, _reporter(progress, file.name))
-        except Unavailable as error:
+        except UserError as error:
             unavailable[protocol] = str(error)
         else:
             ready.append(protocol)
@@ -163,12 +165,13 @@ def claim_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        strange = any(folder.iterdir()) and not (folder / RECORD).exists() and not (folder / MISSING).exists()
+        if any(folder.iterdir()) and not (folder / RECORD).exists() and not (folder / MISSING).exists():
+            raise UserError(f"{folder} holds files that are not a run's: choose a new folder with -o.")
+        write_atomic(folder / MISSING, "metric,pair,reason\n")
+        # A run that is killed before its first score must not look like the one that was here before.
+        (folder / RECORD).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {folder} ({error.strerror}): choose another folder with -o.") from None
-    if strange:
-        raise UserError(f"{folder} holds files that are not a run's: choose a new folder with -o.")
-    write_atomic(folder / MISSING, "metric,pair,reason\n")
 
 
 def _reporter(progress: Progress | None, name: str) -> Any:
@@ -363,6 +366,7 @@ def _images_record(pairs: Pairs, plan: Plan, extraction: Extraction) -> ImagesRe
 def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extraction: Extraction) -> Run:
     started = time.monotonic()
     scores: list[Score] = []
+    score_records: list[ScoreRecord] = []
     status, reason = "done", None
     errors = [extraction.broken[n.extractor] for n in protocol.needs() if n.extractor in extraction.broken]
     if errors:
@@ -371,18 +375,18 @@ def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extract
     else:
         try:
             scores = protocol.score(pairs, records)
+            _check(scores, run)
+            score_records = [score_record(score) for score in scores]
         except Unscorable as error:
             status, reason = "unavailable", str(error)
         except Exception as error:  # noqa: BLE001 - a stranger's protocol must not take the others with it
+            scores, score_records = [], []
             status, reason = "failed", f"{type(error).__name__}: {error}"
-    taken = run.scores.keys() & {score.metric for score in scores}
-    if taken:
-        scores, status, reason = [], "failed", f"its metric '{min(taken)}' is already in this run"
     changes = {
         "status": status,
         "reason": reason,
         "seconds": round(time.monotonic() - started, 3),
-        "scores": [score_record(score) for score in scores],
+        "scores": score_records,
     }
     identity = (protocol.name, protocol.parameters())
     protocol_records = [
@@ -392,6 +396,19 @@ def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extract
     warnings = [*run.record.warnings, *(w for score in scores for w in score.warnings)]
     per_pair, missing = add_per_pair(run.per_pair, run.missing, scores)
     return Run(run.record.model_copy(update={"protocols": protocol_records, "warnings": warnings}), per_pair, missing)
+
+
+def _check(scores: Sequence[Score], run: Run) -> None:
+    """Refuse scores that the record of a run cannot hold."""
+    taken = {*run.scores, *PAIR_COLUMNS}
+    for score in scores:
+        if score.metric in taken:
+            raise ValueError(f"its metric '{score.metric}' is already in this run")
+        taken.add(score.metric)
+        if score.per_pair and len(score.per_pair) != len(run.per_pair):
+            raise ValueError(
+                f"its metric '{score.metric}' has {len(score.per_pair)} values for {len(run.per_pair)} pairs"
+            )
 
 
 def _timed(run: Run, stage: str, seconds: float) -> Run:

@@ -1,0 +1,151 @@
+"""Folders of images, and which of their files a name can mean."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from fhpt_eval.errors import UserError
+from fhpt_eval.images import SUFFIXES
+from fhpt_eval.naming import parse_deepfashion, picture_key, without_suffix
+
+PairRole: TypeAlias = Literal["generated", "target", "source"]
+
+
+class Folder:
+    """The images of a folder, found by the names that lists and generated files use for them.
+
+    Attributes:
+        path: The folder, as given.
+        role: What the images are for; also the option that the folder was given with.
+        files: Relative posix paths of all images, sorted; never empty.
+    """
+
+    def __init__(self, path: Path, role: PairRole | Literal["reference"]) -> None:
+        """Walk the folder.
+
+        Raises:
+            UserError: It is not there, is a file, cannot be read or holds no image.
+        """
+        if not path.exists():
+            raise UserError(f"the folder of {role} images does not exist: {path}; check --{role}.")
+        if not path.is_dir():
+            raise UserError(
+                f"--{role} expects a folder of images, but {path} is a file; give the folder that it is in."
+            )
+        self.path = path
+        self.role = role
+        self.files = tuple(sorted(_image_files(path)))
+        if not self.files:
+            raise UserError(
+                f"no images in the folder of {role} images, {path}: files ending in "
+                f"{', '.join(sorted(SUFFIXES))} count; check --{role}."
+            )
+
+    def find(self, name: str) -> tuple[str, ...]:
+        """Return the files that ``name`` can mean; more than one where it cannot be told.
+
+        The first that has any: the exact relative path, the file name, the stem with any image suffix, the other
+        DeepFashion spelling. Folders in the name and in the path must not contradict each other.
+        """
+        if name in self._paths:
+            return (name,)
+        stem = without_suffix(name)
+        return (
+            tuple(file for file in self._by_file_name.get(file_name(name), ()) if _same_tail(file, name))
+            or tuple(file for file in self._by_stem.get(file_name(stem), ()) if _same_tail(without_suffix(file), stem))
+            or self._by_deepfashion.get(picture_key(name), ())
+        )
+
+    def find_same(self, name: str) -> tuple[str, ...]:
+        """Return the files at the relative path ``name`` with any suffix, or with the same DeepFashion name."""
+        return self._by_path_stem.get(without_suffix(name)) or self._by_deepfashion.get(picture_key(name), ())
+
+    @cached_property
+    def _paths(self) -> frozenset[str]:
+        return frozenset(self.files)
+
+    @cached_property
+    def _by_file_name(self) -> dict[str, tuple[str, ...]]:
+        return _grouped(self.files, file_name)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, tuple[str, ...]]:
+        return _grouped(self.files, lambda file: without_suffix(file_name(file)))
+
+    @cached_property
+    def _by_path_stem(self) -> dict[str, tuple[str, ...]]:
+        return _grouped(self.files, without_suffix)
+
+    @cached_property
+    def _by_deepfashion(self) -> dict[str, tuple[str, ...]]:
+        return _grouped((file for file in self.files if parse_deepfashion(file)), picture_key)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders that pairs are made from; None for a role without one."""
+
+    generated: Folder
+    target: Folder | None
+    source: Folder | None
+
+    @classmethod
+    def open(cls, generated: Path, target: Path | None, source: Path | None) -> Folders:
+        """Walk the folders.
+
+        Raises:
+            UserError: As :class:`Folder`.
+        """
+        return cls(
+            Folder(generated, "generated"),
+            Folder(target, "target") if target else None,
+            Folder(source, "source") if source else None,
+        )
+
+    def have(self, source: str, target: str) -> bool:
+        """Whether every folder of real images has the file of that name; False where there is no such folder."""
+        wanted = [(folder, name) for folder, name in ((self.source, source), (self.target, target)) if folder]
+        return bool(wanted) and all(folder.find(name) for folder, name in wanted)
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a posix path."""
+    return path.rpartition("/")[2]
+
+
+def _image_files(folder: Path) -> Iterator[str]:
+    """Yield relative posix paths; linked folders are followed, each real folder once."""
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"cannot read the folder {error.filename}: {error.strerror}; change its permissions.")
+
+    seen: set[tuple[int, int]] = set()
+    for root, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        status = Path(root).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        prefix = Path(root).relative_to(folder).as_posix()
+        for name in files:
+            if not name.startswith(".") and without_suffix(name) != name:
+                yield name if prefix == "." else f"{prefix}/{name}"
+
+
+def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        groups[key(file)].append(file)
+    return {name: tuple(group) for name, group in groups.items()}
+
+
+def _same_tail(one: str, other: str) -> bool:
+    """Whether the shorter path is the end of the longer one, so that ``b/x.jpg`` does not stand for ``a/x.jpg``."""
+    return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")

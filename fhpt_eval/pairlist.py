@@ -1,0 +1,176 @@
+"""Reading a list of pairs: a CSV with the header ``from,to``, or one that names the generated files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.folders import PairRole
+from fhpt_eval.naming import Gender
+
+_COLUMNS = ("generated", "target", "source", "item", "gender", "view")
+_ALIASES = {"from": "source", "to": "target"}
+_GENDERS: dict[str, Gender] = {
+    **dict.fromkeys(("men", "man", "male", "m"), "MEN"),
+    **dict.fromkeys(("women", "woman", "female", "f"), "WOMEN"),
+}
+_HEADERS = "'from,to', or 'generated' with any of 'target,source,item,gender,view'"
+
+
+@dataclass(frozen=True)
+class ListedPair:
+    """One row of a list; empty (the gender: None) where the list has no such column or the cell is empty.
+
+    Attributes:
+        row: Number of the row's last line in the file, from 1.
+        generated: Posix path of the image relative to its folder; never empty where the list has the column.
+        target: As ``generated``; never empty in a list without generated files.
+        source: As ``generated``; never empty in a list without generated files.
+        item: What retrieval counts as the same item.
+        gender: ``MEN`` or ``WOMEN``, whichever usual word the list has.
+        view: View of the target.
+    """
+
+    row: int
+    generated: str
+    target: str
+    source: str
+    item: str
+    gender: Gender | None
+    view: str
+
+
+@dataclass(frozen=True)
+class PairList:
+    """A list as read.
+
+    Attributes:
+        path: The file.
+        columns: The header in lower case, with ``from,to`` as ``source,target``; lists without generated files may
+            have others beside the known ones.
+        pairs: The rows that are not empty, at least one.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    pairs: tuple[ListedPair, ...]
+
+    def where(self, row: int) -> str:
+        """Name a row in an error."""
+        return _where(self.path, row)
+
+
+def read_pair_list(path: Path, generated: Path, target: Path | None, source: Path | None) -> PairList:
+    """Read a list (comma or tab, UTF-8); whether its files exist is not looked at.
+
+    Args:
+        path: The list.
+        generated: Folder that the paths of generated images are in.
+        target: Folder that the paths of targets are in; None in a run without one.
+        source: As ``target``.
+
+    Raises:
+        UserError: The file is not there or not UTF-8, has no known header or no rows, or a row has a wrong number of
+            cells, no name where there should be one, an unknown gender, or a path that leads out of its folder.
+    """
+    lines = _read_lines(path)
+    columns = _columns(path, [cell.lower() for cell in lines[0][1]])
+    folders: dict[PairRole, Path | None] = {"generated": generated, "target": target, "source": source}
+    pairs = []
+    for row, cells in lines[1:]:
+        if any(cells):
+            if len(cells) != len(columns):
+                raise UserError(
+                    f"{_where(path, row)}: {len(cells)} cells where the header has {len(columns)}; mend the row."
+                )
+            pairs.append(_listed_pair(path, row, dict(zip(columns, cells, strict=True)), folders))
+    if not pairs:
+        raise UserError(f"the list of pairs has a header but no rows: {path}; add a row for each pair.")
+    return PairList(path, columns, tuple(pairs))
+
+
+def _where(path: Path, row: int) -> str:
+    return f"{path}, row {row}"
+
+
+def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Return number and cells of every line; the first one is not empty."""
+    if not path.exists():
+        raise UserError(f"the list of pairs does not exist: {path}; check --pairs.")
+    if path.is_dir():
+        raise UserError(f"--pairs expects a CSV file, but {path} is a folder; give the file.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+    header = text.partition("\n")[0]
+    if not header.strip():
+        raise UserError(
+            f"the list of pairs is empty or begins with an empty line: {path}; its header should be {_HEADERS}."
+        )
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in header else ",")
+    try:
+        return [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except csv.Error as error:
+        raise UserError(f"{_where(path, reader.line_num)}: not readable as CSV ({error}); mend the row.") from error
+
+
+def _columns(path: Path, header: list[str]) -> tuple[str, ...]:
+    columns = tuple(_ALIASES.get(cell, cell) for cell in header)
+    if not ("generated" in columns or {"source", "target"} <= set(columns)):
+        raise UserError(
+            f"{path} has no known header (its first line begins with '{header[0]}'): it should be {_HEADERS}; "
+            "NTED's and PIDM's lists have lines 'target,source' without header: put 'to,from' on top of them."
+        )
+    repeated = [column for column in _COLUMNS if columns.count(column) > 1]
+    if repeated:
+        raise UserError(f"{path} has two columns for '{repeated[0]}'; keep one of them.")
+    if "generated" in columns:
+        for column in columns:
+            if column not in _COLUMNS:
+                raise UserError(f"{path} has an unknown column '{column}'.{did_you_mean(column, _COLUMNS)}")
+    return columns
+
+
+def _listed_pair(path: Path, row: int, cells: Mapping[str, str], folders: Mapping[PairRole, Path | None]) -> ListedPair:
+    where = _where(path, row)
+    names = {
+        role: _relative(cells[role], role, folder, where) if cells.get(role) else "" for role, folder in folders.items()
+    }
+    if "generated" in cells and not names["generated"]:
+        raise UserError(f"{where}: no generated image is named; fill it in or remove the row.")
+    if "generated" not in cells and not (names["source"] and names["target"]):
+        raise UserError(f"{where}: an empty name; fill in both names or remove the row.")
+    gender = cells.get("gender", "")
+    if gender and gender.lower() not in _GENDERS:
+        raise UserError(f"{where}: gender '{gender}' is not known; write MEN or WOMEN, or leave it empty.")
+    return ListedPair(
+        row,
+        names["generated"],
+        names["target"],
+        names["source"],
+        cells.get("item", ""),
+        _GENDERS.get(gender.lower()),
+        cells.get("view", ""),
+    )
+
+
+def _relative(cell: str, role: PairRole, folder: Path | None, where: str) -> str:
+    """Return a listed path relative to its folder; an absolute one may lie inside of it."""
+    path = PurePosixPath(cell)
+    if folder and path.is_absolute():
+        for root in (folder, folder.resolve()):
+            if path.is_relative_to(root.as_posix()):
+                path = path.relative_to(root.as_posix())
+                break
+    if not path.is_absolute() and ".." not in path.parts:
+        return path.as_posix()
+    if folder:
+        raise UserError(
+            f"{where}: '{cell}' leads out of the folder of {role} images; write it relative to --{role} {folder}."
+        )
+    raise UserError(f"{where}: '{cell}' is not a path inside of a folder, and --{role} is not given; give it.")

@@ -1,0 +1,84 @@
+"""The command in this process, on pictures and in folders that belong to one test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def sentence(self) -> str:
+        """The one line on stderr."""
+        (line,) = self.err.splitlines()
+        prefix, _, sentence = line.partition("fhpt-eval: ")
+        assert not prefix
+        return sentence
+
+
+Command = Callable[..., Outcome]
+Draw = Callable[..., Path]
+
+
+@pytest.fixture
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing of the user's is seen or changed: not their cache, their weights, their network or their results."""
+    monkeypatch.setenv("FHPT_EVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FHPT_EVAL_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("FHPT_EVAL_OFFLINE", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("FHPT_EVAL_CACHE_SIZE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def command(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run ``fhpt-eval`` with arguments."""
+    from fhpt_eval.cli.main import main
+
+    def call(*arguments: str | Path) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert isinstance(stop.value.code, int)
+        return Outcome(stop.value.code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def draw(own_folders: Path) -> Draw:
+    """Fill a folder with seeded noise: 64 rows by 48 columns, or another (height, width)."""
+
+    def fill(folder: str, names: Iterable[str] = "abcde", seed: int = 0, size: tuple[int, int] = (64, 48)) -> Path:
+        root = own_folders / folder
+        random = np.random.default_rng(seed)
+        for name in names:
+            path = root / (name if "." in name else f"{name}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(random.integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
+        return root
+
+    return fill
+
+
+@pytest.fixture
+def folders(draw: Draw) -> tuple[str, str, str, str]:
+    """The options that name five generated images and their targets."""
+    return "--generated", str(draw("mine", seed=1)), "--target", str(draw("real", seed=2))

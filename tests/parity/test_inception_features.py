@@ -1,0 +1,246 @@
+"""Inception's features, FID, KID and IS against pytorch-fid and torch-fidelity, on one file of seeded weights.
+
+The canonical weights are not needed for this: what is compared is the pipeline, and the weights are scaled so that
+every layer is alive. Features and logits agree to 1e-5 of their length, FID to the digits that the tests state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import pytorch_fid.inception
+import torch
+from fhpt_eval.protocols.fid import Fid
+from fhpt_eval.protocols.inception_score import InceptionScore
+from fhpt_eval.protocols.kid import Kid
+from PIL import Image
+from pytorch_fid.fid_score import calculate_frechet_distance, get_activations
+from skimage import data
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+
+from fhpt_eval import Pairs, evaluate
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.extract.base import Context, Missing
+from fhpt_eval.extract.inception import Inception, Preprocess, build_network
+from fhpt_eval.weights import Progress, Store, Weights
+
+Image8 = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating[Any]]
+
+SIZES = [(176, 128), (88, 64), (301, 299), (64, 157), (299, 299), (400, 330)]
+
+
+def crops(sizes: list[tuple[int, int]], seed: int) -> list[Image8]:
+    """Crops of photographs, of these heights and widths."""
+    photographs = [data.astronaut(), data.chelsea(), data.coffee(), data.rocket()]
+    rng = np.random.default_rng(seed)
+    cropped = []
+    for i, (height, width) in enumerate(sizes):
+        whole = photographs[i % len(photographs)]
+        top, left = (int(rng.integers(0, n - m + 1)) for n, m in zip(whole.shape, (height, width), strict=False))
+        cropped.append(np.ascontiguousarray(whole[max(top, 0) : top + height, left : left + width]))
+    return cropped
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Image8]:
+    return crops([(min(h, 300), w) for h, w in SIZES], seed=1)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """He weights, with normalisation by the statistics of a forward pass, so that no layer dies or explodes."""
+    torch.manual_seed(2015)
+    network: Any = build_network()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, 0, 0.2)
+    torch.nn.init.normal_(network.fc.weight, 0, 0.1)
+    torch.nn.init.normal_(network.fc.bias, 0, 1)
+    batch = np.stack(crops([(299, 299)] * 8, seed=0))
+    with torch.inference_mode():
+        network.train()(torch.from_numpy(batch).permute(0, 3, 1, 2) / 127.5 - 1)
+    file = tmp_path_factory.mktemp("weights") / "seeded-inception.pth"
+    torch.save(network.state_dict(), file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def pytorch_fid_network(weights: Path) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            pytorch_fid.inception,
+            "load_state_dict_from_url",
+            lambda url, progress: torch.load(weights, weights_only=True),
+        )
+        yield pytorch_fid.inception.InceptionV3([3]).eval()
+
+
+@pytest.fixture(scope="module")
+def torch_fidelity_network(weights: Path) -> Any:
+    return FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(weights)
+    )
+
+
+def extracted(weights: Path, preprocess: Preprocess, images: list[Image8]) -> dict[str, Floats]:
+    results = Inception(preprocess=preprocess).load(Context(weights={"inception-2015": weights}))(images)
+    records = [result for result in results if not isinstance(result, Missing)]
+    assert len(records) == len(images)
+    return {key: np.stack([record[key] for record in records]) for key in ("pool3", "logits")}
+
+
+def tensor(image: Image8) -> torch.Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)[None]
+
+
+def assert_close(actual: Floats, expected: Floats) -> None:
+    """Each vector is off by less than 1e-5 of its length."""
+    assert actual.shape == expected.shape
+    assert actual.dtype == np.float32
+    error = np.linalg.norm(actual.astype(np.float64) - expected, axis=1) / np.linalg.norm(expected, axis=1)
+    assert error.max() < 1e-5
+
+
+def logits_of(weights: Path, pool3: Floats) -> Floats:
+    """The head in float64, without its bias."""
+    head = torch.load(weights, weights_only=True)["fc.weight"].double().numpy()
+    logits: Floats = pool3.astype(np.float64) @ head.T
+    return logits
+
+
+def test_seeded_weights_tell_images_apart(weights: Path, images: list[Image8]) -> None:
+    pool3 = extracted(weights, "pytorch-fid", images)["pool3"].astype(np.float64)
+    assert (pool3 >= 0).all()
+    assert (pool3.max(axis=0) > 0).mean() > 0.99
+    assert 0.1 < pool3.mean() < 10
+    unit = pool3 / np.linalg.norm(pool3, axis=1, keepdims=True)
+    assert (unit @ unit.T)[~np.eye(len(images), dtype=bool)].max() < 0.99
+
+
+def test_features_are_pytorch_fids(weights: Path, images: list[Image8], pytorch_fid_network: Any) -> None:
+    expected = np.concatenate([pytorch_fid_network(tensor(i) / 255)[0].flatten(1).numpy() for i in images])
+    actual = extracted(weights, "pytorch-fid", images)
+    assert_close(actual["pool3"], expected)
+    assert_close(actual["logits"], logits_of(weights, expected))
+
+
+def test_features_are_torch_fidelitys(weights: Path, images: list[Image8], torch_fidelity_network: Any) -> None:
+    expected = [torch_fidelity_network(tensor(i)) for i in images]
+    actual = extracted(weights, "torch-fidelity", images)
+    assert_close(actual["pool3"], torch.cat([pool3 for pool3, _ in expected]).numpy())
+    assert_close(actual["logits"], torch.cat([logits for _, logits in expected]).numpy())
+
+
+def test_features_are_clean_fids(weights: Path, images: list[Image8], pytorch_fid_network: Any) -> None:
+    pytorch_fid_network.resize_input = pytorch_fid_network.normalize_input = False
+
+    # clean-fid's documented way: each channel by Pillow's bicubic in floats, clipped, never rounded; (x − 128)/128.
+    def resized(image: Image8) -> torch.Tensor:
+        channels = [Image.fromarray(np.ascontiguousarray(image[:, :, c]).astype(np.float32)) for c in range(3)]
+        planes = [np.asarray(c.resize((299, 299), Image.Resampling.BICUBIC)).clip(0, 255) for c in channels]
+        return torch.from_numpy(np.stack(planes))[None]
+
+    try:
+        expected = [pytorch_fid_network((resized(i) - 128) / 128)[0].flatten(1).numpy() for i in images]
+    finally:
+        pytorch_fid_network.resize_input = pytorch_fid_network.normalize_input = True
+    actual = extracted(weights, "clean-fid", images)
+    assert_close(actual["pool3"], np.concatenate(expected))
+    assert_close(actual["logits"], logits_of(weights, np.concatenate(expected)))
+
+
+def test_the_three_ways_to_299_pixels_differ(weights: Path, images: list[Image8]) -> None:
+    ways: list[Preprocess] = ["pytorch-fid", "torch-fidelity", "clean-fid"]
+    first, second, third = (extracted(weights, way, images[:1])["pool3"] for way in ways)
+    apart = [np.linalg.norm(a - b) / np.linalg.norm(a) for a, b in ((first, second), (first, third), (second, third))]
+    assert min(apart) > 1e-3
+
+
+class SeededStore(Store):
+    """Hands out the seeded file under whatever name, its hash unchecked."""
+
+    def get(self, weights: Weights, progress: Progress | None = None) -> Path:
+        assert weights.name == "inception-2015"
+        assert self.folder is not None
+        return self.folder / "seeded-inception.pth"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """12 generated images, and 10 targets under the names of the first 10."""
+    root = tmp_path_factory.mktemp("folders")
+    for folder, count, seed in (("generated", 12, 5), ("target", 10, 6)):
+        (root / folder).mkdir()
+        for i, image in enumerate(crops([(128, 88)] * count, seed)):
+            Image.fromarray(image).save(root / folder / f"{i:02}.png")
+    return root / "generated", root / "target"
+
+
+@pytest.fixture(scope="module")
+def activations(folders: tuple[Path, Path], pytorch_fid_network: Any) -> tuple[Floats, Floats]:
+    generated, target = (
+        get_activations(sorted(folder.iterdir()), pytorch_fid_network, batch_size=4, num_workers=0)
+        for folder in folders
+    )
+    return generated, target
+
+
+@pytest.fixture(scope="module")
+def scores(
+    weights: Path, folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, float | None]:
+    """What the whole way from folders to scores gives."""
+    generated, target = folders
+    pairs = Pairs.from_folders(generated, target, naming="same")
+    with Cache(tmp_path_factory.mktemp("cache")) as cache:
+        run = evaluate(
+            pairs,
+            [Fid(), Kid(subsets=5, subset_size=8), InceptionScore(splits=3)],
+            engine=LocalEngine(cache, device="cpu"),
+            store=SeededStore(weights.parent),
+        )
+    return {score.metric: score.value for score in run.scores}
+
+
+@pytest.mark.filterwarnings("ignore:The `disp` argument is deprecated:DeprecationWarning")
+def test_fid_of_two_folders_is_pytorch_fids(
+    scores: dict[str, float | None], activations: tuple[Floats, Floats]
+) -> None:
+    generated, target = (a.astype(np.float64) for a in activations)
+    # 22 points lie in 22 dimensions: in coordinates of these nothing changes, and the root takes no half a minute.
+    basis = np.linalg.qr(np.concatenate([generated, target]).T)[0]
+    a, b = generated @ basis, target @ basis
+    expected = calculate_frechet_distance(
+        a.mean(0), np.cov(a, rowvar=False), b.mean(0), np.cov(b, rowvar=False), eps=1e-6
+    )
+    assert scores["fid"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_kid_of_two_folders_is_torch_fidelitys_of_pytorch_fids_features(
+    scores: dict[str, float | None], activations: tuple[Floats, Floats]
+) -> None:
+    generated, target = (torch.from_numpy(a.astype(np.float64)) for a in activations)
+    expected = kid_features_to_metric(generated, target, kid_subsets=5, kid_subset_size=8, verbose=False)
+    assert scores["kid"] == pytest.approx(expected["kernel_inception_distance_mean"], rel=1e-4)
+
+
+def test_inception_score_of_a_folder_is_torch_fidelitys_of_pytorch_fids_features(
+    scores: dict[str, float | None], weights: Path, activations: tuple[Floats, Floats]
+) -> None:
+    logits = torch.from_numpy(logits_of(weights, activations[0]))
+    expected = isc_features_to_metric(logits, splits=3, shuffle=False)["inception_score_mean"]
+    assert expected > 1.05
+    assert scores["is"] == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,186 @@
+"""The cache: what it keeps, what it drops, and that several processes can use it."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fhpt_eval.engine import cache as cache_module
+from fhpt_eval.engine.cache import Cache, clear, parse_size
+from fhpt_eval.engine.records import dump, parse
+from fhpt_eval.errors import UserError
+from fhpt_eval.extract.base import Missing
+
+ONE, OTHER = "ab" * 32, "cd" * 32
+
+
+def vector(seed: int, size: int = 100) -> dict[str, Any]:
+    return {"v": np.random.default_rng(seed).random(size, dtype=np.float32)}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"v": np.arange(6, dtype=np.float32).reshape(2, 3)},
+        {"scalar": np.array(1.5), "flag": np.array(True), "empty": np.zeros((0, 4))},
+        {"strided": np.arange(12).reshape(3, 4).T},
+    ],
+)
+def test_records_survive_serialisation(record: dict[str, Any]) -> None:
+    back = parse(dump(record))
+    assert not isinstance(back, Missing)
+    assert back.keys() == record.keys()
+    for key, value in record.items():
+        assert back[key].dtype == value.dtype
+        np.testing.assert_array_equal(back[key], value)
+
+
+def test_findings_survive_and_faults_are_refused() -> None:
+    assert parse(dump(Missing("no face", fault=False))) == Missing("no face", fault=False)
+    with pytest.raises(ValueError, match="not stored"):
+        dump(Missing("unreadable"))
+
+
+def test_results_are_found_by_fingerprint_and_content(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put("x", ONE, {"k": vector(1)})
+        assert cache.known(ONE, ["k", "l"]) == {"k"}
+        assert cache.known(OTHER, ["k"]) == set()
+        assert cache.get(OTHER, "k") is None
+    with Cache(tmp_path) as cache:
+        result = cache.get(ONE, "k")
+        assert result is not None
+        np.testing.assert_array_equal(result["v"], vector(1)["v"])  # type: ignore[index]
+
+
+def test_the_size_stays_bounded_and_the_newest_results_stay(tmp_path: Path) -> None:
+    limit = 2 * 2**20
+    with Cache(tmp_path, limit=limit) as cache:
+        for i in range(200):
+            cache.put("x", ONE, {f"{i}-{j}": vector(i, 2000) for j in range(8)})
+        assert cache.known(ONE, ["199-7"]) == {"199-7"}
+        assert cache.known(ONE, ["0-0"]) == set()
+        assert sum(u.bytes for u in cache.usage()) < limit
+        assert cache.size < 2 * limit
+        assert cache.trouble is None
+
+
+def test_usage_names_the_extractors(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put("small", ONE, {"k": vector(1)})
+        cache.put("large[net=vgg]", OTHER, {"k": vector(1, 5000), "l": vector(2, 5000)})
+        assert [(u.extractor, u.results) for u in cache.usage()] == [("large[net=vgg]", 2), ("small", 1)]
+
+
+def test_clear_frees_what_it_says(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put("x", ONE, {"k": vector(1)})
+        size = cache.size
+    assert size > 0
+    assert clear(tmp_path) >= size
+    assert clear(tmp_path) == 0
+    with Cache(tmp_path) as cache:
+        assert cache.known(ONE, ["k"]) == set()
+
+
+def test_clearing_does_not_touch_other_files(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with Cache(tmp_path):
+        pass
+    clear(tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+def _write_many(folder: Path, start: int) -> None:
+    with Cache(folder) as cache:
+        for i in range(start, start + 50):
+            cache.put("x", ONE, {str(i): vector(i)})
+
+
+def test_two_processes_write_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_write_many, args=(tmp_path, start)) for start in (0, 25)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    with Cache(tmp_path) as cache:
+        assert len(cache.known(ONE, map(str, range(75)))) == 75
+        assert [u.results for u in cache.usage()] == [75]
+
+
+def _write_forever(folder: Path) -> None:
+    with Cache(folder) as cache:
+        for i in range(10**9):
+            cache.put("x", ONE, {str(i): vector(i)})
+
+
+def test_a_killed_writer_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_write_forever, args=(tmp_path,))
+    process.start()
+    with Cache(tmp_path) as cache:
+        while not cache.known(ONE, ["100"]):
+            assert process.is_alive()
+        process.kill()
+        process.join()
+        for i in range(101):
+            result = cache.get(ONE, str(i))
+            np.testing.assert_array_equal(result["v"], vector(i)["v"])  # type: ignore[index]
+        cache.put("x", ONE, {"after": vector(0)})
+        assert cache.known(ONE, ["after"])
+
+
+def test_a_full_disk_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put("x", ONE, {"before": vector(0)})
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(cache, "_insert", full)
+        cache.put("x", ONE, {"k": vector(1)})
+        assert cache.trouble is not None
+        assert "No space left" in cache.trouble
+        assert cache.known(ONE, ["before", "k"]) == {"before", "k"}
+        np.testing.assert_array_equal(cache.get(ONE, "k")["v"], vector(1)["v"])  # type: ignore[index]
+
+
+def test_a_damaged_file_is_told_and_survived(tmp_path: Path) -> None:
+    (tmp_path / "data.mdb").write_bytes(b"not an LMDB file" * 1000)
+    with Cache(tmp_path) as cache:
+        assert cache.trouble is not None
+        assert "fhpt-eval cache clear" in cache.trouble
+        cache.put("x", ONE, {"k": vector(1)})
+        assert cache.known(ONE, ["k"]) == {"k"}
+
+
+def test_another_format_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put("x", ONE, {"k": vector(1)})
+    monkeypatch.setattr(cache_module, "_FORMAT", b"2")
+    with Cache(tmp_path) as cache:
+        assert cache.trouble is not None
+        assert cache.get(ONE, "k") is None
+
+
+def test_sizes() -> None:
+    assert parse_size("20G") == 20 * 2**30
+    assert parse_size("1.5m") == 3 * 2**19
+    assert parse_size("5000000") == 5_000_000
+    for wrong in ("", "G", "many", "-3G", "10"):
+        with pytest.raises(UserError):
+            parse_size(wrong)
+
+
+def test_the_environment_names_folder_and_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FHPT_EVAL_CACHE", str(tmp_path / "here"))
+    monkeypatch.setenv("FHPT_EVAL_CACHE_SIZE", "3M")
+    with Cache() as cache:
+        assert cache.folder == tmp_path / "here"
+        assert cache.limit == 3 * 2**20

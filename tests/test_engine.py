@@ -1,0 +1,258 @@
+"""The local engine: what is computed, how often, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from toys import BLACK_MEANS_NOTHING, Broken, Difference, InProcess, MeanColour, write_image
+
+from fhpt_eval.engine import local
+from fhpt_eval.engine.base import Plan
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.local import LocalEngine, pick_device
+from fhpt_eval.errors import UserError
+from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.images import ImageRef
+
+MEAN = MeanColour()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_counters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MeanColour, "calls", [])
+    monkeypatch.setattr(Difference, "encoded", [])
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Cache]:
+    with Cache(tmp_path / "cache") as opened:
+        yield opened
+
+
+def refs(folder: Path, count: int, first_seed: int = 0) -> tuple[ImageRef, ...]:
+    return tuple(ImageRef(write_image(folder / f"{i:03}.png", first_seed + i)) for i in range(count))
+
+
+def image_plan(*images: ImageRef, extractor: ImageExtractor = MEAN) -> Plan:
+    return Plan({extractor: images}, {})
+
+
+def pair_plan(*pairs: tuple[ImageRef, ImageRef], extractor: PairExtractor | None = None) -> Plan:
+    return Plan({}, {extractor or Difference(): pairs})
+
+
+def test_each_different_content_is_computed_once(tmp_path: Path, cache: Cache) -> None:
+    images = refs(tmp_path / "a", 3)
+    copies = refs(tmp_path / "b", 3)
+    found = LocalEngine(cache).run(image_plan(*images, *copies), {})
+    assert sum(MeanColour.calls) == 3
+    for one, copy in zip(images, copies, strict=True):
+        pixels = np.asarray(Image.open(one.path))
+        np.testing.assert_array_equal(found.image(MEAN, one)["mean"], pixels.mean((0, 1)))
+        np.testing.assert_array_equal(found.image(MEAN, copy)["mean"], pixels.mean((0, 1)))
+
+
+def test_a_second_run_computes_nothing_and_reads_the_same(tmp_path: Path, cache: Cache) -> None:
+    images = refs(tmp_path / "a", 4)
+    plan = Plan({MEAN: images}, {Difference(): tuple(zip(images[:2], images[2:], strict=True))})
+    first = LocalEngine(cache).run(plan, {})
+    assert first.computed == {"mean-colour": 4, "difference": 2}
+    second = LocalEngine(cache).run(plan, {})
+    assert second.computed == {}
+    for ref in images:
+        np.testing.assert_array_equal(first.image(MEAN, ref)["mean"], second.image(MEAN, ref)["mean"])
+        assert first.info(ref) == second.info(ref)
+
+
+def test_a_changed_file_under_the_same_name_is_computed_anew(tmp_path: Path, cache: Cache) -> None:
+    (image,) = refs(tmp_path, 1)
+    before = LocalEngine(cache).run(image_plan(image), {}).image(MEAN, image)
+    status = image.path.stat()
+    write_image(image.path, 99)
+    os.utime(image.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = LocalEngine(cache).run(image_plan(image), {}).image(MEAN, image)
+    assert not np.array_equal(before["mean"], after["mean"])
+
+
+def test_a_finding_is_cached_and_a_fault_is_not(tmp_path: Path, cache: Cache) -> None:
+    black = ImageRef(tmp_path / "black.png")
+    Image.new("RGB", (8, 8)).save(black.path)
+    torn = ImageRef(tmp_path / "torn.png")
+    torn.path.write_bytes(black.path.read_bytes()[:40])
+    found = LocalEngine(cache).run(image_plan(black, torn), {})
+    assert found.image(MEAN, black) == BLACK_MEANS_NOTHING
+    result = found.image(MEAN, torn)
+    assert isinstance(result, Missing)
+    assert result.fault
+    assert result.reason.startswith("unreadable: ")
+    Image.new("RGB", (8, 8), "red").save(torn.path)
+    again = LocalEngine(cache).run(image_plan(black, torn), {})
+    assert again.image(MEAN, black) == BLACK_MEANS_NOTHING
+    np.testing.assert_array_equal(again.image(MEAN, torn)["mean"], [255, 0, 0])
+    assert again.computed == {"mean-colour": 1}
+
+
+def test_a_file_that_vanished_is_named_and_the_others_are_read(tmp_path: Path, cache: Cache) -> None:
+    gone, there = ImageRef(tmp_path / "gone.png"), ImageRef(write_image(tmp_path / "there.png", 1))
+    found = LocalEngine(cache).run(image_plan(gone, there), {})
+    assert found.image(MEAN, gone) == Missing("unreadable: No such file or directory")
+    assert "mean" in found.image(MEAN, there)
+    assert found.content(gone) is None
+
+
+def test_the_target_of_many_pairs_is_encoded_once(tmp_path: Path, cache: Cache) -> None:
+    target = ImageRef(write_image(tmp_path / "target.png", 1))
+    generated = refs(tmp_path / "generated", 10, first_seed=50)
+    found = LocalEngine(cache, batch_size=3).run(pair_plan(*((g, target) for g in generated)), {})
+    assert sum(Difference.encoded) == 11
+    truth = np.asarray(Image.open(target.path)).mean()
+    for g in generated:
+        expected = np.asarray(Image.open(g.path)).mean() - truth
+        assert found.pair(Difference(), g, target)["difference"] == expected
+
+
+def test_pairs_are_complete_when_images_had_to_be_forgotten(
+    tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "BUDGET", 1)
+    images = refs(tmp_path, 12)
+    pairs = [(a, b) for a in images for b in images]
+    found = LocalEngine(cache, batch_size=2).run(pair_plan(*pairs), {})
+    means = {ref: np.asarray(Image.open(ref.path)).mean() for ref in images}
+    for a, b in pairs:
+        assert found.pair(Difference(), a, b)["difference"] == means[a] - means[b]
+
+
+def test_each_side_of_a_pair_has_its_own_geometry(tmp_path: Path, cache: Cache) -> None:
+    one, other = refs(tmp_path, 2)
+    crop = Geometry.parse("crop(left=0, top=0, width=5, height=7)")
+    extractor = Difference(first_geometry=crop)
+    found = LocalEngine(cache).run(pair_plan((one, other), (other, one), extractor=extractor), {})
+    a, b = (np.asarray(Image.open(ref.path)) for ref in (one, other))
+    assert found.pair(extractor, one, other)["difference"] == a[:7, :5].mean() - b.mean()
+    assert found.pair(extractor, other, one)["difference"] == b[:7, :5].mean() - a.mean()
+
+
+def test_a_geometry_that_does_not_fit_spoils_only_the_pairs_of_that_image(tmp_path: Path, cache: Cache) -> None:
+    small, large = (
+        ImageRef(write_image(tmp_path / "small.png", 1, (4, 4))),
+        ImageRef(write_image(tmp_path / "large.png", 2, (40, 40))),
+    )
+    target = ImageRef(write_image(tmp_path / "target.png", 3))
+    extractor = Difference(first_geometry=Geometry.parse("crop(left=0, top=0, width=10, height=10)"))
+    found = LocalEngine(cache).run(pair_plan((small, target), (large, target), extractor=extractor), {})
+    assert isinstance(found.pair(extractor, small, target), Missing)
+    assert "difference" in found.pair(extractor, large, target)
+
+
+def test_panels_of_one_strip_are_different_images(tmp_path: Path, cache: Cache) -> None:
+    path = write_image(tmp_path / "strip.png", 1, (30, 10))
+    panels = [ImageRef(path, panel, 3, f"panel {panel}") for panel in range(3)]
+    found = LocalEngine(cache).run(image_plan(*panels), {})
+    pixels = np.asarray(Image.open(path))
+    for panel, ref in enumerate(panels):
+        np.testing.assert_array_equal(
+            found.image(MEAN, ref)["mean"], pixels[:, 10 * panel : 10 * panel + 10].mean((0, 1))
+        )
+    wrong = ImageRef(path, 0, 4, "quarter")
+    assert isinstance(LocalEngine(cache).run(image_plan(wrong), {}).image(MEAN, wrong), Missing)
+
+
+def test_less_memory_means_smaller_batches_and_a_warning(
+    tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MeanColour, "memory_errors", [MemoryError(), MemoryError()])
+    images = refs(tmp_path, 10)
+    found = LocalEngine(cache, device="cpu", batch_size=8, workers=1).run(image_plan(*images), {})
+    assert all("mean" in found.image(MEAN, ref) for ref in images)
+    assert found.warnings == (
+        "not enough memory for mean-colour: its batch size was lowered to 4",
+        "not enough memory for mean-colour: its batch size was lowered to 2",
+    )
+
+
+def test_an_image_that_never_fits_into_memory_is_missing(
+    tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MeanColour, "memory_errors", [MemoryError()])
+    first, second = refs(tmp_path, 2)
+    found = LocalEngine(cache, device="cpu", batch_size=1).run(image_plan(first, second), {})
+    assert found.image(MEAN, first) == Missing("not enough memory for this image")
+    assert "mean" in found.image(MEAN, second)
+
+
+def test_a_broken_extractor_does_not_take_the_others_with_it(tmp_path: Path, cache: Cache) -> None:
+    images = refs(tmp_path, 3)
+    found = LocalEngine(cache).run(Plan({Broken(): images, MEAN: images}, {}), {})
+    assert isinstance(found.broken[Broken()], ZeroDivisionError)
+    assert found.image(Broken(), images[0]) == Missing("broken failed")
+    assert "mean" in found.image(MEAN, images[0])
+
+
+def test_detectors_run_in_other_processes_that_survive_a_crash(tmp_path: Path, cache: Cache) -> None:
+    images = refs(tmp_path, 6)
+    deadly = ImageRef(tmp_path / "white.png")
+    Image.new("RGB", (8, 8), "white").save(deadly.path)
+    extractor = InProcess()
+    found = LocalEngine(cache, workers=2).run(image_plan(*images, deadly, extractor=extractor), {})
+    assert found.image(extractor, deadly) == Missing("in-process crashed on this image")
+    for ref in images:
+        result = found.image(extractor, ref)
+        assert result["pid"] != os.getpid()
+        np.testing.assert_array_equal(result["mean"], np.asarray(Image.open(ref.path)).mean((0, 1)))
+
+
+def test_workers_start_once_and_share_the_work(tmp_path: Path, cache: Cache) -> None:
+    images = refs(tmp_path, 20)
+    extractor = InProcess()
+    found = LocalEngine(cache, workers=2, batch_size=4).run(image_plan(*images, extractor=extractor), {})
+    assert len({int(found.image(extractor, ref)["pid"]) for ref in images}) <= 2
+
+
+def test_an_exception_in_a_worker_breaks_its_extractor_only(tmp_path: Path, cache: Cache) -> None:
+    grey = ImageRef(tmp_path / "grey.png")
+    Image.new("RGB", (8, 8), (128, 128, 128)).save(grey.path)
+    found = LocalEngine(cache, workers=1).run(Plan({InProcess(): (grey,), MEAN: (grey,)}, {}), {})
+    assert isinstance(found.broken[InProcess()], ArithmeticError)
+    assert "mean" in found.image(MEAN, grey)
+
+
+def test_progress_ends_where_it_said_it_would(tmp_path: Path, cache: Cache) -> None:
+    calls: list[tuple[str, int, int]] = []
+    LocalEngine(cache, batch_size=2).run(
+        image_plan(*refs(tmp_path, 5)), {}, lambda stage, done, total: calls.append((stage, done, total))
+    )
+    assert [c for c in calls if c[0] == "extracting"] == [("extracting", n, 5) for n in (0, 2, 4, 5)]
+
+
+def test_what_decoding_changed_is_known_on_a_second_run_too(tmp_path: Path, cache: Cache) -> None:
+    ref = ImageRef(tmp_path / "alpha.png")
+    Image.new("RGBA", (6, 4), (10, 20, 30, 100)).save(ref.path)
+    first = LocalEngine(cache).run(image_plan(ref), {}).info(ref)
+    second = LocalEngine(cache).run(image_plan(ref), {}).info(ref)
+    assert first == second
+    assert not isinstance(first, Missing)
+    assert (first.width, first.height) == (6, 4)
+    assert "alpha composited on white" in first.notes
+
+
+def test_a_run_without_a_usable_cache_still_gives_results(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    (image,) = refs(tmp_path, 1)
+    with Cache(tmp_path / "cache") as cache:
+        found = LocalEngine(cache).run(image_plan(image), {})
+        assert "mean" in found.image(MEAN, image)
+    assert any("cache" in warning for warning in found.warnings)
+
+
+def test_devices() -> None:
+    assert pick_device("cpu") == "cpu"
+    assert pick_device("auto") in {"cpu", "cuda"}
+    with pytest.raises(UserError, match="device 'quantum'"):
+        pick_device("quantum")

@@ -1,0 +1,96 @@
+"""Extractors for tests: what they compute is obvious, and they count and fail on demand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image
+
+from fhpt_eval.extract.base import Context, Encoded, ImageExtractor, Missing, PairExtractor, PairModel, Pixels, Result
+
+BLACK_MEANS_NOTHING = Missing("nothing found", fault=False)
+
+
+def write_image(path: Path, seed: int, size: tuple[int, int] = (24, 32)) -> Path:
+    """Write a seeded width×height PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    width, height = size
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanColour(ImageExtractor):
+    """The mean of each channel; nothing is found in a black image."""
+
+    name: ClassVar[str] = "mean-colour"
+    calls: ClassVar[list[int]] = []
+    memory_errors: ClassVar[list[MemoryError]] = []
+
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
+        def extract(images: Sequence[Pixels]) -> list[Result]:
+            if type(self).memory_errors:
+                raise type(self).memory_errors.pop()
+            type(self).calls.append(len(images))
+            return [{"mean": x.mean((0, 1))} if x.any() else BLACK_MEANS_NOTHING for x in images]
+
+        return extract
+
+
+@dataclass(frozen=True, kw_only=True)
+class InProcess(ImageExtractor):
+    """The mean and the process that computed it; dies on a white image, raises on a grey one."""
+
+    name: ClassVar[str] = "in-process"
+    process: ClassVar[bool] = True
+
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
+        def extract(images: Sequence[Pixels]) -> list[Result]:
+            if (images[0] == 255).all():
+                os._exit(9)
+            if (images[0] == 128).all():
+                raise ArithmeticError("grey")
+            return [{"mean": x.mean((0, 1)), "pid": np.array(os.getpid())} for x in images]
+
+        return extract
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken(ImageExtractor):
+    """Fails on every image."""
+
+    name: ClassVar[str] = "broken"
+
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
+        def extract(images: Sequence[Pixels]) -> list[Result]:
+            raise ZeroDivisionError("always")
+
+        return extract
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(PairExtractor):
+    """Mean of first less mean of second; counts how often an image is encoded."""
+
+    name: ClassVar[str] = "difference"
+    encoded: ClassVar[list[int]] = []
+
+    def load(self, context: Context) -> PairModel:
+        return _DifferenceModel()
+
+
+class _DifferenceModel(PairModel):
+    def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
+        Difference.encoded.append(len(images))
+        return [(x.astype(np.float64),) for x in images]
+
+    def compare(self, first: Encoded, second: Encoded) -> Result:
+        a: Any = first[0]
+        b: Any = second[0]
+        return {"difference": np.array(a.mean() - b.mean())}
