@@ -7,7 +7,9 @@ READY := $(ENV)/.ready
 # mypy does not see through an editable install: show it the namespace as it is installed.
 TYPING := build/typing
 
-.PHONY: setup check test clean
+DEMO := results/demo
+
+.PHONY: setup demo check test clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -17,6 +19,13 @@ $(READY): setup.cfg pyproject.toml
 	test -x $(UV) || ($(PYTHON) -m venv $(ENV)/uv && $(ENV)/uv/bin/python -m pip install --quiet "uv>=0.8,<1")
 	$(UV) pip install --quiet --python $(BIN)/python --editable ".[dev]"
 	touch $@
+
+# Draws people and three "methods", and scores them with what the packages carry: no download.
+demo: $(READY)
+	$(BIN)/python examples/drawn_people.py $(DEMO)/images
+	set -e; for method in blurred shifted copy-source; do \
+	  $(BIN)/fhpt-eval run --profile embedded --generated $(DEMO)/images/$$method --target $(DEMO)/images/real \
+	    --source $(DEMO)/images/real --output $(DEMO)/$$method; done
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -77,27 +78,29 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _say(_INTERRUPTED)
         code = INTERRUPTED
     except BrokenPipeError:
-        code = _reader_gone()
+        code = _forget_output()
     except SystemExit as stop:
         # typer and rich make of a broken pipe an exit with 1, which is ours for a bug.
-        code = _reader_gone() if isinstance(stop.__context__, BrokenPipeError) else stop.code
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        _forget_output()
-        _say(f"the output cannot be written ({error.strerror}): free some room and run the same command again.")
-        code = WRONG_USE
-    except Exception:  # noqa: BLE001 - the last resort
-        traceback.print_exc()
-        _say(f"this is a bug in fhpt-eval {__version__}; please report the lines above.")
-        code = BUG
+        code = _forget_output() if isinstance(stop.__context__, BrokenPipeError) else stop.code
+    except Exception as error:  # noqa: BLE001 - the last resort
+        code = _unexpected(error)
     sys.exit(code or DONE)
 
 
-def _reader_gone() -> int:
-    """Whoever read our output has gone (`| head`): keep Python from complaining about it on the way out."""
+def _forget_output() -> int:
+    """Keep Python from complaining on the way out that nobody reads any more (`| head`), or that the disk is full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE
+
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        _forget_output()
+        _say(f"the output cannot be written ({error.strerror}): free some room and run the same command again.")
+        return WRONG_USE
+    traceback.print_exception(error)
+    _say(f"this is a bug in fhpt-eval {__version__}; please report the lines above.")
+    return BUG
 
 
 def _say(sentence: str) -> None:

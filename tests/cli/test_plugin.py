@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Command
+
+Folders = tuple[str, str, str, str]
+Install = Callable[..., None]
+
+GOOD = '''
+    from __future__ import annotations
+
+    from dataclasses import dataclass
+    from typing import ClassVar
+
+    from fhpt_eval import Geometry, Missing, PairedProtocol, Pairs, Records, Score, mean_over_pairs
+    from fhpt_eval.extract.pixels import PixelDifference
+
+
+    @dataclass(frozen=True, kw_only=True)
+    class Brightest(PairedProtocol):
+        """Twice the mean difference.
+
+        Attributes:
+            factor: By which it is multiplied.
+        """
+
+        name: ClassVar[str] = "twice"
+        title: ClassVar[str] = "a stranger's protocol"
+        group: ClassVar[str] = "semantic"
+        metrics: ClassVar[tuple[str, ...]] = ("twice",)
+        factor: float = 2.0
+
+        def extractor(self) -> PixelDifference:
+            return PixelDifference(first_geometry=self.generated_geometry, second_geometry=self.target_geometry)
+
+        def score(self, pairs: Pairs, records: Records) -> list[Score]:
+            values = [v if isinstance(v, Missing) else self.factor * v for v in self.values(records, "mae")]
+            SCORE
+'''
+SCORE = 'return [mean_over_pairs("twice", "lower", pairs, values)]'
+
+
+@pytest.fixture
+def install(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Put a distribution with one module and its entry points on the path."""
+
+    def put(module: str, source: str, *entries: str) -> None:
+        site = own_folders / f"site-{module}"
+        about = site / f"{module}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (site / f"{module}.py").write_text(dedent(source), encoding="utf-8")
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n", encoding="utf-8")
+        lines = "\n".join(["[fhpt_eval.protocols]", *entries])
+        (about / "entry_points.txt").write_text(lines + "\n", encoding="utf-8")
+        monkeypatch.syspath_prepend(str(site))
+
+    return put
+
+
+def test_protocol_of_another_package_is_listed_explained_and_run_like_ours(
+    command: Command, folders: Folders, install: Install
+) -> None:
+    install("stranger_good", GOOD.replace("SCORE", SCORE), "twice = stranger_good:Brightest")
+    listed = {row["name"]: row for row in json.loads(command("protocols", "--json").out)}
+    assert listed["twice"]["group"] == "semantic"
+    assert listed["twice"]["lacks"] == {"paper": [], "embedded": []}
+    assert "--set twice.factor=2.0" in command("protocols", "twice").out
+    outcome = command("run", *folders, "-p", "l1,twice", "--device", "cpu", "--set", "twice.factor=510", "--json")
+    assert outcome.code == 0
+    assert outcome.err == ""
+    scores = {s["metric"]: s["value"] for p in json.loads(outcome.out)["protocols"] for s in p["scores"]}
+    assert scores["twice"] == pytest.approx(2 * 255 * 255 * scores["l1"])
+    wrong = command("run", *folders, "-p", "twice", "--set", "twice.facto=3")
+    assert wrong.code == 2
+    assert "Did you mean 'factor'?" in wrong.sentence
+    semantic = json.loads(command("run", *folders, "-p", "semantic", "--dry-run", "--json").out)
+    assert "twice" in {row["protocol"] for row in semantic["protocols"]}
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "why"),
+    [
+        ("stranger_import", "import no_such_module_anywhere", "ModuleNotFoundError"),
+        ("stranger_exit", "raise SystemExit(7)", "SystemExit"),
+        ("stranger_lines", "raise RuntimeError('first\\nsecond')", "first second"),
+        ("stranger_nothing", "", "AttributeError"),
+        ("stranger_function", "def Brightest(): return 1", "not a fhpt_eval.Protocol class"),
+        ("stranger_group", GOOD.replace("SCORE", SCORE).replace('"semantic"', '"taste"'), "its group 'taste'"),
+        (
+            "stranger_abstract",
+            "from fhpt_eval import Protocol\nclass Brightest(Protocol):\n    name = 'x'\n    group = 'semantic'",
+            "abstract",
+        ),
+        ("stranger_nameless", "from fhpt_eval import PairedProtocol as Brightest", "group"),
+        ("stranger_thief", GOOD.replace("SCORE", SCORE).replace('"twice"', '"ssim"'), "the name is taken"),
+    ],
+)
+def test_a_protocol_that_cannot_be_used_is_a_warning_with_its_name(
+    command: Command, folders: Folders, install: Install, module: str, source: str, why: str
+) -> None:
+    install(module, source, f"odd = {module}:Brightest")
+    outcome = command("run", *folders, "-p", "ssim", "--device", "cpu")
+    assert outcome.code == 0
+    assert outcome.sentence.startswith("warning: protocol '")
+    assert module in outcome.sentence.replace("-", "_")
+    assert why in outcome.sentence
+    assert command("run", *folders, "-p", "ssim", "--device", "cpu", "--quiet").err == ""
+    listing = command("protocols", "--json")
+    assert listing.code == 0
+    assert why in listing.err
+    assert "odd" not in {row["name"] for row in json.loads(listing.out)}
+    assert why in " ".join(json.loads(command("doctor", "--json").out)["todo"])
+
+
+@pytest.mark.parametrize(
+    ("module", "score", "why"),
+    [
+        ("stranger_raises", "raise ZeroDivisionError('oh')", "ZeroDivisionError: oh"),
+        ("stranger_nan", "return [Score('twice', float('nan'), 'lower', 5)]", "twice"),
+        (
+            "stranger_metric",
+            'return [mean_over_pairs("ssim", "lower", pairs, values)]',
+            "'ssim' is already in this run",
+        ),
+        (
+            "stranger_column",
+            'return [mean_over_pairs("pair", "lower", pairs, values)]',
+            "'pair' is already in this run",
+        ),
+        ("stranger_short", "return [Score('twice', 1.0, 'lower', 1, per_pair=(1.0,))]", "1 values for 5 pairs"),
+        ("stranger_details", "return [Score('twice', 1.0, 'lower', 1, details={'a': object()})]", "details"),
+    ],
+)
+def test_a_protocol_that_fails_is_named_as_a_bug_and_the_others_are_kept(
+    command: Command, folders: Folders, install: Install, module: str, score: str, why: str
+) -> None:
+    install(module, GOOD.replace("SCORE", score), f"twice = {module}:Brightest")
+    outcome = command("run", *folders, "-p", "ssim,twice,l1", "--device", "cpu", "-o", "out")
+    assert outcome.code == 1
+    (line,) = (line for line in outcome.err.splitlines() if line.startswith("fhpt-eval: twice: this is a bug: "))
+    assert why in line
+    record = json.loads(Path("out/run.json").read_text(encoding="utf-8"))
+    states = {protocol["name"]: protocol["status"] for protocol in record["protocols"]}
+    assert states == {"ssim": "done", "twice": "failed", "l1": "done"}
+    assert {s["metric"] for p in record["protocols"] for s in p["scores"]} == {"ssim", "l1"}

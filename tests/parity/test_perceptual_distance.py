@@ -1,0 +1,123 @@
+"""LPIPS against the lpips package, with one file of seeded weights for each trunk and the package's learned heads.
+
+Both compute in float32 and agree to 1e-5 of the distance.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, get_args
+
+import lpips
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from skimage import data
+from torchvision import models
+
+from fhpt_eval.extract.base import Context, Missing, PairModel
+from fhpt_eval.extract.lpips import HEADS, TRUNKS, PerceptualDistance, TorchTrunk
+from fhpt_eval.weights import Store
+
+Image8 = npt.NDArray[np.uint8]
+
+# (height, width): even, odd, and the least that each trunk can take.
+SIZES = [(64, 64), (256, 176), (65, 101), (127, 64)]
+SMALLEST = {"alex": 31, "vgg": 16, "squeeze": 17}
+
+
+class Peer:
+    """Our model and the lpips package's, with the same trunk and heads."""
+
+    def __init__(self, net: TorchTrunk, folder: Path) -> None:
+        torch.manual_seed(1)
+        builders: dict[str, Any] = {"alex": models.alexnet, "vgg": models.vgg16, "squeeze": models.squeezenet1_1}
+        trunk = builders[net]()
+        for module in trunk.features.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                torch.nn.init.normal_(module.bias, 0, 0.1)
+        file = folder / f"{net}.pth"
+        torch.save({f"features.{name}": tensor for name, tensor in trunk.features.state_dict().items()}, file)
+        head = Store(offline=True).find(HEADS[net])
+        assert head is not None
+        context = Context(weights={TRUNKS[net].name: file, HEADS[net].name: head})
+        self.net = net
+        self.ours: PairModel = PerceptualDistance(net=net).load(context)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "(The parameter 'pretrained'|Arguments other than a weight enum)")
+            self.theirs: Any = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+        # The package's slices keep the numbers of torchvision's layers: slice3.5.weight is features.5.weight.
+        slices = {name: f"features.{name.split('.', 1)[1]}" for name in self.theirs.net.state_dict()}
+        given = torch.load(file, weights_only=True)
+        self.theirs.net.load_state_dict({name: given[source] for name, source in slices.items()})
+
+    def distance(self, first: Image8, second: Image8) -> float:
+        result = self.ours.compare(*self.ours.encode([first, second]))
+        assert not isinstance(result, Missing)
+        assert result["distance"].dtype == np.float64
+        return float(result["distance"])
+
+    def expected(self, first: Image8, second: Image8) -> float:
+        with torch.inference_mode():
+            return float(self.theirs(*(lpips.im2tensor(image) for image in (first, second))))
+
+
+@pytest.fixture(scope="module", params=get_args(TorchTrunk))
+def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Peer:
+    return Peer(request.param, tmp_path_factory.mktemp("weights"))
+
+
+def photographs(height: int, width: int) -> list[Image8]:
+    return [image[100 : 100 + height, 120 : 120 + width] for image in (data.astronaut(), data.coffee())] + [
+        data.chelsea()[30 : 30 + height, 150 : 150 + width]
+    ]
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_distance_is_that_of_the_lpips_package(peer: Peer, height: int, width: int) -> None:
+    first, second, third = photographs(height, width)
+    noisy = np.clip(first + np.random.default_rng(2).normal(0, 8, first.shape), 0, 255).astype(np.uint8)
+    distances = [peer.distance(a, b) for a, b in ((first, second), (second, third), (first, noisy))]
+    expected = [peer.expected(a, b) for a, b in ((first, second), (second, third), (first, noisy))]
+    assert distances == pytest.approx(expected, rel=1e-5)
+    assert min(distances) > 1e-3
+    assert len({round(d, 4) for d in distances}) == 3
+
+
+def test_distance_to_itself_is_exactly_zero(peer: Peer) -> None:
+    for image in photographs(65, 80):
+        assert peer.distance(image, image.copy()) == 0
+
+
+def test_distance_is_symmetric(peer: Peer) -> None:
+    first, second, _ = photographs(64, 64)
+    assert peer.distance(first, second) == peer.distance(second, first)
+
+
+def test_encoding_does_not_depend_on_the_batch(peer: Peer) -> None:
+    images = [*photographs(96, 64), *photographs(65, 81), *photographs(96, 64)[:2]]
+    together = peer.ours.encode(images)
+    alone = [peer.ours.encode([image])[0] for image in images]
+    for (a, _), (b, _) in zip(together, alone, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_smallest_image_is_the_one_that_the_lpips_package_takes(peer: Peer) -> None:
+    side = SMALLEST[peer.net]
+    first, second, _ = photographs(side, side)
+    assert peer.distance(first, second) == pytest.approx(peer.expected(first, second), rel=1e-5)
+    first, second, _ = photographs(side + 40, side - 1)
+    result = peer.ours.compare(*peer.ours.encode([first, second]))
+    assert result == Missing(f"smaller than the network's {side} pixels a side")
+    with pytest.raises(RuntimeError, match="Output size is too small"):
+        peer.expected(first, second)
+
+
+def test_images_of_different_sizes_are_missing_whatever_the_size(peer: Peer) -> None:
+    image = photographs(80, 70)[0]
+    for other, text in ((image[:79], "70×79"), (image[:, :69], "69×80"), (image[:5, :5], "5×5")):
+        result = peer.ours.compare(*peer.ours.encode([image, other]))
+        assert result == Missing(f"sizes differ: 70×80 against {text} (width×height)")
