@@ -371,7 +371,7 @@ def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extract
     errors = [extraction.broken[n.extractor] for n in protocol.needs() if n.extractor in extraction.broken]
     if errors:
         status = "unavailable" if isinstance(errors[0], UserError) else "failed"
-        reason = str(errors[0]) if status == "unavailable" else f"{type(errors[0]).__name__}: {errors[0]}"
+        reason = str(errors[0]) if status == "unavailable" else _bug(errors[0])
     else:
         try:
             scores = protocol.score(pairs, records)
@@ -381,7 +381,7 @@ def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extract
             status, reason = "unavailable", str(error)
         except Exception as error:  # noqa: BLE001 - a stranger's protocol must not take the others with it
             scores, score_records = [], []
-            status, reason = "failed", f"{type(error).__name__}: {error}"
+            status, reason = "failed", _bug(error)
     changes = {
         "status": status,
         "reason": reason,
@@ -396,6 +396,10 @@ def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extract
     warnings = [*run.record.warnings, *(w for score in scores for w in score.warnings)]
     per_pair, missing = add_per_pair(run.per_pair, run.missing, scores)
     return Run(run.record.model_copy(update={"protocols": protocol_records, "warnings": warnings}), per_pair, missing)
+
+
+def _bug(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _check(scores: Sequence[Score], run: Run) -> None:

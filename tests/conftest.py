@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,13 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def command(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(own_folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run ``fhpt-eval`` with arguments."""
+    from fhpt_eval.cli import display
     from fhpt_eval.cli.main import main
+
+    # On a slow machine there would be lines of progress among the remarks.
+    monkeypatch.setattr(display, "_LOG_EVERY", math.inf)
 
     def call(*arguments: str | Path) -> Outcome:
         capsys.readouterr()

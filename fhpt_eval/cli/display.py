@@ -81,7 +81,9 @@ def number(value: float) -> str:
 
 def summary(run: Run) -> Table:
     """The scores of a run, grouped as the paper groups its protocols."""
-    table = Table("metric", "value", "95 % interval", "n", "missing", box=SIMPLE_HEAD)
+    table = Table("metric", "value", "95 % interval", "n", "missing", box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
     for column in (1, 3, 4):
         table.columns[column].justify = "right"
     for group in GROUPS:
@@ -102,9 +104,9 @@ def _cells(score: ScoreRecord) -> list[Text]:
     arrow = "↑" if score.better == "higher" else "↓"
     unit = f" {score.unit}" if score.unit else ""
     value = "–" if score.value is None else number(score.value) + unit
-    if isinstance(std := score.details.get("std"), float):
-        value += f" ± {number(std)}"
-    interval = f"{number(score.interval[0])} … {number(score.interval[1])}" if score.interval else ""
+    std = score.details.get("std")
+    spread = f"± {number(std)}" if isinstance(std, float) else ""
+    interval = f"{number(score.interval[0])} … {number(score.interval[1])}" if score.interval else spread
     missing = sum(score.missing.values())
     cells = [f"  {score.metric} {arrow}", value, interval, str(score.n), str(missing or "")]
     return [Text(cell) for cell in cells]

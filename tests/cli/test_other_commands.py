@@ -213,6 +213,12 @@ def process(own_folders: Path, stdout: int | IO[Any], *arguments: str) -> tuple[
     return done.returncode, done.stderr
 
 
+def test_python_m_gives_the_exit_code_and_the_sentence(own_folders: Path) -> None:
+    code, err = process(own_folders, subprocess.DEVNULL, "cache", "cler")
+    assert code == 2
+    assert err.startswith("fhpt-eval: No such command 'cler'")
+
+
 @pytest.mark.parametrize("arguments", [("cache", "info", "--json"), ("--help",)], ids=" ".join)
 def test_a_reader_that_has_gone_is_no_bug(own_folders: Path, arguments: tuple[str, ...]) -> None:
     read, write = os.pipe()

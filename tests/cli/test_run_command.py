@@ -369,15 +369,6 @@ def test_ctrl_c_is_one_sentence_and_130(folders: Folders, environment: dict[str,
     assert not Path("out", RECORD).exists()
 
 
-def test_python_m_runs_a_run_and_gives_its_exit_code(folders: Folders, environment: dict[str, str]) -> None:
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "fhpt_eval", "run", *folders, "-p", "l1,fid", "--device", "cpu", "--json"],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 3, done.stderr
-    assert json.loads(done.stdout) == record_of(Path("results/mine"))
-
-
 def test_a_killed_run_leaves_no_record_or_a_whole_one_and_the_next_goes_on(
     command: Command, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
