@@ -1,62 +1,26 @@
-"""From pairs and protocols to a run: what is needed on which different file, computed once, scored, recorded."""
+"""From pairs and protocols to a run: planned, computed once, scored, recorded."""
 
 from __future__ import annotations
 
-import datetime
-import hashlib
 import time
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from fhpt_eval.engine.base import Engine, Extraction, Plan, Progress
+from fhpt_eval.engine.base import Engine, Extraction, Progress
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.environment import describe_environment
-from fhpt_eval.errors import Unavailable, UserError
-from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor, Result, Role
+from fhpt_eval.errors import UserError
 from fhpt_eval.files import write_atomic
 from fhpt_eval.images import ImageRef
-from fhpt_eval.naming import parse_deepfashion
 from fhpt_eval.pairs import Pairs
-from fhpt_eval.protocol import Profile, Protocol, Records, Results, Score, Unscorable
+from fhpt_eval.plan import ImageSets, prepare
+from fhpt_eval.protocol import Profile, Protocol, Records, Score, Unscorable
+from fhpt_eval.reading import ExtractedRecords
+from fhpt_eval.recording import start_run
 from fhpt_eval.registry import select
-from fhpt_eval.run import (
-    MISSING,
-    PAIR_COLUMNS,
-    RECORD,
-    ImagesRecord,
-    PairsRecord,
-    ProtocolRecord,
-    Recipe,
-    Run,
-    RunRecord,
-    ScoreRecord,
-    add_per_pair,
-    score_record,
-)
+from fhpt_eval.run import MISSING, PAIR_COLUMNS, RECORD, Run, ScoreRecord, add_per_pair, score_record
 from fhpt_eval.weights import Store
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What an evaluation would do, before anything is computed.
-
-    Attributes:
-        ready: Protocols that can run.
-        unavailable: For each other protocol, why it cannot and what would enable it.
-        plan: What the engine is asked for.
-        weights: The verified file of each weights name.
-    """
-
-    ready: tuple[Protocol, ...]
-    unavailable: Mapping[Protocol, str]
-    plan: Plan
-    weights: Mapping[str, Path]
 
 
 def evaluate(
@@ -113,11 +77,12 @@ def evaluate(
     if output is not None:
         claim_folder(output)
     started = time.monotonic()
-    prepared = prepare(pairs, chosen, reference, store or Store(), progress)
+    images = ImageSets(pairs, reference)
+    prepared = prepare(images, chosen, store or Store(), progress)
     extraction = engine.run(prepared.plan, prepared.weights, progress)
     extracted = time.monotonic()
-    records = _PlanRecords(pairs, reference, extraction)
-    run = _empty_run(pairs, chosen, prepared, extraction, records, name, profile, engine)
+    records = ExtractedRecords(images, extraction)
+    run = start_run(name, profile, images, chosen, prepared, extraction, engine.device)
     run = _timed(run, "extract", extracted - started)
     for done, protocol in enumerate(prepared.ready, start=1):
         run = _score(run, protocol, pairs, records, extraction)
@@ -129,32 +94,6 @@ def evaluate(
     if output is not None:
         run.save(output)
     return run
-
-
-def prepare(
-    pairs: Pairs,
-    protocols: Sequence[Protocol],
-    reference: Sequence[ImageRef] | None = None,
-    store: Store | None = None,
-    progress: Progress | None = None,
-) -> Prepared:
-    """Find out which protocols can run, fetching weights that are absent, and plan the extraction."""
-    store = store or Store()
-    weights: dict[str, Path] = {}
-    unavailable: dict[Protocol, str] = {}
-    ready = []
-    for protocol in protocols:
-        try:
-            _check_roles(protocol, pairs, reference)
-            for need in protocol.needs():
-                for file in need.extractor.weights():
-                    if file.name not in weights:
-                        weights[file.name] = store.get(file, _reporter(progress, file.name))
-        except UserError as error:
-            unavailable[protocol] = str(error)
-        else:
-            ready.append(protocol)
-    return Prepared(tuple(ready), unavailable, _plan(ready, pairs, reference), weights)
 
 
 def claim_folder(folder: Path) -> None:
@@ -172,195 +111,6 @@ def claim_folder(folder: Path) -> None:
         (folder / RECORD).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {folder} ({error.strerror}): choose another folder with -o.") from None
-
-
-def _reporter(progress: Progress | None, name: str) -> Any:
-    return None if progress is None else lambda done, total: progress(f"downloading {name}", done, total)
-
-
-def _check_roles(protocol: Protocol, pairs: Pairs, reference: Sequence[ImageRef] | None) -> None:
-    wanted = {role for need in protocol.needs() for role in need.roles}
-    for role in sorted(wanted):
-        if role == "reference":
-            if reference is None and not pairs.unique("target"):
-                raise Unavailable("it compares with real images: give --target DIR or --reference DIR")
-        elif not pairs.unique(role):
-            raise Unavailable(f"it needs {role} images: give --{role} DIR")
-
-
-def _plan(protocols: Iterable[Protocol], pairs: Pairs, reference: Sequence[ImageRef] | None) -> Plan:
-    images: dict[ImageExtractor, dict[ImageRef, None]] = {}
-    compared: dict[PairExtractor, dict[tuple[ImageRef, ImageRef], None]] = {}
-    for need in (need for protocol in protocols for need in protocol.needs()):
-        if isinstance(need.extractor, PairExtractor):
-            both = ((_image(row, need.roles[0]), _image(row, need.roles[1])) for row in pairs)
-            compared.setdefault(need.extractor, {}).update(
-                {(a, b): None for a, b in both if a is not None and b is not None}
-            )
-        elif isinstance(need.extractor, ImageExtractor):
-            refs = _role_images(pairs, need.roles[0], reference)
-            images.setdefault(need.extractor, {}).update(dict.fromkeys(refs))
-    return Plan({e: tuple(r) for e, r in images.items()}, {e: tuple(p) for e, p in compared.items()})
-
-
-def _image(row: Any, role: Role) -> ImageRef | None:
-    ref: ImageRef | None = getattr(row, role)
-    return ref
-
-
-def _role_images(pairs: Pairs, role: Role, reference: Sequence[ImageRef] | None) -> Sequence[ImageRef]:
-    if role == "reference":
-        return reference if reference is not None else pairs.unique("target")
-    return pairs.unique(role)
-
-
-class _PlanRecords(Records):
-    """Records as protocols see them, read from an extraction."""
-
-    def __init__(self, pairs: Pairs, reference: Sequence[ImageRef] | None, extraction: Extraction) -> None:
-        self._pairs = pairs
-        self._reference = reference
-        self._extraction = extraction
-
-    def per_pair(self, extractor: ImageExtractor | PairExtractor, *roles: Role) -> Results:
-        keys = [tuple(_image(row, role) or Missing(f"no {role} image") for role in roles) for row in self._pairs]
-
-        def read(refs: tuple[ImageRef | Missing, ...]) -> Result:
-            present = [ref for ref in refs if not isinstance(ref, Missing)]
-            if len(present) < len(refs):
-                return next(ref for ref in refs if isinstance(ref, Missing))
-            if isinstance(extractor, PairExtractor):
-                return self._extraction.pair(extractor, present[0], present[1])
-            return self._extraction.image(extractor, present[0])
-
-        return Results(keys, read)
-
-    def unique(self, extractor: ImageExtractor, role: Role) -> Results:
-        return Results(
-            self._keys(role), lambda ref: ref if isinstance(ref, Missing) else self._extraction.image(extractor, ref)
-        )
-
-    def unique_groups(self, role: Role) -> Sequence[Hashable]:
-        items = {}
-        for row in self._pairs:
-            ref = _image(row, role) if role != "reference" else row.target
-            if ref is not None:
-                items[ref] = row.item or row.pair
-        return [self._group(ref, items) for ref in self._keys(role)]
-
-    def reference(self) -> str:
-        if self._reference is None:
-            return "unique targets of the evaluated pairs"
-        return "the folder given with --reference"
-
-    def reference_content(self) -> str | None:
-        """A hash of the bytes of all reference images."""
-        return content_hash(_role_images(self._pairs, "reference", self._reference), self._extraction)
-
-    def _keys(self, role: Role) -> list[ImageRef | Missing]:
-        refs: list[ImageRef | Missing] = list(_role_images(self._pairs, role, self._reference))
-        if role == "generated":
-            refs += [Missing("no generated image") for row in self._pairs if row.generated is None]
-        return refs
-
-    @staticmethod
-    def _group(ref: ImageRef | Missing, items: Mapping[ImageRef, str]) -> Hashable:
-        if isinstance(ref, Missing):
-            return ref.reason
-        name = parse_deepfashion(ref.name)
-        return items.get(ref) or (name.item if name else ref.name)
-
-
-def content_hash(refs: Iterable[ImageRef], extraction: Extraction) -> str:
-    """Hash of the names and bytes of images; the same on every machine and in every folder."""
-    digest = hashlib.sha256()
-    for ref in sorted(refs, key=lambda r: r.name):
-        digest.update(f"{ref.name}\0{extraction.content(ref)}\n".encode())
-    return digest.hexdigest()
-
-
-def _empty_run(
-    pairs: Pairs,
-    protocols: Sequence[Protocol],
-    prepared: Prepared,
-    extraction: Extraction,
-    records: _PlanRecords,
-    name: str,
-    profile: Profile,
-    engine: Engine,
-) -> Run:
-    report = pairs.report
-    targets = pairs.unique("target")
-    record = RunRecord(
-        name=name,
-        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        profile=profile,
-        pairs=PairsRecord(
-            hash=pairs.hash,
-            content=content_hash(targets, extraction) if targets else None,
-            naming=pairs.naming,
-            total=len(pairs),
-            matched=report.matched,
-            missing=list(report.missing),
-            extra=list(report.extra),
-            ambiguous=list(report.ambiguous),
-            duplicate=list(report.duplicate),
-        ),
-        images=_images_record(pairs, prepared.plan, extraction),
-        protocols=[
-            ProtocolRecord(
-                name=protocol.name,
-                group=protocol.group,
-                status="unavailable" if protocol in prepared.unavailable else "pending",
-                reason=prepared.unavailable.get(protocol),
-                recipe=_recipe(protocol, records),
-                extractors={need.extractor.id: need.extractor.fingerprint(engine.device) for need in protocol.needs()},
-            )
-            for protocol in protocols
-        ],
-        environment=describe_environment(engine.device),
-        seconds={},
-        warnings=list(extraction.warnings),
-    )
-    return Run(record, pairs.table, pd.DataFrame(columns=["metric", "pair", "reason"]))
-
-
-def _recipe(protocol: Protocol, records: _PlanRecords) -> Recipe:
-    needs = protocol.needs()
-    return Recipe(
-        protocol=protocol.name,
-        version=protocol.version,
-        parameters=protocol.parameters(),
-        weights={w.name: w.sha256 for need in needs for w in need.extractor.weights()},
-        reference=records.reference_content() if any("reference" in need.roles for need in needs) else None,
-    )
-
-
-def _images_record(pairs: Pairs, plan: Plan, extraction: Extraction) -> ImagesRecord:
-    read = set(plan.refs())
-    sizes: dict[str, dict[str, int]] = {}
-    notes: Counter[str] = Counter()
-    unreadable = {}
-    seen: set[ImageRef] = set()
-    roles: dict[str, Sequence[ImageRef]] = {r: pairs.unique(r) for r in ("generated", "target", "source")}
-    known = {ref for refs in roles.values() for ref in refs}
-    roles["reference"] = [ref for ref in plan.refs() if ref not in known]
-    for role, refs in roles.items():
-        counts: Counter[str] = Counter()
-        for ref in refs:
-            if ref not in read:
-                continue
-            info = extraction.info(ref)
-            if isinstance(info, Missing):
-                unreadable[str(ref.path)] = info.reason.removeprefix("unreadable: ")
-                continue
-            counts[f"{info.width}×{info.height}"] += 1
-            if ref not in seen:
-                notes.update(info.notes)
-                seen.add(ref)
-        if counts:
-            sizes[role] = dict(counts.most_common())
-    return ImagesRecord(sizes=sizes, notes=dict(sorted(notes.items())), unreadable=unreadable)
 
 
 def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extraction: Extraction) -> Run:

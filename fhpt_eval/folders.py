@@ -136,7 +136,7 @@ def _image_files(folder: Path) -> Iterator[str]:
         prefix = Path(root).relative_to(folder).as_posix()
         for name in files:
             if not name.startswith(".") and without_suffix(name) != name:
-                yield name if prefix == "." else f"{prefix}/{name}"
+                yield _utf8(name if prefix == "." else f"{prefix}/{name}", folder)
 
 
 def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
@@ -149,3 +149,12 @@ def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, tuple
 def _same_tail(one: str, other: str) -> bool:
     """Whether the shorter path is the end of the longer one, so that ``b/x.jpg`` does not stand for ``a/x.jpg``."""
     return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")
+
+
+def _utf8(name: str, folder: Path) -> str:
+    """Refuse names that no record could hold."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"a file name in {folder} is not UTF-8 ({name!r}): rename the file.") from None
+    return name

@@ -138,6 +138,11 @@ class Store:
                 return file
         return None
 
+    @property
+    def forbidden(self) -> bool:
+        """Whether the network must not be used."""
+        return self.offline or os.environ.get("FHPT_EVAL_OFFLINE", "") not in {"", "0"}
+
     def get(self, weights: Weights, progress: Progress | None = None) -> Path:
         """Return the checked file of ``weights``, downloaded into ``target`` when it is nowhere.
 
@@ -150,7 +155,7 @@ class Store:
             return found
         if weights.url is None:
             raise _unavailable(weights, "there is no address for it")
-        if self.offline or os.environ.get("FHPT_EVAL_OFFLINE", "") not in {"", "0"}:
+        if self.forbidden:
             raise _unavailable(weights, "offline was asked for")
         for attempt in itertools.count(1):
             try:

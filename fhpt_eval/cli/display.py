@@ -84,8 +84,8 @@ def summary(run: Run) -> Table:
     table = Table("metric", "value", "95 % interval", "n", "missing", box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
-    for column in (1, 3, 4):
-        table.columns[column].justify = "right"
+    for index in (1, 3, 4):
+        table.columns[index].justify = "right"
     for group in GROUPS:
         members = [p for p in run.record.protocols if p.group == group]
         if not members:

@@ -13,8 +13,8 @@ import typer
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from fhpt_eval.evaluation import Prepared
     from fhpt_eval.pairs import Pairs
+    from fhpt_eval.plan import Prepared
     from fhpt_eval.protocol import Profile, Protocol
     from fhpt_eval.run import Run
 
@@ -147,9 +147,10 @@ def run(
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.evaluation import evaluate, prepare
+    from fhpt_eval.evaluation import evaluate
     from fhpt_eval.images import MAX_PIXELS
     from fhpt_eval.pairs import Pairs, list_images
+    from fhpt_eval.plan import ImageSets, prepare
     from fhpt_eval.registry import find_protocols, select
     from fhpt_eval.weights import Store
 
@@ -157,7 +158,8 @@ def run(
         print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
     chosen_profile = _profile(profile)
     chosen = select(_names(protocols), chosen_profile, _options(options or []))
-    chosen = [_with_geometry(p, generated_geometry, target_geometry) for p in chosen]
+    chosen = _with_geometry(chosen, "--generated-geometry", generated_geometry, {"generated_geometry"})
+    chosen = _with_geometry(chosen, "--target-geometry", target_geometry, {"target_geometry", "reference_geometry"})
     table = (
         Pairs.from_folders(generated, target, source, naming)
         if pairs is None
@@ -169,7 +171,8 @@ def run(
     chosen_name = _run_name(name, generated)
     store = Store(weights_dir, offline)
     if dry_run:
-        print_plan(table, prepare(table, chosen, reference_images, Store(weights_dir, offline=True)), as_json=as_json)
+        prepared = prepare(ImageSets(table, reference_images), chosen, store, fetch=False)
+        _print_plan(table, prepared, as_json=as_json)
         return
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         from fhpt_eval.engine.local import LocalEngine
@@ -221,17 +224,20 @@ def _options(given: Sequence[str]) -> dict[str, dict[str, Any]]:
     return options
 
 
-def _with_geometry(protocol: Protocol, generated: str | None, target: str | None) -> Protocol:
+def _with_geometry(protocols: list[Protocol], option: str, text: str | None, fields: set[str]) -> list[Protocol]:
+    """Give a geometry to every protocol that has a field for it."""
     import dataclasses
 
     from fhpt_eval.geometry import Geometry
 
-    known = {f.name for f in dataclasses.fields(protocol)}
-    given = {"generated_geometry": generated, "target_geometry": target, "reference_geometry": target}
-    changes: dict[str, Any] = {
-        key: Geometry.parse(text) for key, text in given.items() if text is not None and key in known
-    }
-    return dataclasses.replace(protocol, **changes)
+    if text is None:
+        return protocols
+    geometry = Geometry.parse(text)
+    having = [fields & {f.name for f in dataclasses.fields(protocol)} for protocol in protocols]
+    if not any(having):
+        raise UserError(f"{option}: none of the chosen protocols looks at such images; leave it out.")
+    changes: list[dict[str, Any]] = [dict.fromkeys(names, geometry) for names in having]
+    return [dataclasses.replace(p, **change) for p, change in zip(protocols, changes, strict=True)]
 
 
 def _run_name(name: str | None, generated: Path) -> str:
@@ -246,7 +252,7 @@ def _run_name(name: str | None, generated: Path) -> str:
     return folder.parent.name if folder.name.lower() in _UNTELLING and folder.parent.name else folder.name
 
 
-def print_plan(pairs: Pairs, prepared: Prepared, *, as_json: bool) -> None:
+def _print_plan(pairs: Pairs, prepared: Prepared, *, as_json: bool) -> None:
     """Print what a run would do."""
     import json
 
@@ -257,8 +263,9 @@ def print_plan(pairs: Pairs, prepared: Prepared, *, as_json: bool) -> None:
     extractors = [{"extractor": e.id, "images": len(refs)} for e, refs in prepared.plan.images.items()]
     extractors += [{"extractor": e.id, "pairs": len(refs)} for e, refs in prepared.plan.pairs.items()]
     if as_json:
-        plan = {"pairs": len(pairs), "naming": pairs.naming, "protocols": protocols, "extractors": extractors}
-        typer.echo(json.dumps(plan, indent=2))
+        downloads = [{"weights": w.name, "bytes": w.bytes} for w in prepared.downloads]
+        plan = {"pairs": len(pairs), "naming": pairs.naming, "protocols": protocols}
+        typer.echo(json.dumps({**plan, "extractors": extractors, "downloads": downloads}, indent=2))
         return
     typer.echo(f"pairs: {pairs.report} (naming: {pairs.naming})")
     for row in protocols:
@@ -266,6 +273,8 @@ def print_plan(pairs: Pairs, prepared: Prepared, *, as_json: bool) -> None:
     for entry in extractors:
         count = f"{entry['images']} different images" if "images" in entry else f"{entry['pairs']} different pairs"
         typer.echo(f"extractor {entry['extractor']}: {count}")
+    for weights in prepared.downloads:
+        typer.echo(f"download {weights.name}: {weights.bytes / 1e6:.0f} MB")
 
 
 def _print_run(run: Run, folder: Path, *, as_json: bool, quiet: bool) -> None:

@@ -234,6 +234,23 @@ def test_dry_run_tells_the_plan_and_leaves_no_trace(command: Command, folders: F
     assert sorted(own_folders.rglob("*")) == before
 
 
+def test_dry_run_tells_what_would_be_downloaded(
+    command: Command, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FHPT_EVAL_OFFLINE")
+    outcome = command("run", *folders, "-p", "fid,kid,ssim", "--dry-run", "--json")
+    plan = json.loads(outcome.out)
+    assert {row["status"] for row in plan["protocols"]} == {"ready"}
+    assert plan["downloads"] == [{"weights": "inception-2015", "bytes": 95_628_359}]
+    assert "download inception-2015: 96 MB" in command("run", *folders, "-p", "fid", "--dry-run").out
+
+
+def test_a_geometry_that_nobody_uses_is_refused(command: Command, folders: Folders) -> None:
+    outcome = command("run", *folders, "-p", "is", "--target-geometry", "native")
+    assert outcome.code == 2
+    assert "--target-geometry" in outcome.sentence
+
+
 def test_a_target_of_many_pairs_is_one_image_in_the_plan(command: Command, draw: Draw) -> None:
     draw("mine", "abc", seed=1)
     draw("real", "x", seed=2)

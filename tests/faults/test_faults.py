@@ -200,7 +200,6 @@ def test_a_file_name_with_a_line_break_is_a_name_like_any_other(command: Command
     assert set(Run.load(Path("out")).per_pair["pair"]) == {"two\nlines", "b"}
 
 
-@pytest.mark.xfail(strict=True, reason="fhpt_eval.folders lets names through that are not UTF-8")
 def test_a_file_name_that_is_not_utf_8_is_one_sentence(command: Command, draw: Draw) -> None:
     for folder in ("mine", "real"):
         (draw(folder, "ab") / "a.png").rename(Path(folder, os.fsdecode(b"latin\xe9.png")))

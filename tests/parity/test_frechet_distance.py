@@ -85,7 +85,9 @@ def test_distance_equals_an_independent_route_on_the_grid(n: int, dim: int) -> N
         assert distance(x, y) == pytest.approx(by_symmetric_product(x, y), rel=2e-6)
 
 
-@pytest.mark.parametrize(("n", "m", "dim"), [(300, 4000, 64), (65, 2000, 64), (2000, 40, 64), (3, 17, 512), (600, 2, 8)])
+@pytest.mark.parametrize(
+    ("n", "m", "dim"), [(300, 4000, 64), (65, 2000, 64), (2000, 40, 64), (3, 17, 512), (600, 2, 8)]
+)
 def test_distance_of_unequal_counts(n: int, m: int, dim: int) -> None:
     x, y = features(n, dim, 3), features(m, dim, 4) * 0.9
     assert distance(x, y) == pytest.approx(by_symmetric_product(x, y), rel=2e-6)

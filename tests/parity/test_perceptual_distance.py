@@ -18,6 +18,7 @@ from skimage import data
 from torchvision import models
 
 from fhpt_eval.extract.base import Context, Missing, PairModel
+from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.lpips import HEADS, TRUNKS, PerceptualDistance, TorchTrunk
 from fhpt_eval.weights import Store
 
@@ -97,12 +98,26 @@ def test_distance_is_symmetric(peer: Peer) -> None:
     assert peer.distance(first, second) == peer.distance(second, first)
 
 
-def test_encoding_does_not_depend_on_the_batch(peer: Peer) -> None:
-    images = [*photographs(96, 64), *photographs(65, 81), *photographs(96, 64)[:2]]
-    together = peer.ours.encode(images)
-    alone = [peer.ours.encode([image])[0] for image in images]
-    for (a, _), (b, _) in zip(together, alone, strict=True):
+def assert_batches_do_not_matter(model: PairModel) -> None:
+    wide, tall = photographs(65, 81), photographs(176, 128)
+    images = [*tall, wide[0], *tall[:2]]
+    together = model.encode(images)
+    in_twos = [code for i in range(0, len(images), 2) for code in model.encode(images[i : i + 2])]
+    alone = [model.encode([image])[0] for image in images]
+    for (a, _), (b, _), (c, _) in zip(together, in_twos, alone, strict=True):
         assert torch.equal(a, b)
+        assert torch.equal(a, c)
+
+
+def test_encoding_does_not_depend_on_the_batch_in_any_bit(peer: Peer) -> None:
+    assert_batches_do_not_matter(peer.ours)
+
+
+def test_encoding_by_the_embedded_network_does_not_depend_on_the_batch_in_any_bit() -> None:
+    weights = Store(offline=True).find(EFFICIENTNET_LITE0)
+    assert weights is not None
+    context = Context(weights={EFFICIENTNET_LITE0.name: weights})
+    assert_batches_do_not_matter(PerceptualDistance(net="efficientnet_lite0").load(context))
 
 
 def test_smallest_image_is_the_one_that_the_lpips_package_takes(peer: Peer) -> None:

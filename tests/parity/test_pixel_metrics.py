@@ -16,7 +16,6 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structu
 from fhpt_eval import Pairs
 from fhpt_eval.extract.base import Context, ImageExtractor, Missing, PairExtractor, Record, Role
 from fhpt_eval.extract.pixels import Covariance, DataRange, PixelDifference, StructuralSimilarity
-from fhpt_eval.images import ImageRef
 from fhpt_eval.pairs import Pair, PairReport
 from fhpt_eval.protocol import Records, Results
 
@@ -73,7 +72,9 @@ def span(data_range: DataRange, generated: Image) -> float:
 @each_range
 @each_covariance
 @each_window
-def test_ssim_of_bytes_is_scikit_images(window: str, covariance: Covariance, data_range: DataRange, picture: str) -> None:
+def test_ssim_of_bytes_is_scikit_images(
+    window: str, covariance: Covariance, data_range: DataRange, picture: str
+) -> None:
     generated, target = pictures()[picture]
     ours, theirs = WINDOWS[window]
     expected = structural_similarity(
@@ -103,7 +104,9 @@ def test_ssim_of_floats_is_scikit_images(window: str, covariance: Covariance, da
     )
     assert actual == pytest.approx(in_float64, abs=1e-10)
     # scikit-image itself keeps float32 and loses digits in E[x²] − E[x]².
-    assert actual == pytest.approx(float(structural_similarity(generated, target, channel_axis=2, **settings)), abs=1e-4)
+    assert actual == pytest.approx(
+        float(structural_similarity(generated, target, channel_axis=2, **settings)), abs=1e-4
+    )
 
 
 @each_range
@@ -188,10 +191,8 @@ class OnePair(Records):
 
 
 def psnr(first: Image, second: Image) -> float | Missing:
-    generated = ImageRef
     pair = Pair(pair="a", generated=None, target=None, source=None)
     pairs = Pairs(rows=(pair,), report=PairReport(matched=1), naming="csv")
-    assert generated is not None
     return Psnr().score(pairs, OnePair(compared(PixelDifference(), first, second)))[0].per_pair[0]
 
 

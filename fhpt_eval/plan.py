@@ -1,0 +1,123 @@
+"""Which protocols can run on these images, and what the engine is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fhpt_eval.engine.base import Plan, Progress
+from fhpt_eval.errors import Unavailable, UserError
+from fhpt_eval.extract.base import ImageExtractor, PairExtractor, Role
+from fhpt_eval.images import ImageRef
+from fhpt_eval.pairs import Pair, Pairs
+from fhpt_eval.protocol import Protocol
+from fhpt_eval.weights import Store, Weights
+
+
+@dataclass(frozen=True)
+class ImageSets:
+    """The images under evaluation, by role.
+
+    Attributes:
+        pairs: Generated images with their targets and sources.
+        given_reference: The reference set; None for the unique targets of the pairs.
+    """
+
+    pairs: Pairs
+    given_reference: Sequence[ImageRef] | None = None
+
+    def unique(self, role: Role) -> Sequence[ImageRef]:
+        """The different images of a role, in the order of their names."""
+        if role != "reference":
+            return self.pairs.unique(role)
+        return self.pairs.unique("target") if self.given_reference is None else self.given_reference
+
+    @staticmethod
+    def of_pair(pair: Pair, role: Role) -> ImageRef | None:
+        """The image that a pair has in a role."""
+        return {"generated": pair.generated, "target": pair.target, "source": pair.source}.get(role)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What an evaluation would do, before anything is computed.
+
+    Attributes:
+        ready: Protocols that can run.
+        unavailable: For each other protocol, why it cannot and what would enable it.
+        plan: What the engine is asked for.
+        weights: The verified file of each weights name.
+        downloads: Weights that would have to be downloaded first; empty once they have been.
+    """
+
+    ready: tuple[Protocol, ...]
+    unavailable: Mapping[Protocol, str]
+    plan: Plan
+    weights: Mapping[str, Path]
+    downloads: tuple[Weights, ...] = ()
+
+
+def prepare(
+    images: ImageSets,
+    protocols: Sequence[Protocol],
+    store: Store,
+    progress: Progress | None = None,
+    *,
+    fetch: bool = True,
+) -> Prepared:
+    """Find out which protocols can run, and plan the extraction.
+
+    Args:
+        images: What is evaluated.
+        protocols: What is wanted.
+        store: Where weights are looked for.
+        progress: Called while weights are downloaded.
+        fetch: Download what is absent; False only tells what would be downloaded.
+    """
+    weights: dict[str, Path] = {}
+    downloads: dict[str, Weights] = {}
+    unavailable: dict[Protocol, str] = {}
+    ready = []
+    for protocol in protocols:
+        wanted = {file.name: file for need in protocol.needs() for file in need.extractor.weights()}
+        try:
+            _check_roles(protocol, images)
+            for name, file in wanted.items():
+                if name in weights or name in downloads:
+                    continue
+                if not fetch and not store.forbidden and file.url is not None and store.find(file) is None:
+                    downloads[name] = file
+                else:
+                    weights[name] = store.get(file, _reporter(progress, name))
+        except UserError as error:
+            unavailable[protocol] = str(error)
+        else:
+            ready.append(protocol)
+    return Prepared(tuple(ready), unavailable, _plan(ready, images), weights, tuple(downloads.values()))
+
+
+def _reporter(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(f"downloading {name}", done, total)
+
+
+def _check_roles(protocol: Protocol, images: ImageSets) -> None:
+    for role in sorted({role for need in protocol.needs() for role in need.roles}):
+        if images.unique(role):
+            continue
+        if role == "reference":
+            raise Unavailable("it compares with real images: give --target DIR or --reference DIR")
+        raise Unavailable(f"it needs {role} images: give --{role} DIR")
+
+
+def _plan(protocols: Iterable[Protocol], images: ImageSets) -> Plan:
+    singles: dict[ImageExtractor, dict[ImageRef, None]] = {}
+    compared: dict[PairExtractor, dict[tuple[ImageRef, ImageRef], None]] = {}
+    for need in (need for protocol in protocols for need in protocol.needs()):
+        if isinstance(need.extractor, PairExtractor):
+            both = [[images.of_pair(pair, role) for role in need.roles] for pair in images.pairs]
+            whole = {(a, b): None for a, b in both if a is not None and b is not None}
+            compared.setdefault(need.extractor, {}).update(whole)
+        elif isinstance(need.extractor, ImageExtractor):
+            singles.setdefault(need.extractor, {}).update(dict.fromkeys(images.unique(need.roles[0])))
+    return Plan({e: tuple(refs) for e, refs in singles.items()}, {e: tuple(refs) for e, refs in compared.items()})

@@ -1,0 +1,105 @@
+"""The record of a run before its first score: what is evaluated, how, and where."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from fhpt_eval.engine.base import Extraction
+from fhpt_eval.environment import describe_environment
+from fhpt_eval.extract.base import Missing
+from fhpt_eval.images import ImageRef
+from fhpt_eval.pairs import Pairs
+from fhpt_eval.plan import ImageSets, Prepared
+from fhpt_eval.protocol import Profile, Protocol
+from fhpt_eval.reading import content_hash
+from fhpt_eval.run import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, Run, RunRecord
+
+
+def start_run(
+    name: str,
+    profile: Profile,
+    images: ImageSets,
+    protocols: Sequence[Protocol],
+    prepared: Prepared,
+    extraction: Extraction,
+    device: str,
+) -> Run:
+    """Return a run whose protocols are pending, or unavailable with the reason."""
+    reference = content_hash(images.unique("reference"), extraction)
+    record = RunRecord(
+        name=name,
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        profile=profile,
+        pairs=_pairs_record(images.pairs, extraction),
+        images=_images_record(images, prepared, extraction),
+        protocols=[
+            ProtocolRecord(
+                name=protocol.name,
+                group=protocol.group,
+                status="unavailable" if protocol in prepared.unavailable else "pending",
+                reason=prepared.unavailable.get(protocol),
+                recipe=_recipe(protocol, reference),
+                extractors={need.extractor.id: need.extractor.fingerprint(device) for need in protocol.needs()},
+            )
+            for protocol in protocols
+        ],
+        environment=describe_environment(device),
+        seconds={},
+        warnings=list(extraction.warnings),
+    )
+    return Run(record, images.pairs.table, pd.DataFrame(columns=["metric", "pair", "reason"]))
+
+
+def _recipe(protocol: Protocol, reference: str) -> Recipe:
+    needs = protocol.needs()
+    return Recipe(
+        protocol=protocol.name,
+        version=protocol.version,
+        parameters=protocol.parameters(),
+        weights={w.name: w.sha256 for need in needs for w in need.extractor.weights()},
+        reference=reference if any("reference" in need.roles for need in needs) else None,
+    )
+
+
+def _pairs_record(pairs: Pairs, extraction: Extraction) -> PairsRecord:
+    report = pairs.report
+    targets = pairs.unique("target")
+    return PairsRecord(
+        hash=pairs.hash,
+        content=content_hash(targets, extraction) if targets else None,
+        naming=pairs.naming,
+        total=len(pairs),
+        matched=report.matched,
+        missing=list(report.missing),
+        extra=list(report.extra),
+        ambiguous=list(report.ambiguous),
+        duplicate=list(report.duplicate),
+    )
+
+
+def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction) -> ImagesRecord:
+    read = set(prepared.plan.refs())
+    roles: dict[str, Sequence[ImageRef]] = {r: images.pairs.unique(r) for r in ("generated", "target", "source")}
+    roles["reference"] = images.given_reference or ()
+    sizes: dict[str, dict[str, int]] = {}
+    notes: dict[ImageRef, frozenset[str]] = {}
+    unreadable = {}
+    for role, refs in roles.items():
+        counts: Counter[str] = Counter()
+        for ref in refs:
+            if ref not in read:
+                continue
+            info = extraction.info(ref)
+            if isinstance(info, Missing):
+                unreadable[str(ref.path)] = info.reason.removeprefix("unreadable: ")
+            else:
+                counts[f"{info.width}×{info.height}"] += 1
+                notes[ref] = info.notes
+        if counts:
+            sizes[role] = dict(counts.most_common())
+    totals = Counter(note for found in notes.values() for note in found)
+    return ImagesRecord(sizes=sizes, notes=dict(sorted(totals.items())), unreadable=unreadable)
