@@ -26,6 +26,7 @@ app = typer.Typer(
     name="fhpt-eval",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 all done · 1 a bug · 2 wrong use · 3 done in part, what is missing was named.",
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from fhpt_eval.errors import UserError, did_you_mean
 
@@ -79,20 +80,24 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table("protocol", "group", "what it is", "paper", "embedded", box=SIMPLE_HEAD)
-    for row in rows:
-        states = [
-            Text(f"lacks {', '.join(names)}", "yellow") if names else Text("ready", "green")
-            for names in row["lacks"].values()
-        ]
-        table.add_row(row["name"], row["group"], Text(row["title"]), *states)
+    table = Table("protocol", "what it is", "paper", "embedded", box=SIMPLE_HEAD, pad_edge=False)
+    for index in (0, 2, 3):
+        table.columns[index].no_wrap = True
+    for group in dict.fromkeys(row["group"] for row in rows):
+        table.add_row(Text(group, "bold"))
+        for row in (row for row in rows if row["group"] == group):
+            table.add_row(f"  {row['name']}", Text(row["title"]), *map(_state, row["lacks"].values()))
+        table.add_section()
     Console().print(table)
     absent = sorted({name for row in rows for name in row["lacks"]["paper"]})
     if absent:
         typer.echo(f"To enable the rest: fhpt-eval weights fetch {' '.join(absent)}")
     typer.echo("Options of one: fhpt-eval protocols NAME")
+
+
+def _state(lacks: list[str]) -> Text:
+    return Text(f"lacks {', '.join(lacks)}", "yellow") if lacks else Text("ready", "green")
 
 
 def _explain(protocol: type[Protocol], row: dict[str, Any]) -> None:

@@ -43,7 +43,12 @@ def run(
     ] = None,
     naming: Annotated[
         str,
-        typer.Option("--naming", help="How generated files are named; auto finds out.", rich_help_panel=_WHAT),
+        typer.Option(
+            "--naming",
+            help="How generated files are named: auto (finds out), same-name, a_2_b_vis, a___b_vis, a_to_b,"
+            " a.jpg_b.jpg, patn-strip, dsc-strip.",
+            rich_help_panel=_WHAT,
+        ),
     ] = "auto",
     reference: Annotated[
         Path | None,
@@ -121,11 +126,11 @@ def run(
     ] = "auto",
     batch_size: Annotated[
         int,
-        typer.Option("--batch-size", min=1, help="Images a network sees at once.", rich_help_panel=_MACHINE),
+        typer.Option("--batch-size", min=1, help="Images in work at once; lowered when memory is short.", rich_help_panel=_MACHINE),
     ] = 16,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=1, help="Processes for CPU detectors; one a core.", rich_help_panel=_MACHINE),
+        typer.Option("--workers", min=1, help="Threads for networks, processes for detectors; one a core.", rich_help_panel=_MACHINE),
     ] = None,
     max_pixels: Annotated[
         int | None,

@@ -47,9 +47,10 @@ def list_weights(weights_dir: WeightsDir = None, as_json: AsJson = False) -> Non
         typer.echo(json.dumps(rows, indent=2))
         return
     table = Table("name", "size", "licence", "needed by", "where", box=SIMPLE_HEAD)
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
     table.columns[-1].overflow = "fold"
     for weights, path, problem in found:
-        where = problem or str(path or "absent")
+        where = problem or _where(weights, path)
         # Text: square brackets in a path are not markup.
         cells = (weights.name, readable_size(weights.bytes), weights.licence, weights.used_by, where)
         table.add_row(*map(Text, cells))
@@ -58,6 +59,13 @@ def list_weights(weights_dir: WeightsDir = None, as_json: AsJson = False) -> Non
     for weights, _, _ in found:
         if weights.url is not None:
             typer.echo(f"{weights.name}  {weights.url}")
+
+
+def _where(weights: Weights, path: Path | None) -> str:
+    if path is None:
+        return "absent"
+    inside = weights.package is not None and path.name == Path(weights.package).name
+    return f"in the package {str(weights.package).partition(':')[0]}" if inside else str(path)
 
 
 @app.command()

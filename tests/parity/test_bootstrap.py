@@ -34,9 +34,8 @@ def test_interval_is_that_of_a_loop_that_draws_whole_groups(groups: int) -> None
     names = list(dict.fromkeys(codes))
     members = [values[[code == name for code in codes]] for name in names]
     rng = np.random.default_rng(3)
-    means = []
-    for draw in rng.integers(0, groups, (500, groups)):
-        means.append(np.concatenate([members[g] for g in draw]).mean())
+    draws = rng.integers(0, groups, (500, groups))
+    means = [np.concatenate([members[g] for g in draw]).mean() for draw in draws]
     assert interval(values, codes, resamples=500, seed=3) == pytest.approx(np.percentile(means, [2.5, 97.5]), rel=1e-12)
 
 

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import pytorch_fid.inception
+import skimage
 import torch
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.inception_score import InceptionScore
 from fhpt_eval.protocols.kid import Kid
 from PIL import Image
 from pytorch_fid.fid_score import calculate_frechet_distance, get_activations
-from skimage import data
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
@@ -34,6 +34,9 @@ from fhpt_eval.weights import Progress, Store, Weights
 
 Image8 = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
+
+# Any, because scikit-image is typed in part only.
+data: Any = skimage.data
 
 WAYS: list[Preprocess] = ["pytorch-fid", "torch-fidelity", "clean-fid"]
 SIZES = [(176, 128), (299, 299), (63, 157), (300, 330)]

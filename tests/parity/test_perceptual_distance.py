@@ -13,8 +13,8 @@ import lpips
 import numpy as np
 import numpy.typing as npt
 import pytest
+import skimage
 import torch
-from skimage import data
 from torchvision import models
 
 from fhpt_eval.extract.base import Context, Missing, PairModel
@@ -23,6 +23,8 @@ from fhpt_eval.extract.lpips import HEADS, TRUNKS, PerceptualDistance, TorchTrun
 from fhpt_eval.weights import Store
 
 Image8 = npt.NDArray[np.uint8]
+# Any, because scikit-image is typed in part only.
+data: Any = skimage.data
 
 # (height, width): even, odd, and the least that each trunk can take.
 SIZES = [(64, 64), (256, 176), (65, 101), (127, 64)]
@@ -37,7 +39,7 @@ class Peer:
         builders: dict[str, Any] = {"alex": models.alexnet, "vgg": models.vgg16, "squeeze": models.squeezenet1_1}
         trunk = builders[net]()
         for module in trunk.features.modules():
-            if isinstance(module, torch.nn.Conv2d):
+            if isinstance(module, torch.nn.Conv2d) and module.bias is not None:
                 torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 torch.nn.init.normal_(module.bias, 0, 0.1)
         file = folder / f"{net}.pth"

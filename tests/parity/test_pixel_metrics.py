@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import skimage
 from fhpt_eval.protocols.psnr import IDENTICAL, Psnr
 from scipy.ndimage import gaussian_filter
-from skimage import data
-from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
 from fhpt_eval import Pairs
 from fhpt_eval.extract.base import Context, ImageExtractor, Missing, PairExtractor, Record, Role
@@ -20,6 +19,9 @@ from fhpt_eval.pairs import Pair, PairReport
 from fhpt_eval.protocol import Records, Results
 
 Image = npt.NDArray[Any]
+# Any, because scikit-image is typed in part only.
+data: Any = skimage.data
+metrics: Any = skimage.metrics
 
 WINDOWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "gaussian σ 1.5": ({}, {"gaussian_weights": True, "sigma": 1.5}),
@@ -77,7 +79,7 @@ def test_ssim_of_bytes_is_scikit_images(
 ) -> None:
     generated, target = pictures()[picture]
     ours, theirs = WINDOWS[window]
-    expected = structural_similarity(
+    expected = metrics.structural_similarity(
         generated,
         target,
         channel_axis=2,
@@ -99,13 +101,13 @@ def test_ssim_of_floats_is_scikit_images(window: str, covariance: Covariance, da
     ours, theirs = WINDOWS[window]
     settings = {"use_sample_covariance": covariance == "sample", "data_range": span(data_range, generated)} | theirs
     actual = ssim(generated, target, covariance=covariance, data_range=data_range, **ours)
-    in_float64 = structural_similarity(
+    in_float64 = metrics.structural_similarity(
         generated.astype(np.float64), target.astype(np.float64), channel_axis=2, **settings
     )
     assert actual == pytest.approx(in_float64, abs=1e-10)
     # scikit-image itself keeps float32 and loses digits in E[x²] − E[x]².
     assert actual == pytest.approx(
-        float(structural_similarity(generated, target, channel_axis=2, **settings)), abs=1e-4
+        float(metrics.structural_similarity(generated, target, channel_axis=2, **settings)), abs=1e-4
     )
 
 
@@ -153,7 +155,7 @@ def test_ssim_takes_the_sizes_that_scikit_image_takes(fields: dict[str, Any], si
     if fields.get("taps") != 13:
         theirs = next(theirs for ours, theirs in WINDOWS.values() if ours == fields)
         with pytest.raises(ValueError, match="win_size exceeds image extent"):
-            structural_similarity(*[image[: side + 5, : side - 1]] * 2, channel_axis=2, **theirs)
+            metrics.structural_similarity(*[image[: side + 5, : side - 1]] * 2, channel_axis=2, **theirs)
 
 
 def test_ssim_by_the_range_of_a_constant_generated_image_is_missing() -> None:
@@ -193,17 +195,18 @@ class OnePair(Records):
 def psnr(first: Image, second: Image) -> float | Missing:
     pair = Pair(pair="a", generated=None, target=None, source=None)
     pairs = Pairs(rows=(pair,), report=PairReport(matched=1), naming="csv")
-    return Psnr().score(pairs, OnePair(compared(PixelDifference(), first, second)))[0].per_pair[0]
+    value: float | Missing = Psnr().score(pairs, OnePair(compared(PixelDifference(), first, second)))[0].per_pair[0]
+    return value
 
 
 @each_picture
 def test_psnr_and_mean_differences_are_scikit_images(picture: str) -> None:
     generated, target = pictures()[picture]
     assert psnr(generated, target) == pytest.approx(
-        peak_signal_noise_ratio(target, generated, data_range=255), rel=1e-12
+        metrics.peak_signal_noise_ratio(target, generated, data_range=255), rel=1e-12
     )
     record = compared(PixelDifference(), generated, target)
-    assert float(record["mse"]) == pytest.approx(mean_squared_error(target, generated), rel=1e-12)
+    assert float(record["mse"]) == pytest.approx(metrics.mean_squared_error(target, generated), rel=1e-12)
     assert float(record["mae"]) == pytest.approx(np.abs(generated.astype(int) - target.astype(int)).mean(), rel=1e-12)
 
 
