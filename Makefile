@@ -34,8 +34,9 @@ check: $(READY)
 	ln -s $(CURDIR)/fhpt_eval/* $(CURDIR)/protocols $(CURDIR)/reference_models $(TYPING)/fhpt_eval/
 	cd $(TYPING) && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p fhpt_eval
 
+# One maths thread a test process: several that share the cores fight over them.
 test: $(READY)
-	$(BIN)/pytest -n auto
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 clean:
 	rm -rf $(ENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -123,8 +123,9 @@ def kernel_distance(
 ) -> KernelDistance:
     """Unbiased squared MMD of all rows (KID; Bińkowski et al., ICLR 2018), with a jackknife interval.
 
-    Every pair of rows is used once, so nothing is drawn at random. The interval is value ± 1.96 standard errors, by
-    leaving out one group at a time, on both sides at once: a garment's generated images and its targets go together.
+    Every pair of rows is used once, so nothing is drawn at random. The interval is that of Student's t (k − 1 degrees
+    for k groups) about the value, with the standard error that comes of leaving out one group at a time, on both sides
+    at once: a garment's generated images and its targets go together.
 
     Args:
         x: n rows of dimension D, given as a function from a slice's bounds to the rows as float64.
@@ -159,7 +160,8 @@ def kernel_distance(
         return KernelDistance(value, None)
     replicates = mmd(xx.total - xx.touching, yy.total - yy.touching, xy.total - xy.touching, left_n, left_m)
     error = float(np.sqrt((k - 1) / k * np.square(replicates - replicates.mean()).sum()))
-    return KernelDistance(value, Interval(value - 1.96 * error, value + 1.96 * error))
+    reach = float(scipy_stats.t.ppf(0.975, k - 1)) * error
+    return KernelDistance(value, Interval(value - reach, value + reach))
 
 
 RowSource = Callable[[int, int], Floats]

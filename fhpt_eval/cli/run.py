@@ -126,11 +126,21 @@ def run(
     ] = "auto",
     batch_size: Annotated[
         int,
-        typer.Option("--batch-size", min=1, help="Images in work at once; lowered when memory is short.", rich_help_panel=_MACHINE),
+        typer.Option(
+            "--batch-size",
+            min=1,
+            help="Images in work at once; lowered when memory is short.",
+            rich_help_panel=_MACHINE,
+        ),
     ] = 16,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=1, help="Threads for networks, processes for detectors; one a core.", rich_help_panel=_MACHINE),
+        typer.Option(
+            "--workers",
+            min=1,
+            help="Threads for networks, processes for detectors; one a core.",
+            rich_help_panel=_MACHINE,
+        ),
     ] = None,
     max_pixels: Annotated[
         int | None,

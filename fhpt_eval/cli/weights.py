@@ -65,7 +65,7 @@ def _where(weights: Weights, path: Path | None) -> str:
     if path is None:
         return "absent"
     inside = weights.package is not None and path.name == Path(weights.package).name
-    return f"in the package {str(weights.package).partition(':')[0]}" if inside else str(path)
+    return f"package {str(weights.package).partition(':')[0]}" if inside else str(path)
 
 
 @app.command()

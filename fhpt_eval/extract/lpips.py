@@ -188,9 +188,7 @@ class _Model(PairModel):
                     for i in indices:
                         encoded[i] = (None, size)
                     continue
-                tensors = [to_tensor(images[i], self._device) for i in indices]
-                # On a CPU, convolutions round a batch of one otherwise than every larger batch: one alone goes twice.
-                layers = self._layers(stack(tensors * 2 if len(tensors) == 1 else tensors))
+                layers = self._layers(stack([to_tensor(images[i], self._device) for i in indices]))
                 parts = [_unit_weighted(x, weight) for x, weight in layers]
                 for row, i in enumerate(indices):
                     encoded[i] = (torch.cat([p[row] for p in parts]), size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -18,7 +19,7 @@ COUNTS = [2, 3, 17, 64, 257, 1024, 4096]
 DIMENSIONS = [2, 8, 64, 512]
 
 
-def distance(x: Floats, y: Floats) -> float:
+def distance(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
     dim = x.shape[1]
     return frechet_distance(GaussianStats.of(x, dim), GaussianStats.of(y, dim))
 
@@ -124,8 +125,8 @@ def test_distance_has_eight_digits_at_any_rank(kind: Kind, n: int, m: int, dim: 
     assert distance(x, y) == pytest.approx(by_60_digits(x, y), rel=1e-8)
 
 
-@pytest.mark.parametrize(("n", "dim"), [(1024, 64), (1024, 512), (4096, 512)])
-@pytest.mark.parametrize("dead", [0, 1, 32])
+@pytest.mark.parametrize(("n", "dim"), [(1024, 64), (4096, 512)])
+@pytest.mark.parametrize("dead", [0, 32])
 def test_distance_of_commuting_covariances_is_that_of_their_roots(n: int, dim: int, dead: int) -> None:
     # Columns of a Hadamard matrix are orthogonal and sum to 0, so both covariances are known exactly: V diag(a) Vᵀ.
     rng = np.random.default_rng(8)
