@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy import stats
 import torch
+from scipy import stats
 from torch_fidelity.metric_kid import kernel_mmd, kid_features_to_metric
 
 from fhpt_eval.stats import KernelDistance, kernel_distance, subset_kernel_distance
