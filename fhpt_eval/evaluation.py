@@ -19,7 +19,7 @@ from fhpt_eval.protocol import Profile, Protocol, Records, Score, Unscorable
 from fhpt_eval.reading import ExtractedRecords
 from fhpt_eval.recording import start_run
 from fhpt_eval.registry import select
-from fhpt_eval.run import MISSING, PAIR_COLUMNS, RECORD, Run, ScoreRecord, add_per_pair, score_record
+from fhpt_eval.run import ARRAYS, MISSING, PAIR_COLUMNS, RECORD, Run, ScoreRecord, add_per_pair, score_record
 from fhpt_eval.weights import Store
 
 
@@ -108,7 +108,8 @@ def claim_folder(folder: Path) -> None:
             raise UserError(f"{folder} holds files that are not a run's: choose a new folder with -o.")
         write_atomic(folder / MISSING, "metric,pair,reason\n")
         # A run that is killed before its first score must not look like the one that was here before.
-        (folder / RECORD).unlink(missing_ok=True)
+        for file in (RECORD, ARRAYS):
+            (folder / file).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {folder} ({error.strerror}): choose another folder with -o.") from None
 
@@ -145,7 +146,9 @@ def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extract
     ]
     warnings = [*run.record.warnings, *(w for score in scores for w in score.warnings)]
     per_pair, missing = add_per_pair(run.per_pair, run.missing, scores)
-    return Run(run.record.model_copy(update={"protocols": protocol_records, "warnings": warnings}), per_pair, missing)
+    arrays = {**run.arrays, **{score.metric: score.arrays for score in scores if score.arrays}}
+    record = run.record.model_copy(update={"protocols": protocol_records, "warnings": warnings})
+    return Run(record, per_pair, missing, arrays)
 
 
 def _bug(error: Exception) -> str:

@@ -10,19 +10,17 @@ from pathlib import Path
 from fhpt_eval.errors import UserError
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` (UTF-8) at once.
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Replace ``path`` by ``content`` (text as UTF-8) at once.
 
     Raises:
         UserError: If the folder cannot be written or the disk is full.
     """
     temporary: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as stream:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
             temporary = Path(stream.name)
-            stream.write(text)
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(0o644)

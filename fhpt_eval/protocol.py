@@ -52,7 +52,7 @@ class Score:
         interval: 95 % interval of the value.
         per_pair: A value for each pair in the order of the pairs, with `Missing` where there is none; empty when the
             metric is not a mean over pairs.
-        curve: Points (x, y) of a curve behind the value; empty when there is none.
+        arrays: Raw measurements behind the value, by name, stored with the run for what is drawn or computed later.
         details: Whatever else belongs to the number: counts of the reference set, standard deviations, warnings.
     """
 
@@ -65,7 +65,7 @@ class Score:
     faults: int = 0
     interval: Interval | None = None
     per_pair: Sequence[float | Missing] = ()
-    curve: Sequence[tuple[float, float]] = ()
+    arrays: Record = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import safetensors.numpy as safetensors
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from safetensors import SafetensorError
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Missing
+from fhpt_eval.extract.base import Missing, Record
 from fhpt_eval.files import write_atomic
 from fhpt_eval.protocol import Better, Group, Profile, Score
 
 SCHEMA_VERSION: Literal[1] = 1
-RECORD, PER_PAIR, MISSING = "run.json", "per_pair.csv", "missing.csv"
+RECORD, PER_PAIR, MISSING, ARRAYS = "run.json", "per_pair.csv", "missing.csv", "arrays.safetensors"
 
 
 class _Model(BaseModel):
@@ -36,7 +40,6 @@ class ScoreRecord(_Model):
     missing: dict[str, int]
     faults: int
     interval: tuple[float, float] | None
-    curve: list[tuple[float, float]]
     details: dict[str, JsonValue]
 
 
@@ -130,11 +133,13 @@ class Run:
         per_pair: The pairs' columns (pair, generated, target, source, item, item_colour, gender, view) and one float
             column for each metric that is a mean over pairs; NaN where a pair could not be scored.
         missing: Columns metric, pair, reason: what each NaN is.
+        arrays: Raw measurements by metric and name, such as the distances behind a curve.
     """
 
     record: RunRecord
     per_pair: pd.DataFrame
     missing: pd.DataFrame
+    arrays: Mapping[str, Record] = field(default_factory=dict)
 
     @property
     def scores(self) -> dict[str, ScoreRecord]:
@@ -151,13 +156,17 @@ class Run:
         return 3 if partial or pairs.missing or pairs.ambiguous or self.record.images.unreadable else 0
 
     def save(self, folder: Path) -> None:
-        """Write ``run.json``, ``per_pair.csv`` and ``missing.csv`` into ``folder``, each at once.
+        """Write ``run.json``, ``per_pair.csv``, ``missing.csv`` and any ``arrays.safetensors``, each at once.
 
         Raises:
             UserError: If that is not possible.
         """
         write_atomic(folder / PER_PAIR, self.per_pair.to_csv(index=False, lineterminator="\n"))
         write_atomic(folder / MISSING, self.missing.to_csv(index=False, lineterminator="\n"))
+        flat = {f"{metric}/{name}": array for metric, found in self.arrays.items() for name, array in found.items()}
+        if flat:
+            contiguous = {key: np.require(array, requirements="C") for key, array in flat.items()}
+            write_atomic(folder / ARRAYS, safetensors.save(contiguous))
         write_atomic(folder / RECORD, self.record.model_dump_json(indent=2) + "\n")
 
     @classmethod
@@ -182,8 +191,8 @@ class Run:
                     " run it again, or use the fhpt-eval that wrote it."
                 )
             record = RunRecord.model_validate_json(data)
-            run = cls(record, *_read_tables(folder, record))
-        except (ValidationError, ValueError, KeyError, AttributeError, OSError) as error:
+            run = cls(record, *_read_tables(folder, record), _read_arrays(folder, record))
+        except (ValidationError, ValueError, KeyError, AttributeError, OSError, SafetensorError) as error:
             first = str(error).splitlines()[0]
             raise UserError(
                 f"the run in {folder} is damaged ({first}): run it again, which takes seconds from the cache."
@@ -214,6 +223,17 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     return per_pair, missing
 
 
+def _read_arrays(folder: Path, record: RunRecord) -> dict[str, dict[str, npt.NDArray[Any]]]:
+    metrics = {score.metric for protocol in record.protocols for score in protocol.scores}
+    path = folder / ARRAYS
+    arrays: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    for key, array in (safetensors.load(path.read_bytes()) if path.exists() else {}).items():
+        metric, _, name = key.rpartition("/")
+        if metric in metrics:
+            arrays.setdefault(metric, {})[name] = array
+    return arrays
+
+
 def score_record(score: Score) -> ScoreRecord:
     """Return what `run.json` keeps of a score."""
     return ScoreRecord(
@@ -225,7 +245,6 @@ def score_record(score: Score) -> ScoreRecord:
         missing=dict(score.missing),
         faults=score.faults,
         interval=score.interval,
-        curve=list(score.curve),
         details=dict(score.details),
     )
 
