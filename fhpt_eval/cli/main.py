@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fhpt_eval._version import __version__
-from fhpt_eval.cli import cache, doctor, protocols, run, weights
+from fhpt_eval.cli import cache, doctor, leaderboard, protocols, run, weights
 from fhpt_eval.errors import UserError
 
 # Newer typers carry a click of their own: ask typer which one its errors come from.
@@ -31,6 +31,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 all done · 1 a bug · 2 wrong use · 3 done in part, what is missing was named.",
 )
 app.command("run")(run.run)
+app.command("leaderboard")(leaderboard.leaderboard)
 app.command("protocols")(protocols.protocols)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")

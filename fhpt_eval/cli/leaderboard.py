@@ -1,0 +1,42 @@
+"""``fhpt-eval leaderboard``: runs side by side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhpt_eval.errors import UserError, did_you_mean
+
+
+def leaderboard(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; printed if not given.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="csv or md; otherwise by the ending of -o, else csv.")
+    ] = None,
+) -> None:
+    """Join runs into a leaderboard: one row a run; value, interval, n and missing of every metric.
+
+    Only runs with the same pairs, the same target files and the same recipes share a block; the rest stand in blocks
+    of their own, with the reason.
+    """
+    from fhpt_eval.files import write_atomic
+    from fhpt_eval.leaderboard import blocks_of, to_csv, to_markdown
+    from fhpt_eval.run import Run
+
+    chosen = form or ("md" if output is not None and output.suffix == ".md" else "csv")
+    if chosen not in {"csv", "md"}:
+        raise UserError(f"there is no format '{chosen}'.{did_you_mean(chosen, ['csv', 'md'])}")
+    blocks = blocks_of([Run.load(folder) for folder in runs])
+    text = to_csv(blocks) if chosen == "csv" else to_markdown(blocks)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_atomic(output, text)
+        typer.echo(str(output))
+    for block in blocks[1:]:
+        names = ", ".join(run.record.name for run in block.runs)
+        print(f"fhpt-eval: in a block of its own: {names}: {block.apart}", file=sys.stderr)
