@@ -43,9 +43,7 @@ def on_all_cores(call: Callable[[Any], Any], items: list[Any]) -> None:
         list(cores.map(call, items))
 
 
-def compare(
-    name: str, count: int, ours: Callable[[], Any], peer: Callable[[], Any], repeats: int = REPEATS
-) -> None:
+def compare(name: str, count: int, ours: Callable[[], Any], peer: Callable[[], Any], repeats: int = REPEATS) -> None:
     """Time both in turn and print medians an item and their ratio."""
     ours()
     peer()

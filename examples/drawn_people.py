@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 WIDTH, HEIGHT, OVERSAMPLING = 176, 256, 3
 SKINS = ("#8d5524", "#c68642", "#e0ac69", "#f1c27d", "#ffdbac")
 CLOTHES = ("#26547c", "#ef476f", "#06d6a0", "#3d405b", "#e07a5f", "#81b29a", "#6d597a", "#bc4749")
-VIEWS = ("1_front", "2_side", "4_full")
+VIEWS = ("1front", "2side", "4full")
 ITEMS = 12
 
 

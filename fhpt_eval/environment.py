@@ -11,7 +11,7 @@ from fhpt_eval.run import Environment
 
 PACKAGES = (
     "fhpt-eval", "torch", "torchvision", "timm", "lpips", "numpy", "scipy", "pandas", "pillow", "opencv-contrib-python",
-    "mediapipe", "face-recognition", "faiss-cpu",
+    "mediapipe", "face-recognition", "dlib", "dlib-bin", "faiss-cpu",
 )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,13 +56,7 @@ def evaluate(
     Raises:
         UserError: If a protocol is unknown, or the output folder cannot be written.
     """
-    chosen = [
-        protocol
-        for entry in (protocols if protocols is not None else [None])
-        for protocol in (
-            [entry] if isinstance(entry, Protocol) else select(None if entry is None else [entry], profile)
-        )
-    ]
+    chosen = _chosen(protocols, profile)
     if engine is None:
         with Cache() as cache:
             return evaluate(
@@ -96,6 +92,17 @@ def evaluate(
     return run
 
 
+def _chosen(protocols: Sequence[Protocol | str] | None, profile: Profile) -> list[Protocol]:
+    if protocols is None:
+        return select(None, profile)
+    named = [[p] if isinstance(p, Protocol) else select([p], profile) for p in protocols]
+    chosen = list(dict.fromkeys(protocol for group in named for protocol in group))
+    twice = [name for name, count in Counter(p.name for p in chosen).items() if count > 1]
+    if twice:
+        raise UserError(f"protocol '{twice[0]}' is given with two sets of options: evaluate them in runs of their own.")
+    return chosen
+
+
 def claim_folder(folder: Path) -> None:
     """Make a run's folder, or take over one that holds an earlier run.
 
@@ -104,9 +111,9 @@ def claim_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not (folder / RECORD).exists() and not (folder / MISSING).exists():
+        if any(folder.iterdir()) and not (folder / RECORD).exists() and not _is_ours(folder / MISSING):
             raise UserError(f"{folder} holds files that are not a run's: choose a new folder with -o.")
-        write_atomic(folder / MISSING, "metric,pair,reason\n")
+        write_atomic(folder / MISSING, _MISSING_HEADER)
         # A run that is killed before its first score must not look like the one that was here before.
         for file in (RECORD, ARRAYS):
             (folder / file).unlink(missing_ok=True)
@@ -149,6 +156,15 @@ def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extract
     arrays = {**run.arrays, **{score.metric: score.arrays for score in scores if score.arrays}}
     record = run.record.model_copy(update={"protocols": protocol_records, "warnings": warnings})
     return Run(record, per_pair, missing, arrays)
+
+
+_MISSING_HEADER = "metric,pair,reason\n"
+
+
+def _is_ours(missing: Path) -> bool:
+    """Whether a file is the one that marks the folder of a run that was killed."""
+    with missing.open("rb") if missing.is_file() else io.BytesIO() as stream:
+        return stream.readline() == _MISSING_HEADER.encode()
 
 
 def _bug(error: Exception) -> str:

@@ -135,8 +135,9 @@ def _image_files(folder: Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         prefix = Path(root).relative_to(folder).as_posix()
         for name in files:
-            if not name.startswith(".") and without_suffix(name) != name:
-                yield _utf8(name if prefix == "." else f"{prefix}/{name}", folder)
+            if name.startswith(".") or without_suffix(name) == name or not Path(root, name).is_file():
+                continue
+            yield _utf8(name if prefix == "." else f"{prefix}/{name}", folder)
 
 
 def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
@@ -157,4 +158,6 @@ def _utf8(name: str, folder: Path) -> str:
         name.encode()
     except UnicodeEncodeError:
         raise UserError(f"a file name in {folder} is not UTF-8 ({name!r}): rename the file.") from None
+    if any(ord(character) < 32 for character in name):
+        raise UserError(f"a file name in {folder} holds a control character ({name!r}): rename the file.")
     return name

@@ -395,9 +395,13 @@ class Geometry:
                 raise ValueError(str(error)) from error
 
         from_text = core_schema.no_info_after_validator_function(read, core_schema.str_schema())
+
+        def read_any(value: object) -> object:
+            return read(value) if isinstance(value, str) else value
+
         return core_schema.json_or_python_schema(
             json_schema=from_text,
-            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
+            python_schema=core_schema.no_info_before_validator_function(read_any, core_schema.is_instance_schema(cls)),
             serialization=core_schema.to_string_ser_schema(),
         )
 

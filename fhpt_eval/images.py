@@ -23,6 +23,9 @@ from PIL.WebPImagePlugin import WebPImageFile
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """Endings of the files that are looked at, lower-case; compare with ``path.suffix.lower()``."""
 
+DECODE_VERSION = 1
+"""Raised whenever ``decode`` gives other pixels for some file: cached results are then computed anew."""
+
 MAX_PIXELS = 100_000_000
 """Width × height above which ``decode`` refuses a file, unless told otherwise."""
 

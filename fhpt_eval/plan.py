@@ -38,6 +38,14 @@ class ImageSets:
         """The image that a pair has in a role."""
         return {"generated": pair.generated, "target": pair.target, "source": pair.source}.get(role)
 
+    def lacking(self, role: Role) -> int:
+        """How many pairs have no image in a role although such images were given."""
+        given = role if role != "reference" else "target"
+        if role == "reference" and self.given_reference is not None:
+            return 0
+        lacks = [self.of_pair(pair, given) is None for pair in self.pairs]
+        return 0 if all(lacks) else sum(lacks)
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -106,8 +114,8 @@ def _check_roles(protocol: Protocol, images: ImageSets) -> None:
         if images.unique(role):
             continue
         if role == "reference":
-            raise Unavailable("it compares with real images: give --target DIR or --reference DIR")
-        raise Unavailable(f"it needs {role} images: give --{role} DIR")
+            raise Unavailable("real images are needed: give --target DIR or --reference DIR")
+        raise Unavailable(f"{role} images are needed: give --{role} DIR")
 
 
 def _plan(protocols: Iterable[Protocol], images: ImageSets) -> Plan:
@@ -120,4 +128,8 @@ def _plan(protocols: Iterable[Protocol], images: ImageSets) -> Plan:
             compared.setdefault(need.extractor, {}).update(whole)
         elif isinstance(need.extractor, ImageExtractor):
             singles.setdefault(need.extractor, {}).update(dict.fromkeys(images.unique(need.roles[0])))
-    return Plan({e: tuple(refs) for e, refs in singles.items()}, {e: tuple(refs) for e, refs in compared.items()})
+    return Plan(
+        {e: tuple(refs) for e, refs in singles.items()},
+        {e: tuple(refs) for e, refs in compared.items()},
+        hashed=tuple(dict.fromkeys([*images.pairs.unique("generated"), *images.pairs.unique("target")])),
+    )

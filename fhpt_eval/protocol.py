@@ -190,14 +190,27 @@ def configure(protocol: type[P], profile: Profile, options: Mapping[str, Any]) -
             raise UserError(f"protocol '{protocol.name}' has no option '{key}'.{hint}")
     values = {**(protocol.embedded if profile == "embedded" else {}), **options}
     try:
-        return TypeAdapter(protocol).validate_python(values)
+        return _validated(protocol, values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = first["loc"][0] if first["loc"] else "?"
         message = first["msg"].removeprefix("Value error, ")
-        raise UserError(
-            f"option '{protocol.name}.{where}' cannot be '{options.get(str(where), first['input'])}': {message}."
-        ) from None
+        if not first["loc"]:
+            raise UserError(f"protocol '{protocol.name}': {message}.") from None
+        option = str(first["loc"][0])
+        given = options.get(option, first["input"])
+        raise UserError(f"option '{protocol.name}.{option}' cannot be '{given}': {message}.") from None
+
+
+def _validated(protocol: type[P], values: Mapping[str, Any]) -> P:
+    """On the command line ``none`` is a word that some options know, and None for the others."""
+    adapter = TypeAdapter(protocol)
+    try:
+        return adapter.validate_python(values)
+    except ValidationError:
+        plain = {key: None if value == "none" else value for key, value in values.items()}
+        if plain == values:
+            raise
+        return adapter.validate_python(plain)
 
 
 def tally(results: Iterable[object]) -> tuple[dict[str, int], int]:
@@ -229,8 +242,14 @@ def mean_over_pairs(
         faults=faults,
         interval=cluster_bootstrap(numbers, [g for _, g in scored]) if numbers else None,
         per_pair=tuple(values),
-        details=details or {},
+        details={**(details or {}), "interval_over": _resampled([row.item for row in pairs])},
     )
+
+
+def _resampled(items: Sequence[str | None]) -> str:
+    if all(items):
+        return "items"
+    return "items where they are known, otherwise pairs" if any(items) else "pairs, because items are unknown"
 
 
 def found(results: Iterable[Result]) -> Iterator[Record]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from fhpt_eval.engine.base import Extraction
 from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor, Result, Role
 from fhpt_eval.images import ImageRef
-from fhpt_eval.naming import parse_deepfashion
+from fhpt_eval.naming import parse_deepfashion, without_suffix
+from fhpt_eval.pairs import Pair
 from fhpt_eval.plan import ImageSets
 from fhpt_eval.protocol import Records, Results
 
@@ -22,10 +24,7 @@ class ExtractedRecords(Records):
 
     def per_pair(self, extractor: ImageExtractor | PairExtractor, *roles: Role) -> Results:
         """Results in the order of the pairs."""
-        keys = [
-            tuple(self._images.of_pair(pair, role) or Missing(f"no {role} image") for role in roles)
-            for pair in self._images.pairs
-        ]
+        keys = [tuple(self._of_pair(pair, role, extractor) for role in roles) for pair in self._images.pairs]
 
         def read(refs: tuple[ImageRef | Missing, ...]) -> Result:
             present = [ref for ref in refs if not isinstance(ref, Missing)]
@@ -37,8 +36,19 @@ class ExtractedRecords(Records):
 
         return Results(keys, read)
 
+    def _of_pair(self, pair: Pair, role: Role, extractor: ImageExtractor | PairExtractor) -> ImageRef | Missing:
+        ref = self._images.of_pair(pair, role)
+        if ref is None:
+            return Missing(f"no {role} image")
+        # A picture that stands in several strips was extracted from the first of them.
+        return self._first(role).get(ref.name, ref) if isinstance(extractor, ImageExtractor) else ref
+
+    @lru_cache  # noqa: B019 - lives as long as the run that is being scored
+    def _first(self, role: Role) -> Mapping[str, ImageRef]:
+        return {ref.name: ref for ref in self._images.unique(role)}
+
     def unique(self, extractor: ImageExtractor, role: Role) -> Results:
-        """Results of each different image of a role, and what is missing of the generated ones."""
+        """Results of each different image of a role, and what pairs lack of it."""
         return Results(
             self._keys(role), lambda ref: ref if isinstance(ref, Missing) else self._extraction.image(extractor, ref)
         )
@@ -47,7 +57,7 @@ class ExtractedRecords(Records):
         """The item of each image of `unique`."""
         role_in_pairs: Role = "target" if role == "reference" else role
         items = {
-            ref: pair.item or pair.pair
+            without_suffix(ref.name): pair.item or pair.pair
             for pair in self._images.pairs
             if (ref := self._images.of_pair(pair, role_in_pairs)) is not None
         }
@@ -60,21 +70,22 @@ class ExtractedRecords(Records):
 
     def _keys(self, role: Role) -> list[ImageRef | Missing]:
         refs: list[ImageRef | Missing] = list(self._images.unique(role))
-        if role == "generated":
-            refs += [Missing("no generated image") for pair in self._images.pairs if pair.generated is None]
-        return refs
+        what = "target" if role == "reference" else role
+        return refs + [Missing(f"no {what} image")] * self._images.lacking(role)
 
 
-def _group(ref: ImageRef | Missing, items: Mapping[ImageRef, str]) -> Hashable:
+def _group(ref: ImageRef | Missing, items: Mapping[str, str]) -> Hashable:
     if isinstance(ref, Missing):
         return ref.reason
     name = parse_deepfashion(ref.name)
-    return items.get(ref) or (name.item if name else ref.name)
+    own = without_suffix(ref.name)
+    return items.get(own) or (name.item if name else own)
 
 
-def content_hash(refs: Iterable[ImageRef], extraction: Extraction) -> str:
-    """Hash of the names and bytes of images; the same on every machine and in every folder."""
-    digest = hashlib.sha256()
-    for ref in sorted(refs, key=lambda r: r.name):
-        digest.update(f"{ref.name}\0{extraction.content(ref)}\n".encode())
-    return digest.hexdigest()
+def content_hash(refs: Iterable[ImageRef], extraction: Extraction) -> str | None:
+    """Hash of what a set of images shows, whatever their files are called; None when some could not be read."""
+    contents = [extraction.content(ref) for ref in refs]
+    known = sorted(content for content in contents if content is not None)
+    if not known or len(known) < len(contents):
+        return None
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()

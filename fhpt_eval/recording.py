@@ -30,6 +30,9 @@ def start_run(
 ) -> Run:
     """Return a run whose protocols are pending, or unavailable with the reason."""
     reference = content_hash(images.unique("reference"), extraction)
+    warnings = list(extraction.warnings)
+    if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
+        warnings.append(warning)
     record = RunRecord(
         name=name,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -49,17 +52,27 @@ def start_run(
         ],
         environment=describe_environment(device),
         seconds={},
-        warnings=list(extraction.warnings),
+        warnings=warnings,
     )
     return Run(record, images.pairs.table, pd.DataFrame(columns=["metric", "pair", "reason"]))
 
 
-def _recipe(protocol: Protocol, reference: str) -> Recipe:
+def _copies_of_targets(pairs: Pairs, extraction: Extraction) -> str | None:
+    both = [(row.generated, row.target) for row in pairs if row.generated is not None and row.target is not None]
+    contents = [(extraction.content(generated), extraction.content(target)) for generated, target in both]
+    copies = sum(one is not None and one == other for one, other in contents)
+    if copies * 2 <= len(both):
+        return None
+    return f"{copies} of {len(both)} generated images are their targets, byte by byte: is --generated the right folder?"
+
+
+def _recipe(protocol: Protocol, reference: str | None) -> Recipe:
     needs = protocol.needs()
     return Recipe(
         protocol=protocol.name,
         version=protocol.version,
         parameters=protocol.parameters(),
+        extractors={need.extractor.name: need.extractor.version for need in needs},
         weights={w.name: w.sha256 for need in needs for w in need.extractor.weights()},
         reference=reference if any("reference" in need.roles for need in needs) else None,
     )

@@ -49,6 +49,8 @@ class Recipe(_Model):
     protocol: str
     version: int
     parameters: dict[str, Any]
+    extractors: dict[str, int]
+    """Name and version of each extractor."""
     weights: dict[str, str]
     """Name and SHA-256 of each weights file."""
     reference: str | None

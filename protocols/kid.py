@@ -22,16 +22,20 @@ class Kid(FeatureDistribution):
 
     Attributes:
         subsets: None uses every pair of images once; its interval is a jackknife over items. A number draws that many
-            random subsets, as torch-fidelity does (100 of 1000) and as most papers print; its interval is then the
-            middle 95 % of the subsets.
-        subset_size: Images a subset, at most the smaller side's count.
+            random subsets, as torch-fidelity does (100) and as most papers print, with their standard deviation.
+        subset_size: Images a subset, at most the smaller side's count; None is torch-fidelity's 1000.
     """
 
     name: ClassVar[str] = "kid"
     title: ClassVar[str] = "kernel Inception distance (unbiased) to the targets, or to --reference"
     metrics: ClassVar[tuple[str, ...]] = ("kid",)
     subsets: Annotated[int, Field(ge=1)] | None = None
-    subset_size: Annotated[int, Field(ge=2)] = 1000
+    subset_size: Annotated[int, Field(ge=2)] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.subsets is None and self.subset_size is not None:
+            raise ValueError("subset_size goes with subsets")
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - a distribution has no pairs
         """Compare both sides' features by the cubic kernel."""
@@ -47,8 +51,8 @@ class Kid(FeatureDistribution):
         if self.subsets is None:
             value, interval = kernel_distance(x, y, groups_x, groups_y)
         else:
-            values, size = subset_kernel_distance(x(0, n), y(0, m), self.subsets, self.subset_size)
-            value, interval = float(values.mean()), Interval(*(float(q) for q in np.quantile(values, [0.025, 0.975])))
+            values, size = subset_kernel_distance(x(0, n), y(0, m), self.subsets, self.subset_size or 1000)
+            value, interval = float(values.mean()), None
             details |= {"subset_size": size, "std": float(values.std())}
         missing, faults = missing_on_both_sides(generated, reference)
         return [

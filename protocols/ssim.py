@@ -22,7 +22,8 @@ class Ssim(PairedProtocol):
     Attributes:
         window: ``gaussian``, or ``uniform`` (PG2 with 7 taps, GFLA's second column with 51).
         sigma: Standard deviation of the Gaussian window in pixels (PIDM and PCDMs: 1.2).
-        taps: Width of the window in pixels, odd (scikit-image before 0.15 had 13 at σ 1.5).
+        taps: Width of the window in pixels, odd. None is scikit-image's rule for the Gaussian, 2·⌊3.5σ + 0.5⌋ + 1: 11
+            for σ 1.5 and 9 for σ 1.2 (before 0.15 it had 13 at σ 1.5); a uniform window names its own.
         covariance: ``population`` (÷ N) or ``sample`` (÷ N − 1).
         data_range: ``255``, or ``generated``: maximum less minimum of the generated image (PATN and its kin).
     """
@@ -32,21 +33,25 @@ class Ssim(PairedProtocol):
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("ssim",)
     window: Window = "gaussian"
-    sigma: Annotated[float, Field(gt=0)] = 1.5
-    taps: Annotated[int, Field(ge=3)] = 11
+    sigma: Annotated[float, Field(ge=0.3, le=50)] = 1.5
+    taps: Annotated[int, Field(ge=3, le=999)] | None = None
     covariance: Covariance = "population"
     data_range: DataRange = "255"
 
     def __post_init__(self) -> None:
-        if self.taps % 2 == 0:
+        if self.taps is not None and self.taps % 2 == 0:
             raise ValueError("a window has an odd number of taps")
+        if self.window == "uniform" and self.taps is None:
+            raise ValueError("a uniform window needs its width: set taps, 7 or 51 for example")
+        if self.window == "uniform" and self.sigma != 1.5:
+            raise ValueError("sigma belongs to the Gaussian window")
 
     def extractor(self) -> StructuralSimilarity:
         """The similarity of generated image and target."""
         return StructuralSimilarity(
             window=self.window,
             sigma=self.sigma,
-            taps=self.taps,
+            taps=self.taps if self.taps is not None else 2 * int(3.5 * self.sigma + 0.5) + 1,
             covariance=self.covariance,
             data_range=self.data_range,
             first_geometry=self.generated_geometry,

@@ -60,14 +60,65 @@ def test_results_are_found_by_fingerprint_and_content(tmp_path: Path) -> None:
 
 def test_the_size_stays_bounded_and_the_newest_results_stay(tmp_path: Path) -> None:
     limit = 2 * 2**20
-    with Cache(tmp_path, limit=limit) as cache:
-        for i in range(200):
+    for i in range(100):
+        with Cache(tmp_path, limit=limit) as cache:
             cache.put("x", ONE, {f"{i}-{j}": vector(i, 2000) for j in range(8)})
-        assert cache.known(ONE, ["199-7"]) == {"199-7"}
+            assert cache.trouble is None
+    with Cache(tmp_path, limit=limit) as cache:
+        assert cache.known(ONE, ["99-7"]) == {"99-7"}
         assert cache.known(ONE, ["0-0"]) == set()
         assert sum(u.bytes for u in cache.usage()) < limit
         assert cache.size < 2 * limit
+
+
+def test_what_a_run_uses_is_never_dropped_under_it(tmp_path: Path) -> None:
+    with Cache(tmp_path, limit=2**20) as cache:
+        cache.put("x", ONE, {"old": vector(0, 2000)})
+    with Cache(tmp_path, limit=2**20) as cache:
+        for i in range(400):
+            cache.put("x", ONE, {str(i): vector(i, 2000)})
+        assert cache.known(ONE, map(str, range(400))) == set(map(str, range(400)))
+        assert cache.trouble is not None
+        assert "too small" in cache.trouble
+    with Cache(tmp_path, limit=2**20) as cache:
+        cache.put("x", ONE, {"next": vector(1, 2000)})
         assert cache.trouble is None
+
+
+def test_results_larger_than_the_cache_are_kept_for_the_run(tmp_path: Path) -> None:
+    with Cache(tmp_path, limit=2**20) as cache:
+        for i in range(10):
+            cache.put("x", ONE, {str(i): vector(i, 50_000)})
+        assert cache.known(ONE, map(str, range(10))) == set(map(str, range(10)))
+
+
+def _damage(file: Path, start: int, data: bytes) -> None:
+    with file.open("r+b") as stream:
+        stream.seek(start)
+        stream.write(data)
+
+
+def test_a_damaged_value_is_not_there_and_is_written_anew(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put("x", ONE, {"k": vector(1, 5000)})
+    file = tmp_path / "data.mdb"
+    start = file.read_bytes().index(vector(1, 5000)["v"].tobytes())
+    _damage(file, start + 400, b"\xff" * 8)
+    with Cache(tmp_path) as cache:
+        assert cache.known(ONE, ["k"]) == set()
+        assert cache.get(ONE, "k") is None
+        cache.put("x", ONE, {"k": vector(1, 5000)})
+        assert cache.known(ONE, ["k"]) == {"k"}
+
+
+def test_a_cut_off_file_is_told_and_survived(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put("x", ONE, {str(i): vector(i, 5000) for i in range(20)})
+    with (tmp_path / "data.mdb").open("r+b") as stream:
+        stream.truncate((tmp_path / "data.mdb").stat().st_size // 2)
+    with Cache(tmp_path) as cache:
+        assert cache.trouble is not None
+        assert cache.known(ONE, ["1"]) == set()
 
 
 def test_usage_names_the_extractors(tmp_path: Path) -> None:
@@ -163,7 +214,7 @@ def test_a_damaged_file_is_told_and_survived(tmp_path: Path) -> None:
 def test_another_format_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Cache(tmp_path) as cache:
         cache.put("x", ONE, {"k": vector(1)})
-    monkeypatch.setattr(cache_module, "_FORMAT", b"2")
+    monkeypatch.setattr(cache_module, "_FORMAT", b"another")
     with Cache(tmp_path) as cache:
         assert cache.trouble is not None
         assert cache.get(ONE, "k") is None
@@ -173,7 +224,7 @@ def test_sizes() -> None:
     assert parse_size("20G") == 20 * 2**30
     assert parse_size("1.5m") == 3 * 2**19
     assert parse_size("5000000") == 5_000_000
-    for wrong in ("", "G", "many", "-3G", "10"):
+    for wrong in ("", "G", "many", "-3G", "10", "inf", "1e9T", "nan"):
         with pytest.raises(UserError):
             parse_size(wrong)
 

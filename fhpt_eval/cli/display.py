@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
-from fhpt_eval.registry import GROUPS
+from fhpt_eval.protocol import configure
+from fhpt_eval.registry import GROUPS, find_protocols
 from fhpt_eval.run import ProtocolRecord, Run, ScoreRecord
 
 _LOG_EVERY = 10.0
@@ -97,6 +98,10 @@ def summary(run: Run) -> Table:
             if not protocol.scores:
                 table.add_row(f"  {protocol.name}", Text(protocol.status, style="yellow"))
         table.add_section()
+    over = {str(s.details["interval_over"]) for s in run.scores.values() if "interval_over" in s.details}
+    if over:
+        table.caption = Text(f"95 % intervals of means over pairs: bootstrap over {', '.join(sorted(over))}")
+        table.caption_justify = "left"
     return table
 
 
@@ -105,11 +110,23 @@ def _cells(score: ScoreRecord) -> list[Text]:
     unit = f" {score.unit}" if score.unit else ""
     value = "–" if score.value is None else number(score.value) + unit
     std = score.details.get("std")
-    spread = f"± {number(std)}" if isinstance(std, float) else ""
+    spread = f"(std {number(std)})" if isinstance(std, float) else ""
     interval = f"{number(score.interval[0])} … {number(score.interval[1])}" if score.interval else spread
     missing = sum(score.missing.values())
     cells = [f"  {score.metric} {arrow}", value, interval, str(score.n), str(missing or "")]
     return [Text(cell) for cell in cells]
+
+
+def options(run: Run) -> list[str]:
+    """The options that differ from the profile's defaults, as --set takes them."""
+    known = find_protocols().protocols
+    changed = []
+    for protocol in run.record.protocols:
+        if protocol.name in known:
+            defaults = configure(known[protocol.name], run.record.profile, {}).parameters()
+            given = protocol.recipe.parameters.items()
+            changed += [f"{protocol.name}.{key}={value}" for key, value in given if defaults.get(key) != value]
+    return changed
 
 
 def remarks(run: Run) -> list[str]:

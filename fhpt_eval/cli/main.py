@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 all done · 1 a bug · 2 wrong use · 3 done in part, what is missing was named.",
+    epilog="Exit codes: 0 all done · 1 a bug · 2 wrong use · 3 done in part, what is missing was named · 130 stopped.",
 )
 app.command("run")(run.run)
 app.command("leaderboard")(leaderboard.leaderboard)
@@ -99,6 +99,9 @@ def _unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         _forget_output()
         _say(f"the output cannot be written ({error.strerror}): free some room and run the same command again.")
+        return WRONG_USE
+    if isinstance(error, OSError) and error.filename is not None:
+        _say(f"{error.filename}: {error.strerror}; check the path and its permissions.")
         return WRONG_USE
     traceback.print_exception(error)
     _say(f"this is a bug in fhpt-eval {__version__}; please report the lines above.")

@@ -37,7 +37,8 @@ def run(
         Path | None,
         typer.Option(
             "--pairs",
-            help="CSV of the pairs: from,to as the field's lists, or generated,target,source,item,gender,view.",
+            help="CSV of the pairs, with the header from,to (the field's lists), or generated and any of target,"
+            " source, item, gender, view.",
             rich_help_panel=_WHAT,
         ),
     ] = None,
@@ -67,7 +68,7 @@ def run(
         typer.Option(
             "--protocols",
             "-p",
-            help="Protocols or groups, separated by commas; else all.",
+            help="Protocols or groups (perceptual, structural, semantic), separated by commas; else all.",
             rich_help_panel=_HOW,
         ),
     ] = None,
@@ -93,7 +94,7 @@ def run(
         typer.Option(
             "--generated-geometry",
             help="What every protocol does to generated images first, e.g."
-            " 'resize(width=176, height=256, filter=pil-bicubic)'.",
+            " 'resize(width=176, height=256, filter=pil-bicubic)'; docs/geometry.md has all steps and filters.",
             rich_help_panel=_HOW,
         ),
     ] = None,
@@ -105,7 +106,11 @@ def run(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="What the run is called; otherwise the folder's name.", rich_help_panel=_WHERE),
+        typer.Option(
+            "--name",
+            help="What the run is called; otherwise the folder's name (its parent's, if it is 'generated' or so).",
+            rich_help_panel=_WHERE,
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -115,7 +120,7 @@ def run(
         bool, typer.Option("--json", help="Print the run's record as JSON.", rich_help_panel=_WHERE)
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress and no remarks on stderr.", rich_help_panel=_WHERE)
+        bool, typer.Option("--quiet", "-q", help="Nothing on stderr; the table stays.", rich_help_panel=_WHERE)
     ] = False,
     dry_run: Annotated[
         bool,
@@ -175,6 +180,8 @@ def run(
     chosen = select(_names(protocols), chosen_profile, _options(options or []))
     chosen = _with_geometry(chosen, "--generated-geometry", generated_geometry, {"generated_geometry"})
     chosen = _with_geometry(chosen, "--target-geometry", target_geometry, {"target_geometry", "reference_geometry"})
+    if reference is not None and not any("reference" in n.roles for p in chosen for n in p.needs()):
+        raise UserError("--reference: none of the chosen protocols compares with a reference set; leave it out.")
     table = (
         Pairs.from_folders(generated, target, source, naming)
         if pairs is None
@@ -235,12 +242,14 @@ def _options(given: Sequence[str]) -> dict[str, dict[str, Any]]:
         if match is None:
             raise UserError(f"--set {text}: write PROTOCOL.OPTION=VALUE, for example --set ssim.sigma=1.2.")
         protocol, option, value = match.groups()
-        options.setdefault(protocol, {})[option] = None if value == "none" else value
+        if option in options.get(protocol, {}):
+            raise UserError(f"--set {protocol}.{option} is given twice: keep one.")
+        options.setdefault(protocol, {})[option] = value
     return options
 
 
 def _with_geometry(protocols: list[Protocol], option: str, text: str | None, fields: set[str]) -> list[Protocol]:
-    """Give a geometry to every protocol that has a field for it."""
+    """Give a geometry to every protocol that has a field for it and was not given one by --set."""
     import dataclasses
 
     from fhpt_eval.geometry import Geometry
@@ -251,7 +260,10 @@ def _with_geometry(protocols: list[Protocol], option: str, text: str | None, fie
     having = [fields & {f.name for f in dataclasses.fields(protocol)} for protocol in protocols]
     if not any(having):
         raise UserError(f"{option}: none of the chosen protocols looks at such images; leave it out.")
-    changes: list[dict[str, Any]] = [dict.fromkeys(names, geometry) for names in having]
+    changes: list[dict[str, Any]] = [
+        {name: geometry for name in names if getattr(protocol, name) == Geometry()}
+        for protocol, names in zip(protocols, having, strict=True)
+    ]
     return [dataclasses.replace(p, **change) for p, change in zip(protocols, changes, strict=True)]
 
 
@@ -271,7 +283,13 @@ def _print_plan(pairs: Pairs, prepared: Prepared, *, as_json: bool) -> None:
     """Print what a run would do."""
     import json
 
-    protocols = [{"protocol": p.name, "status": "ready", "reason": None} for p in prepared.ready]
+    absent = {weights.name for weights in prepared.downloads}
+    protocols: list[dict[str, str | None]] = []
+    for protocol in prepared.ready:
+        lacks = sorted({w.name for n in protocol.needs() for w in n.extractor.weights()} & absent)
+        reason = f"ready after the download of {', '.join(lacks)}" if lacks else None
+        status = "needs download" if lacks else "ready"
+        protocols.append({"protocol": protocol.name, "status": status, "reason": reason})
     protocols += [
         {"protocol": p.name, "status": "unavailable", "reason": why} for p, why in prepared.unavailable.items()
     ]
@@ -295,15 +313,18 @@ def _print_plan(pairs: Pairs, prepared: Prepared, *, as_json: bool) -> None:
 def _print_run(run: Run, folder: Path, *, as_json: bool, quiet: bool) -> None:
     from rich.console import Console
 
-    from fhpt_eval.cli.display import remarks, summary
+    from fhpt_eval.cli.display import options, remarks, summary
 
     if as_json:
         typer.echo(run.record.model_dump_json(indent=2))
     else:
         console = Console()
         record = run.record
-        typer.echo(f"{record.name}: {record.pairs.total} pairs, profile {record.profile}")
+        about = f"{record.pairs.total} pairs (naming {record.pairs.naming})"
+        typer.echo(f"{record.name}: {about}, profile {record.profile}")
         console.print(summary(run))
+        for option in options(run):
+            typer.echo(f"with {option}")
         typer.echo(f"{folder / 'run.json'}")
     if not quiet:
         for line in remarks(run):

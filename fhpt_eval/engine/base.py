@@ -18,10 +18,12 @@ class Plan:
     Attributes:
         images: For each image extractor, the images.
         pairs: For each pair extractor, the (first, second) images.
+        hashed: Images that are only identified: their files are hashed and not decoded.
     """
 
     images: Mapping[ImageExtractor, tuple[ImageRef, ...]]
     pairs: Mapping[PairExtractor, tuple[tuple[ImageRef, ImageRef], ...]]
+    hashed: tuple[ImageRef, ...] = ()
 
     def refs(self) -> tuple[ImageRef, ...]:
         """Every image that is read, once, in an order that keeps the images of a pair together."""
@@ -52,11 +54,13 @@ class ImageInfo:
         width: In pixels, after orientation and panel cut.
         height: In pixels.
         notes: What was done to it ("alpha composited on white").
+        pixels: A hash of the decoded pixels.
     """
 
     width: int
     height: int
     notes: frozenset[str]
+    pixels: str
 
 
 @dataclass
@@ -67,7 +71,8 @@ class Extraction:
         image: Reads the result of an image extractor on one image.
         pair: Reads the result of a pair extractor on two images.
         info: What decoding told of an image, or why it could not be read.
-        content: A hash of an image's content; None when its file could not be opened.
+        content: A hash of what an image shows: of the file's bytes, or of the panel's pixels; None when it was not or
+            could not be read.
         warnings: What the user should know: a smaller batch, a cache that could not be written.
         broken: Extractors that failed, and how; what they were to give is missing.
         computed: How many results were computed, by extractor id; the others came from the cache.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ DEFAULT_LIMIT = 20 * 2**30
 _SLACK = 64 * 2**20
 """Room above the limit, because dropping results in LMDB needs free pages itself."""
 
-_FORMAT = b"1"
+_FORMAT = b"2"
 
 
 def default_folder() -> Path:
@@ -46,10 +47,10 @@ def parse_size(text: str) -> int:
     number, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 1)
     try:
         size = int(float(number) * unit)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UserError(f"'{text}' is not a size: write for example 500M or 20G.") from None
-    if size < 2**20:
-        raise UserError(f"a cache of {text} holds nothing: give at least 1M.")
+    if not 2**20 <= size <= 2**50:
+        raise UserError(f"a cache cannot have {text}: give between 1M and 1024T.")
     return size
 
 
@@ -81,6 +82,7 @@ class Cache:
         self.limit = limit or default_limit()
         self.trouble: str | None = None
         self._memory: dict[bytes, bytes] = {}
+        self._in_use: set[bytes] = set()
         self._env: Any = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +90,7 @@ class Cache:
             self._results, self._order, self._about = (
                 self._env.open_db(name) for name in (b"results", b"order", b"about")
             )
+            self._check_whole()
             self._check_format()
         except (lmdb.Error, OSError) as error:
             self._give_up(error)
@@ -106,21 +109,39 @@ class Cache:
             self._env = None
 
     def known(self, fingerprint: str, keys: Iterable[str]) -> set[str]:
-        """Which of ``keys`` are there."""
-        pairs = [(key, _address(fingerprint, key)) for key in keys]
-        if self._env is None:
-            return {key for key, address in pairs if address in self._memory}
-        with self._env.begin(db=self._results) as transaction:
-            return {k for k, address in pairs if address in self._memory or transaction.get(address) is not None}
+        """Which of ``keys`` are there, whole; they stay until this cache is closed."""
+        addresses = {key: _address(fingerprint, key) for key in keys}
+        found = {key for key, address in addresses.items() if self._read(address) is not None}
+        self._in_use.update(addresses[key] for key in found)
+        return found
 
     def get(self, fingerprint: str, key: str) -> Result | None:
-        """Read one result, or None."""
-        address = _address(fingerprint, key)
-        data = self._memory.get(address)
-        if data is None and self._env is not None:
-            with self._env.begin(db=self._results) as transaction:
-                data = transaction.get(address)
+        """Read one result; None when it is not there or damaged."""
+        data = self._read(_address(fingerprint, key))
         return None if data is None else parse(data)
+
+    def _read(self, address: bytes) -> bytes | None:
+        if address in self._memory:
+            return self._memory[address]
+        if self._env is None:
+            return None
+        try:
+            sealed = self._look_up(address)
+        except lmdb.Error as error:
+            self._give_up(error)
+            return None
+        return None if sealed is None else _unseal(sealed)
+
+    def _look_up(self, address: bytes) -> bytes | None:
+        try:
+            with self._env.begin(db=self._results) as transaction:
+                value: bytes | None = transaction.get(address)
+        except lmdb.MapResizedError:
+            # Another process opened the cache with a larger limit.
+            self._env.set_mapsize(0)
+            with self._env.begin(db=self._results) as transaction:
+                value = transaction.get(address)
+        return value
 
     def put(self, extractor: str, fingerprint: str, results: Mapping[str, Result]) -> None:
         """Keep results (other than faults) under their keys, in one transaction."""
@@ -134,9 +155,15 @@ class Cache:
         if self.trouble is None and sum(map(len, items.values())) < self.limit // 4:
             try:
                 self._write(extractor, fingerprint, items)
+            except _Full:
+                self.trouble = (
+                    f"the cache in {self.folder} ({self.limit / 2**20:.0f} MiB) is too small for this run; what does"
+                    " not fit is kept in memory and computed again next time: set FHPT_EVAL_CACHE_SIZE, such as 50G"
+                )
             except (lmdb.Error, OSError) as error:
                 self._give_up(error)
             else:
+                self._in_use.update(items)
                 return
         self._memory.update(items)
 
@@ -174,20 +201,24 @@ class Cache:
             with transaction.cursor(self._order) as cursor:
                 number = int.from_bytes(cursor.key(), "big") + 1 if cursor.last() else 0
             for address, data in items.items():
-                if transaction.put(address, data, db=self._results, overwrite=False):
+                if transaction.get(address, db=self._results) is None:
                     transaction.put(number.to_bytes(8, "big"), address, db=self._order)
                     number += 1
+                transaction.put(address, _seal(data), db=self._results)
 
     def _make_room(self, transaction: Any, needed: int) -> None:
-        """Drop the results that were written first until ``needed`` bytes fit under the limit."""
+        """Drop the results that were written first until ``needed`` bytes fit; never those that this run uses."""
         while self._used(transaction) + needed > self.limit:
             with transaction.cursor(self._order) as cursor:
-                if not cursor.first():
-                    return
-                for _ in range(64):
+                dropped = 0
+                while dropped < 64 and cursor.first():
+                    if cursor.value() in self._in_use:
+                        raise _Full
                     transaction.delete(cursor.value(), db=self._results)
-                    if not cursor.delete():
-                        break
+                    cursor.delete()
+                    dropped += 1
+            if not dropped:
+                raise _Full
 
     def _used(self, transaction: Any) -> int:
         pages = 0
@@ -195,6 +226,12 @@ class Cache:
             stat = transaction.stat(database)
             pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
         return pages * int(self._env.stat()["psize"])
+
+    def _check_whole(self) -> None:
+        """A file that was cut off ends the process on reading, because LMDB maps it into memory."""
+        last = (self._env.info()["last_pgno"] + 1) * int(self._env.stat()["psize"])
+        if (self.folder / "data.mdb").stat().st_size < last:
+            raise lmdb.CorruptedError("the file is shorter than it says")
 
     def _check_format(self) -> None:
         with self._env.begin(write=True, db=self._about) as transaction:
@@ -219,6 +256,19 @@ def clear(folder: Path | None = None) -> int:
     if folder.is_dir() and not any(folder.iterdir()):
         shutil.rmtree(folder)
     return freed
+
+
+class _Full(Exception):
+    """All that could be dropped is in use."""
+
+
+def _seal(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4, "big") + data
+
+
+def _unseal(sealed: bytes) -> bytes | None:
+    data = sealed[4:]
+    return data if zlib.crc32(data).to_bytes(4, "big") == sealed[:4] else None
 
 
 _PREFIX = 16

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from fhpt_eval.engine.base import ImageInfo
+from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.extract.base import Missing, Pixels, Record
 from fhpt_eval.geometry import Geometry
-from fhpt_eval.images import ImageError, ImageRef, cut_panel, decode
+from fhpt_eval.images import DECODE_VERSION, ImageError, ImageRef, cut_panel, decode
 
-DECODING = hashlib.sha256(f"decode 1, pillow {metadata.version('pillow')}".encode()).hexdigest()
+DECODING = hashlib.sha256(f"decode {DECODE_VERSION}, pillow {metadata.version('pillow')}".encode()).hexdigest()
 """The fingerprint under which the cache keeps what decoding told of an image."""
 
 
@@ -44,7 +45,10 @@ def hash_file(path: Path) -> str | Missing:
 def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixels: int) -> Opened:
     """Decode an image and apply each geometry; what goes wrong is told in place of the view it spoils."""
     try:
-        decoded = decode(ref.path.read_bytes(), max_pixels)
+        data = ref.path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != key.partition("#")[0]:
+            raise ImageError("changed while it was being evaluated")
+        decoded = decode(data, max_pixels)
         pixels = decoded.pixels
         if ref.panel is not None and ref.panels is not None:
             pixels = cut_panel(pixels, ref.panel, ref.panels)
@@ -52,7 +56,7 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
         unreadable = Missing(f"unreadable: {error}")
         return Opened(key, unreadable, dict.fromkeys(geometries, unreadable))
     height, width = pixels.shape[:2]
-    info = ImageInfo(width, height, decoded.notes)
+    info = ImageInfo(width, height, decoded.notes, hashlib.sha256(pixels.tobytes()).hexdigest())
     return Opened(key, info, {geometry: _view(geometry, pixels) for geometry in geometries})
 
 
@@ -61,15 +65,20 @@ def _view(geometry: Geometry, pixels: Pixels) -> Pixels | Missing:
         return geometry.apply(pixels)
     except ImageError as error:
         return Missing(str(error))
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        return Missing(f"not enough memory for the geometry {geometry}")
 
 
 def dump_info(info: ImageInfo) -> Record:
-    """As a record for the cache: ``size`` (width, height) and ``notes`` (JSON as bytes)."""
-    notes = json.dumps(sorted(info.notes)).encode()
-    return {"size": np.array([info.width, info.height]), "notes": np.frombuffer(notes, dtype=np.uint8)}
+    """As a record for the cache: ``size`` (width, height), and ``about`` (JSON as bytes)."""
+    about = json.dumps({"notes": sorted(info.notes), "pixels": info.pixels}).encode()
+    return {"size": np.array([info.width, info.height]), "about": np.frombuffer(about, dtype=np.uint8)}
 
 
 def parse_info(record: Record) -> ImageInfo:
     """Read what `dump_info` wrote."""
     width, height = (int(v) for v in record["size"])
-    return ImageInfo(width, height, frozenset(json.loads(record["notes"].tobytes())))
+    about = json.loads(record["about"].tobytes())
+    return ImageInfo(width, height, frozenset(about["notes"]), about["pixels"])

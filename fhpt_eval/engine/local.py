@@ -61,6 +61,8 @@ def pick_device(device: str) -> str:
     """
     if device == "cpu":
         return device
+    if device.split(":")[0] not in {"auto", "cuda", "mps", "xpu"}:
+        raise UserError(f"there is no device '{device}': try auto, cpu, cuda or cuda:1.")
     import torch
 
     if device == "auto":
@@ -169,7 +171,7 @@ class _Pass:
             image=self._read_image,
             pair=self._read_pair,
             info=self._read_info,
-            content=self._key,
+            content=self._content,
             warnings=tuple(self.warnings),
             broken=self.broken,
             computed=dict(self.computed),
@@ -178,7 +180,7 @@ class _Pass:
     # What is to be done
 
     def _hash_files(self) -> None:
-        paths = sorted({ref.path for ref in self.refs})
+        paths = sorted({ref.path for ref in (*self.refs, *self.plan.hashed)})
         self.progress("reading files", 0, len(paths))
         with ThreadPoolExecutor(_DECODERS) as threads:
             for done, (path, content) in enumerate(zip(paths, threads.map(hash_file, paths), strict=True), start=1):
@@ -409,6 +411,12 @@ class _Pass:
         if stored is None or isinstance(stored, Missing):
             return Missing("not read")
         return parse_info(stored)
+
+    def _content(self, ref: ImageRef) -> str | None:
+        if ref.panel is None:
+            return self._key(ref)
+        info = self._read_info(ref)
+        return None if isinstance(info, Missing) else info.pixels
 
     def _read_image(self, extractor: ImageExtractor, ref: ImageRef) -> Result:
         key = self._key(ref)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Result
 
 _context = Context()
@@ -22,6 +25,8 @@ def _start(context: Context) -> None:
 def _extract(extractor: ImageExtractor, image: Pixels) -> Result:
     if extractor not in _loaded:
         _loaded[extractor] = extractor.load(_context)
+        if (torch := sys.modules.get("torch")) is not None:
+            torch.set_num_threads(1)
     return _loaded[extractor]([image])[0]
 
 
@@ -41,20 +46,24 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._stop()
 
     def submit(self, extractor: ImageExtractor, key: str, image: Pixels) -> None:
         """Queue one image."""
-        self._jobs[self._running().submit(_extract, extractor, image)] = (extractor, key, image)
+        job = (extractor, key, image)
+        try:
+            future = self._running().submit(_extract, extractor, image)
+        except BrokenProcessPool as error:
+            # An earlier job killed a worker: `finished` finds out which when it comes to this one.
+            future = Future()
+            future.set_exception(error)
+        self._jobs[future] = job
 
     def finished(self, *, all_of_them: bool = False) -> Iterator[tuple[ImageExtractor, str, Result | Exception]]:
         """Yield what is done; wait while more than a few jobs a worker are queued, or until all are done."""
         while self._jobs and (all_of_them or len(self._jobs) > 4 * self._count):
             done, _ = wait(self._jobs, return_when=FIRST_COMPLETED)
             for future in done:
-                if future not in self._jobs:
-                    continue
                 error = future.exception()
                 if isinstance(error, BrokenProcessPool):
                     yield from self._one_by_one()
@@ -63,14 +72,14 @@ class Workers:
                 yield extractor, key, error if isinstance(error, Exception) else future.result()
 
     def _one_by_one(self) -> Iterator[tuple[ImageExtractor, str, Result | Exception]]:
+        """Do what was queued again, one job at a time, to see which one kills its process."""
         jobs, self._jobs = list(self._jobs.values()), {}
+        self._stop()
         for extractor, key, image in jobs:
-            if self._pool is not None:
-                self._pool.shutdown(cancel_futures=True)
-                self._pool = None
             try:
                 yield extractor, key, self._running().submit(_extract, extractor, image).result()
             except BrokenProcessPool:
+                self._stop()
                 yield extractor, key, Missing(f"{extractor.name} crashed on this image")
             except Exception as error:  # noqa: BLE001 - handed to the engine, which stops using the extractor
                 yield extractor, key, error
@@ -83,4 +92,17 @@ class Workers:
                 initializer=_start,
                 initargs=(self._context,),
             )
+            try:
+                self._pool.submit(os.getpid).result()
+            except BrokenProcessPool:
+                self._stop()
+                raise UserError(
+                    "worker processes cannot start: if this is a script of yours, put what it does under"
+                    " `if __name__ == '__main__':`, because each worker imports it."
+                ) from None
         return self._pool
+
+    def _stop(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None

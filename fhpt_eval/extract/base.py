@@ -15,7 +15,11 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy.typing as npt
 
 from fhpt_eval.geometry import Geometry
+from fhpt_eval.images import DECODE_VERSION
 from fhpt_eval.weights import Weights
+
+_ALWAYS = ("numpy", "opencv-contrib-python", "pillow", "torch")
+"""Distributions that decoding and geometries rest on: they can change what any extractor sees."""
 
 Pixels: TypeAlias = npt.NDArray[Any]
 """H×W×3 RGB, uint8, or float32 in 0…255 where a geometry leaves it so."""
@@ -94,8 +98,9 @@ class Extractor(ABC):
             "version": self.version,
             "parameters": self.parameters(),
             "weights": {w.name: w.sha256 for w in self.weights()},
-            "libraries": {lib: metadata.version(lib) for lib in ("pillow", *self.libraries)},
-            "device": device.split(":")[0],
+            "libraries": {lib: metadata.version(lib) for lib in (*_ALWAYS, *self.libraries)},
+            "decoding": DECODE_VERSION,
+            "device": device.split(":")[0] if "torch" in self.libraries else "cpu",
         }
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from fhpt_eval.extract.base import Context, ImageExtractor, Pixels, Result
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.weights import Weights, load_state_dict
@@ -29,6 +31,7 @@ EFFICIENTNET_LITE0 = Weights(
 WEIGHTS = (EFFICIENTNET_LITE0,)
 
 _RESIZE = Geometry.parse("resize(width=224, height=224, filter=pil-bicubic)")
+_RESIZE_FLOATS = Geometry.parse("round > resize(width=224, height=224, filter=pil-bicubic)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,8 @@ class EfficientNetLite0(ImageExtractor):
 
         @torch.inference_mode()
         def extract(images: Sequence[Pixels]) -> list[Result]:
-            x = stack([(to_tensor(_RESIZE.apply(image), context.device) - 127) / 128 for image in images])
+            sized = [(_RESIZE if image.dtype == np.uint8 else _RESIZE_FLOATS).apply(image) for image in images]
+            x = stack([(to_tensor(image, context.device) - 127) / 128 for image in sized])
             features = network.forward_features(x).mean((2, 3))
             logits = network.classifier(features)
             return [

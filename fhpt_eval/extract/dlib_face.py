@@ -1,0 +1,121 @@
+"""The largest face of an image and its embedding, by dlib, with exactly the numbers of ``face_recognition``."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from PIL import ImageFile
+
+from fhpt_eval.errors import Unavailable, UserError
+from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Record, Result
+
+Landmarks = Literal["small", "large"]
+
+NO_FACE = Missing("no face found", fault=False)
+
+_importing = threading.Lock()
+
+
+def _installed(*distributions: str) -> tuple[str, ...]:
+    """Which of ``distributions`` are here: dlib comes as ``dlib`` (compiled) or as ``dlib-bin`` (prebuilt)."""
+    return tuple(name for name in distributions if any(metadata.distributions(name=name)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DlibFace(ImageExtractor):
+    """Records the largest face; `NO_FACE` where there is none.
+
+    * ``box``: 4 int32, (top, right, bottom, left) in pixels of the image, cut off at its borders: the order and the
+      numbers of ``face_recognition.face_locations`` (HOG detector).
+    * ``embedding``: 128 float64, of ``face_recognition.face_encodings`` for that box.
+    * ``faces``: int32, how many faces were found.
+
+    The largest face is the one whose box, as recorded, has the largest width × height; of equal ones the first by
+    dlib's order, which is that of its confidence. The face is embedded once, as ``face_recognition`` does by default
+    (``num_jitters=1``): more jitters are random, and would depend on which images came before.
+
+    Attributes:
+        upsample: How often the image is doubled in size before faces are looked for; the detector was trained on
+            faces of 80×80 pixels and more, so that 2 finds those of 20×20.
+        landmarks: Which points align the face: ``small`` (5 points, the default of ``face_encodings``) or ``large``
+            (68 points).
+    """
+
+    name: ClassVar[str] = "dlib-face"
+    libraries: ClassVar[tuple[str, ...]] = _installed("face-recognition", "face-recognition-models", "dlib", "dlib-bin")
+    process: ClassVar[bool] = True
+    upsample: int = 2
+    landmarks: Landmarks = "small"
+
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:  # noqa: ARG002 - has its own files
+        """Load detector, landmark and embedding networks from ``face_recognition``.
+
+        The function that is returned takes H×W×3 uint8 RGB, and raises `UserError` for any other dtype.
+
+        Raises:
+            Unavailable: If ``face_recognition`` cannot be loaded.
+        """
+        library = import_face_recognition()
+        return lambda images: [self._largest_face(library, image) for image in images]
+
+    def _largest_face(self, library: Any, image: Pixels) -> Record | Missing:
+        if image.dtype != np.uint8:
+            raise UserError(
+                f"the face detector takes 8-bit pixels and the geometry '{self.geometry}' leaves fractions:"
+                " end it with '> round'."
+            )
+        # dlib finds faces in a view of another array, and then refuses to embed them.
+        image = np.ascontiguousarray(image)
+        boxes = library.face_locations(image, number_of_times_to_upsample=self.upsample, model="hog")
+        if not boxes:
+            return NO_FACE
+        largest = max(boxes, key=_area)
+        (embedding,) = library.face_encodings(image, [largest], num_jitters=1, model=self.landmarks)
+        return {
+            "box": np.array(largest, dtype=np.int32),
+            "embedding": embedding,
+            "faces": np.array(len(boxes), dtype=np.int32),
+        }
+
+
+def _area(box: tuple[int, int, int, int]) -> int:
+    top, right, bottom, left = box
+    return (bottom - top) * (right - left)
+
+
+def import_face_recognition() -> Any:
+    """Import ``face_recognition`` without what it does to a process on the way.
+
+    It prints advice and quits where the package of its networks cannot be imported, and tells Pillow to fill in
+    truncated files from then on.
+
+    Returns:
+        The module.
+
+    Raises:
+        Unavailable: If it, dlib or the networks are not here.
+    """
+    with _importing:
+        # Set once and narrowly, because catch_warnings swaps the filters of all threads.
+        warnings.filterwarnings(
+            "ignore", message="pkg_resources is deprecated as an API", module="face_recognition_models"
+        )
+        fill_in_truncated = ImageFile.LOAD_TRUNCATED_IMAGES
+        try:
+            # Where this fails, face_recognition would quit.
+            importlib.import_module("face_recognition_models")
+            return importlib.import_module("face_recognition")
+        except (ImportError, RuntimeError) as error:  # dlib raises RuntimeError for a network's file
+            raise Unavailable(
+                f"face_recognition cannot be loaded ({error}): install it again with"
+                " pip install --force-reinstall face-recognition-models dlib-bin 'setuptools<81'."
+            ) from error
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = fill_in_truncated

@@ -1,0 +1,102 @@
+"""ResNet-50 and VGG-16 trained on ImageNet, without their classifiers: the backbones of the paper's Table V.
+
+The paper names "ResNet" and "VGG" and neither depth, layer, pooling nor input size; these are the field's usual choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Result
+from fhpt_eval.extract.lpips import TRUNKS
+from fhpt_eval.weights import Weights, load_state_dict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RESNET50 = Weights(
+    name="resnet50",
+    filename="resnet50-0676ba61.pth",
+    bytes=102_530_333,
+    sha256="0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    licence="BSD-3-Clause",
+    used_by="retrieval",
+    url="https://download.pytorch.org/models/resnet50-0676ba61.pth",
+)
+WEIGHTS = (RESNET50,)
+
+Backbone = Literal["resnet50", "vgg16"]
+
+FILES: dict[Backbone, Weights] = {"resnet50": RESNET50, "vgg16": TRUNKS["vgg"]}
+"""The weights file of each backbone; VGG-16's is the one that LPIPS registers."""
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's pixels on [0, 1], as torchvision's weights expect them."""
+
+_SMALLEST: dict[Backbone, int] = {"resnet50": 1, "vgg16": 32}
+"""Side in pixels below which the last pooling would be empty."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNetFeatures(ImageExtractor):
+    """Records ``features`` (2048 for ResNet-50, 512 for VGG-16; float32, ≥ 0): the last maps, globally averaged.
+
+    Images keep their size, because both networks are convolutional up to there; [0, 1] RGB is normalised by ImageNet's
+    mean and deviation.
+
+    Attributes:
+        backbone: ``resnet50`` (torchvision's IMAGENET1K_V1; after ``layer4``) or ``vgg16`` (after the last pooling).
+    """
+
+    name: ClassVar[str] = "imagenet-features"
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision")
+    backbone: Backbone = "resnet50"
+
+    def weights(self) -> tuple[Weights, ...]:
+        """The backbone's weights."""
+        return (FILES[self.backbone],)
+
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
+        """Build the backbone and load its weights."""
+        import torch
+
+        from fhpt_eval.extract._torch import batches_of_one_size, exact_float32, prepare, stack, to_tensor
+
+        exact_float32()
+        build = {"resnet50": _resnet50, "vgg16": _vgg16}[self.backbone]
+        maps: Any = prepare(build(context.weights[FILES[self.backbone].name]), context.device)
+        mean, std = (torch.tensor(v, device=context.device).view(1, 3, 1, 1) for v in (_MEAN, _STD))
+        smallest = _SMALLEST[self.backbone]
+
+        @torch.inference_mode()
+        def extract(images: Sequence[Pixels]) -> list[Result]:
+            results: list[Result] = [Missing(f"smaller than the network's {smallest} pixels a side")] * len(images)
+            for indices in batches_of_one_size(images):
+                if min(images[indices[0]].shape[:2]) < smallest:
+                    continue
+                x = stack([(to_tensor(images[i], context.device) / 255 - mean) / std for i in indices])
+                for i, features in zip(indices, maps(x).mean((2, 3)).cpu().numpy(), strict=True):
+                    results[i] = {"features": features}
+            return results
+
+        return extract
+
+
+def _resnet50(weights: Path) -> Any:
+    from torch import nn
+    from torchvision import models
+
+    network = models.resnet50(weights=None)
+    network.load_state_dict(load_state_dict(weights))
+    return nn.Sequential(*(layer for name, layer in network.named_children() if name not in {"avgpool", "fc"}))
+
+
+def _vgg16(weights: Path) -> Any:
+    from torchvision import models
+
+    features = models.vgg16(weights=None, init_weights=False).features
+    state = load_state_dict(weights)
+    features.load_state_dict({k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")})
+    return features

@@ -1,0 +1,324 @@
+"""Keypoint error curves between generated image and target: KEC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fhpt_eval.extract.base import Missing, Record, Result, size_mismatch
+from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.keypoints import (
+    BODY_JOINTS,
+    FACE_POINTS,
+    HANDS_POINTS,
+    Floats,
+    Points,
+    areas,
+    errors,
+    found,
+    hand_size,
+    head_size,
+    interocular_distance,
+)
+from fhpt_eval.pairs import Pairs
+from fhpt_eval.protocol import Better, Group, Need, Protocol, Records, Score, tally
+from fhpt_eval.stats import cluster_bootstrap
+
+Part = Literal["body", "face", "hands"]
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """How one part of a person is measured.
+
+    Attributes:
+        points: Names of its N points.
+        one: What is missing where none of its points is found.
+        scale: What errors are divided by in the normalised curve, in words.
+        limit: α_max of the curve in pixels, as a share of the target's height.
+        scaled_limit: α_max of the normalised curve.
+    """
+
+    points: tuple[str, ...]
+    one: str
+    scale: str
+    limit: float
+    scaled_limit: float
+
+
+PARTS: Mapping[Part, PartOf] = {
+    "body": PartOf(BODY_JOINTS, "body", "head size", limit=0.05, scaled_limit=0.5),
+    "face": PartOf(FACE_POINTS, "face", "inter-ocular distance", limit=0.02, scaled_limit=0.2),
+    "hands": PartOf(HANDS_POINTS, "hand", "hand box", limit=0.1, scaled_limit=1.0),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeypointProtocol(Protocol):
+    """Compares the keypoints of generated image and target, found by the same detector in each image by itself.
+
+    A target's points that the generated image lacks are misses, also where no person is found in it; a pair whose
+    target shows nobody is left out and counted.
+
+    Attributes:
+        generated_geometry: What is done to a generated image before keypoints are looked for.
+        target_geometry: The same for its target; the two must come out at one size, whose pixels errors are counted in.
+    """
+
+    group: ClassVar[Group] = "structural"
+    generated_geometry: Geometry = Geometry()
+    target_geometry: Geometry = Geometry()
+
+    def needs(self) -> tuple[Need, ...]:
+        """Keypoints of generated images and targets."""
+        return (Need(self.extractor("generated"), ("generated",)), Need(self.extractor("target"), ("target",)))
+
+    def extractor(self, role: Literal["generated", "target"]) -> MediapipeKeypoints:
+        """The detector on the images of one side."""
+        return MediapipeKeypoints(geometry=self.generated_geometry if role == "generated" else self.target_geometry)
+
+    def sides(self, records: Records) -> Iterator[tuple[Record | None, Record] | Missing]:
+        """Yield each pair's generated and target record; None stands for a generated image without a person."""
+        generated = records.per_pair(self.extractor("generated"), "generated")
+        targets = records.per_pair(self.extractor("target"), "target")
+        return (_sides(g, t) for g, t in zip(generated, targets, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kec(KeypointProtocol):
+    """Keypoint error curves of body (18 joints), face (68 landmarks) and hands (2 × 21), after arXiv 2005.12494 §III-B.
+
+    P(α) is the share of keypoints, pooled over all pairs, whose Euclidean distance to the target's is smaller than α.
+    Of each part, points that the target shows are counted:
+
+    - ``kec_auc_PART`` ↑ area under P from 0 to α_max, divided by α_max (1 is perfect); what the generated image lacks
+      is a miss at every α. α_max is a share of the target's height, so that the size of the images does not matter:
+      5 % for the body, 2 % for the face, and 10 % for the hands, twice the body's as in the paper's figure (12.8, 5.1
+      and 25.6 px of 256). More than nine in ten of the points that PG2, VUNet, DSC and PATN draw in one published
+      figure lie within.
+    - ``kec_auc_PART_detected`` ↑ the same of the points found in both images, the paper's wording. It rises when what
+      is wrong is not found at all: read it beside ``kec_found_PART``.
+    - ``kec_auc_PART_normalised`` ↑ as the first, with distances divided by a size in the target, which makes small and
+      large persons count alike: body by the head size (0.6 of the diagonal of the box about nose, neck, eyes and ears;
+      α_max 0.5, as PCKh), face by the distance of the outer eye corners (α_max 0.2), each hand by the longer side of
+      its box (α_max 1).
+    - ``kec_median_PART`` ↓ median distance in pixels of the points found in both; ``strict_median`` in the details has
+      the misses in it.
+    - ``kec_found_PART`` ↑ share found in the generated image.
+
+    The run keeps the raw distances with ``kec_auc_PART``: arrays ``pair``, ``joint``, ``distance`` (px, infinite for a
+    miss), ``scale`` (px, NaN where it cannot be told) and ``height`` (px), one entry for each point of a target. Curves
+    at any anchors can be drawn from them.
+    """
+
+    name: ClassVar[str] = "kec"
+    title: ClassVar[str] = "keypoint error curves of body, face and hands"
+    metrics: ClassVar[tuple[str, ...]] = tuple(
+        metric
+        for part in PARTS
+        for metric in (
+            f"kec_auc_{part}",
+            f"kec_auc_{part}_detected",
+            f"kec_auc_{part}_normalised",
+            f"kec_median_{part}",
+            f"kec_found_{part}",
+        )
+    )
+
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:
+        """Pool each part's distances over the pairs."""
+        sides = list(self.sides(records))
+        return [score for part in PARTS for score in _part_scores(part, measure(part, sides), pairs)]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The points of one part that the targets show, pooled over the pairs: five arrays of equal length.
+
+    Attributes:
+        pair: Index of the pair, int32.
+        joint: Index of the point in its part, int32.
+        distance: In pixels, float64; infinite where the generated image lacks the point.
+        scale: Size in the target that the distance is divided by, in pixels, float64; NaN where it cannot be told.
+        height: Of the target, in pixels, float64.
+        missing: Why a pair has no points here, by its index.
+    """
+
+    pair: npt.NDArray[np.int32]
+    joint: npt.NDArray[np.int32]
+    distance: Floats
+    scale: Floats
+    height: Floats
+    missing: Mapping[int, Missing] = field(default_factory=dict)
+
+    def arrays(self) -> Record:
+        """The five arrays by name."""
+        return {name: getattr(self, name) for name in ("pair", "joint", "distance", "scale", "height")}
+
+
+def measure(part: Part, sides: Sequence[tuple[Record | None, Record] | Missing]) -> Measured:
+    """Measure one part in all pairs, as `KeypointProtocol.sides` gives them."""
+    rows: list[Floats] = [np.empty((0, 5))]
+    missing: dict[int, Missing] = {}
+    for index, both in enumerate(sides):
+        if isinstance(both, Missing):
+            missing[index] = both
+            continue
+        generated, target = both
+        points = part_points(part, target)
+        there = np.flatnonzero(found(points))
+        if not len(there):
+            missing[index] = Missing(f"target: no {PARTS[part].one} found", fault=False)
+            continue
+        distance = errors(part_points(part, generated), points)
+        constants = np.full((2, len(points)), [[index], [target["size"][1]]], dtype=np.float64)
+        columns = (constants[0], np.arange(len(points)), distance, _scales(part, points), constants[1])
+        rows.append(np.stack(columns, axis=1)[there])
+    pair, joint, distances, scale, height = np.concatenate(rows).T
+    return Measured(pair.astype(np.int32), joint.astype(np.int32), distances, scale, height, missing)
+
+
+def part_points(part: Part, record: Record | None) -> Points:
+    """The N×3 points of one part, none of them found where there is no person."""
+    if record is None:
+        return np.zeros((len(PARTS[part].points), 3), np.float32)
+    return record[part].reshape(-1, 3)
+
+
+def mean_over_keypoints(
+    metric: str,
+    better: Better,
+    pairs: Pairs,
+    pair: npt.NDArray[np.int32],
+    values: npt.NDArray[Any],
+    missing: Mapping[int, Missing],
+    *,
+    otherwise: str,
+    details: Mapping[str, Any],
+    arrays: Record | None = None,
+) -> Score:
+    """Score a mean over keypoints of all pairs (a micro-average), with its item-clustered interval.
+
+    Args:
+        metric: Its name.
+        better: Its direction.
+        pairs: The pairs.
+        pair: Index of the pair of each keypoint.
+        values: The value of each keypoint.
+        missing: Why a pair has no keypoints, by its index.
+        otherwise: Why a pair that is in neither has none.
+        details: Goes into the score, beside the number of keypoints.
+        arrays: Goes into the score.
+    """
+    groups = [row.item or row.pair for row in pairs]
+    present = {int(i) for i in np.unique(pair)}
+    absent = [missing.get(i, Missing(otherwise, fault=False)) for i in range(len(pairs)) if i not in present]
+    reasons, faults = tally(absent)
+    return Score(
+        metric=metric,
+        value=float(values.mean()) if len(values) else None,
+        better=better,
+        n=len(present),
+        missing=reasons,
+        faults=faults,
+        interval=cluster_bootstrap(values, [groups[i] for i in pair]) if len(values) else None,
+        details={"keypoints": len(values), **details},
+        arrays=arrays or {},
+    )
+
+
+def _sides(generated: Result, target: Result) -> tuple[Record | None, Record] | Missing:
+    if isinstance(generated, Missing) and generated.fault:
+        return generated
+    if isinstance(target, Missing):
+        return target if target.fault else Missing(f"target: {target.reason}", fault=False)
+    if isinstance(generated, Missing):
+        return None, target
+    return size_mismatch(_frame(generated), _frame(target)) or (generated, target)
+
+
+def _frame(record: Record) -> npt.NDArray[Any]:
+    """An array of the image's height and width that takes no memory."""
+    width, height = record["size"]
+    return np.broadcast_to(np.uint8(0), (height, width))
+
+
+def _scales(part: Part, target: Points) -> Floats:
+    if part == "hands":
+        sizes = [hand_size(hand) for hand in np.split(target, 2)]
+        return np.repeat(sizes, len(target) // 2)
+    return np.full(len(target), head_size(target) if part == "body" else interocular_distance(target))
+
+
+def _part_scores(part: Part, measured: Measured, pairs: Pairs) -> list[Score]:
+    about = PARTS[part]
+    finite = np.isfinite(measured.distance)
+    scaled = measured.scale > 0
+    strict = areas(measured.distance / measured.height, about.limit)
+    normalised = areas(measured.distance[scaled] / measured.scale[scaled], about.scaled_limit)
+    limit = {"alpha_max": about.limit, "alpha_max_unit": "target height"}
+    none_found = f"no {about.one} found in the generated image"
+
+    def mean(suffix: str, keep: npt.NDArray[np.bool_], values: npt.NDArray[Any], **about_it: Any) -> Score:
+        options: dict[str, Any] = {"otherwise": none_found, "details": {}, **about_it}
+        metric = f"kec_{suffix}"
+        return mean_over_keypoints(metric, "higher", pairs, measured.pair[keep], values, measured.missing, **options)
+
+    everything = np.ones_like(finite)
+    found_in_both = mean(f"auc_{part}_detected", finite, strict[finite], details=limit)
+    return [
+        mean(
+            f"auc_{part}",
+            everything,
+            strict,
+            details={**limit, "per_joint": _per_joint(about, measured.joint, strict)},
+            arrays=measured.arrays(),
+        ),
+        found_in_both,
+        mean(
+            f"auc_{part}_normalised",
+            scaled,
+            normalised,
+            otherwise=f"target: no {about.scale}",
+            details={"alpha_max": about.scaled_limit, "alpha_max_unit": about.scale},
+        ),
+        Score(
+            metric=f"kec_median_{part}",
+            value=_median(measured.distance[finite]),
+            better="lower",
+            unit="px",
+            n=found_in_both.n,
+            missing=found_in_both.missing,
+            faults=found_in_both.faults,
+            details={
+                "keypoints": int(finite.sum()),
+                "strict_median": _median(measured.distance),
+                "normalised": _median(measured.distance[finite & scaled] / measured.scale[finite & scaled]),
+                "normalised_unit": about.scale,
+            },
+        ),
+        mean(
+            f"found_{part}",
+            everything,
+            finite,
+            details={"per_joint": _per_joint(about, measured.joint, finite)},
+        ),
+    ]
+
+
+def _per_joint(about: PartOf, joint: npt.NDArray[np.int32], values: npt.NDArray[Any]) -> dict[str, float]:
+    """Mean of the values of each point that any target shows."""
+    count = np.bincount(joint, minlength=len(about.points))
+    total = np.bincount(joint, values, minlength=len(about.points))
+    return {name: float(t / c) for name, t, c in zip(about.points, total, count, strict=True) if c}
+
+
+def _median(values: Floats) -> float | None:
+    """The median; None without values, and where it is a miss."""
+    middle = float(np.median(values)) if len(values) else np.inf
+    return middle if np.isfinite(middle) else None

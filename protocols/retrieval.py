@@ -1,0 +1,280 @@
+"""Content-based image retrieval by generated images: recall@K."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BeforeValidator, PlainSerializer
+
+from fhpt_eval.extract.base import ImageExtractor, Missing, Result
+from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
+from fhpt_eval.extract.imagenet_features import ImageNetFeatures
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.naming import picture_key
+from fhpt_eval.pairs import Pair, Pairs
+from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs, tally
+from fhpt_eval.retrieval import Definition, Indices, Questions, Vectors, chance, rank, recall, unit_length
+
+Network = Literal["resnet50", "vgg16", "efficientnet_lite0"]
+Asker = Literal["generated", "target", "source"]
+
+Networks = Annotated[
+    tuple[Network, ...],
+    BeforeValidator(lambda v: tuple(part.strip() for part in v.split(",")) if isinstance(v, str) else v),
+    PlainSerializer(lambda v: ",".join(v), return_type=str),
+]
+"""In text: names with commas between them."""
+
+KS = (3, 5, 10)
+"""The K of the paper's Table V."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieval(Protocol):
+    """Recall@3, @5, @10 ↑ of generated images that look for their item among the real source images (§III-B3, Table V).
+
+    The gallery is every different source image of the pairs, also of pairs whose generated image is missing, so that
+    all methods on one list are asked alike. Features are averaged over the image and scaled to length 1; search is by
+    inner product, exact, ties by file name. The paper gives neither layer, size, label, exclusions nor the definition
+    of recall: the defaults are ours, and all of them stand in the recipe.
+
+    Three controls stand in each score's ``details`` under ``controls``, each with its own n, over the pairs that the
+    score rests on and under the same exclusions. They belong to the data and not to the method, so they are no scores
+    of their own. ``targets``: the real targets as queries (ceiling); ``chance``: a gallery in random order, in closed
+    form (floor); ``source``: the source itself as query, which is what a method scores that copies its input. In
+    DeepFashion's test pairs the gallery holds the query's own source and its exact target: with ``exclude=none``
+    ``source`` is 1 by construction and ``targets`` nearly so, and copying pays.
+
+    Attributes:
+        networks: Any of ``resnet50``, ``vgg16`` and ``efficientnet_lite0``, with commas between them; each gives scores
+            of its own, ``recall@5[vgg16]``.
+        label: What counts as the same: ``item``, or ``item_colour``, the item in the same colour.
+        recall: ``hit``: whether any of the K is relevant. ``fraction``: the share of the relevant ones among the K.
+        exclude: What is taken out of the gallery for a query: ``none``, its own ``source``, or ``source+target``. A
+            query that then has nothing relevant left is not scored, and counted.
+        ceiling: Whether the targets are asked, too; ``false`` for runs without targets.
+        generated_geometry: What is done to a generated image before it is handed over.
+        target_geometry: The same for targets, as queries.
+        source_geometry: The same for sources, that is for the gallery.
+    """
+
+    name: ClassVar[str] = "retrieval"
+    title: ClassVar[str] = "recall of the same item among the source images"
+    group: ClassVar[Group] = "semantic"
+    metrics: ClassVar[tuple[str, ...]] = tuple(f"recall@{k}[{net}]" for net in ("resnet50", "vgg16") for k in KS)
+    embedded: ClassVar[Mapping[str, Any]] = {"networks": ("efficientnet_lite0",)}
+    networks: Networks = ("resnet50", "vgg16")
+    label: Literal["item", "item_colour"] = "item"
+    recall: Definition = "hit"
+    exclude: Literal["none", "source", "source+target"] = "none"
+    ceiling: bool = True
+    generated_geometry: Geometry = Geometry()
+    target_geometry: Geometry = Geometry()
+    source_geometry: Geometry = Geometry()
+
+    def __post_init__(self) -> None:
+        if not self.networks or len(set(self.networks)) < len(self.networks):
+            raise ValueError(f"name one or more of {', '.join(get_args(Network))}, each once")
+
+    def needs(self) -> tuple[Need, ...]:
+        """Features of the generated images, of the gallery, and of the targets for the ceiling."""
+        roles: tuple[Asker, ...] = ("generated", "source", "target") if self.ceiling else ("generated", "source")
+        return tuple(Need(self.extractor(network, role), (role,)) for network in self.networks for role in roles)
+
+    def extractor(self, network: Network, role: Asker) -> ImageExtractor:
+        """A network on the images of one role."""
+        geometry: Geometry = getattr(self, f"{role}_geometry")
+        if network == "efficientnet_lite0":
+            return EfficientNetLite0(geometry=geometry)
+        return ImageNetFeatures(backbone=network, geometry=geometry)
+
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:
+        """Search by each network, and average over the pairs."""
+        questions = self.questions(pairs)
+        return [s for network in self.networks for s in self._scores(network, questions, pairs, records)]
+
+    def questions(self, pairs: Pairs) -> Questions:
+        """What is asked: the pairs in their order, of ``pairs.unique("source")``.
+
+        Raises:
+            Unscorable: If no item is known, a source shows two of them, or all sources show the same one.
+        """
+        labels = [self._label(row) for row in pairs]
+        if not any(labels):
+            raise Unscorable(_UNKNOWN[self.label])
+        shown: dict[str, str] = {}
+        for row, label in zip(pairs, labels, strict=True):
+            if row.source is None or label is None:
+                continue
+            other = shown.setdefault(row.source.name, label)
+            if other != label:
+                raise Unscorable(
+                    f"source '{row.source.name}' stands in pairs of two items, '{other}' and '{label}', and a gallery"
+                    " image can show only one: mend the item column of --pairs, or leave these pairs out"
+                )
+        gallery = pairs.unique("source")
+        if len(shown) == len(gallery) and len(set(shown.values())) == 1:
+            raise Unscorable(
+                f"all {len(gallery)} source images show one item, '{min(shown.values())}', so every answer would be"
+                " right: retrieval needs pairs of two or more items"
+            )
+        codes = {label: code for code, label in enumerate(dict.fromkeys(label for label in labels if label))}
+        return Questions(
+            query=np.array([codes[label] if label else -1 for label in labels], dtype=np.intp),
+            gallery=np.array([codes[shown[r.name]] if r.name in shown else -1 for r in gallery], dtype=np.intp),
+            excluded=self._excluded(pairs),
+        )
+
+    def _label(self, row: Pair) -> str | None:
+        return row.item if self.label == "item" else row.item_colour
+
+    def _excluded(self, pairs: Pairs) -> Indices:
+        position = _positions(pairs, "source")
+        rows_of: dict[str | None, dict[int, None]] = {}
+        for row in pairs:
+            if row.source:
+                rows_of.setdefault(_picture(row, "source"), {})[position[row.source.name]] = None
+        roles: tuple[Literal["source", "target"], ...] = ("source", "target")
+        out = roles[: {"none": 0, "source": 1, "source+target": 2}[self.exclude]]
+        excluded = [list({i: None for role in out for i in rows_of.get(_picture(row, role), ())}) for row in pairs]
+        width = max((len(rows) for rows in excluded), default=0)
+        filled = [rows + [-1] * (width - len(rows)) for rows in excluded]
+        return np.array(filled, dtype=np.intp).reshape(len(filled), width)
+
+    def _unaskable(self, row: Pair) -> Missing | None:
+        """Why a pair cannot be a query, whatever its image."""
+        if self._label(row) is None:
+            return Missing("its item is not known")
+        if self.exclude != "none" and _picture(row, "source") is None:
+            return Missing("its source is not known, so it cannot be excluded")
+        if self.exclude == "source+target" and _picture(row, "target") is None:
+            return Missing("its target is not known, so it cannot be excluded")
+        return None
+
+    def _scores(self, network: Network, questions: Questions, pairs: Pairs, records: Records) -> list[Score]:
+        sources = records.unique(self.extractor(network, "source"), "source")
+        gallery, there = _features(sources)
+        lost, lost_faults = tally(sources)
+        if not there.any():
+            raise Unscorable(
+                f"none of the {len(there)} source images can be searched ({'; '.join(lost)}): check --source"
+            )
+        present = np.flatnonzero(there)
+        asked = questions.among(present)
+        depth = max(KS) + asked.excluded.shape[1]
+
+        generated = records.per_pair(self.extractor(network, "generated"), "generated")
+        own = questions.renumber(present)[_of_pairs(pairs, "source")]
+        rankings = {
+            "generated": _search(generated, gallery, depth).of_pairs(np.arange(len(pairs))),
+            "source": _Search(rank(gallery, gallery, depth), np.arange(len(gallery))).of_pairs(own),
+        }
+        if self.ceiling:
+            targets = records.unique(self.extractor(network, "target"), "target")
+            rankings["targets"] = _search(targets, gallery, depth).of_pairs(_of_pairs(pairs, "target"))
+
+        relevant, candidates = asked.relevant(), asked.candidates()
+        missing = [
+            result if isinstance(result, Missing) else self._unaskable(row) or (None if count else _NOTHING_RELEVANT)
+            for result, row, count in zip(generated, pairs, relevant, strict=True)
+        ]
+        scored = np.array([why is None for why in missing])
+        answered = {name: scored & (ranking[:, 0] >= 0) for name, ranking in rankings.items()} | {"chance": scored}
+        scores = []
+        for k in KS:
+            # Where nothing is relevant there is no value, so the divisor does not matter.
+            values = {
+                name: recall(asked.found(ranking, k), np.maximum(relevant, 1), self.recall)
+                for name, ranking in rankings.items()
+            } | {"chance": chance(candidates, relevant, k, self.recall)}
+            score = mean_over_pairs(
+                f"recall@{k}[{network}]",
+                "higher",
+                pairs,
+                [why or float(value) for why, value in zip(missing, values["generated"], strict=True)],
+                details={
+                    "gallery_n": len(gallery),
+                    "relevant_mean": _mean(relevant, scored),
+                    "controls": {
+                        name: {"value": _mean(values[name], answered[name]), "n": int(answered[name].sum())}
+                        for name in ("targets", "chance", "source")
+                        if name in values
+                    },
+                },
+            )
+            scores.append(
+                replace(
+                    score,
+                    missing={**score.missing, **{f"gallery image: {why}": count for why, count in lost.items()}},
+                    faults=score.faults + lost_faults,
+                    warnings=_too_small(score.metric, k, len(gallery)),
+                )
+            )
+        return scores
+
+
+_UNKNOWN = {
+    "item": "no pair's item is known: it comes from DeepFashion names, or from an item column in --pairs",
+    "item_colour": "no pair's item and colour are known: they come from DeepFashion names only;"
+    " otherwise use --set retrieval.label=item",
+}
+
+
+_NOTHING_RELEVANT = Missing("no relevant image in the gallery", fault=False)
+
+
+def _picture(row: Pair, role: Literal["source", "target"]) -> str | None:
+    """What an image shows, in one spelling, because the folders of sources and targets may spell it otherwise."""
+    name, ref = (row.source_name, row.source) if role == "source" else (row.target_name, row.target)
+    return name or (picture_key(ref.name) if ref else None)
+
+
+def _positions(pairs: Pairs, role: Literal["source", "target"]) -> dict[str, int]:
+    return {ref.name: i for i, ref in enumerate(pairs.unique(role))}
+
+
+def _of_pairs(pairs: Pairs, role: Literal["source", "target"]) -> Indices:
+    """For each pair, which of the unique images of a role it has; −1 for none."""
+    position = _positions(pairs, role)
+    refs = [row.source if role == "source" else row.target for row in pairs]
+    return np.array([position[ref.name] if ref else -1 for ref in refs], dtype=np.intp)
+
+
+class _Search(NamedTuple):
+    """Rankings of the images that could be searched for, and which of them is each image's (−1: none)."""
+
+    rankings: Indices
+    of_image: Indices
+
+    def of_pairs(self, images: Indices) -> Indices:
+        """The ranking of each pair, given its image (−1: none); all −1 where there is none."""
+        nothing = np.full((1, self.rankings.shape[1]), -1, dtype=np.intp)
+        ranking: Indices = np.concatenate([self.rankings, nothing])[np.append(self.of_image, -1)[images]]
+        return ranking
+
+
+def _search(results: Sequence[Result], gallery: Vectors, depth: int) -> _Search:
+    features, there = _features(results)
+    return _Search(rank(features, gallery, depth), np.where(there, np.cumsum(there) - 1, -1))
+
+
+def _features(results: Sequence[Result]) -> tuple[Vectors, npt.NDArray[np.bool_]]:
+    """The features that are there as rows of length 1, and where they are."""
+    rows = [None if isinstance(r, Missing) else unit_length(r["features"]) for r in results]
+    present = [row for row in rows if row is not None]
+    stacked = np.stack(present) if present else np.empty((0, 0), dtype=np.float32)
+    return stacked, np.array([row is not None for row in rows], dtype=np.bool_)
+
+
+def _mean(values: npt.NDArray[Any], where: npt.NDArray[np.bool_]) -> float | None:
+    return float(values[where].mean()) if where.any() else None
+
+
+def _too_small(metric: str, k: int, gallery: int) -> tuple[str, ...]:
+    if gallery > k:
+        return ()
+    return (f"{metric}: the gallery has {gallery} images, so the first {k} are all of it and nothing can be missed",)
