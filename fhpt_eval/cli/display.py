@@ -82,10 +82,12 @@ def number(value: float) -> str:
 
 def summary(run: Run) -> Table:
     """The scores of a run, grouped as the paper groups its protocols."""
-    table = Table("metric", "value", "95 % interval", "n", "missing", box=SIMPLE_HEAD, pad_edge=False)
+    lacking = any(score.missing for score in run.scores.values())
+    headings = ["metric", "value", "95 % interval", "n", *(["missing"] if lacking else [])]
+    table = Table(*headings, box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
-    for index in (1, 3, 4):
+    for index in (1, *range(3, len(headings))):
         table.columns[index].justify = "right"
     for group in GROUPS:
         members = [p for p in run.record.protocols if p.group == group]
@@ -94,7 +96,9 @@ def summary(run: Run) -> Table:
         table.add_row(Text(group, style="bold"))
         for protocol in members:
             for score in protocol.scores:
-                table.add_row(*_cells(score))
+                table.add_row(*_cells(score)[: len(headings)])
+                for name, value in _controls(score):
+                    table.add_row(f"    · {name}", Text(value), style="dim")
             if not protocol.scores:
                 table.add_row(f"  {protocol.name}", Text(protocol.status, style="yellow"))
         table.add_section()
@@ -115,6 +119,15 @@ def _cells(score: ScoreRecord) -> list[Text]:
     missing = sum(score.missing.values())
     cells = [f"  {score.metric} {arrow}", value, interval, str(score.n), str(missing or "")]
     return [Text(cell) for cell in cells]
+
+
+def _controls(score: ScoreRecord) -> list[tuple[str, str]]:
+    """What the metric gives where the answer is known: real targets, chance, the source itself."""
+    controls = score.details.get("controls")
+    if not isinstance(controls, dict):
+        return []
+    values = {name: about.get("value") for name, about in controls.items() if isinstance(about, dict)}
+    return [(name, number(value)) for name, value in values.items() if isinstance(value, float | int)]
 
 
 def options(run: Run) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fhpt_eval._version import __version__
-from fhpt_eval.cli import cache, doctor, leaderboard, protocols, run, weights
+from fhpt_eval.cli import cache, doctor, leaderboard, plot, protocols, run, weights
 from fhpt_eval.errors import UserError
 
 # Newer typers carry a click of their own: ask typer which one its errors come from.
@@ -34,6 +34,7 @@ app.command("run")(run.run)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("protocols")(protocols.protocols)
 app.command("doctor")(doctor.doctor)
+app.add_typer(plot.app, name="plot")
 app.add_typer(weights.app, name="weights")
 app.add_typer(cache.app, name="cache")
 

@@ -1,0 +1,32 @@
+"""``fhpt-eval plot``: figures of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Draw figures of runs.")
+
+
+@app.callback()
+def plot() -> None:
+    """Draw figures of runs."""
+
+
+@app.command()
+def kec(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="kec.png, kec.svg or kec.pdf.")],
+) -> None:
+    """Draw the keypoint error curves of body, face and hands, as the paper's Fig. 7.
+
+    The axes cover 90 % of the distances of all runs shown; hands have at least twice the body's axis. In brackets:
+    the area under the solid curve up to the axis' end.
+    """
+    from fhpt_eval.plots import plot_kec
+    from fhpt_eval.run import Run
+
+    plot_kec([Run.load(folder) for folder in runs], output)
+    typer.echo(str(output))

@@ -1,0 +1,111 @@
+"""Keypoint error curves of several runs, as the paper's Fig. 7."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fhpt_eval.errors import UserError
+from fhpt_eval.files import write_atomic
+from fhpt_eval.keypoints import areas, share_within
+from fhpt_eval.leaderboard import blocks_of
+from fhpt_eval.run import Run
+
+PARTS = ("body", "face", "hands")
+ENDINGS = ("png", "svg", "pdf")
+ANCHORS = 10
+COVERED = 0.9
+"""Share of all distances shown that an axis covers."""
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette: told apart by colour-blind readers; the markers tell them apart in greyscale."""
+
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def axis_limit(distances: npt.NDArray[np.float64]) -> float:
+    """Smallest of 1, 2, 3, 4, 5, 6, 8 × 10ᵏ pixels that covers `COVERED` of the distances."""
+    reach = float(np.quantile(distances, COVERED)) if len(distances) else 1.0
+    power = 10.0 ** np.floor(np.log10(max(reach, 0.1)))
+    return float(next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= reach))
+
+
+def axis_limits(runs: Sequence[Run]) -> dict[str, float]:
+    """The largest anchor of each part, from the distances of all runs together, so that curves share an axis.
+
+    Hands are given at least twice the body's, as in the paper's Fig. 7.
+    """
+    limits = {}
+    for part in PARTS:
+        pooled = np.concatenate([_distances(run, part) for run in runs])
+        limits[part] = axis_limit(pooled[np.isfinite(pooled)])
+    limits["hands"] = max(limits["hands"], 2 * limits["body"])
+    return limits
+
+
+def plot_kec(runs: Sequence[Run], file: Path) -> None:
+    """Draw three panels, one curve a run: solid over all points of the targets, dashed over those found in both.
+
+    Raises:
+        UserError: If the file's ending is not png, svg or pdf, a run has no curves, or runs cannot be compared.
+    """
+    ending = file.suffix.removeprefix(".").lower()
+    if ending not in ENDINGS:
+        raise UserError(f"{file}: a figure ends in .png, .svg or .pdf.")
+    blocks = blocks_of(runs)
+    if len(blocks) > 1:
+        raise UserError(f"{blocks[1].runs[0].record.name} cannot share the figure: {blocks[1].apart}.")
+    limits = axis_limits(runs)
+    stream = io.BytesIO()
+    _draw(runs, limits).savefig(stream, format=ending, dpi=300)
+    write_atomic(file, stream.getvalue())
+
+
+def _draw(runs: Sequence[Run], limits: dict[str, float]) -> Any:
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    for panel, part in zip(panels, PARTS, strict=True):
+        limit = limits[part]
+        anchors = np.linspace(0, limit, ANCHORS + 1)[1:]
+        fine = np.linspace(0, limit, 400)
+        handles = []
+        for run, colour, marker in zip(runs, cycle(_COLOURS), cycle(_MARKERS), strict=False):
+            distances = _distances(run, part)
+            found = distances[np.isfinite(distances)]
+            label = f"{run.record.name} (no target has it)"
+            if len(distances):
+                label = f"{run.record.name} ({areas(distances, limit).mean():.3f})"
+                panel.plot(fine, share_within(distances, fine), color=colour, linewidth=1.4)
+                panel.plot(anchors, share_within(distances, anchors), marker, color=colour, markersize=4)
+            if len(found):
+                panel.plot(fine, share_within(found, fine), color=colour, linewidth=1, linestyle=(0, (4, 2)))
+            handles.append(Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1.4, label=label))
+        panel.set_title(part, fontsize=10)
+        panel.set_xlabel("distance α (pixels)", fontsize=9)
+        panel.set_xlim(0, limit)
+        panel.set_ylim(0, 1.02)
+        panel.grid(alpha=0.25, linewidth=0.5)
+        panel.tick_params(labelsize=8)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.legend(handles=handles, title="AUC", title_fontsize=8, fontsize=8, loc="lower right", frameon=False)
+    panels[0].set_ylabel("P(α): share of keypoints nearer than α", fontsize=9)
+    figure.supxlabel(
+        "solid: of all keypoints of the target (not found = miss)   dashed: of those found in both", fontsize=8
+    )
+    return figure
+
+
+def _distances(run: Run, part: str) -> npt.NDArray[np.float64]:
+    try:
+        return np.asarray(run.arrays[f"kec_auc_{part}"]["distance"], dtype=np.float64)
+    except KeyError:
+        raise UserError(f"{run.record.name} has no keypoint error curves: run it with --protocols kec.") from None

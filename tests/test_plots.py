@@ -1,0 +1,70 @@
+"""Figures of keypoint error curves: shared axes, and what cannot be drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fhpt_eval.protocols.l1 import L1
+from PIL import Image
+from toys import write_image
+
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation import evaluate
+from fhpt_eval.pairs import Pairs
+from fhpt_eval.plots import PARTS, axis_limit, axis_limits, plot_kec
+from fhpt_eval.run import Run
+
+
+def with_distances(run: Run, name: str, body: list[float], face: list[float], hands: list[float]) -> Run:
+    arrays = {
+        f"kec_auc_{part}": {"distance": np.array(values)}
+        for part, values in zip(PARTS, (body, face, hands), strict=True)
+    }
+    return dataclasses.replace(run, record=run.record.model_copy(update={"name": name}), arrays=arrays)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Run:
+    for folder in ("generated", "target"):
+        write_image(tmp_path / folder / "a.png", len(folder))
+    with Cache(tmp_path / "cache") as cache:
+        pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
+        return evaluate(pairs, [L1()], engine=LocalEngine(cache, device="cpu"))
+
+
+@pytest.mark.parametrize(("reach", "limit"), [(0.9, 1), (1.0, 1), (1.01, 2), (6.5, 8), (9, 10), (11, 20), (0.04, 0.1)])
+def test_axes_end_at_round_numbers_that_cover_the_distances(reach: float, limit: float) -> None:
+    assert axis_limit(np.full(10, reach)) == pytest.approx(limit)
+
+
+def test_axes_come_from_all_runs_together_and_hands_have_twice_the_body(plain: Run) -> None:
+    near = with_distances(plain, "near", [1.0] * 10, [0.5] * 10, [1.0] * 10)
+    far = with_distances(plain, "far", [3.5] * 10, [0.5, np.inf] * 5, [1.5] * 10)
+    assert axis_limits([near]) == pytest.approx({"body": 1, "face": 0.5, "hands": 2})
+    assert axis_limits([near, far]) == pytest.approx({"body": 4, "face": 0.5, "hands": 8})
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_figures_are_written_in_each_format(plain: Run, tmp_path: Path, ending: str) -> None:
+    runs = [
+        with_distances(plain, "one", [1.0, 2.0, np.inf], [0.5], []),
+        with_distances(plain, "two", [1.5, 4.0, 3.0], [0.7], [np.inf]),
+    ]
+    file = tmp_path / f"kec.{ending}"
+    plot_kec(runs, file)
+    head = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
+    assert file.read_bytes().startswith(head)
+    if ending == "png":
+        assert np.asarray(Image.open(file).convert("L")).std() > 10
+
+
+def test_what_cannot_be_drawn_is_one_sentence(plain: Run, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"\.png, \.svg or \.pdf"):
+        plot_kec([with_distances(plain, "one", [1.0], [1.0], [1.0])], tmp_path / "kec.jpg")
+    with pytest.raises(UserError, match="--protocols kec"):
+        plot_kec([plain], tmp_path / "kec.png")
