@@ -26,6 +26,8 @@ demo: $(READY)
 	set -e; for method in blurred shifted copy-source; do \
 	  $(BIN)/fhpt-eval run --profile embedded --generated $(DEMO)/images/$$method --target $(DEMO)/images/real \
 	    --source $(DEMO)/images/real --output $(DEMO)/$$method; done
+	$(BIN)/fhpt-eval leaderboard $(DEMO)/blurred $(DEMO)/shifted $(DEMO)/copy-source -o $(DEMO)/leaderboard.csv
+	$(BIN)/fhpt-eval plot kec $(DEMO)/blurred $(DEMO)/shifted $(DEMO)/copy-source -o $(DEMO)/kec.png
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -151,10 +151,10 @@ def remarks(run: Run) -> list[str]:
             open_ends.setdefault(_because(protocol), []).append(protocol.name)
     lines = [f"{', '.join(names)}: {why}" for why, names in open_ends.items()]
     reasons: dict[str, set[str]] = {}
-    for metric, score in run.scores.items():
-        for reason, count in score.missing.items():
-            reasons.setdefault(f"{count} × {reason}", set()).add(metric)
-    lines += [f"missing: {what} ({', '.join(sorted(metrics))})" for what, metrics in reasons.items()]
+    for protocol in record.protocols:
+        for reason, count in ((r, c) for score in protocol.scores for r, c in score.missing.items()):
+            reasons.setdefault(f"{count} × {reason}", set()).add(protocol.name)
+    lines += [f"missing: {what} ({', '.join(sorted(names))})" for what, names in reasons.items()]
     if any("sizes differ" in what for what in reasons):
         lines.append(
             "sizes differ: bring both sides to one size, for example --generated-geometry"
