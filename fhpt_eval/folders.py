@@ -57,8 +57,8 @@ class Folder:
             return (name,)
         stem = without_suffix(name)
         return (
-            tuple(file for file in self._by_file_name.get(file_name(name), ()) if _same_tail(file, name))
-            or tuple(file for file in self._by_stem.get(file_name(stem), ()) if _same_tail(without_suffix(file), stem))
+            tuple(file for file in self._by_file_name.get(file_name(name), ()) if same_tail(file, name))
+            or tuple(file for file in self._by_stem.get(file_name(stem), ()) if same_tail(without_suffix(file), stem))
             or self._by_deepfashion.get(picture_key(name), ())
         )
 
@@ -147,7 +147,7 @@ def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, tuple
     return {name: tuple(group) for name, group in groups.items()}
 
 
-def _same_tail(one: str, other: str) -> bool:
+def same_tail(one: str, other: str) -> bool:
     """Whether the shorter path is the end of the longer one, so that ``b/x.jpg`` does not stand for ``a/x.jpg``."""
     return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")
 

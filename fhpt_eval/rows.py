@@ -8,10 +8,10 @@ from typing import Literal
 
 from fhpt_eval.conventions import nothing_matches
 from fhpt_eval.errors import UserError
-from fhpt_eval.folders import Folders, PairRole
+from fhpt_eval.folders import Folders, PairRole, same_tail
 from fhpt_eval.images import ImageRef
 from fhpt_eval.matching import NamedPair, NamedPairs
-from fhpt_eval.naming import Gender, parse_deepfashion, picture_key
+from fhpt_eval.naming import Gender, parse_deepfashion, picture_key, without_suffix
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ class _Search:
         self.strip = named.convention.strip if named.convention else ()
         self.matched = 0
         self.missing: list[str] = []
+        self.stands_for: dict[tuple[str, str], str] = {}
         self.ambiguous = list(named.ambiguous)
 
     def row(self, named: NamedPair) -> Pair:
@@ -153,8 +154,12 @@ class _Search:
             return None
         hits = folder.find_same(name) if named.same_name else folder.find(name)
         if len(hits) == 1:
-            return ImageRef(folder.path / hits[0], name=hits[0])
-        if hits:
+            key = without_suffix(picture_key(name))
+            other = self.stands_for.setdefault((role, hits[0]), key)
+            if same_tail(key, other):
+                return ImageRef(folder.path / hits[0], name=hits[0])
+            self.ambiguous.append(f"{named.pair}: {role} '{hits[0]}' stands for '{other}' and for '{key}'")
+        elif hits:
             self.ambiguous.append(f"{named.pair}: {role} '{name}' can be {' and '.join(hits[:2])}")
         else:
             self.missing.append(f"{named.pair}: no {role} image '{name}'")

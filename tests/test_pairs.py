@@ -590,3 +590,18 @@ def test_all_real_pairs_are_found_from_the_list_and_from_folders(tmp_path: Path)
     assert len({row.item for row in by_list}) == 811
     assert len({row.item_colour for row in by_list}) == 876
     assert seconds < 10  # about 1 s on an idle core
+
+
+def test_one_file_does_not_stand_for_two_listed_people(tmp_path: Path) -> None:
+    names = ("p1/0.png", "p1/1.png", "p2/0.png", "p2/1.png")
+    for role in ("generated", "real"):
+        folder(tmp_path / role, names)
+    table = tmp_path / "list.csv"
+    table.write_text("generated,target\n" + "".join(f"{n},{n}\n" for n in names), encoding="utf-8")
+    whole = Pairs.from_csv(table, tmp_path / "generated", tmp_path / "real")
+    assert whole.report.matched == 4
+    one_level_too_deep = Pairs.from_csv(table, tmp_path / "generated", tmp_path / "real" / "p1")
+    assert one_level_too_deep.report.matched == 2
+    assert len(one_level_too_deep.report.ambiguous) == 2
+    with pytest.raises(UserError, match="stands for 'p1/0' and for 'p2/0'"):
+        one_level_too_deep.require_complete()
