@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import wait
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from fhpt_eval.engine import local
 from fhpt_eval.engine.base import Plan
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine, pick_device
+from fhpt_eval.engine.workers import Workers
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor
 from fhpt_eval.geometry import Geometry
@@ -256,3 +259,47 @@ def test_devices() -> None:
     assert pick_device("auto") in {"cpu", "cuda"}
     with pytest.raises(UserError, match="device 'quantum'"):
         pick_device("quantum")
+
+
+def test_a_file_that_changes_while_it_is_evaluated_is_named_and_not_cached(
+    tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (image,) = refs(tmp_path, 1)
+    original = image.path.read_bytes()
+    open_image = local.open_image
+
+    def swap_then_open(*arguments: Any) -> Any:
+        write_image(image.path, 99)
+        return open_image(*arguments)
+
+    monkeypatch.setattr(local, "open_image", swap_then_open)
+    assert LocalEngine(cache).run(image_plan(image), {}).image(MEAN, image) == Missing(
+        "unreadable: changed while it was being evaluated"
+    )
+    monkeypatch.undo()
+    image.path.write_bytes(original)
+    result = LocalEngine(cache).run(image_plan(image), {}).image(MEAN, image)
+    np.testing.assert_array_equal(result["mean"], np.asarray(Image.open(image.path)).mean((0, 1)))
+
+
+def test_a_worker_that_died_does_not_end_the_run(tmp_path: Path) -> None:
+    white, noise = np.full((4, 4, 3), 255, np.uint8), np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    with Workers(1, {}) as workers:
+        workers.submit(InProcess(), "white", white)
+        wait(workers._jobs)
+        workers.submit(InProcess(), "noise", noise)
+        found = {key: result for _, key, result in workers.finished(all_of_them=True)}
+    assert found["white"] == Missing("in-process crashed on this image")
+    assert "mean" in found["noise"]
+
+
+def test_a_panel_is_known_by_its_pixels_and_a_file_by_its_bytes(tmp_path: Path, cache: Cache) -> None:
+    same = np.random.default_rng(0).integers(0, 256, (10, 10, 3), dtype=np.uint8)
+    strips = []
+    for i in range(2):
+        other = np.full((10, 10, 3), 50 * i, np.uint8)
+        Image.fromarray(np.hstack([same, other])).save(tmp_path / f"{i}.png")
+        strips.append(ImageRef(tmp_path / f"{i}.png", 0, 2, "target"))
+    found = LocalEngine(cache).run(image_plan(*strips), {})
+    assert found.content(strips[0]) == found.content(strips[1])
+    assert found.content(strips[0]) is not None

@@ -1,0 +1,104 @@
+"""Records as protocols read them: absences counted, strips, and what identifies a set of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fhpt_eval.protocols.fid import Fid
+from fhpt_eval.protocols.kid import Kid
+from fhpt_eval.protocols.l1 import L1
+from fhpt_eval.protocols.psnr import Psnr
+from fhpt_eval.protocols.ssim import Ssim
+from PIL import Image
+from toys import MeanColour, write_image
+
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation import evaluate
+from fhpt_eval.extract.base import Missing
+from fhpt_eval.pairs import Pairs, list_images
+from fhpt_eval.plan import ImageSets
+from fhpt_eval.reading import ExtractedRecords
+from fhpt_eval.run import Run
+
+EMBEDDED = {"network": "efficientnet-lite0"}
+
+
+def run(folder: Path, pairs: Pairs, *protocols: object, **options: object) -> Run:
+    with Cache(folder / "cache") as cache:
+        return evaluate(pairs, protocols, engine=LocalEngine(cache, device="cpu"), **options)  # type: ignore[arg-type]
+
+
+def folders(root: Path, generated: str = "abcdef", target: str = "abcdef") -> tuple[Path, Path]:
+    for name in generated:
+        write_image(root / "generated" / f"{name}.png", ord(name))
+    for name in target:
+        write_image(root / "target" / f"{name}.png", 1000 + ord(name))
+    return root / "generated", root / "target"
+
+
+def test_what_pairs_lack_is_counted_by_distributions_too(tmp_path: Path) -> None:
+    pairs = Pairs.from_folders(*folders(tmp_path, generated="abcde", target="bcdef"))
+    result = run(tmp_path, pairs, Fid(**EMBEDDED), L1())
+    assert result.scores["l1"].missing == {"no target image": 1, "no generated image": 1}
+    assert result.scores["fd_efficientnet_lite0"].missing == {
+        "no generated image": 1,
+        "reference image: no target image": 1,
+    }
+
+
+def test_a_picture_in_several_strips_has_its_record_in_each_pair(tmp_path: Path) -> None:
+    target = np.random.default_rng(0).integers(0, 256, (20, 10, 3), dtype=np.uint8)
+    for i in range(3):
+        own = np.random.default_rng(i + 1).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        strip = np.hstack([own[:, :10], target, own[:, 10:]])
+        (tmp_path / "strips").mkdir(exist_ok=True)
+        Image.fromarray(strip).save(tmp_path / "strips" / f"s{i}.jpg_t.jpg.png")
+    pairs = Pairs.from_folders(tmp_path / "strips", naming="dsc-strip")
+    images = ImageSets(pairs)
+    extractor = MeanColour()
+    from fhpt_eval.engine.base import Plan
+
+    with Cache(tmp_path / "cache") as cache:
+        found = LocalEngine(cache, device="cpu").run(Plan({extractor: tuple(images.unique("target"))}, {}), {})
+        records = ExtractedRecords(images, found)
+        results = list(records.per_pair(extractor, "target"))
+        assert len(results) == 3
+        for result in results:
+            assert not isinstance(result, Missing)
+            np.testing.assert_array_equal(result["mean"], target.mean((0, 1)))
+
+
+def test_the_content_of_targets_is_known_whatever_is_measured(tmp_path: Path) -> None:
+    pairs = Pairs.from_folders(*folders(tmp_path))
+    one, other = run(tmp_path, pairs, L1()), run(tmp_path, pairs, Fid(**EMBEDDED))
+    assert one.record.pairs.content == other.record.pairs.content is not None
+    write_image(tmp_path / "target" / "a.png", 5)
+    assert run(tmp_path, pairs, L1()).record.pairs.content != one.record.pairs.content
+
+
+def test_the_target_folder_as_reference_is_the_default(tmp_path: Path) -> None:
+    generated, target = folders(tmp_path)
+    pairs = Pairs.from_folders(generated, target)
+    default = run(tmp_path, pairs, Fid(**EMBEDDED), Kid(**EMBEDDED))
+    given = run(tmp_path, pairs, Fid(**EMBEDDED), Kid(**EMBEDDED), reference=list_images(target))
+    for metric, score in default.scores.items():
+        assert given.scores[metric].value == score.value
+        assert given.scores[metric].interval == score.interval
+    assert [p.recipe for p in default.record.protocols] == [p.recipe for p in given.record.protocols]
+
+
+def test_copies_of_the_targets_are_told(tmp_path: Path) -> None:
+    _, target = folders(tmp_path)
+    result = run(tmp_path, Pairs.from_folders(target, target), Psnr())
+    assert "6 of 6 generated images are their targets" in result.record.warnings[0]
+
+
+def test_a_protocol_given_twice_runs_once_and_two_settings_are_refused(tmp_path: Path) -> None:
+    pairs = Pairs.from_folders(*folders(tmp_path))
+    assert [p.status for p in run(tmp_path, pairs, "l1", "l1", L1()).record.protocols] == ["done"]
+    with pytest.raises(UserError, match="two sets of options"):
+        run(tmp_path, pairs, Ssim(), Ssim(sigma=1.2))
