@@ -20,6 +20,8 @@ _loaded: dict[ImageExtractor, Callable[[Sequence[Pixels]], list[Result]]] = {}
 def _start(context: Context) -> None:
     global _context
     _context = context
+    # Native detectors log to the terminal from threads of their own; errors travel back as exceptions.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _extract(extractor: ImageExtractor, image: Pixels) -> Result:
