@@ -91,7 +91,8 @@ def frechet_distance(a: GaussianStats, b: GaussianStats) -> float:
     With Σ = F Fᵀ, the trace of (Σ₁Σ₂)^½ is the sum of the singular values of F₁ᵀF₂: real by construction, whatever
     the rank. F is the centred rows where there are at most D of them, the Cholesky factor otherwise. No matrix square
     root is taken, so there is no imaginary part and nothing to regularise; singular values are used rather than the
-    eigenvalues of the product, because those square the condition number and keep half of the digits (1e-8 on singular covariances).
+    eigenvalues of the product, because those square the condition number and keep half of the digits (1e-8 relative
+    on singular covariances).
 
     Raises:
         ValueError: If a set has fewer than two vectors, or the dimensions differ.
