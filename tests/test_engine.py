@@ -303,3 +303,13 @@ def test_a_panel_is_known_by_its_pixels_and_a_file_by_its_bytes(tmp_path: Path, 
     found = LocalEngine(cache).run(image_plan(*strips), {})
     assert found.content(strips[0]) == found.content(strips[1])
     assert found.content(strips[0]) is not None
+
+
+def test_the_pixel_limit_holds_for_cached_images_too(tmp_path: Path, cache: Cache) -> None:
+    (image,) = refs(tmp_path, 1)
+    assert "mean" in LocalEngine(cache).run(image_plan(image), {}).image(MEAN, image)
+    limited = LocalEngine(cache, max_pixels=10).run(image_plan(image), {})
+    fresh = tmp_path / "fresh"
+    with Cache(fresh) as other:
+        expected = LocalEngine(other, max_pixels=10).run(image_plan(image), {}).image(MEAN, image)
+    assert limited.image(MEAN, image) == expected == Missing("unreadable: 24×32 pixels, over the limit of 10")

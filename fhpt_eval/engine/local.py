@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -144,9 +144,10 @@ class _Pass:
         pairs = {e: todo for e, refs in self.plan.pairs.items() if (todo := self._unknown_pairs(e, refs))}
         self._load([*(e for e in images if not e.process), *pairs])
         views = self._views(images, pairs)
-        undecoded = keys.keys() - self.cache.known(DECODING, keys)
+        decoded = self.cache.known(DECODING, keys)
+        self._refuse_large(decoded)
         jobs = [
-            (key, ref, views.get(key, frozenset())) for key, ref in keys.items() if key in undecoded or key in views
+            (key, ref, views.get(key, frozenset())) for key, ref in keys.items() if key not in decoded or key in views
         ]
         joins = {e: Join(e, todo, BUDGET) for e, todo in pairs.items()}
         self.progress("extracting", 0, len(jobs))
@@ -195,6 +196,17 @@ class _Pass:
         if content is None or ref.panel is None:
             return content
         return f"{content}#{ref.panel}/{ref.panels}"
+
+    def _refuse_large(self, decoded: Iterable[str]) -> None:
+        """Hold images that an earlier run decoded to this run's pixel limit."""
+        for key in decoded:
+            stored = self.cache.get(DECODING, key)
+            if stored is None or isinstance(stored, Missing):
+                continue
+            info, limit = parse_info(stored), self.engine.max_pixels
+            if info.width * info.height > limit:
+                reason = f"unreadable: {info.width}×{info.height} pixels, over the limit of {limit}"
+                self.faults[DECODING, key] = Missing(reason)
 
     def _unknown_images(self) -> dict[ImageExtractor, set[str]]:
         unknown = {}
