@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,6 @@ from fhpt_eval.engine.base import Engine, Extraction, Progress
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.files import write_atomic
 from fhpt_eval.images import ImageRef
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.plan import ImageSets, prepare
@@ -21,7 +19,7 @@ from fhpt_eval.protocol import Profile, Protocol, Records, Score, Unscorable
 from fhpt_eval.reading import ExtractedRecords
 from fhpt_eval.recording import start_run
 from fhpt_eval.registry import select
-from fhpt_eval.run import ARRAYS, MISSING, PAIR_COLUMNS, RECORD, Run, ScoreRecord, add_per_pair, score_record
+from fhpt_eval.run import PAIR_COLUMNS, Run, ScoreRecord, add_per_pair, claim_folder, score_record
 from fhpt_eval.weights import Store
 
 
@@ -103,24 +101,6 @@ def _chosen(protocols: Sequence[Protocol | str] | None, profile: Profile) -> lis
     return chosen
 
 
-def claim_folder(folder: Path) -> None:
-    """Make a run's folder, or take over one that holds an earlier run.
-
-    Raises:
-        UserError: If it cannot be written, or holds something else.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not (folder / RECORD).exists() and not _is_ours(folder / MISSING):
-            raise UserError(f"{folder} holds files that are not a run's: choose a new folder with -o.")
-        write_atomic(folder / MISSING, _MISSING_HEADER)
-        # A run that is killed before its first score must not look like the one that was here before.
-        for file in (RECORD, ARRAYS):
-            (folder / file).unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}): choose another folder with -o.") from None
-
-
 def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extraction: Extraction) -> Run:
     started = time.monotonic()
     scores: list[Score] = []
@@ -146,25 +126,14 @@ def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extract
         "seconds": round(time.monotonic() - started, 3),
         "scores": score_records,
     }
-    identity = (protocol.name, protocol.parameters())
     protocol_records = [
-        old.model_copy(update=changes) if (old.name, old.recipe.parameters) == identity else old
-        for old in run.record.protocols
+        old.model_copy(update=changes) if old.name == protocol.name else old for old in run.record.protocols
     ]
     warnings = [*run.record.warnings, *(w for score in scores for w in score.warnings)]
     per_pair, missing = add_per_pair(run.per_pair, run.missing, scores)
     arrays = {**run.arrays, **{score.metric: score.arrays for score in scores if score.arrays}}
     record = run.record.model_copy(update={"protocols": protocol_records, "warnings": warnings})
     return Run(record, per_pair, missing, arrays)
-
-
-_MISSING_HEADER = "metric,pair,reason\n"
-
-
-def _is_ours(missing: Path) -> bool:
-    """Whether a file is the one that marks the folder of a run that was killed."""
-    with missing.open("rb") if missing.is_file() else io.BytesIO() as stream:
-        return stream.readline() == _MISSING_HEADER.encode()
 
 
 def _bug(error: Exception) -> str:

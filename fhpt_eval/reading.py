@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from functools import lru_cache
 
 from fhpt_eval.engine.base import Extraction
 from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor, Result, Role
@@ -24,7 +23,15 @@ class ExtractedRecords(Records):
 
     def per_pair(self, extractor: ImageExtractor | PairExtractor, *roles: Role) -> Results:
         """Results in the order of the pairs."""
-        keys = [tuple(self._of_pair(pair, role, extractor) for role in roles) for pair in self._images.pairs]
+        # A picture that stands in several strips was extracted from the first of them.
+        alone = isinstance(extractor, ImageExtractor)
+        first = {ref.name: ref for role in roles for ref in self._images.unique(role)} if alone else {}
+
+        def of_pair(pair: Pair, role: Role) -> ImageRef | Missing:
+            ref = self._images.of_pair(pair, role)
+            return Missing(f"no {role} image") if ref is None else first.get(ref.name, ref)
+
+        keys = [tuple(of_pair(pair, role) for role in roles) for pair in self._images.pairs]
 
         def read(refs: tuple[ImageRef | Missing, ...]) -> Result:
             present = [ref for ref in refs if not isinstance(ref, Missing)]
@@ -35,17 +42,6 @@ class ExtractedRecords(Records):
             return self._extraction.image(extractor, present[0])
 
         return Results(keys, read)
-
-    def _of_pair(self, pair: Pair, role: Role, extractor: ImageExtractor | PairExtractor) -> ImageRef | Missing:
-        ref = self._images.of_pair(pair, role)
-        if ref is None:
-            return Missing(f"no {role} image")
-        # A picture that stands in several strips was extracted from the first of them.
-        return self._first(role).get(ref.name, ref) if isinstance(extractor, ImageExtractor) else ref
-
-    @lru_cache  # noqa: B019 - lives as long as the run that is being scored
-    def _first(self, role: Role) -> Mapping[str, ImageRef]:
-        return {ref.name: ref for ref in self._images.unique(role)}
 
     def unique(self, extractor: ImageExtractor, role: Role) -> Results:
         """Results of each different image of a role, and what pairs lack of it."""

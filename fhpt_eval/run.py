@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -203,6 +204,33 @@ class Run:
 
 
 PAIR_COLUMNS = ("pair", "generated", "target", "source", "item", "item_colour", "gender", "view")
+
+
+_MISSING_HEADER = "metric,pair,reason\n"
+
+
+def claim_folder(folder: Path) -> None:
+    """Make a run's folder, or take over one that holds an earlier run.
+
+    Raises:
+        UserError: If it cannot be written, or holds something else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not (folder / RECORD).exists() and not _is_ours(folder / MISSING):
+            raise UserError(f"{folder} holds files that are not a run's: choose a new folder with -o.")
+        write_atomic(folder / MISSING, _MISSING_HEADER)
+        # A run that is killed before its first score must not look like the one that was here before.
+        for file in (RECORD, ARRAYS):
+            (folder / file).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder} ({error.strerror}): choose another folder with -o.") from None
+
+
+def _is_ours(missing: Path) -> bool:
+    """Whether a file is the one that marks the folder of a run that was killed."""
+    with missing.open("rb") if missing.is_file() else io.BytesIO() as stream:
+        return stream.readline() == _MISSING_HEADER.encode()
 
 
 def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.DataFrame]:

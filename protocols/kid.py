@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides
 from pydantic import Field
 
 from fhpt_eval.extract.base import Missing
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Records, Results, Score, Unscorable, found
+from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides
 from fhpt_eval.stats import Floats, Interval, RowSource, kernel_distance, subset_kernel_distance
 
 

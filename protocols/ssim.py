@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from fhpt_eval.extract.pixels import Covariance, DataRange, StructuralSimilarity, Window
+from fhpt_eval.extract.pixels import Covariance, DataRange, StructuralSimilarity, Window, gaussian_taps
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 
@@ -51,7 +51,7 @@ class Ssim(PairedProtocol):
         return StructuralSimilarity(
             window=self.window,
             sigma=self.sigma,
-            taps=self.taps if self.taps is not None else 2 * int(3.5 * self.sigma + 0.5) + 1,
+            taps=self.taps if self.taps is not None else gaussian_taps(self.sigma),
             covariance=self.covariance,
             data_range=self.data_range,
             first_geometry=self.generated_geometry,

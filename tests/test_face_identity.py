@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fhpt_eval.protocols.face_identity import NO_GENERATED_FACE, FaceIdentity, face_distance
 from PIL import Image, ImageFile
 
 from fhpt_eval import Pairs, Score
@@ -18,6 +17,7 @@ from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, import_face_recogniti
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.pairs import Pair, PairReport
 from fhpt_eval.protocol import Records, Results, configure
+from fhpt_eval.protocols.face_identity import NO_GENERATED_FACE, FaceIdentity, face_distance
 
 UNREADABLE = Missing("unreadable: truncated PNG")
 NO_TARGET_FACE = Missing("no face in target", fault=False)

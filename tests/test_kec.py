@@ -11,8 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import skimage
-from fhpt_eval.protocols.kec import PARTS, Kec, Part
-from fhpt_eval.protocols.pckh import NO_HEAD, Pckh
 from PIL import Image
 
 from fhpt_eval import Pairs, Score
@@ -25,6 +23,8 @@ from fhpt_eval.images import ImageRef
 from fhpt_eval.keypoints import BODY_JOINTS, errors, found, interocular_distance, share_within
 from fhpt_eval.pairs import Pair, PairReport
 from fhpt_eval.protocol import Records, Results
+from fhpt_eval.protocols.kec import PARTS, Kec, Part
+from fhpt_eval.protocols.pckh import NO_HEAD, Pckh
 from fhpt_eval.stats import Interval
 
 Array = npt.NDArray[Any]

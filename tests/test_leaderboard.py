@@ -9,9 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fhpt_eval.protocols.l1 import L1
-from fhpt_eval.protocols.psnr import Psnr
-from fhpt_eval.protocols.ssim import Ssim
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
@@ -20,6 +17,9 @@ from fhpt_eval.evaluation import evaluate
 from fhpt_eval.leaderboard import blocks_of, to_csv, to_markdown
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Protocol
+from fhpt_eval.protocols.l1 import L1
+from fhpt_eval.protocols.psnr import Psnr
+from fhpt_eval.protocols.ssim import Ssim
 from fhpt_eval.run import Run
 
 Evaluate = Callable[..., Run]

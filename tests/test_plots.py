@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fhpt_eval.protocols.l1 import L1
 from PIL import Image
 from toys import write_image
 
@@ -17,6 +16,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.plots import PARTS, axis_limit, axis_limits, plot_kec
+from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.run import Run
 
 

@@ -6,11 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fhpt_eval.protocols.fid import Fid
-from fhpt_eval.protocols.kid import Kid
-from fhpt_eval.protocols.l1 import L1
-from fhpt_eval.protocols.psnr import Psnr
-from fhpt_eval.protocols.ssim import Ssim
 from PIL import Image
 from toys import MeanColour, write_image
 
@@ -21,6 +16,11 @@ from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.base import Missing
 from fhpt_eval.pairs import Pairs, list_images
 from fhpt_eval.plan import ImageSets
+from fhpt_eval.protocols.fid import Fid
+from fhpt_eval.protocols.kid import Kid
+from fhpt_eval.protocols.l1 import L1
+from fhpt_eval.protocols.psnr import Psnr
+from fhpt_eval.protocols.ssim import Ssim
 from fhpt_eval.reading import ExtractedRecords
 from fhpt_eval.run import Run
 

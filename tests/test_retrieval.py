@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fhpt_eval.protocols.retrieval import Retrieval
 from PIL import Image
 
 from fhpt_eval.engine.cache import Cache
@@ -22,6 +21,7 @@ from fhpt_eval.images import ImageRef
 from fhpt_eval.naming import parse_deepfashion
 from fhpt_eval.pairs import Pair, PairReport, Pairs
 from fhpt_eval.protocol import Records, Results, Score, Unscorable, configure
+from fhpt_eval.protocols.retrieval import Retrieval
 from fhpt_eval.retrieval import chance
 
 TEST_PAIRS = Path(__file__).resolve().parents[1] / "../shared/data/deepfashion/test_pairs.csv"

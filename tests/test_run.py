@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fhpt_eval.protocols.l1 import L1
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
@@ -16,6 +15,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Records, Score
+from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.run import ARRAYS, Run
 
 

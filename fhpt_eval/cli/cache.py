@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
 import typer
+
+from fhpt_eval.cli.options import AsJson
 
 app = typer.Typer(no_args_is_help=True, help="Look at the cache of results, and empty it.")
 
 
 @app.command()
-def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def info(as_json: AsJson = False) -> None:
     """Show where the cache is, how large it is and may become, and what keeps how much of it.
 
     FHPT_EVAL_CACHE names another folder (on a local disk: LMDB does not work on network file systems),

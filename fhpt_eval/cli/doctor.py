@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from fhpt_eval.cli.options import DONE, DONE_IN_PART, AsJson, WeightsDir
+
 
 def doctor(
-    weights_dir: Annotated[
-        Path | None, typer.Option("--weights-dir", help="Folder of weights; else FHPT_EVAL_WEIGHTS.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    weights_dir: WeightsDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check packages, device, cache, weights and protocols; exit with 3 when something is to be done."""
     from rich.filesize import decimal
 
     from fhpt_eval.cli.protocols import describe
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.engine.local import pick_device
+    from fhpt_eval.engine.local import cpu_count, pick_device
     from fhpt_eval.environment import describe_environment
     from fhpt_eval.registry import find_protocols
     from fhpt_eval.weights import Store
@@ -47,14 +45,14 @@ def doctor(
     if as_json:
         report: dict[str, Any] = {
             "environment": environment.model_dump(),
-            "cores": len(os.sched_getaffinity(0)),
+            "cores": cpu_count(),
             "cache": about_cache,
             "protocols": rows,
             "todo": problems,
         }
         typer.echo(json.dumps(report, indent=2))
     else:
-        typer.echo(f"python {environment.python} on {environment.platform}, {len(os.sched_getaffinity(0))} cores")
+        typer.echo(f"python {environment.python} on {environment.platform}, {cpu_count()} cores")
         typer.echo(f"device {environment.device}")
         typer.echo("packages " + ", ".join(f"{k} {v}" for k, v in environment.packages.items()))
         free = about_cache["free"]
@@ -64,7 +62,7 @@ def doctor(
             states = ", ".join(f"{p}: {'lacks ' + ' '.join(w) if w else 'ready'}" for p, w in row["lacks"].items())
             typer.echo(f"protocol {row['name']}: {states}")
         typer.echo("all is ready" if not problems else "to do:\n" + "\n".join(f"  {p}" for p in problems))
-    raise typer.Exit(3 if problems else 0)
+    raise typer.Exit(DONE_IN_PART if problems else DONE)
 
 
 def _torch_trouble() -> str | None:

@@ -13,12 +13,12 @@ import typer
 
 from fhpt_eval._version import __version__
 from fhpt_eval.cli import cache, doctor, leaderboard, plot, protocols, run, weights
+from fhpt_eval.cli.options import BUG, DONE, INTERRUPTED, WRONG_USE
 from fhpt_eval.errors import UserError
 
 # Newer typers carry a click of their own: ask typer which one its errors come from.
 ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
-DONE, BUG, WRONG_USE, DONE_IN_PART, INTERRUPTED = 0, 1, 2, 3, 130
 
 _INTERRUPTED = "interrupted; what was computed is in the cache, the same command goes on from there."
 

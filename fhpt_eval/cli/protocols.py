@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
+from fhpt_eval.cli.options import AsJson, WeightsDir
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 def protocols(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one protocol's options.")] = None,
-    weights_dir: Annotated[
-        Path | None, typer.Option("--weights-dir", help="Folder of weights; else FHPT_EVAL_WEIGHTS.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    weights_dir: WeightsDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the protocols and whether they can run here, or explain one."""
     from fhpt_eval.registry import find_protocols
@@ -48,17 +46,15 @@ def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
     """A protocol as plain values: what it is, which options it has, and what it lacks under each profile."""
     from fhpt_eval.protocol import configure
 
+    paper, embedded = configure(protocol, "paper", {}), configure(protocol, "embedded", {})
     return {
         "name": protocol.name,
         "group": protocol.group,
         "title": protocol.title,
         "metrics": list(protocol.metrics),
-        "options": configure(protocol, "paper", {}).parameters(),
-        "needs": sorted({role for need in configure(protocol, "paper", {}).needs() for role in need.roles}),
-        "lacks": {
-            "paper": absent_weights(configure(protocol, "paper", {}), store),
-            "embedded": absent_weights(configure(protocol, "embedded", {}), store),
-        },
+        "options": paper.parameters(),
+        "needs": sorted({role for need in paper.needs() for role in need.roles}),
+        "lacks": {"paper": absent_weights(paper, store), "embedded": absent_weights(embedded, store)},
     }
 
 

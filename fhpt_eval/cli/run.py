@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.naming import NAMINGS
 
 if TYPE_CHECKING:
     from fhpt_eval.pairs import Pairs
@@ -46,8 +47,7 @@ def run(
         str,
         typer.Option(
             "--naming",
-            help="How generated files are named: auto (finds out), same-name, a_2_b_vis, a___b_vis, a_to_b,"
-            " a.jpg_b.jpg, patn-strip, dsc-strip.",
+            help=f"How generated files are named: auto (finds out), {', '.join(NAMINGS)}.",
             rich_help_panel=_WHAT,
         ),
     ] = "auto",

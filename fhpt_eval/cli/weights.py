@@ -17,20 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from fhpt_eval import weights as weights_store
+from fhpt_eval.cli.options import DONE_IN_PART, AsJson, WeightsDir
 from fhpt_eval.errors import Unavailable, UserError, did_you_mean
 from fhpt_eval.weights import Store, Weights, WrongFileError
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and add the weights of networks.")
-
-WeightsDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--weights-dir", help="Folder to look in first and to write to; else FHPT_EVAL_WEIGHTS, else the user's cache."
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-DONE_IN_PART = 3
 
 
 @app.command("list")

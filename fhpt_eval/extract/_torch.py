@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,13 @@ def batches_of_one_size(images: Sequence[Pixels]) -> Iterator[list[int]]:
     for index, image in enumerate(images):
         groups.setdefault(image.shape, []).append(index)
     yield from groups.values()
+
+
+def load_features(network: Any, state: Mapping[str, Tensor]) -> Any:
+    """Return the convolutions (``features``) of a torchvision network, with their part of its state dict loaded."""
+    features = network.features
+    features.load_state_dict({k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")})
+    return features
 
 
 def prepare(network: nn.Module, device: str) -> nn.Module:

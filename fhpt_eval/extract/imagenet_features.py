@@ -96,7 +96,6 @@ def _resnet50(weights: Path) -> Any:
 def _vgg16(weights: Path) -> Any:
     from torchvision import models
 
-    features = models.vgg16(weights=None, init_weights=False).features
-    state = load_state_dict(weights)
-    features.load_state_dict({k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")})
-    return features
+    from fhpt_eval.extract._torch import load_features
+
+    return load_features(models.vgg16(weights=None, init_weights=False), load_state_dict(weights))

@@ -59,7 +59,7 @@ class _Ssim(PairModel):
 
         self._filter = smooth
         # scikit-image crops by its nominal window, which for σ = 1.5 is 11 taps whatever the truncation.
-        self._crop = (spec.taps if spec.window == "uniform" else 2 * int(3.5 * spec.sigma + 0.5) + 1) // 2
+        self._crop = (spec.taps if spec.window == "uniform" else gaussian_taps(spec.sigma)) // 2
         count = (2 * self._crop + 1) ** 2
         self._unbias = count / (count - 1) if spec.covariance == "sample" else 1.0
 
@@ -90,6 +90,11 @@ class _Ssim(PairModel):
         c = self._crop
         inner = similarity[c : similarity.shape[0] - c, c : similarity.shape[1] - c]
         return {"ssim": np.array(inner.mean())}
+
+
+def gaussian_taps(sigma: float) -> int:
+    """Width of scikit-image's Gaussian window: 11 for σ 1.5, 9 for σ 1.2 (truncated at 3.5σ, since 0.15)."""
+    return 2 * int(3.5 * sigma + 0.5) + 1
 
 
 def _gaussian(sigma: float, taps: int) -> Floats:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import skimage
-from fhpt_eval.protocols.face_identity import FaceIdentity, face_distance
 from PIL import Image, ImageFile
 
 from fhpt_eval import Pairs, evaluate
@@ -17,6 +16,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.extract.base import Context, Missing, Result
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, Landmarks, import_face_recognition
+from fhpt_eval.protocols.face_identity import FaceIdentity, face_distance
 
 Picture = npt.NDArray[np.uint8]
 Face = tuple[tuple[int, int, int, int], npt.NDArray[np.float64], int]

@@ -16,9 +16,6 @@ import pytest
 import pytorch_fid.inception
 import skimage
 import torch
-from fhpt_eval.protocols.fid import Fid
-from fhpt_eval.protocols.inception_score import InceptionScore
-from fhpt_eval.protocols.kid import Kid
 from PIL import Image
 from pytorch_fid.fid_score import calculate_frechet_distance, get_activations
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -30,6 +27,9 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.extract.base import Context, Missing
 from fhpt_eval.extract.inception import Inception, Preprocess, build_network
+from fhpt_eval.protocols.fid import Fid
+from fhpt_eval.protocols.inception_score import InceptionScore
+from fhpt_eval.protocols.kid import Kid
 from fhpt_eval.weights import Progress, Store, Weights
 
 Image8 = npt.NDArray[np.uint8]

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import skimage
-from fhpt_eval.protocols.psnr import IDENTICAL, Psnr
 from scipy.ndimage import gaussian_filter
 
 from fhpt_eval import Pairs
@@ -17,6 +16,7 @@ from fhpt_eval.extract.base import Context, ImageExtractor, Missing, PairExtract
 from fhpt_eval.extract.pixels import Covariance, DataRange, PixelDifference, StructuralSimilarity
 from fhpt_eval.pairs import Pair, PairReport
 from fhpt_eval.protocol import Records, Results
+from fhpt_eval.protocols.psnr import IDENTICAL, Psnr
 
 Image = npt.NDArray[Any]
 # Any, because scikit-image is typed in part only.
