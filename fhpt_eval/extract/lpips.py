@@ -122,7 +122,7 @@ def _lpips_layers(context: Context, net: TorchTrunk) -> Callable[[Tensor], Layer
     import torch
     from torchvision import models
 
-    from fhpt_eval.extract._torch import prepare
+    from fhpt_eval.extract._torch import load_features, prepare
 
     builders: dict[str, Callable[..., Any]] = {
         "alex": models.alexnet,
@@ -131,10 +131,7 @@ def _lpips_layers(context: Context, net: TorchTrunk) -> Callable[[Tensor], Layer
     }
     state = load_state_dict(context.weights[TRUNKS[net].name])
     trunk = builders[net](weights=None, init_weights=False) if net == "vgg" else builders[net](weights=None)
-    trunk.features.load_state_dict(
-        {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
-    )
-    features: Any = prepare(trunk.features, context.device)
+    features: Any = prepare(load_features(trunk, state), context.device)
     heads = load_state_dict(context.weights[HEADS[net].name])
     weights = [heads[f"lin{i}.model.1.weight"].flatten().to(context.device) for i in range(len(_LAYER_ENDS[net]))]
     if any((w < 0).any() for w in weights):
