@@ -90,6 +90,8 @@ def prepare(
     for protocol in protocols:
         wanted = {file.name: file for need in protocol.needs() for file in need.extractor.weights()}
         try:
+            if (lacking := protocol.lacks()) is not None:
+                raise Unavailable(lacking)
             _check_roles(protocol, images)
             for name, file in wanted.items():
                 if name in weights or name in downloads:

@@ -137,6 +137,10 @@ class Protocol(ABC):
     def needs(self) -> tuple[Need, ...]:
         """Which records `score` reads."""
 
+    def lacks(self) -> str | None:
+        """What has to be given before it can run as configured, as a sentence without a full stop; None: nothing."""
+        return None
+
     @abstractmethod
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Turn records into scores.

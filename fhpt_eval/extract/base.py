@@ -80,9 +80,9 @@ class Extractor(ABC):
         """Return the code that computes the records, with its network in memory."""
 
     def parameters(self) -> dict[str, str | int | float | bool | None]:
-        """All fields in plain, printable form."""
+        """All fields in plain, printable form; those that are neither text nor numbers as their ``str``."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {k: str(v) if isinstance(v, Geometry) else v for k, v in values.items()}
+        return {k: v if v is None or isinstance(v, str | int | float) else str(v) for k, v in values.items()}
 
     @property
     def id(self) -> str:

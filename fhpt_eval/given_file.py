@@ -1,0 +1,72 @@
+"""A file that a user names as an option: known by its content, so that recipes and caches do not depend on its path."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from fhpt_eval.errors import UserError
+
+
+@dataclass(frozen=True)
+class GivenFile:
+    """A file and the hash of what was in it; two files with one content are equal.
+
+    Attributes:
+        sha256: 64 lower-case hexadecimal digits.
+        path: Where it lies.
+    """
+
+    sha256: str
+    path: Path = field(compare=False)
+
+    @classmethod
+    def at(cls, path: Path) -> GivenFile:
+        """Hash the file at ``path``.
+
+        Raises:
+            UserError: It is not there or cannot be read.
+        """
+        return cls(hashlib.sha256(_read(path)).hexdigest(), path)
+
+    def read(self) -> bytes:
+        """Return the content.
+
+        Raises:
+            UserError: It cannot be read, or is no longer what it was.
+        """
+        data = _read(self.path)
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise UserError(f"{self.path} was changed while it was in use: run again.")
+        return data
+
+    def __str__(self) -> str:
+        return f"sha256:{self.sha256}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate from a path; serialise to the hash."""
+        return core_schema.no_info_plain_validator_function(
+            _validate, serialization=core_schema.to_string_ser_schema(when_used="always")
+        )
+
+
+def _validate(value: Any) -> GivenFile:
+    if isinstance(value, GivenFile):
+        return value
+    # On the command line `none` stands for None, where an option may be left out.
+    if not isinstance(value, str | Path) or value == "none":
+        raise ValueError("expected the path of a file")
+    return GivenFile.at(Path(value))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): give the path of a file.") from None
