@@ -22,6 +22,7 @@ class NamedPair:
         source: As ``target``.
         same_name: Whether target and source are at the same relative path, so that no other file may stand for them.
         item: As listed; empty where it is not.
+        item_colour: As ``item``.
         gender: As listed; None where it is not.
         view: As listed; empty where it is not.
         row: Of the list; 0 without one.
@@ -33,6 +34,7 @@ class NamedPair:
     source: str
     same_name: bool = False
     item: str = ""
+    item_colour: str = ""
     gender: Gender | None = None
     view: str = ""
     row: int = 0
@@ -197,7 +199,7 @@ def _from_file_row(row: ListedPair, folders: Folders, convention: Naming | None)
 
 
 def _from_row(row: ListedPair, pair: str, target: str, source: str, *, same_name: bool = False) -> NamedPair:
-    return NamedPair(pair, target, source, same_name, row.item, row.gender, row.view, row.row)
+    return NamedPair(pair, target, source, same_name, row.item, row.item_colour, row.gender, row.view, row.row)
 
 
 def _listed_twice(second: NamedPair, first: NamedPair) -> str:

@@ -12,13 +12,13 @@ from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.folders import PairRole
 from fhpt_eval.naming import Gender
 
-_COLUMNS = ("generated", "target", "source", "item", "gender", "view")
+_COLUMNS = ("generated", "target", "source", "item", "item_colour", "gender", "view")
 _ALIASES = {"from": "source", "to": "target"}
 _GENDERS: dict[str, Gender] = {
     **dict.fromkeys(("men", "man", "male", "m"), "MEN"),
     **dict.fromkeys(("women", "woman", "female", "f"), "WOMEN"),
 }
-_HEADERS = "'from,to', or 'generated' with any of 'target,source,item,gender,view'"
+_HEADERS = "'from,to', or 'generated' with any of 'target,source,item,item_colour,gender,view'"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class ListedPair:
         target: As ``generated``; never empty in a list without generated files.
         source: As ``generated``; never empty in a list without generated files.
         item: What retrieval counts as the same item.
+        item_colour: The item in one colour.
         gender: ``MEN`` or ``WOMEN``, whichever usual word the list has.
         view: View of the target.
     """
@@ -40,6 +41,7 @@ class ListedPair:
     target: str
     source: str
     item: str
+    item_colour: str
     gender: Gender | None
     view: str
 
@@ -154,6 +156,7 @@ def _listed_pair(path: Path, row: int, cells: Mapping[str, str], folders: Mappin
         names["target"],
         names["source"],
         cells.get("item", ""),
+        cells.get("item_colour", ""),
         _GENDERS.get(gender.lower()),
         cells.get("view", ""),
     )

@@ -76,9 +76,9 @@ class Pairs:
         """Pair the images that a list names.
 
         The header (comma or tab, UTF-8) is either ``from,to``, as in the field's lists, with generated images found
-        through the naming convention; or ``generated`` and any of ``target,source,item,gender,view``, with paths
-        relative to the folders. Names that such a list leaves out come from the naming convention; where it leaves out
-        none, ``auto`` takes files as they are, and strips have to be named (``patn-strip``, ``dsc-strip``).
+        through the naming convention; or ``generated`` and any of ``target,source,item,item_colour,gender,view``, with
+        paths relative to the folders. Names that such a list leaves out come from the naming convention; where it
+        leaves out none, ``auto`` takes files as they are, and strips have to be named (``patn-strip``, ``dsc-strip``).
 
         Args:
             csv: The list.

@@ -122,7 +122,7 @@ class _Search:
             target=target,
             source=source,
             item=named.item or (known.item if known else None),
-            item_colour=known.item_colour if known else None,
+            item_colour=named.item_colour or (known.item_colour if known else None),
             gender=named.gender or (known.gender if known else None),
             view=named.view or (of_target.view if of_target else None),
             target_name=picture_key(named.target) or None,

@@ -219,8 +219,8 @@ class Retrieval(Protocol):
 
 _UNKNOWN = {
     "item": "no pair's item is known: it comes from DeepFashion names, or from an item column in --pairs",
-    "item_colour": "no pair's item and colour are known: they come from DeepFashion names only;"
-    " otherwise use --set retrieval.label=item",
+    "item_colour": "no pair's item and colour are known: they come from DeepFashion names, or from an"
+    " item_colour column in --pairs; otherwise use --set retrieval.label=item",
 }
 
 

@@ -343,11 +343,11 @@ def test_same_name_with_a_list_needs_one_pair_for_each_target(tmp_path: Path) ->
 def test_a_list_that_names_every_file(tmp_path: Path) -> None:
     csv = listed(
         tmp_path / "pairs.csv",
-        "\ufeffGenerated\tTarget\tSource\tItem\tGender\tView\n"
-        "out/1.png\tb.png\ta.png\tshirt 7\tFemale\tback\n"
-        f"2.png\t{MAN}.png\ta.png\t\t\t\n"
-        "\t\t\t\t\t\n"
-        "3.png\tb.png\t\t\tm\t\n",
+        "\ufeffGenerated\tTarget\tSource\tItem\tItem_colour\tGender\tView\n"
+        "out/1.png\tb.png\ta.png\tshirt 7\tshirt 7 red\tFemale\tback\n"
+        f"2.png\t{MAN}.png\ta.png\t\t\t\t\n"
+        "\t\t\t\t\t\t\n"
+        "3.png\tb.png\t\t\t\tm\t\n",
     )
     generated = folder(tmp_path / "g", ["out/1.png", "2.png", "3.png", "4.png"])
     real = folder(tmp_path / "t", ["a.png", "b.png", f"{MAN}.png"])
@@ -356,7 +356,7 @@ def test_a_list_that_names_every_file(tmp_path: Path) -> None:
     assert pairs.report == PairReport(matched=2, missing=("3: no source is listed",), extra=("4.png: not listed",))
     assert [(row.pair, row.item, row.item_colour, row.gender, row.view) for row in pairs] == [
         ("3", None, None, "MEN", None),
-        ("a__b", "shirt 7", None, "WOMEN", "back"),
+        ("a__b", "shirt 7", "shirt 7 red", "WOMEN", "back"),
         (f"a__{MAN}", "MEN/Denim/id_00000080", "MEN/Denim/id_00000080/01", "MEN", "back"),
     ]
 

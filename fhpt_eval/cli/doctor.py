@@ -59,10 +59,17 @@ def doctor(
         room = f", {decimal(int(str(free)))} free on the disk" if free is not None else ""
         typer.echo(f"cache {cache.folder}: {decimal(cache.size)} of at most {decimal(cache.limit)}{room}")
         for row in rows:
-            states = ", ".join(f"{p}: {'lacks ' + ' '.join(w) if w else 'ready'}" for p, w in row["lacks"].items())
-            typer.echo(f"protocol {row['name']}: {states}")
+            states = [f"{p}: {_state(row, p)}" for p in row["lacks"]]
+            typer.echo(f"protocol {row['name']}: {', '.join(states)}")
         typer.echo("all is ready" if not problems else "to do:\n" + "\n".join(f"  {p}" for p in problems))
     raise typer.Exit(DONE_IN_PART if problems else DONE)
+
+
+def _state(row: dict[str, Any], profile: str) -> str:
+    absent = row["lacks"][profile]
+    if absent:
+        return f"lacks {' '.join(absent)}"
+    return "needs an option" if row["asks"][profile] else "ready"
 
 
 def _torch_trouble() -> str | None:

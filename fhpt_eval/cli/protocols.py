@@ -43,7 +43,7 @@ def protocols(
 
 
 def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
-    """A protocol as plain values: what it is, which options it has, and what it lacks under each profile."""
+    """A protocol as plain values: what it is, its options, and for each profile what it lacks."""
     from fhpt_eval.protocol import configure
 
     paper, embedded = configure(protocol, "paper", {}), configure(protocol, "embedded", {})
@@ -55,6 +55,7 @@ def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
         "options": paper.parameters(),
         "needs": sorted({role for need in paper.needs() for role in need.roles}),
         "lacks": {"paper": absent_weights(paper, store), "embedded": absent_weights(embedded, store)},
+        "asks": {"paper": paper.lacks(), "embedded": embedded.lacks()},
     }
 
 
@@ -83,7 +84,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for group in dict.fromkeys(row["group"] for row in rows):
         table.add_row(Text(group, "bold"))
         for row in (row for row in rows if row["group"] == group):
-            table.add_row(f"  {row['name']}", Text(row["title"]), *map(_state, row["lacks"].values()))
+            states = map(_state, row["lacks"].values(), row["asks"].values())
+            table.add_row(f"  {row['name']}", Text(row["title"]), *states)
         table.add_section()
     Console().print(table)
     absent = sorted({name for row in rows for name in row["lacks"]["paper"]})
@@ -92,8 +94,10 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     typer.echo("Options of one: fhpt-eval protocols NAME")
 
 
-def _state(lacks: list[str]) -> Text:
-    return Text(f"lacks {', '.join(lacks)}", "yellow") if lacks else Text("ready", "green")
+def _state(lacks: list[str], asks: str | None) -> Text:
+    if lacks:
+        return Text(f"lacks {', '.join(lacks)}", "yellow")
+    return Text("needs an option", "yellow") if asks else Text("ready", "green")
 
 
 def _explain(protocol: type[Protocol], row: dict[str, Any]) -> None:
@@ -107,4 +111,4 @@ def _explain(protocol: type[Protocol], row: dict[str, Any]) -> None:
         typer.echo(f"  --set {protocol.name}.{option}={'none' if default is None else default}")
     for profile, lack in row["lacks"].items():
         state = f"lacks {', '.join(lack)}: fhpt-eval weights fetch {' '.join(lack)}" if lack else "ready"
-        typer.echo(f"profile {profile}: {state}")
+        typer.echo(f"profile {profile}: {row['asks'][profile] or state}")

@@ -39,7 +39,7 @@ def run(
         typer.Option(
             "--pairs",
             help="CSV of the pairs, with the header from,to (the field's lists), or generated and any of target,"
-            " source, item, gender, view.",
+            " source, item, item_colour, gender, view.",
             rich_help_panel=_WHAT,
         ),
     ] = None,
