@@ -1,0 +1,144 @@
+"""Layers that several parts of the network are built from. Feature maps are N×C×H×W float tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+Activation = Callable[[], nn.Module]
+
+
+def leaky_relu() -> nn.Module:
+    """The paper's activation after each normalisation: LeakyReLU with slope 0.2 (§V)."""
+    return nn.LeakyReLU(0.2, inplace=True)
+
+
+def relu() -> nn.Module:
+    """PATN's activation."""
+    return nn.ReLU(inplace=True)
+
+
+def normalised(convolution: nn.Module, channels: int, activation: Activation) -> list[nn.Module]:
+    """A convolution, instance normalisation without parameters of its own (as PATN on DeepFashion), an activation."""
+    return [convolution, nn.InstanceNorm2d(channels), activation()]
+
+
+def reflected(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn.Sequential:
+    """A convolution of odd ``size`` with reflection padding."""
+    return nn.Sequential(
+        nn.ReflectionPad2d(size // 2), nn.Conv2d(channels_in, channels_out, kernel_size=size, stride=stride)
+    )
+
+
+def encoder(channels_in: int, widths: list[int], activation: Activation) -> nn.Sequential:
+    """A 7×7 convolution and a stride-2 3×3 convolution for each further width, all normalised."""
+    layers = normalised(reflected(channels_in, widths[0], 7), widths[0], activation)
+    for narrow, wide in pairwise(widths):
+        down = nn.Conv2d(narrow, wide, kernel_size=3, stride=2, padding=1)
+        layers += normalised(down, wide, activation)
+    return nn.Sequential(*layers)
+
+
+class PoseAttentionalTransferBlock(nn.Module):
+    """PATN's block (Zhu et al., CVPR 2019, §3.1.2): the pose code decides where the image code is renewed.
+
+    Args:
+        channels: Of the image code.
+        pose_channels: Of the pose code that comes in: ``channels`` for the first block of a cascade, else twice that.
+        activation: After the first normalisation of each stream.
+        dropout: PATN trains with 0.5.
+    """
+
+    def __init__(self, channels: int, pose_channels: int, activation: Activation, dropout: float = 0.0) -> None:
+        super().__init__()
+
+        def stream(channels_in: int) -> list[nn.Module]:
+            first = normalised(reflected(channels_in, channels_in, 3), channels_in, activation)
+            return [*first, *([nn.Dropout(dropout)] if dropout else []), reflected(channels_in, channels, 3)]
+
+        self.image = nn.Sequential(*stream(channels), nn.InstanceNorm2d(channels))
+        self.pose = nn.Sequential(*stream(pose_channels))
+
+    def forward(self, image: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the next image code and the next pose code, which has twice the channels."""
+        pose = self.pose(pose)
+        image = image + self.image(image) * torch.sigmoid(pose)
+        return image, torch.cat([pose, image], dim=1)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions beside a shortcut (He et al., CVPR 2016), with normalisation or without.
+
+    Args:
+        channels_in: Of what comes in.
+        channels_out: Of what goes out.
+        activation: Between the convolutions.
+        norm: Whether each convolution is normalised.
+        dropout: After the activation.
+        stride: 2 halves height and width; the shortcut then is an average pooling and a 1×1 convolution.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        activation: Activation,
+        *,
+        norm: bool,
+        dropout: float = 0.0,
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            reflected(channels_in, channels_out, 3, stride),
+            *([nn.InstanceNorm2d(channels_out)] if norm else []),
+            activation(),
+            *([nn.Dropout(dropout)] if dropout else []),
+            reflected(channels_out, channels_out, 3),
+            *([nn.InstanceNorm2d(channels_out)] if norm else []),
+        )
+        pooled = [nn.AvgPool2d(2, ceil_mode=True)] if stride == 2 else []
+        matched = [nn.Conv2d(channels_in, channels_out, kernel_size=1)] if channels_in != channels_out else []
+        self.shortcut = nn.Sequential(*pooled, *matched)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the residual."""
+        out: Tensor = self.shortcut(x) + self.residual(x)
+        return out
+
+
+class AdaptiveInstanceNorm(nn.Module):
+    """Eq. (4): instance normalisation whose weight and bias come from the style code by a 3-layer MLP of its own.
+
+    Args:
+        channels: Of the feature map.
+        style_code: Length of z_s.
+    """
+
+    def __init__(self, channels: int, style_code: int) -> None:
+        super().__init__()
+        self.norm = nn.InstanceNorm2d(channels)
+        self.mlp = nn.Sequential(
+            nn.Linear(style_code, style_code),
+            leaky_relu(),
+            nn.Linear(style_code, style_code),
+            leaky_relu(),
+            nn.Linear(style_code, 2 * channels),
+        )
+
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        """Modulate N×C×H×W features by N×``style_code`` codes; the MLP gives the weight's difference from 1."""
+        weight, bias = self.mlp(style)[:, :, None, None].chunk(2, dim=1)
+        modulated: Tensor = (1 + weight) * self.norm(features) + bias
+        return modulated
+
+
+def initialise(module: nn.Module) -> None:
+    """PATN's initialisation: convolutions from N(0, 0.02²), biases 0. To be passed to ``nn.Module.apply``."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

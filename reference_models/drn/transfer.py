@@ -1,0 +1,79 @@
+"""The pose transfer branch G_P, eq. (1): a coarse image in the target pose, and the guidance map F_t."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from fhpt_eval.reference_models.drn.blocks import (
+    Activation,
+    PoseAttentionalTransferBlock,
+    encoder,
+    initialise,
+    leaky_relu,
+    normalised,
+    reflected,
+)
+
+
+def widths(width: int, max_width: int, down_samplings: int) -> list[int]:
+    """Channels after the first convolution and after each down-sampling."""
+    return [min(width * 2**i, max_width) for i in range(down_samplings + 1)]
+
+
+class PoseTransferBranch(nn.Module):
+    """Eq. (1): Ĩ_c = G_P(I_s, P_s, P_t).
+
+    With ``down_samplings=2``, `relu` and ``dropout=0.5`` this is PATN's generator, to the parameter (41,358,019).
+
+    Args:
+        width: Channels after the first convolution.
+        max_width: Channels never exceed this.
+        down_samplings: Each halves height and width.
+        blocks: Pose-attentional transfer blocks.
+        activation: After each normalisation.
+        dropout: In the blocks.
+        pose_channels: Of the two heatmaps together.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int = 64,
+        max_width: int = 256,
+        down_samplings: int = 3,
+        blocks: int = 9,
+        activation: Activation = leaky_relu,
+        dropout: float = 0.0,
+        pose_channels: int = 36,
+    ) -> None:
+        super().__init__()
+        channels = widths(width, max_width, down_samplings)
+        self.image_encoder = encoder(3, channels, activation)
+        self.pose_encoder = encoder(pose_channels, channels, activation)
+        self.blocks = nn.ModuleList(
+            PoseAttentionalTransferBlock(channels[-1], channels[-1] * (1 if i == 0 else 2), activation, dropout)
+            for i in range(blocks)
+        )
+        layers: list[nn.Module] = []
+        for wide, narrow in pairwise(channels[::-1]):
+            up = nn.ConvTranspose2d(wide, narrow, kernel_size=3, stride=2, padding=1, output_padding=1)
+            layers += normalised(up, narrow, activation)
+        self.decoder = nn.Sequential(*layers, reflected(channels[0], 3, 7), nn.Tanh())
+        self.apply(initialise)
+
+    def forward(self, source: Tensor, poses: Tensor) -> tuple[Tensor, Tensor]:
+        """Transfer.
+
+        Args:
+            source: I_s, N×3×H×W in [−1, 1]; H and W are multiples of 2^``down_samplings``.
+            poses: P_s and P_t, concatenated: N×36×H×W in [0, 1].
+
+        Returns:
+            Ĩ_c, N×3×H×W in [−1, 1], and F_t, N×C×(H/2^d)×(W/2^d).
+        """
+        image, pose = self.image_encoder(source), self.pose_encoder(poses)
+        for block in self.blocks:
+            image, pose = block(image, pose)
+        return self.decoder(image), image

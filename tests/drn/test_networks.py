@@ -1,0 +1,137 @@
+"""The building blocks in PATN's configuration have PATN's sizes; the whole network has the shapes of the paper."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fhpt_eval.errors import UserError
+from fhpt_eval.reference_models.drn.blocks import AdaptiveInstanceNorm, PoseAttentionalTransferBlock, relu
+from fhpt_eval.reference_models.drn.config import CONFIGS, SIZES, DrnConfig, named_config
+from fhpt_eval.reference_models.drn.detail import StyleEncoder
+from fhpt_eval.reference_models.drn.discriminators import Discriminator
+from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork, face_module
+from fhpt_eval.reference_models.drn.transfer import PoseTransferBranch
+
+TINY = DrnConfig(width=4, max_width=8, transfer_blocks=2, style_code=6, discriminator_width=4)
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_the_transfer_branch_in_patns_configuration_has_patns_parameters() -> None:
+    assert parameters(PoseTransferBranch(down_samplings=2, activation=relu, dropout=0.5)) == 41_358_019
+
+
+@pytest.mark.parametrize(("channels", "count"), [(6, 3_928_384), (21, 3_975_424)])
+def test_the_discriminators_in_patns_configuration_have_patns_parameters(channels: int, count: int) -> None:
+    assert parameters(Discriminator(channels, activation=relu, dropout=0.5)) == count
+
+
+def test_a_transfer_block_is_patns_formula() -> None:
+    torch.manual_seed(0)
+    block = PoseAttentionalTransferBlock(4, 8, relu)
+    image, pose = torch.randn(2, 4, 6, 5), torch.randn(2, 8, 6, 5)
+
+    def convolve(x: torch.Tensor, layer: nn.Sequential) -> torch.Tensor:
+        weights = layer[1]
+        assert isinstance(weights, nn.Conv2d)
+        return functional.conv2d(functional.pad(x, (1, 1, 1, 1), mode="reflect"), weights.weight, weights.bias)
+
+    def norm(x: torch.Tensor) -> torch.Tensor:
+        centred = x - x.mean((2, 3), keepdim=True)
+        return centred / (x.var((2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
+
+    content = norm(convolve(norm(convolve(image, block.image[0])).clamp(min=0), block.image[3]))
+    attention = convolve(norm(convolve(pose, block.pose[0])).clamp(min=0), block.pose[3])
+    renewed = image + content * attention.sigmoid()
+    new_image, new_pose = block(image, pose)
+    torch.testing.assert_close(new_image, renewed, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(new_pose, torch.cat([attention, renewed], 1), rtol=1e-5, atol=1e-6)
+
+
+def test_adaptive_instance_norm_is_equation_4() -> None:
+    torch.manual_seed(0)
+    layer = AdaptiveInstanceNorm(3, 5)
+    features, style = torch.randn(2, 3, 7, 4), torch.randn(2, 5)
+    modulation = layer.mlp(style)
+    expected = torch.empty_like(features)
+    for n, c in np.ndindex(2, 3):
+        x = features[n, c]
+        weight, bias = 1 + modulation[n, c], modulation[n, 3 + c]
+        expected[n, c] = weight * (x - x.mean()) / (x.var(unbiased=False) + 1e-5).sqrt() + bias
+    torch.testing.assert_close(layer(features, style), expected, rtol=1e-5, atol=1e-6)
+    assert sum(isinstance(part, nn.Linear) for part in layer.mlp) == 3
+
+
+def test_the_style_code_does_not_depend_on_where_things_are() -> None:
+    """Pooled globally: of a periodic picture, a shift by its period leaves the code as it is, borders aside."""
+    torch.manual_seed(0)
+    encoder = StyleEncoder([4, 8, 8], 6, 6).eval()
+    assert encoder(torch.randn(2, 3, 64, 48)).shape == (2, 6)
+    flat = torch.full((1, 3, 64, 48), 0.3)
+    torch.testing.assert_close(encoder(flat), encoder(flat[:, :, :32]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_named_configuration_gives_images_of_the_sources_size(name: str) -> None:
+    config = named_config(name, "small")
+    network = DetailReplenishingNetwork(config).eval()
+    with torch.inference_mode():
+        images = network(torch.randn(1, 3, 64, 48), torch.rand(1, 36, 64, 48))
+    assert images.coarse.shape == images.refined.shape == (1, 3, 64, 48)
+    assert images.guidance.shape == (1, config.max_width, 8, 6)
+    assert (images.residual is None) == (name == "pb-only")
+    assert float(images.coarse.abs().max()) <= 1
+
+
+def test_the_refined_image_starts_as_the_coarse_one() -> None:
+    images = DetailReplenishingNetwork(TINY)(torch.randn(2, 3, 32, 24), torch.rand(2, 36, 32, 24))
+    torch.testing.assert_close(images.refined, images.coarse, rtol=0, atol=0)
+
+
+def test_gradients_of_the_refined_image_reach_the_transfer_branch_through_the_guidance_map() -> None:
+    network = DetailReplenishingNetwork(TINY)
+    assert network.detail is not None
+    nn.init.normal_(network.detail.generator.output.weight)
+    images = network(torch.randn(1, 3, 32, 24), torch.rand(1, 36, 32, 24))
+    images.residual.square().sum().backward()
+    assert all(p.grad is None or not p.grad.any() for p in network.transfer.decoder.parameters())
+    assert all(p.grad is not None and p.grad.any() for p in network.transfer.blocks[0].image[0].parameters())
+
+
+def test_the_face_module_makes_a_face_of_the_sources_style() -> None:
+    faces = face_module(TINY).eval()
+    sketch = torch.zeros(2, 1, 64, 64)
+    sketch[:, :, 20:40, 30] = 1
+    with torch.inference_mode():
+        out = faces(torch.randn(2, 3, 64, 64), sketch)
+    assert out.shape == (2, 3, 64, 64)
+    assert not torch.equal(out[0], out[1])
+
+
+def test_sizes_and_ablations_differ_as_the_paper_says() -> None:
+    full = named_config()
+    assert (full.down_samplings, full.transfer_blocks, full.style_blocks, full.style_code) == (3, 9, 6, 128)
+    assert full.learning_rate == 1e-4
+    assert full.weight_decay == 1e-5
+    weights = (full.adversarial_weight, full.perceptual_weight, full.reconstruction_weight, full.style_weight)
+    assert weights == (1, 5, 10, 5)
+    assert named_config("texture64").style_code == 64
+    assert not named_config("end2end").alternate
+    assert named_config("pb-fix").freeze_transfer
+    small = sum(parameters(m) for m in (DetailReplenishingNetwork(SIZES["small"]), face_module(SIZES["small"])))
+    assert small * 4 < 30e6
+
+
+def test_unknown_names_are_named() -> None:
+    with pytest.raises(UserError, match="Did you mean 'pb-only'"):
+        named_config("pbonly")
+    with pytest.raises(UserError, match="no size 'huge'"):
+        named_config(size="huge")
+    with pytest.raises(ValueError, match="constant_epochs"):
+        DrnConfig(epochs=2, constant_epochs=3)
