@@ -1,0 +1,77 @@
+"""Feature maps of several depths, for losses that compare images by them: gradients flow to the image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, build_network
+from fhpt_eval.weights import Weights, load_state_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import Tensor
+
+FeatureNetwork = Literal["vgg19", "efficientnet_lite0"]
+
+VGG19 = Weights(
+    name="vgg19",
+    filename="vgg19-dcbb9e9d.pth",
+    bytes=574_673_361,
+    sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+    licence="BSD-3-Clause",
+    used_by="train drn",
+    url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+)
+WEIGHTS = (VGG19,)
+
+FILES: dict[FeatureNetwork, Weights] = {"vgg19": VGG19, "efficientnet_lite0": EFFICIENTNET_LITE0}
+"""The weights file of each network."""
+
+_VGG19_ENDS = (4, 9, 14, 23)
+"""After relu1_2, relu2_2, relu3_2 and relu4_2 of torchvision's ``features``."""
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> Callable[[Tensor], list[Tensor]]:
+    """Return a function from N×3×H×W images in [−1, 1] to feature maps, from fine to coarse.
+
+    ``vgg19``: four maps, of strides 1, 2, 4 and 8 (torchvision's IMAGENET1K_V1). ``efficientnet_lite0``: five maps, of
+    strides 2 to 32. The networks are frozen and in evaluation mode.
+    """
+    import torch
+    from torchvision import models
+
+    from fhpt_eval.extract._torch import load_features, prepare
+
+    if network == "efficientnet_lite0":
+        trunk = prepare(build_network(weights), device)
+
+        def stages(images: Tensor) -> list[Tensor]:
+            # (x − 127) / 128 of pixels in 0…255.
+            maps: list[Tensor] = trunk.forward_intermediates(
+                ((images + 1) * 127.5 - 127) / 128, intermediates_only=True
+            )
+            return maps
+
+        return stages
+
+    vgg = models.vgg19(weights=None, init_weights=False)
+    features = prepare(load_features(vgg, load_state_dict(weights))[: _VGG19_ENDS[-1]], device)
+    for layer in features:
+        if isinstance(layer, torch.nn.ReLU):
+            layer.inplace = False
+    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (_MEAN, _STD))
+
+    def layers(images: Tensor) -> list[Tensor]:
+        x = ((images + 1) / 2 - mean) / std
+        maps = []
+        for index, layer in enumerate(features, start=1):
+            x = layer(x)
+            if index in _VGG19_ENDS:
+                maps.append(x)
+        return maps
+
+    return layers

@@ -1,0 +1,58 @@
+"""Heatmaps and sketches against the formula, and against where the points are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fhpt_eval.reference_models.drn.pose import SIGMA, heatmaps, sketch
+
+
+def body_with(*points: tuple[int, float, float]) -> np.ndarray:
+    body = np.full((18, 3), np.nan)
+    body[:, 2] = 0
+    for joint, x, y in points:
+        body[joint] = (x, y, 1)
+    return body
+
+
+def test_a_heatmap_is_a_gaussian_about_the_joint_in_pixel_centres() -> None:
+    maps = heatmaps(body_with((0, 10.5, 20.5), (3, 40.2, -3.0)), 256, 176)
+    assert maps.shape == (18, 256, 176)
+    assert maps[0, 20, 10] == 1
+    assert maps[0, 20, 16] == pytest.approx(np.exp(-36 / (2 * 6**2)))
+    assert maps[0, 26, 16] == pytest.approx(np.exp(-72 / (2 * 6**2)))
+    assert maps[3].max() == pytest.approx(np.exp(-(3.5**2 + 0.3**2) / (2 * 6**2)))
+    assert not maps[[j for j in range(18) if j not in (0, 3)]].any()
+
+
+def test_the_width_of_a_heatmap_follows_the_images_height() -> None:
+    assert SIGMA * 256 == 6
+    small, large = (heatmaps(body_with((0, s / 2, s / 2)), s, s)[0].sum() for s in (64, 128))
+    assert large / small == pytest.approx(4, rel=1e-3)
+
+
+def face_on_a_circle() -> np.ndarray:
+    angles = np.linspace(0, np.pi, 68)
+    return np.stack([100 + 20 * np.cos(angles), 50 + 20 * np.sin(angles), np.ones(68)], axis=1)
+
+
+def test_a_sketch_shows_the_landmarks_where_they_are_in_the_crop() -> None:
+    crop = np.array([70, 20, 134, 84])
+    drawing = sketch(face_on_a_circle(), crop, 64)
+    assert drawing.shape == (1, 64, 64)
+    assert 0 <= drawing.min() < drawing.max() <= 1
+    rows, columns = np.nonzero(drawing[0])
+    distances = np.hypot(columns + 0.5 - 30, rows + 0.5 - 30)
+    assert np.abs(distances - 20).max() < 2
+    halved = sketch(face_on_a_circle(), crop, 32)
+    assert np.abs(np.argwhere(halved[0]).mean(0) * 2 - np.argwhere(drawing[0]).mean(0)).max() < 1.5
+
+
+def test_what_was_not_found_is_not_drawn() -> None:
+    nothing = np.full((68, 3), np.nan)
+    nothing[:, 2] = 0
+    assert not sketch(nothing, np.array([0, 0, 64, 64]), 64).any()
+    half = face_on_a_circle()
+    half[17:] = (np.nan, np.nan, 0)
+    assert sketch(half, np.array([70, 20, 134, 84]), 64).sum() > 0
