@@ -6,13 +6,16 @@ Points are N×3 float arrays: x and y in pixels, and a score; a score of 0 (with
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Points = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
+Part: TypeAlias = Literal["body", "face", "hands"]
 
 BODY_JOINTS = (
     *("nose", "neck", "right shoulder", "right elbow", "right wrist", "left shoulder", "left elbow", "left wrist"),
@@ -49,6 +52,11 @@ HAND_POINTS = (
 
 HANDS_POINTS = tuple(f"{side} {point}" for side in ("left", "right") for point in HAND_POINTS)
 """The points of both hands, the left one first: rows of a 2×21×3 array laid out as 42×3."""
+
+PARTS: Mapping[Part, tuple[str, ...]] = MappingProxyType(
+    {"body": BODY_JOINTS, "face": FACE_POINTS, "hands": HANDS_POINTS}
+)
+"""The names of each part's points. Records hold a part under its name: 18×3, 68×3 and 2×21×3."""
 
 MPII_BIAS = 0.6
 """MPII's head size is this much of the diagonal of its head rectangle (Andriluka et al., CVPR 2014)."""

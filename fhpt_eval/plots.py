@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.files import write_atomic
-from fhpt_eval.keypoints import areas, share_within
+from fhpt_eval.keypoints import PARTS, Part, areas, share_within
 from fhpt_eval.leaderboard import blocks_of
 from fhpt_eval.run import Run
 
-PARTS = ("body", "face", "hands")
 ENDINGS = ("png", "svg", "pdf")
 ANCHORS = 10
 COVERED = 0.9
@@ -36,12 +35,12 @@ def axis_limit(distances: npt.NDArray[np.float64]) -> float:
     return float(next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= reach))
 
 
-def axis_limits(runs: Sequence[Run]) -> dict[str, float]:
+def axis_limits(runs: Sequence[Run]) -> dict[Part, float]:
     """The largest anchor of each part, from the distances of all runs together, so that curves share an axis.
 
     Hands are given at least twice the body's, as in the paper's Fig. 7.
     """
-    limits = {}
+    limits: dict[Part, float] = {}
     for part in PARTS:
         pooled = np.concatenate([_distances(run, part) for run in runs])
         limits[part] = axis_limit(pooled[np.isfinite(pooled)])
@@ -67,7 +66,7 @@ def plot_kec(runs: Sequence[Run], file: Path) -> None:
     write_atomic(file, stream.getvalue())
 
 
-def _draw(runs: Sequence[Run], limits: dict[str, float]) -> Any:
+def _draw(runs: Sequence[Run], limits: dict[Part, float]) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -104,7 +103,7 @@ def _draw(runs: Sequence[Run], limits: dict[str, float]) -> Any:
     return figure
 
 
-def _distances(run: Run, part: str) -> npt.NDArray[np.float64]:
+def _distances(run: Run, part: Part) -> npt.NDArray[np.float64]:
     try:
         return np.asarray(run.arrays[f"kec_auc_{part}"]["distance"], dtype=np.float64)
     except KeyError:

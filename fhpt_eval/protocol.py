@@ -233,7 +233,8 @@ def mean_over_pairs(
     details: Mapping[str, Any] | None = None,
 ) -> Score:
     """Score a mean over pairs, with its item-clustered interval and what is missing."""
-    scored = [(v, row.item or row.pair) for v, row in zip(values, pairs, strict=True) if not isinstance(v, Missing)]
+    groups, over = resampling_groups(pairs)
+    scored = [(v, group) for v, group in zip(values, groups, strict=True) if not isinstance(v, Missing)]
     numbers = [v for v, _ in scored]
     missing, faults = tally(values)
     return Score(
@@ -246,14 +247,19 @@ def mean_over_pairs(
         faults=faults,
         interval=cluster_bootstrap(numbers, [g for _, g in scored]) if numbers else None,
         per_pair=tuple(values),
-        details={**(details or {}), "interval_over": _resampled([row.item for row in pairs])},
+        details={**(details or {}), "interval_over": over},
     )
 
 
-def _resampled(items: Sequence[str | None]) -> str:
+def resampling_groups(pairs: Pairs) -> tuple[list[str], str]:
+    """What an interval resamples: the group of each pair (its item, or itself), and in words what the groups are."""
+    items = [row.item for row in pairs]
+    groups = [row.item or row.pair for row in pairs]
     if all(items):
-        return "items"
-    return "items where they are known, otherwise pairs" if any(items) else "pairs, because items are unknown"
+        return groups, "items"
+    if any(items):
+        return groups, "items where they are known, otherwise pairs"
+    return groups, "pairs, because items are unknown"
 
 
 def found(results: Iterable[Result]) -> Iterator[Record]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BeforeValidator, PlainSerializer
 
 from fhpt_eval.extract.base import Missing, Record, Result, size_mismatch
-from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
+from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
+from fhpt_eval.extract.mediapipe_tasks import Kind, MediapipeTasks, tasks_by_kind
+from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.geometry import Geometry
+from fhpt_eval.given_file import GivenFile
+from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.keypoints import (
-    BODY_JOINTS,
-    FACE_POINTS,
-    HANDS_POINTS,
+    PARTS,
     Floats,
+    Part,
     Points,
     areas,
     errors,
@@ -25,11 +30,17 @@ from fhpt_eval.keypoints import (
     head_size,
     interocular_distance,
 )
-from fhpt_eval.pairs import Pairs
-from fhpt_eval.protocol import Better, Group, Need, Protocol, Records, Score, tally
+from fhpt_eval.pairs import Pair, Pairs
+from fhpt_eval.protocol import Better, Group, Need, Protocol, Records, Score, Unscorable, resampling_groups, tally
 from fhpt_eval.stats import cluster_bootstrap
 
-Part = Literal["body", "face", "hands"]
+Side: TypeAlias = Literal["generated", "target"]
+Both: TypeAlias = tuple[Record | None, Record] | Missing
+"""A pair's generated and target record; None stands for a generated image without a person."""
+
+_SIDES: tuple[Side, ...] = ("generated", "target")
+_LEFT_FIRST = [*range(14), 15, 14, 17, 16]
+"""Where a list that names the left eye and ear first has the joints of `BODY_JOINTS`."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +48,45 @@ class PartOf:
     """How one part of a person is measured.
 
     Attributes:
-        points: Names of its N points.
         one: What is missing where none of its points is found.
         scale: What errors are divided by in the normalised curve, in words.
         limit: α_max of the curve in pixels, as a share of the target's height.
         scaled_limit: α_max of the normalised curve.
     """
 
-    points: tuple[str, ...]
     one: str
     scale: str
     limit: float
     scaled_limit: float
 
 
-PARTS: Mapping[Part, PartOf] = {
-    "body": PartOf(BODY_JOINTS, "body", "head size", limit=0.05, scaled_limit=0.5),
-    "face": PartOf(FACE_POINTS, "face", "inter-ocular distance", limit=0.02, scaled_limit=0.2),
-    "hands": PartOf(HANDS_POINTS, "hand", "hand box", limit=0.1, scaled_limit=1.0),
+ABOUT: Mapping[Part, PartOf] = {
+    "body": PartOf("body", "head size", limit=0.05, scaled_limit=0.5),
+    "face": PartOf("face", "inter-ocular distance", limit=0.02, scaled_limit=0.2),
+    "hands": PartOf("hand", "hand box", limit=0.1, scaled_limit=1.0),
 }
+
+
+_TASK_OF: Mapping[Part, Kind] = {"body": "pose", "face": "face", "hands": "hand"}
+
+Tasks = Annotated[
+    tuple[GivenFile, ...],
+    BeforeValidator(lambda v: tuple(part.strip() for part in v.split(",")) if isinstance(v, str) else v),
+    PlainSerializer(lambda v: "+".join(sorted(map(str, v))), return_type=str),
+]
+"""In text: paths with commas between them, and hashes in records."""
+
+
+class Sides(NamedTuple):
+    """The keypoints that a protocol compares.
+
+    Attributes:
+        both: Of each pair.
+        warnings: One sentence for each side of whose images keypoint files show several persons.
+    """
+
+    both: list[Both]
+    warnings: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,28 +96,145 @@ class KeypointProtocol(Protocol):
     A target's points that the generated image lacks are misses, also where no person is found in it; a pair whose
     target shows nobody is left out and counted.
 
+    Keypoints can also be read from files. Their coordinates count in pixels of the image after its geometry, from 0 in
+    the middle of the first one as OpenPose counts; they are believed, also where they lie outside of the image. Of
+    several persons the one of the highest score counts, the first of equals. An image that they do not name is missing,
+    and counted.
+
     Attributes:
         generated_geometry: What is done to a generated image before keypoints are looked for.
         target_geometry: The same for its target; the two must come out at one size, whose pixels errors are counted in.
+        generated_keypoints: Path of the generated images' keypoints, which are then read instead of detected. Either a
+            folder of OpenPose's JSON (``NAME_keypoints.json``, with 18 or 25 body points; face and hands where any file
+            has them), a folder of ``NAME_candidate.txt`` and ``NAME_subset.txt`` (18 body points), or an annotation
+            list of the field, a CSV file with the header ``name:keypoints_y:keypoints_x`` (18 body points, -1 where
+            missing). NAME is the image's path in its folder, with or without suffix, in any spelling of a DeepFashion
+            name; it may lack leading folders where that leaves no doubt.
+        target_keypoints: The same for the targets. Keypoints of both sides should come from one detector.
+        tasks: Paths of MediaPipe's ``.task`` files, with commas between them, to detect with instead of the models that
+            come with the package: a pose landmarker, and for faces and hands a face and a hand landmarker. Scores of
+            different models, or of these and the package's, are not comparable.
+        eyes: Which of the eyes and ears annotation lists name first: ``right-first``, as OpenPose does and hence the
+            lists of the field, or ``left-first``, as the field's code labels them.
     """
 
     group: ClassVar[Group] = "structural"
     generated_geometry: Geometry = Geometry()
     target_geometry: Geometry = Geometry()
+    generated_keypoints: KeypointFiles | None = None
+    target_keypoints: KeypointFiles | None = None
+    tasks: Tasks = ()
+    eyes: Literal["right-first", "left-first"] = "right-first"
+
+    def __post_init__(self) -> None:
+        if self.tasks:
+            tasks_by_kind(self.tasks)
+            if all(self.files(side) is not None for side in _SIDES):
+                raise ValueError("nothing is detected where keypoints of both sides are given: leave tasks out")
+        forms = {files.form for side in _SIDES if (files := self.files(side)) is not None}
+        if self.eyes == "left-first" and "annotations" not in forms:
+            raise ValueError(
+                "eyes=left-first is about annotation lists: give one as target_keypoints or generated_keypoints"
+            )
 
     def needs(self) -> tuple[Need, ...]:
-        """Keypoints of generated images and targets."""
-        return (Need(self.extractor("generated"), ("generated",)), Need(self.extractor("target"), ("target",)))
+        """Keypoints of generated images and targets; of those whose keypoints are read, the size."""
+        return tuple(Need(self.extractor(side), (side,)) for side in _SIDES)
 
-    def extractor(self, role: Literal["generated", "target"]) -> MediapipeKeypoints:
-        """The detector on the images of one side."""
-        return MediapipeKeypoints(geometry=self.generated_geometry if role == "generated" else self.target_geometry)
+    def extractor(self, side: Side) -> MediapipeKeypoints | MediapipeTasks | FrameSize:
+        """What runs on the images of one side: the detector, where keypoints are not read."""
+        geometry = self.generated_geometry if side == "generated" else self.target_geometry
+        if self.files(side) is not None:
+            return FrameSize(geometry=geometry)
+        if self.tasks:
+            return MediapipeTasks(geometry=geometry, tasks=self.tasks)
+        return MediapipeKeypoints(geometry=geometry)
 
-    def sides(self, records: Records) -> Iterator[tuple[Record | None, Record] | Missing]:
-        """Yield each pair's generated and target record; None stands for a generated image without a person."""
-        generated = records.per_pair(self.extractor("generated"), "generated")
-        targets = records.per_pair(self.extractor("target"), "target")
-        return (_sides(g, t) for g, t in zip(generated, targets, strict=True))
+    def files(self, side: Side) -> KeypointFiles | None:
+        """The keypoints that are given for one side."""
+        return self.generated_keypoints if side == "generated" else self.target_keypoints
+
+    def parameters(self) -> dict[str, Any]:
+        """All parameters; of the generated images' keypoints the form alone.
+
+        What they hold is the method's, as the images are: methods could not be compared if it were in the recipe.
+        """
+        given = self.generated_keypoints
+        return {**super().parameters(), "generated_keypoints": given.form if given else None}
+
+    def sides(self, pairs: Pairs, records: Records) -> Sides:
+        """The generated and the target record of each pair.
+
+        Raises:
+            Unscorable: Keypoint files are given that tell of none of the images.
+        """
+        results: list[Iterable[Result]] = []
+        warnings: list[str] = []
+        for side in _SIDES:
+            given, found_here = self.files(side), records.per_pair(self.extractor(side), side)
+            if given is None:
+                results.append(found_here)
+            else:
+                read, several = self._read(side, given, pairs, found_here)
+                results.append(read)
+                warnings += several
+        return Sides([_both(g, t) for g, t in zip(*results, strict=True)], warnings)
+
+    def lacks_part(self, part: Part) -> Missing | None:
+        """Why no pair has this part; None where it is looked for on both sides."""
+        for side in reversed(_SIDES):
+            files = self.files(side)
+            if files is not None and part not in files.parts:
+                return Missing(f"{side} keypoints have no {part}", fault=False)
+            if files is None and self.tasks and _TASK_OF[part] not in tasks_by_kind(self.tasks):
+                return Missing(f"no {_TASK_OF[part]} landmarker is among the tasks", fault=False)
+        return None
+
+    def noted(self, scores: Sequence[Score], sides: Sides) -> list[Score]:
+        """The scores, the first of them with what is to be said of keypoint files."""
+        first, *others = scores
+        given = {"generated_keypoints": str(self.generated_keypoints)} if self.generated_keypoints else {}
+        first = replace(first, details={**first.details, **given}, warnings=[*first.warnings, *sides.warnings])
+        return [first, *others]
+
+    def _read(
+        self, side: Side, files: KeypointFiles, pairs: Pairs, frames: Iterable[Result]
+    ) -> tuple[list[Result], list[str]]:
+        """One side's results as the detector would give them, and warnings."""
+        names = [_names(row, side) for row in pairs]
+        keys = [next(filter(None, map(files.key, of_image)), None) for of_image in names]
+        images: dict[str, set[str]] = defaultdict(set)
+        for key, of_image in zip(keys, names, strict=True):
+            if key is not None:
+                images[key].add(of_image[0])
+        if any(names) and not images:
+            raise Unscorable(
+                f"{files.path} tells of none of the {side} images (it has '{next(iter(files.records))}', they are"
+                f" called like '{next(filter(None, names))[0]}'): give {self.name}.{side}_keypoints of these images"
+            )
+        results: list[Result] = []
+        for key, frame in zip(keys, frames, strict=True):
+            if isinstance(frame, Missing):
+                results.append(frame)
+            elif key is None:
+                results.append(Missing(f"{side}: not in the keypoint files"))
+            elif len(images[key]) > 1:
+                results.append(Missing(f"{side}: several images fit one name in the keypoint files"))
+            elif not files.records[key]["persons"]:
+                results.append(NO_PERSON)
+            else:
+                results.append({**self._right_first(files, files.records[key]), **frame})
+        several = sum(int(files.records[key]["persons"]) > 1 for key in images)
+        warning = (
+            f"{self.name}: {several} of {len(images)} {side} images have several persons in the keypoint files; of"
+            " each, the one of the highest score counts"
+        )
+        return results, [warning] if several else []
+
+    def _right_first(self, files: KeypointFiles, record: Record) -> Record:
+        if self.eyes == "right-first" or files.form != "annotations":
+            return record
+        return {**record, "body": record["body"][_LEFT_FIRST]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +280,13 @@ class Kec(KeypointProtocol):
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Pool each part's distances over the pairs."""
-        sides = list(self.sides(records))
-        return [score for part in PARTS for score in _part_scores(part, measure(part, sides), pairs)]
+        sides = self.sides(pairs, records)
+        scores = []
+        for part in PARTS:
+            lacking = self.lacks_part(part)
+            both = sides.both if lacking is None else [lacking] * len(pairs)
+            scores += _part_scores(part, measure(part, both), pairs)
+        return self.noted(scores, sides)
 
 
 @dataclass(frozen=True)
@@ -161,7 +314,7 @@ class Measured:
         return {name: getattr(self, name) for name in ("pair", "joint", "distance", "scale", "height")}
 
 
-def measure(part: Part, sides: Sequence[tuple[Record | None, Record] | Missing]) -> Measured:
+def measure(part: Part, sides: Sequence[Both]) -> Measured:
     """Measure one part in all pairs, as `KeypointProtocol.sides` gives them."""
     rows: list[Floats] = [np.empty((0, 5))]
     missing: dict[int, Missing] = {}
@@ -173,7 +326,7 @@ def measure(part: Part, sides: Sequence[tuple[Record | None, Record] | Missing])
         points = part_points(part, target)
         there = np.flatnonzero(found(points))
         if not len(there):
-            missing[index] = Missing(f"target: no {PARTS[part].one} found", fault=False)
+            missing[index] = Missing(f"target: no {ABOUT[part].one} found", fault=False)
             continue
         distance = errors(part_points(part, generated), points)
         constants = np.full((2, len(points)), [[index], [target["size"][1]]], dtype=np.float64)
@@ -186,7 +339,7 @@ def measure(part: Part, sides: Sequence[tuple[Record | None, Record] | Missing])
 def part_points(part: Part, record: Record | None) -> Points:
     """The N×3 points of one part, none of them found where there is no person."""
     if record is None:
-        return np.zeros((len(PARTS[part].points), 3), np.float32)
+        return np.zeros((len(PARTS[part]), 3), np.float32)
     return record[part].reshape(-1, 3)
 
 
@@ -215,7 +368,7 @@ def mean_over_keypoints(
         details: Goes into the score, beside the number of keypoints.
         arrays: Goes into the score.
     """
-    groups = [row.item or row.pair for row in pairs]
+    groups, over = resampling_groups(pairs)
     present = {int(i) for i in np.unique(pair)}
     absent = [missing.get(i, Missing(otherwise, fault=False)) for i in range(len(pairs)) if i not in present]
     reasons, faults = tally(absent)
@@ -227,12 +380,21 @@ def mean_over_keypoints(
         missing=reasons,
         faults=faults,
         interval=cluster_bootstrap(values, [groups[i] for i in pair]) if len(values) else None,
-        details={"keypoints": len(values), **details},
+        details={"keypoints": len(values), **details, "interval_over": over},
         arrays=arrays or {},
     )
 
 
-def _sides(generated: Result, target: Result) -> tuple[Record | None, Record] | Missing:
+def _names(row: Pair, side: Side) -> tuple[str, ...]:
+    """What an image is called, its own name first; nothing where there is no image."""
+    image = row.generated if side == "generated" else row.target
+    if image is None:
+        return ()
+    listed = row.target_name if side == "target" else None
+    return (image.name, listed) if listed else (image.name,)
+
+
+def _both(generated: Result, target: Result) -> Both:
     if isinstance(generated, Missing) and generated.fault:
         return generated
     if isinstance(target, Missing):
@@ -256,7 +418,7 @@ def _scales(part: Part, target: Points) -> Floats:
 
 
 def _part_scores(part: Part, measured: Measured, pairs: Pairs) -> list[Score]:
-    about = PARTS[part]
+    about = ABOUT[part]
     finite = np.isfinite(measured.distance)
     scaled = measured.scale > 0
     strict = areas(measured.distance / measured.height, about.limit)
@@ -276,7 +438,7 @@ def _part_scores(part: Part, measured: Measured, pairs: Pairs) -> list[Score]:
             f"auc_{part}",
             everything,
             strict,
-            details={**limit, "per_joint": _per_joint(about, measured.joint, strict)},
+            details={**limit, "per_joint": _per_joint(part, measured.joint, strict)},
             arrays=measured.arrays(),
         ),
         found_in_both,
@@ -306,16 +468,16 @@ def _part_scores(part: Part, measured: Measured, pairs: Pairs) -> list[Score]:
             f"found_{part}",
             everything,
             finite,
-            details={"per_joint": _per_joint(about, measured.joint, finite)},
+            details={"per_joint": _per_joint(part, measured.joint, finite)},
         ),
     ]
 
 
-def _per_joint(about: PartOf, joint: npt.NDArray[np.int32], values: npt.NDArray[Any]) -> dict[str, float]:
+def _per_joint(part: Part, joint: npt.NDArray[np.int32], values: npt.NDArray[Any]) -> dict[str, float]:
     """Mean of the values of each point that any target shows."""
-    count = np.bincount(joint, minlength=len(about.points))
-    total = np.bincount(joint, values, minlength=len(about.points))
-    return {name: float(t / c) for name, t, c in zip(about.points, total, count, strict=True) if c}
+    count = np.bincount(joint, minlength=len(PARTS[part]))
+    total = np.bincount(joint, values, minlength=len(PARTS[part]))
+    return {name: float(t / c) for name, t, c in zip(PARTS[part], total, count, strict=True) if c}
 
 
 def _median(values: Floats) -> float | None:

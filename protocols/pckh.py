@@ -44,7 +44,8 @@ class Pckh(KeypointProtocol):
         index: list[npt.NDArray[Any]] = [np.empty(0, np.int32)]
         joints: list[npt.NDArray[Any]] = [np.empty(0, np.intp)]
         right: list[npt.NDArray[Any]] = [np.empty(0, np.bool_)]
-        for i, both in enumerate(self.sides(records)):
+        sides = self.sides(pairs, records)
+        for i, both in enumerate(sides.both):
             result = both if isinstance(both, Missing) else self._right(*both)
             if isinstance(result, Missing):
                 missing[i] = result
@@ -55,18 +56,17 @@ class Pckh(KeypointProtocol):
             right.append(correct)
         values, joint = np.concatenate(right), np.concatenate(joints)
         per_joint = {name: float(values[joint == j].mean()) for j, name in enumerate(BODY_JOINTS) if (joint == j).any()}
-        return [
-            mean_over_keypoints(
-                "pckh" if self.rule == "radius" else "pckh_box",
-                "higher",
-                pairs,
-                np.concatenate(index),
-                values,
-                missing,
-                otherwise="target: no body found",
-                details={"alpha": ALPHA, "per_joint": per_joint},
-            )
-        ]
+        score = mean_over_keypoints(
+            "pckh" if self.rule == "radius" else "pckh_box",
+            "higher",
+            pairs,
+            np.concatenate(index),
+            values,
+            missing,
+            otherwise="target: no body found",
+            details={"alpha": ALPHA, "per_joint": per_joint},
+        )
+        return self.noted([score], sides)
 
     def _right(
         self, generated: Record | None, target: Record

@@ -12,18 +12,18 @@ import numpy.typing as npt
 import pytest
 import skimage
 from PIL import Image
+from toys import StubRecords
 
 from fhpt_eval import Pairs, Score
 from fhpt_eval.engine.base import Plan
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.extract.base import Context, ImageExtractor, Missing, PairExtractor, Pixels, Record, Result, Role
+from fhpt_eval.extract.base import Context, Missing, Pixels, Record, Result
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints, _body, _only_found, _own_hand
 from fhpt_eval.images import ImageRef
-from fhpt_eval.keypoints import BODY_JOINTS, errors, found, interocular_distance, share_within
+from fhpt_eval.keypoints import BODY_JOINTS, PARTS, Part, errors, found, interocular_distance, share_within
 from fhpt_eval.pairs import Pair, PairReport
-from fhpt_eval.protocol import Records, Results
-from fhpt_eval.protocols.kec import PARTS, Kec, Part
+from fhpt_eval.protocols.kec import ABOUT, Kec
 from fhpt_eval.protocols.pckh import NO_HEAD, Pckh
 from fhpt_eval.stats import Interval
 
@@ -35,27 +35,6 @@ REAL = Path(__file__).resolve().parents[1] / "../shared/data/real/methods_figure
 
 
 # The protocols, on keypoints written by hand
-
-
-class Listed(Records):
-    """Records given pair by pair."""
-
-    def __init__(self, generated: Sequence[Result], target: Sequence[Result]) -> None:
-        self._sides = {"generated": generated, "target": target}
-
-    def per_pair(self, extractor: ImageExtractor | PairExtractor, *roles: Role) -> Results:
-        (role,) = roles
-        side = self._sides[role]
-        return Results(range(len(side)), lambda i: side[i])
-
-    def unique(self, extractor: ImageExtractor, role: Role) -> Results:
-        raise NotImplementedError
-
-    def unique_groups(self, role: Role) -> list[str]:
-        raise NotImplementedError
-
-    def reference(self) -> str:
-        raise NotImplementedError
 
 
 def person(seed: int = 0, size: tuple[int, int] = (80, 100)) -> dict[str, Array]:
@@ -89,7 +68,8 @@ def scored(protocol: Kec | Pckh, generated: Sequence[Result], target: Sequence[R
         Pair(pair=f"p{i}", generated=None, target=None, source=None, item=f"g{i // 2}") for i in range(len(target))
     )
     pairs = Pairs(rows=rows, report=PairReport(matched=len(rows)), naming="csv")
-    return {score.metric: score for score in protocol.score(pairs, Listed(generated, target))}
+    records = StubRecords({("generated",): generated, ("target",): target})
+    return {score.metric: score for score in protocol.score(pairs, records)}
 
 
 def test_a_perfect_prediction_is_exactly_one_and_zero_pixels() -> None:
@@ -173,7 +153,7 @@ def test_destroying_what_is_wrong_does_not_raise_the_strict_curve() -> None:
 def test_a_generated_image_without_a_person_misses_every_point() -> None:
     people = [person(i) for i in range(2)]
     scores = scored(Kec(), [people[0], NO_PERSON], people)
-    for part, about in PARTS.items():
+    for part, about in ABOUT.items():
         assert scores[f"kec_auc_{part}"].value == 1 / 2
         assert scores[f"kec_auc_{part}"].n == 2
         detected = scores[f"kec_auc_{part}_detected"]

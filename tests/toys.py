@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,7 +11,18 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from fhpt_eval.extract.base import Context, Encoded, ImageExtractor, Missing, PairExtractor, PairModel, Pixels, Result
+from fhpt_eval.extract.base import (
+    Context,
+    Encoded,
+    ImageExtractor,
+    Missing,
+    PairExtractor,
+    PairModel,
+    Pixels,
+    Result,
+    Role,
+)
+from fhpt_eval.protocol import Records, Results
 
 BLACK_MEANS_NOTHING = Missing("nothing found", fault=False)
 
@@ -23,6 +34,26 @@ def write_image(path: Path, seed: int, size: tuple[int, int] = (24, 32)) -> Path
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path
+
+
+class StubRecords(Records):
+    """Results of each pair, written down for the roles that a protocol asks about."""
+
+    def __init__(self, results: Mapping[tuple[Role, ...], Sequence[Result]]) -> None:
+        self._results = results
+
+    def per_pair(self, extractor: ImageExtractor | PairExtractor, *roles: Role) -> Results:
+        results = self._results[roles]
+        return Results(range(len(results)), lambda i: results[i])
+
+    def unique(self, extractor: ImageExtractor, role: Role) -> Results:
+        raise NotImplementedError
+
+    def unique_groups(self, role: Role) -> list[str]:
+        raise NotImplementedError
+
+    def reference(self) -> str:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,8 @@
 Pose runs on the whole image and says where the head and the wrists are; Face Mesh runs on a crop of the head and Hands
 on a crop about each wrist. Holistic does the same in one graph, but carries state from image to image even in its
 static mode; the separate solutions do not.
+
+`Landmarkers` is what this back-end shares with the one on task files: crops, layouts, and what counts as found.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -84,65 +86,67 @@ class MediapipeKeypoints(ImageExtractor):
         What the native code logs to stderr is silenced while it runs: its start-up remarks cannot be turned off
         otherwise. The process's stderr is affected for that time, which is why this runs in processes of its own.
         """
-        with _native_code_quiet():
+        with native_code_quiet():
             from mediapipe.python.solutions.face_mesh import FaceMesh
             from mediapipe.python.solutions.hands import Hands
             from mediapipe.python.solutions.pose import Pose
 
-            solutions = _Solutions(
-                pose=Pose(static_image_mode=True, model_complexity=1),
-                face_mesh=FaceMesh(static_image_mode=True, max_num_faces=1),
-                hands=Hands(static_image_mode=True, max_num_hands=2),
-            )
+            pose = Pose(static_image_mode=True, model_complexity=1)
+            face_mesh = FaceMesh(static_image_mode=True, max_num_faces=1)
+            hands = Hands(static_image_mode=True, max_num_hands=2)
 
-        def extract(images: Sequence[Pixels]) -> list[Result]:
-            with _native_code_quiet():
-                return [solutions.find(np.ascontiguousarray(_ROUND.apply(image))) for image in images]
+        def one(found: Any) -> list[Any]:
+            return [] if found is None else [found.landmark]
 
-        return extract
+        def several(found: Any) -> list[Any]:
+            return [each.landmark for each in found or ()]
+
+        return Landmarkers(
+            pose=lambda image: one(pose.process(image).pose_landmarks),
+            face=lambda crop: several(face_mesh.process(crop).multi_face_landmarks),
+            hands=lambda crop: several(hands.process(crop).multi_hand_landmarks),
+        ).extract
 
 
-class _Solutions(NamedTuple):
-    pose: Any
-    face_mesh: Any
-    hands: Any
+Landmarker: TypeAlias = Callable[[Array], Sequence[Sequence[Any]]]
+"""H×W×3 uint8 to the landmarks of each one found, best first: objects with ``x``, ``y`` (shares of width and height,
+from the upper left corner) and ``visibility`` (0…1), in MediaPipe's order."""
 
-    def find(self, image: Array) -> Result:
+
+class Landmarkers(NamedTuple):
+    """MediaPipe's landmark models behind either of its interfaces, and how keypoints are made of what they find.
+
+    Attributes:
+        pose: Gives 33 landmarks.
+        face: Gives 468 or more, of which the first 468 are the vertices of the face mesh; None: not looked for.
+        hands: Gives 21; None: not looked for.
+    """
+
+    pose: Landmarker
+    face: Landmarker | None
+    hands: Landmarker | None
+
+    def extract(self, images: Sequence[Pixels]) -> list[Result]:
+        """Find the keypoints of each image, with the native code's logs silenced."""
+        with native_code_quiet():
+            return [self._find(np.ascontiguousarray(_ROUND.apply(image))) for image in images]
+
+    def _find(self, image: Array) -> Result:
         height, width = image.shape[:2]
-        landmarks = self.pose.process(image).pose_landmarks
-        if landmarks is None:
+        people = self.pose(image)
+        if not people:
             return NO_PERSON
-        pose = np.array([(p.x * width, p.y * height, p.visibility) for p in landmarks.landmark])
+        pose = np.array([(p.x * width, p.y * height, p.visibility) for p in people[0]])
         body = _only_found(_body(pose, width, height), width, height)
         if not body[:, 2].any():
             return NO_PERSON
-        return {
-            "body": body,
-            "face": _only_found(self._face(image, pose), width, height),
-            "hands": np.stack([_only_found(hand, width, height) for hand in self._hands(image, pose)]),
-            "size": np.array([width, height], np.int32),
-        }
-
-    def _face(self, image: Array, pose: Array) -> Array:
-        head = pose[_HEAD, :2]
-        low, high = head.min(0), head.max(0)
-        crop = _Square.about((low + high) / 2, _HEAD_CROP * float((high - low).max()))
-        faces = self.face_mesh.process(crop.cut(image)).multi_face_landmarks
-        return crop.to_image(faces[0])[list(_FACE)] if faces else np.zeros((len(FACE_POINTS), 3))
-
-    def _hands(self, image: Array, pose: Array) -> list[Array]:
-        height, width = image.shape[:2]
-        torso = pose[_SHOULDERS, :2].mean(0) - pose[_HIPS, :2].mean(0)
-        hands = []
-        for (wrist, index, little), (other_wrist, _, _) in zip(_HANDS, reversed(_HANDS), strict=True):
-            candidates = []
-            if _is_found(pose[[wrist]], width, height).all():
-                # Two thirds of the way from the little finger's knuckle to the index's is the middle finger's.
-                middle = (2 * pose[index, :2] + pose[little, :2]) / 3
-                crop = _Square.about(middle, _HAND_CROP * math.hypot(*torso))
-                candidates = [crop.to_image(h) for h in self.hands.process(crop.cut(image)).multi_hand_landmarks or ()]
-            hands.append(_own_hand(candidates, pose[wrist], pose[other_wrist]))
-        return hands
+        record = {"body": body}
+        if self.face is not None:
+            record["face"] = _only_found(_face(self.face, image, pose), width, height)
+        if self.hands is not None:
+            hands = _hands(self.hands, image, pose)
+            record["hands"] = np.stack([_only_found(hand, width, height) for hand in hands])
+        return {**record, "size": np.array([width, height], np.int32)}
 
 
 class _Square(NamedTuple):
@@ -163,10 +167,10 @@ class _Square(NamedTuple):
         square = Image.fromarray(image).crop(box)
         return np.asarray(square.resize((_CROP, _CROP), Image.Resampling.BICUBIC))
 
-    def to_image(self, landmarks: Any) -> Array:
+    def to_image(self, landmarks: Sequence[Any]) -> Array:
         """Return landmarks of the square in pixels of the image, with score 1."""
         return np.array(
-            [(self.left + p.x * self.side, self.top + p.y * self.side, 1.0) for p in landmarks.landmark],
+            [(self.left + p.x * self.side, self.top + p.y * self.side, 1.0) for p in landmarks],
         )
 
 
@@ -176,6 +180,29 @@ def _body(pose: Array, width: int, height: int) -> Array:
     body[_NECK, :2] = shoulders[:, :2].mean(0)
     body[_NECK, 2] = shoulders[:, 2].min() if _is_found(shoulders, width, height).all() else 0
     return body
+
+
+def _face(landmarker: Landmarker, image: Array, pose: Array) -> Array:
+    head = pose[_HEAD, :2]
+    low, high = head.min(0), head.max(0)
+    crop = _Square.about((low + high) / 2, _HEAD_CROP * float((high - low).max()))
+    faces = landmarker(crop.cut(image))
+    return crop.to_image(faces[0])[list(_FACE)] if faces else np.zeros((len(FACE_POINTS), 3))
+
+
+def _hands(landmarker: Landmarker, image: Array, pose: Array) -> list[Array]:
+    height, width = image.shape[:2]
+    torso = pose[_SHOULDERS, :2].mean(0) - pose[_HIPS, :2].mean(0)
+    hands = []
+    for (wrist, index, little), (other_wrist, _, _) in zip(_HANDS, reversed(_HANDS), strict=True):
+        candidates = []
+        if _is_found(pose[[wrist]], width, height).all():
+            # Two thirds of the way from the little finger's knuckle to the index's is the middle finger's.
+            middle = (2 * pose[index, :2] + pose[little, :2]) / 3
+            crop = _Square.about(middle, _HAND_CROP * math.hypot(*torso))
+            candidates = [crop.to_image(h) for h in landmarker(crop.cut(image))]
+        hands.append(_own_hand(candidates, pose[wrist], pose[other_wrist]))
+    return hands
 
 
 def _own_hand(candidates: Sequence[Array], wrist: Array, other_wrist: Array) -> Array:
@@ -199,7 +226,8 @@ def _only_found(points: Array, width: int, height: int) -> npt.NDArray[np.float3
 
 
 @contextmanager
-def _native_code_quiet() -> Iterator[None]:
+def native_code_quiet() -> Iterator[None]:
+    """Send what native code writes to the process's stderr nowhere for a while."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

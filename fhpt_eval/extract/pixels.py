@@ -1,8 +1,8 @@
-"""Pixel by pixel: structural similarity and mean differences, in float64."""
+"""Pixel by pixel: structural similarity and mean differences, in float64; and the size of an image."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fhpt_eval.extract.base import (
     Context,
     Encoded,
+    ImageExtractor,
     Missing,
     PairExtractor,
     PairModel,
@@ -129,3 +130,14 @@ class _Difference(PairModel):
             "mse": np.array(np.square(difference).mean()),
             "mae": np.array(np.abs(difference).mean()),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameSize(ImageExtractor):
+    """Records ``size`` (width, height; int32): of the image as the geometry leaves it, in pixels."""
+
+    name: ClassVar[str] = "frame-size"
+
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:  # noqa: ARG002 - runs on the CPU
+        """Return the measurement; nothing is loaded."""
+        return lambda images: [{"size": np.array(image.shape[1::-1], np.int32)} for image in images]

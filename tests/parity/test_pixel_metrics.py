@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pytest
 import skimage
 from scipy.ndimage import gaussian_filter
+from toys import StubRecords
 
 from fhpt_eval import Pairs
-from fhpt_eval.extract.base import Context, ImageExtractor, Missing, PairExtractor, Record, Role
+from fhpt_eval.extract.base import Context, Missing, PairExtractor, Record
 from fhpt_eval.extract.pixels import Covariance, DataRange, PixelDifference, StructuralSimilarity
 from fhpt_eval.pairs import Pair, PairReport
-from fhpt_eval.protocol import Records, Results
 from fhpt_eval.protocols.psnr import IDENTICAL, Psnr
 
 Image = npt.NDArray[Any]
@@ -173,29 +173,11 @@ def test_images_of_different_sizes_are_missing(extractor: PairExtractor) -> None
     assert model.compare(first, second) == Missing("sizes differ: 20×30 against 21×30 (width×height)")
 
 
-class OnePair(Records):
-    """The records of a single pair, as a protocol sees them."""
-
-    def __init__(self, record: Record) -> None:
-        self._record = record
-
-    def per_pair(self, extractor: ImageExtractor | PairExtractor, *roles: Role) -> Results:
-        return Results([0], lambda key: self._record)
-
-    def unique(self, extractor: ImageExtractor, role: Role) -> Results:
-        raise NotImplementedError
-
-    def unique_groups(self, role: Role) -> list[str]:
-        raise NotImplementedError
-
-    def reference(self) -> str:
-        raise NotImplementedError
-
-
 def psnr(first: Image, second: Image) -> float | Missing:
     pair = Pair(pair="a", generated=None, target=None, source=None)
     pairs = Pairs(rows=(pair,), report=PairReport(matched=1), naming="csv")
-    value: float | Missing = Psnr().score(pairs, OnePair(compared(PixelDifference(), first, second)))[0].per_pair[0]
+    records = StubRecords({("generated", "target"): [compared(PixelDifference(), first, second)]})
+    value: float | Missing = Psnr().score(pairs, records)[0].per_pair[0]
     return value
 
 

@@ -1,0 +1,725 @@
+"""Keypoints read from files: OpenPose's JSON, annotation lists, candidate/subset text; and scores made of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from toys import StubRecords, write_image
+
+from fhpt_eval import Pairs, Protocol, Run, evaluate
+from fhpt_eval import keypoint_files as module
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.errors import UserError
+from fhpt_eval.extract.base import Context, Missing, Record, Result
+from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
+from fhpt_eval.extract.pixels import FrameSize
+from fhpt_eval.images import ImageRef
+from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.keypoints import BODY_JOINTS, found
+from fhpt_eval.leaderboard import blocks_of
+from fhpt_eval.pairs import Pair, PairReport
+from fhpt_eval.protocol import Unscorable, configure
+from fhpt_eval.protocols.kec import Kec
+from fhpt_eval.protocols.pckh import Pckh
+
+Array = npt.NDArray[Any]
+
+OPENPOSE8 = Path(__file__).resolve().parents[1] / "../shared/data/real/deepfashion8/pose"
+
+HEADER = "name:keypoints_y:keypoints_x"
+WOMAN = "fashionWOMENDressesid0000020303_1front"
+WOMAN_AS_PATH = "WOMEN/Dresses/id_00000203/03_1_front"
+OTHER_AS_PATH = "WOMEN/Dresses/id_00000244/02_1_front"
+
+
+# Writers of the three forms. A body is 18 rows of x and y as the files count, None for a joint that was not found
+
+
+Body = Sequence[tuple[float, float] | None]
+
+
+def body(seed: int = 0) -> list[tuple[float, float] | None]:
+    """Whole pixels inside of 24×32, each joint at another place."""
+    places = np.random.default_rng(seed).permutation(20 * 28)[:18]
+    return [(float(2 + place % 20), float(2 + place // 20)) for place in places]
+
+
+def annotation(name: str, joints: Body) -> str:
+    x, y = ([-1 if joint is None else int(joint[i]) for joint in joints] for i in (0, 1))
+    return f"{name}: {y}: {x}"
+
+
+def write_list(path: Path, people: Mapping[str, Body]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([HEADER, *(annotation(*row) for row in people.items())]) + "\n", encoding="utf-8")
+    return path
+
+
+def triples(joints: Body, score: float = 0.5) -> list[float]:
+    return [value for joint in joints for value in ((0, 0, 0) if joint is None else (*joint, score))]
+
+
+def write_json(folder: Path, name: str, *people: Mapping[str, Any]) -> Path:
+    path = folder / f"{name}_keypoints.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"version": 1.3, "people": people}), encoding="utf-8")
+    return path
+
+
+def write_text(folder: Path, name: str, candidates: Sequence[Any], people: Sequence[Sequence[float]]) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    numbered = [(*candidate, index) for index, candidate in enumerate(candidates)]
+    for ending, rows in (("_candidate.txt", numbered), ("_subset.txt", people)):
+        lines = [" ".join(f"{value:.18e}" for value in row) for row in rows]
+        Path(f"{path}{ending}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def expected(joints: Body, score: float) -> Array:
+    rows = [(np.nan, np.nan, 0) if joint is None else (joint[0] + 0.5, joint[1] + 0.5, score) for joint in joints]
+    return np.array(rows, np.float32)
+
+
+def one(files: KeypointFiles, name: str) -> Record:
+    record = files.find(name)
+    assert record is not None
+    return record
+
+
+# Annotation lists
+
+
+def test_an_annotation_list_is_read_with_half_a_pixel_added_and_minus_one_missing(tmp_path: Path) -> None:
+    joints = body()
+    joints[4] = joints[17] = None
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a/b.c.jpg": joints, f"{WOMAN}.jpg": body(1)}))
+    assert (files.form, files.parts) == ("annotations", ("body",))
+    record = one(files, "a/b.c.png")
+    assert {name: (array.shape, array.dtype.name) for name, array in record.items()} == {
+        "persons": ((), "int32"),
+        "body": ((18, 3), "float32"),
+    }
+    np.testing.assert_array_equal(record["body"], expected(joints, 1))
+    np.testing.assert_array_equal(one(files, f"{WOMAN_AS_PATH}.jpg")["body"], expected(body(1), 1))
+
+
+def test_an_annotation_list_may_have_windows_line_ends_a_mark_and_colons_in_names(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(f"\ufeff{HEADER}\r\n\r\n{annotation('a:b.jpg', body())}\r\n".encode())
+    np.testing.assert_array_equal(one(KeypointFiles.at(path), "a:b.png")["body"], expected(body(), 1))
+
+
+def test_a_joint_is_missing_where_either_coordinate_is_minus_one_and_nobody_is_there_without_joints(
+    tmp_path: Path,
+) -> None:
+    path = write_list(tmp_path / "list.csv", {"half": [(-1, 5), (5, -1), (-2, 5), *body()[3:]], "none": [None] * 18})
+    files = KeypointFiles.at(path)
+    np.testing.assert_array_equal(found(one(files, "half")["body"]), [False, False, *[True] * 16])
+    assert one(files, "half")["body"][2, 0] == -1.5
+    assert one(files, "none")["persons"] == 0
+    assert not found(one(files, "none")["body"]).any()
+
+
+ROW = annotation("a", body())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name,keypoints_y,keypoints_x\n", ("does not begin with", HEADER, "_keypoints.json")),
+        ("", ("does not begin with",)),
+        (f"{HEADER}\n\n", ("no rows",)),
+        (f"{HEADER}\n{ROW}\nb: [1, 2]\n", ("row 3", "':'")),
+        (f"{HEADER}\n{ROW[1:]}\n", ("row 2", "name")),
+        (f"{HEADER}\nb: {[1] * 18}: {[1] * 17}\n", ("row 2", "18", "17")),
+        (f"{HEADER}\nb: {[1] * 17}: {[1] * 17}\n", ("row 2", "17 points instead of 18")),
+        (f"{HEADER}\nb: __import__('os'): {[1] * 18}\n", ("row 2", "keypoints_y", "[12, 34, -1]")),
+        (f"{HEADER}\nb: {[1] * 18}: {['1'] * 18}\n".replace("'", '"'), ("row 2", "keypoints_x")),
+        (f"{HEADER}\nb: {[1] * 18}: [{'NaN, ' * 17}1]\n", ("row 2", "keypoints_x")),
+        (f"{HEADER}\nb: {[1] * 18}: {[True] * 18}\n".lower(), ("row 2", "keypoints_x")),
+        (f"{HEADER}\nb: {[1] * 18}: {[10**400] * 18}\n", ("row 2", "keypoints_x")),
+        (f"{HEADER}\nb: {'[' * 100_000}: {[1] * 18}\n", ("row 2", "keypoints_y")),
+        (f"{HEADER}\nb: {{}}: {[1] * 18}\n", ("row 2", "keypoints_y")),
+        (f"{HEADER}\n{ROW}\n{annotation('a.png', body(1))}\n", ("row 3", "row 2", "'a'", "keep one")),
+        (f"{HEADER}\n\udcff\n", ("not UTF-8", "byte 29")),
+    ],
+)
+def test_a_wrong_annotation_list_is_one_sentence(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError) as error:
+        KeypointFiles.at(path)
+    for word in ("list.csv", *words):
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_row_that_stands_there_twice_is_no_contradiction(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"{HEADER}\n{ROW}\n{ROW}\n", encoding="utf-8")
+    assert list(KeypointFiles.at(path).records) == ["a"]
+
+
+# OpenPose's JSON
+
+
+def test_openpose_json_of_18_and_of_25_points(tmp_path: Path) -> None:
+    joints = body()
+    joints[9] = None
+    hips_and_feet = [(500.0, 600.0)] * 6
+    of_25 = [*joints[:8], (400.0, 400.0), *joints[8:], *hips_and_feet]
+    write_json(tmp_path, f"coco/{WOMAN_AS_PATH}", {"pose_keypoints_2d": triples(joints)})
+    write_json(tmp_path, "25", {"pose_keypoints_2d": triples(of_25), "face_keypoints_2d": []})
+    files = KeypointFiles.at(tmp_path)
+    assert (files.form, files.parts) == ("openpose-json", ("body",))
+    for name in ("25.jpg", f"{WOMAN}.png"):
+        np.testing.assert_array_equal(one(files, name)["body"], expected(joints, 0.5))
+        assert one(files, name).keys() == {"persons", "body"}
+    assert BODY_JOINTS[8:15] == (
+        *("right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle"),
+        "right eye",
+    )
+
+
+def test_openpose_json_with_face_and_hands(tmp_path: Path) -> None:
+    face: list[tuple[float, float]] = [(float(i), 2.0) for i in range(70)]
+    left: list[tuple[float, float]] = [(float(i), 40.0) for i in range(21)]
+    person = {"pose_keypoints_2d": triples(body())}
+    write_json(
+        tmp_path,
+        "a",
+        {
+            **person,
+            "face_keypoints_2d": triples(face, 0.25),
+            "hand_left_keypoints_2d": triples(left, 0.75),
+            "hand_right_keypoints_2d": triples([None] * 21),
+        },
+    )
+    write_json(tmp_path, "b", {**person, "face_keypoints_2d": [], "hand_left_keypoints_2d": None})
+    files = KeypointFiles.at(tmp_path)
+    assert files.parts == ("body", "face", "hands")
+    record = one(files, "a")
+    np.testing.assert_array_equal(record["face"], expected(face[:68], 0.25))
+    np.testing.assert_array_equal(record["hands"], [expected(left, 0.75), expected([None] * 21, 1)])
+    without = one(files, "b")
+    assert {part: (without[part].shape, without[part].dtype.name) for part in files.parts} == {
+        "body": ((18, 3), "float32"),
+        "face": ((68, 3), "float32"),
+        "hands": ((2, 21, 3), "float32"),
+    }
+    for part in ("face", "hands"):
+        points = without[part].reshape(-1, 3)
+        np.testing.assert_array_equal(points, expected([None] * len(points), 1))
+
+
+def test_of_several_persons_the_highest_score_counts_and_the_first_of_equals(tmp_path: Path) -> None:
+    few, many = [*body(1)[:3], *[None] * 15], body(2)
+    nobody = {"pose_keypoints_2d": triples([None] * 18)}
+    few_sure, many_unsure = {"pose_keypoints_2d": triples(few, 0.9)}, {"pose_keypoints_2d": triples(many, 0.5)}
+    write_json(tmp_path, "several", few_sure, many_unsure, nobody)
+    write_json(tmp_path, "equal", {"pose_keypoints_2d": triples(body(3))}, many_unsure)
+    write_json(tmp_path, "nobody", nobody)
+    write_json(tmp_path, "empty")
+    files = KeypointFiles.at(tmp_path)
+    np.testing.assert_array_equal(one(files, "several")["body"], expected(many, 0.5))
+    np.testing.assert_array_equal(one(files, "equal")["body"], expected(body(3), 0.5))
+    persons = {name: int(one(files, name)["persons"]) for name in ("several", "equal", "nobody", "empty")}
+    assert persons == {"several": 2, "equal": 2, "nobody": 0, "empty": 0}
+    assert not found(one(files, "empty")["body"]).any()
+
+
+PERSON = {"pose_keypoints_2d": triples(body())}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", ("not OpenPose's JSON", "line 1")),
+        ("[" * 100_000, ("not OpenPose's JSON", "lists within lists")),
+        ("[]", ("'people'",)),
+        ('{"people": 3}', ("'people'",)),
+        ('{"people": [3]}', ("person 1 is not an object",)),
+        ('{"people": [{"pose_keypoints": []}]}', ("person 1", "no 'pose_keypoints_2d'")),
+        (json.dumps({"people": [PERSON, {"pose_keypoints_2d": [1] * 45}]}), ("person 2", "45 values", "54", "75")),
+        (json.dumps({"people": [{"pose_keypoints_2d": {"a": 1}}]}), ("person 1", "no list", "54")),
+        (json.dumps({"people": [{**PERSON, "face_keypoints_2d": [1] * 204}]}), ("face_keypoints_2d", "210")),
+        (json.dumps({"people": [{**PERSON, "hand_left_keypoints_2d": [1] * 3}]}), ("hand_left_keypoints_2d", "63")),
+        (json.dumps({"people": [{"pose_keypoints_2d": ["1"] * 54}]}), ("not a pixel",)),
+        (json.dumps({"people": [{"pose_keypoints_2d": [float("nan")] * 54}]}), ("not a pixel",)),
+        (json.dumps({"people": [{"pose_keypoints_2d": [10**400] * 54}]}), ("not a pixel",)),
+        ("\udcff", ("not UTF-8",)),
+    ],
+)
+def test_a_wrong_json_file_is_one_sentence(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    write_json(tmp_path, "right", PERSON)
+    (tmp_path / "wrong_keypoints.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError) as error:
+        KeypointFiles.at(tmp_path)
+    for word in ("wrong_keypoints.json", *words):
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("scale", [1 / 64, -1 / 64])
+def test_coordinates_that_are_shares_of_the_image_are_refused(tmp_path: Path, scale: float) -> None:
+    shares: Body = [None, *((x * scale, y * scale) for x, y in filter(None, body()[1:]))]
+    write_json(tmp_path, "a", {"pose_keypoints_2d": triples(shares)})
+    with pytest.raises(UserError, match="--keypoint_scale 0"):
+        KeypointFiles.at(tmp_path)
+    write_json(tmp_path, "b", PERSON)
+    assert len(KeypointFiles.at(tmp_path).records) == 2
+
+
+# Candidates and subsets
+
+
+def test_candidate_and_subset_make_the_best_person(tmp_path: Path) -> None:
+    joints = body()
+    candidates = [(*joint, 0.5 + i / 64) for i, joint in enumerate(reversed(filter_none(joints)))]
+    backwards = [float(17 - i) for i in range(18)]
+    few = [*[-1.0] * 16, 3.0, -1.0]
+    write_text(tmp_path, "a", candidates, [[*few, 1.0, 1], [*backwards, 30.0, 18], [*few, 30.0, 1]])
+    write_text(tmp_path, "few", candidates, [[*few, 1.0, 1]])
+    write_text(tmp_path, "nobody", [], [])
+    write_text(tmp_path, "no person of it", candidates, [])
+    files = KeypointFiles.at(tmp_path)
+    assert (files.form, files.parts) == ("candidate-subset", ("body",))
+    scores = np.array([0.5 + (17 - i) / 64 for i in range(18)])
+    np.testing.assert_array_equal(
+        one(files, "a")["body"], np.column_stack([expected(joints, 1)[:, :2], scores]).astype(np.float32)
+    )
+    assert one(files, "a")["persons"] == 3
+    lonely = one(files, "few")["body"]
+    np.testing.assert_array_equal(np.flatnonzero(found(lonely)), [16])
+    np.testing.assert_array_equal(lonely[16, :2], np.add(candidates[3][:2], 0.5))
+    assert np.isnan(lonely[0, :2]).all()
+    for name in ("nobody", "no person of it"):
+        assert one(files, name)["persons"] == 0
+
+
+def filter_none(joints: Body) -> list[tuple[float, float]]:
+    return [joint for joint in joints if joint is not None]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "people", "words"),
+    [
+        ([(1, 2, 0.5)], [[*[-1] * 17, 1, 1, 1]], ("_subset.txt, row 1", "between -1 and 0")),
+        ([(1, 2, 0.5)], [[*[-1] * 17, -2, 1, 1]], ("_subset.txt, row 1",)),
+        ([(1, 2, 0.5)], [[*[-1] * 17, 0.5, 1, 1]], ("_subset.txt, row 1", "whole number")),
+        ([(1, 2, 0.5)], [[-1] * 20, [-1] * 19], ("_subset.txt, row 2", "20")),
+        ([(1, 2, 0.5), (1, 2)], [], ("_candidate.txt, row 2", "4")),
+        ([(1, np.nan, 0.5)], [], ("_candidate.txt, row 1", "4")),
+        ([(1e9, 1, 0.5)], [], ("_candidate.txt, row 1",)),
+    ],
+)
+def test_wrong_candidates_and_subsets_are_one_sentence(
+    tmp_path: Path, candidates: Sequence[Any], people: Sequence[Sequence[float]], words: tuple[str, ...]
+) -> None:
+    write_text(tmp_path, "x", candidates, people)
+    with pytest.raises(UserError) as error:
+        KeypointFiles.at(tmp_path)
+    for word in words:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(("lost", "kept"), [("subset", "candidate"), ("candidate", "subset")])
+def test_candidates_and_subsets_go_together(tmp_path: Path, lost: str, kept: str) -> None:
+    write_text(tmp_path, "a/x", [], [])
+    (tmp_path / f"a/x_{lost}.txt").unlink()
+    with pytest.raises(UserError, match=rf"x_{lost}\.txt is not there"):
+        KeypointFiles.at(tmp_path)
+    (tmp_path / f"a/x_{lost}.txt").write_text("no numbers", encoding="utf-8")
+    with pytest.raises(UserError, match=rf"x_{lost}\.txt, row 1"):
+        KeypointFiles.at(tmp_path)
+    assert (tmp_path / f"a/x_{kept}.txt").is_file()
+
+
+@pytest.mark.skipif(not OPENPOSE8.is_dir(), reason="shared/data/real is not here")
+def test_openpose_text_of_eight_photographs() -> None:
+    files = KeypointFiles.at(OPENPOSE8)
+    subsets = sorted(OPENPOSE8.rglob("*_subset.txt"))
+    assert len(files.records) == len(subsets) == 8
+    for subset in subsets:
+        (person,) = np.loadtxt(subset, ndmin=2)
+        candidates = np.loadtxt(f"{str(subset).removesuffix('_subset.txt')}_candidate.txt")
+        name = subset.relative_to(OPENPOSE8).as_posix().replace("_subset.txt", ".jpg")
+        joints = one(files, name)["body"]
+        # Its last column is how many joints the person has.
+        assert found(joints).sum() == person[19] == (person[:18] >= 0).sum()
+        for joint, index in zip(joints, person[:18].astype(int), strict=True):
+            if index >= 0:
+                np.testing.assert_allclose(joint[:2] - 0.5, candidates[index, :2])
+        assert np.nanmax(joints[:, :2]) < 257
+    facing = one(files, f"{WOMAN}.jpg")["body"]
+    shoulder = {side: facing[BODY_JOINTS.index(f"{side} shoulder"), 0] for side in ("left", "right")}
+    assert shoulder["right"] < shoulder["left"]
+
+
+# Sets of files
+
+
+def test_the_same_files_elsewhere_are_equal_and_other_content_is_not(tmp_path: Path) -> None:
+    for folder in ("one", "other"):
+        for name in ("a", "b/c") if folder == "one" else ("b/c", "a"):
+            write_json(tmp_path / folder, name, PERSON)
+        (tmp_path / folder / "readme.txt").write_text(folder, encoding="utf-8")
+    first, second = (KeypointFiles.at(tmp_path / folder) for folder in ("one", "other"))
+    assert first == second
+    assert hash(first) == hash(second)
+    assert str(first) == f"openpose-json sha256:{first.sha256}"
+    (tmp_path / "other/a_keypoints.json").rename(tmp_path / "other/d_keypoints.json")
+    assert KeypointFiles.at(tmp_path / "other") != first
+    (tmp_path / "other/d_keypoints.json").unlink()
+    write_json(tmp_path / "other", "a", {"pose_keypoints_2d": triples(body(), 0.75)})
+    assert KeypointFiles.at(tmp_path / "other") != first
+
+
+def test_a_folder_of_no_form_or_of_two_is_one_sentence(tmp_path: Path) -> None:
+    write_json(tmp_path / ".hidden", "a", PERSON)
+    (tmp_path / "._x_keypoints.json").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="holds neither"):
+        KeypointFiles.at(tmp_path)
+    write_json(tmp_path, "a", PERSON)
+    assert list(KeypointFiles.at(tmp_path).records) == ["a"]
+    write_text(tmp_path, "b", [], [])
+    with pytest.raises(UserError, match="holds both"):
+        KeypointFiles.at(tmp_path)
+
+
+def test_the_same_picture_with_two_sets_of_points_is_refused(tmp_path: Path) -> None:
+    write_json(tmp_path, WOMAN, PERSON)
+    write_json(tmp_path, WOMAN_AS_PATH, PERSON)
+    assert list(KeypointFiles.at(tmp_path).records) == [WOMAN]
+    write_json(tmp_path, WOMAN_AS_PATH, {"pose_keypoints_2d": triples(body(1))})
+    with pytest.raises(UserError, match=rf"{WOMAN}_keypoints\.json and .*03_1_front_keypoints\.json tell"):
+        KeypointFiles.at(tmp_path)
+
+
+def test_files_that_are_absent_or_too_large_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="No such file"):
+        KeypointFiles.at(tmp_path / "absent")
+    monkeypatch.setattr(module, "LIST_LIMIT", 1)
+    monkeypatch.setattr(module, "FILE_LIMIT", 1)
+    large = b" " * (10**6 + 1)
+    (tmp_path / "list.csv").write_bytes(large)
+    with pytest.raises(UserError, match=r"list\.csv is larger than 1 MB"):
+        KeypointFiles.at(tmp_path / "list.csv")
+    (tmp_path / "a_keypoints.json").write_bytes(large)
+    with pytest.raises(UserError, match=r"a_keypoints\.json is larger than 1 MB"):
+        KeypointFiles.at(tmp_path)
+
+
+def test_a_name_is_found_by_its_path_or_by_what_does_not_contradict_it(tmp_path: Path) -> None:
+    names = ["a/x.jpg", "b/x.jpg", "c/y.jpg", "z", f"some/where/{WOMAN}.jpg", "id_00000244/02_1_front"]
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {name: body(i) for i, name in enumerate(names)}))
+    assert {
+        name: files.key(name)
+        for name in (
+            "a/x.png",
+            "x.jpg",
+            "y.bmp",
+            "d/y.jpg",
+            "more/c/y.jpg",
+            "q/z.png",
+            "zz",
+            WOMAN_AS_PATH,
+            OTHER_AS_PATH,
+        )
+    } == {
+        "a/x.png": "a/x",
+        "x.jpg": None,
+        "y.bmp": "c/y",
+        "d/y.jpg": None,
+        "more/c/y.jpg": "c/y",
+        "q/z.png": "z",
+        "zz": None,
+        WOMAN_AS_PATH: WOMAN,
+        OTHER_AS_PATH: "id_00000244/02_1_front",
+    }
+    assert files.find("zz") is None
+
+
+# As options
+
+
+def test_the_option_takes_a_path_or_none_and_shows_form_and_hash(tmp_path: Path) -> None:
+    path = write_list(tmp_path / "list.csv", {"a": body()})
+    kec = configure(Kec, "paper", {"target_keypoints": str(path), "generated_keypoints": "none"})
+    assert kec.target_keypoints == KeypointFiles.at(path)
+    assert kec.generated_keypoints is None
+    assert kec.parameters()["target_keypoints"] == f"annotations sha256:{KeypointFiles.at(path).sha256}"
+    assert str(tmp_path) not in json.dumps(kec.parameters())
+    assert configure(Pckh, "embedded", {"target_keypoints": path}).target_keypoints == kec.target_keypoints
+    for wrong, words in (
+        ({"target_keypoints": 3}, "path of a CSV file"),
+        ({"target_keypoints": tmp_path / "absent"}, "absent cannot be read"),
+        ({"eyes": "left-first"}, "annotation lists"),
+    ):
+        with pytest.raises(UserError, match=words):
+            configure(Kec, "paper", wrong)
+
+
+def test_which_eye_comes_first_is_said_of_annotation_lists_alone(tmp_path: Path) -> None:
+    write_json(tmp_path, "a", PERSON)
+    with pytest.raises(ValueError, match="annotation lists"):
+        Kec(target_keypoints=KeypointFiles.at(tmp_path), eyes="left-first")
+
+
+# Scores
+
+
+SIZE = (24, 32)
+
+
+def rows(names: Sequence[str]) -> Pairs:
+    pairs = tuple(
+        Pair(
+            pair=name,
+            generated=ImageRef(Path(f"{name}.png"), name=f"{name}.png"),
+            target=ImageRef(Path(f"{name}.png"), name=f"{name}.png"),
+            source=None,
+            item=name,
+            target_name=name,
+        )
+        for name in names
+    )
+    return Pairs(rows=pairs, report=PairReport(matched=len(names)), naming="csv")
+
+
+def frame(size: tuple[int, int] = SIZE) -> Record:
+    return {"size": np.array(size, np.int32)}
+
+
+def scored(
+    protocol: Kec | Pckh,
+    names: Sequence[str],
+    generated: Sequence[Result] | None = None,
+    target: Sequence[Result] | None = None,
+) -> dict[str, Any]:
+    frames = [frame()] * len(names)
+    records = StubRecords({("generated",): generated or frames, ("target",): target or frames})
+    return {score.metric: score for score in protocol.score(rows(names), records)}
+
+
+def whole_person(folder: Path, name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    def points(count: int) -> list[float]:
+        return triples([(float(x), float(y)) for x, y in rng.integers(0, 20, (count, 2))])
+
+    write_json(
+        folder,
+        name,
+        {
+            "pose_keypoints_2d": points(25),
+            "face_keypoints_2d": points(70),
+            "hand_left_keypoints_2d": points(21),
+            "hand_right_keypoints_2d": points(21),
+        },
+    )
+
+
+def test_a_perfect_prediction_read_from_files_is_exactly_one(tmp_path: Path) -> None:
+    for i, name in enumerate("abc"):
+        whole_person(tmp_path, name, i)
+    files = KeypointFiles.at(tmp_path)
+    scores = scored(Kec(generated_keypoints=files, target_keypoints=files), "abc")
+    assert tuple(scores) == Kec.metrics
+    for metric, score in scores.items():
+        assert score.value == (0 if "median" in metric else 1), metric
+        assert (score.n, score.missing, score.warnings) == (3, {}, [] if metric == "kec_auc_body" else ())
+    assert scores["kec_auc_body"].details["interval_over"] == "items"
+    for rule in ("radius", "box"):
+        pckh = Pckh(generated_keypoints=files, target_keypoints=files, rule=rule)  # type: ignore[arg-type]
+        (score,) = scored(pckh, "abc").values()
+        assert score.value == 1
+
+
+def test_the_detector_runs_only_on_the_side_without_files(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": body()}))
+    assert [(type(n.extractor), n.roles) for n in Kec(target_keypoints=files).needs()] == [
+        (MediapipeKeypoints, ("generated",)),
+        (FrameSize, ("target",)),
+    ]
+    assert [type(n.extractor) for n in Kec(generated_keypoints=files).needs()] == [FrameSize, MediapipeKeypoints]
+    assert {type(n.extractor) for n in Kec(generated_keypoints=files, target_keypoints=files).needs()} == {FrameSize}
+
+
+def test_the_frame_size_is_the_width_and_height_of_an_image() -> None:
+    (result,) = FrameSize().load(Context())([np.zeros((32, 24, 3), np.uint8)])
+    assert not isinstance(result, Missing)
+    assert result["size"].dtype == np.int32
+    np.testing.assert_array_equal(result["size"], (24, 32))
+
+
+def test_targets_read_and_generated_images_detected(tmp_path: Path) -> None:
+    joints = body()
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", dict.fromkeys("abc", joints)))
+    others = {"face": np.zeros((68, 3), np.float32), "hands": np.zeros((2, 21, 3), np.float32)}
+    detected: Record = {"body": expected(joints, 0.5), **others, **frame()}
+    moved = {**detected, "body": detected["body"] + np.array([0, 1, 0], np.float32)}
+    scores = scored(Kec(target_keypoints=files), "abc", [detected, moved, NO_PERSON])
+    # The limit is 5 % of 32 px.
+    assert scores["kec_auc_body"].value == pytest.approx(float((1 + (1 - Fraction(20, 32)) + 0) / 3), abs=1e-15)
+    assert scores["kec_found_body"].value == pytest.approx(2 / 3)
+    for part in ("face", "hands"):
+        for metric in (m for m in Kec.metrics if part in m):
+            score = scores[metric]
+            assert score.value is None
+            assert (score.n, score.missing, score.faults) == (0, {f"target keypoints have no {part}": 3}, 0)
+
+
+def test_generated_keypoints_without_a_part_are_named(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": [None] * 18}))
+    whole_person(tmp_path / "json", "a", 0)
+    target = KeypointFiles.at(tmp_path / "json")
+    scores = scored(Kec(generated_keypoints=files, target_keypoints=target), "a")
+    assert scores["kec_auc_body"].value == 0
+    assert scores["kec_auc_face"].missing == {"generated keypoints have no face": 1}
+
+
+def test_what_files_do_not_tell_is_counted_by_reason(tmp_path: Path) -> None:
+    told = {"a": body(), "b": [None] * 18, "c": body(2), "e": body(4)}
+    target = KeypointFiles.at(write_list(tmp_path / "target.csv", told))
+    generated = KeypointFiles.at(write_list(tmp_path / "generated.csv", {**told, "b": body(1), "e": [None] * 18}))
+    unreadable = Missing("unreadable: torn")
+    protocol = Kec(generated_keypoints=generated, target_keypoints=target)
+    frames: list[Result] = [frame(), frame(), unreadable, frame(), frame()]
+    scores = scored(protocol, "abcde", target=frames)
+    score = scores["kec_auc_body"]
+    assert score.missing == {
+        "target: no person found": 1,
+        "unreadable: torn": 1,
+        "generated: not in the keypoint files": 1,
+    }
+    assert (score.n, score.faults, score.value) == (2, 2, 1 / 2)
+    other_size = scored(protocol, "a", generated=[frame((24, 31))])["kec_auc_body"]
+    assert other_size.missing == {"sizes differ: 24×31 against 24×32 (width×height)": 1}
+    only = scored(Kec(generated_keypoints=generated, target_keypoints=target), "ad")
+    assert only["kec_auc_body"].n == 1
+
+
+def test_files_that_name_no_image_give_a_sentence_and_no_score(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {f"{WOMAN}.jpg": body()}))
+    for protocol in (Kec(target_keypoints=files), Pckh(target_keypoints=files)):
+        with pytest.raises(Unscorable) as error:
+            scored(protocol, ["other", "another"])
+        for word in ("list.csv", "target", WOMAN, "other.png", f"{protocol.name}.target_keypoints"):
+            assert word in str(error.value)
+
+
+def test_one_entry_does_not_stand_for_two_images(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"x": body(), "y": body(1)}))
+    scores = scored(Kec(generated_keypoints=files, target_keypoints=files), ["a/x", "b/x", "y"])
+    assert scores["kec_auc_body"].missing == {"generated: several images fit one name in the keypoint files": 2}
+    assert (scores["kec_auc_body"].n, scores["kec_auc_body"].faults) == (1, 2)
+
+
+def test_a_target_of_many_pairs_is_one_image(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"x": body(), "y": body()}))
+    pairs = rows(["x", "y"])
+    target = pairs.rows[0]
+    pairs = replace(pairs, rows=(target, replace(pairs.rows[1], target=target.target, target_name="x")))
+    records = StubRecords({("generated",): [frame()] * 2, ("target",): [frame()] * 2})
+    (score,) = Pckh(generated_keypoints=files, target_keypoints=files).score(pairs, records)
+    assert (score.value, score.n) == (1, 2)
+
+
+def test_several_persons_are_said_in_a_warning(tmp_path: Path) -> None:
+    write_json(tmp_path, "a", PERSON, {"pose_keypoints_2d": triples(body(1), 0.25)})
+    write_json(tmp_path, "b", PERSON)
+    write_json(tmp_path, "not asked for", PERSON, PERSON)
+    files = KeypointFiles.at(tmp_path)
+    scores = scored(Kec(generated_keypoints=files, target_keypoints=files), "ab")
+    warnings = [warning for score in scores.values() for warning in score.warnings]
+    assert len(warnings) == 2
+    assert warnings[0].startswith("kec: 1 of 2 generated images have several persons")
+    assert "1 of 2 target images" in warnings[1]
+    assert scores["kec_auc_body"].value == 1
+
+
+@pytest.mark.parametrize("eyes", ["right-first", "left-first"])
+def test_both_orders_of_eyes_and_ears(tmp_path: Path, eyes: Literal["right-first", "left-first"]) -> None:
+    joints = body()
+    listed = joints if eyes == "right-first" else [*joints[:14], joints[15], joints[14], joints[17], joints[16]]
+    annotated = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": listed}))
+    write_json(tmp_path / "json", "a", {"pose_keypoints_2d": triples(joints)})
+    openpose = KeypointFiles.at(tmp_path / "json")
+    right = scored(Kec(generated_keypoints=openpose, target_keypoints=annotated, eyes=eyes), "a")["kec_auc_body"]
+    assert right.value == 1
+    assert set(right.details["per_joint"]) == set(BODY_JOINTS)
+    if eyes == "left-first":
+        wrong = scored(Kec(generated_keypoints=openpose, target_keypoints=annotated), "a")["kec_auc_body"]
+        less = {joint for joint, value in wrong.details["per_joint"].items() if value < 1}
+        assert less == {"right eye", "left eye", "right ear", "left ear"}
+
+
+# From folders of images to a run
+
+
+def run(tmp_path: Path, *protocols: Protocol, names: str = "abc") -> Run:
+    for name in names:
+        for side in ("generated", "target"):
+            write_image(tmp_path / side / f"{name}.png", 1 + ord(name) + len(side), SIZE)
+    pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
+    with Cache(tmp_path / "cache") as cache:
+        return evaluate(pairs, protocols, engine=LocalEngine(cache, device="cpu"), output=tmp_path / "run")
+
+
+def test_a_run_whose_keypoints_are_all_read_needs_no_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise AssertionError("a detector was loaded")
+
+    monkeypatch.setattr(MediapipeKeypoints, "load", forbidden)
+    truth = {name: body(i) for i, name in enumerate("abc")}
+    drawn = {**truth, "a": [None, *body(0)[1:]]}
+    target = KeypointFiles.at(write_list(tmp_path / "target.csv", truth))
+    generated = KeypointFiles.at(write_list(tmp_path / "generated.csv", drawn))
+    options = {"generated_keypoints": generated, "target_keypoints": target}
+    result = run(tmp_path, Kec(**options), Pckh(**options))
+    assert [record.status for record in result.record.protocols] == ["done", "done"]
+    assert result.scores["kec_auc_body"].value == result.scores["pckh"].value == pytest.approx(53 / 54)
+    assert result.scores["kec_auc_body"].details["generated_keypoints"] == str(generated)
+    assert result.scores["kec_auc_face"].value is None
+    recipe = result.record.protocols[0].recipe
+    assert recipe.extractors == {"frame-size": 1}
+    assert recipe.parameters["target_keypoints"] == str(target)
+    assert "NaN" not in (tmp_path / "run/run.json").read_text(encoding="utf-8")
+
+
+def test_the_recipe_tells_target_keypoints_by_content_and_generated_ones_by_form(tmp_path: Path) -> None:
+    truth = {name: body(i) for i, name in enumerate("abc")}
+    first = write_list(tmp_path / "first.csv", truth)
+    copy = write_list(tmp_path / "elsewhere/copy.csv", truth)
+    changed = write_list(tmp_path / "changed.csv", {**truth, "c": body(9)})
+
+    def scores_of(generated: Path, target: Path) -> Run:
+        return run(
+            tmp_path,
+            Pckh(generated_keypoints=KeypointFiles.at(generated), target_keypoints=KeypointFiles.at(target)),
+        )
+
+    base = scores_of(first, first)
+    # Two methods are compared by the same ground truth, each with its own keypoints.
+    assert len(blocks_of([base, scores_of(copy, copy), scores_of(changed, first)])) == 1
+    blocks = blocks_of([base, scores_of(first, changed)])
+    assert len(blocks) == 2
+    assert "target_keypoints" in blocks[1].apart
+
+
+def test_files_that_name_other_images_make_the_protocol_unavailable(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"elsewhere": body()}))
+    result = run(tmp_path, Pckh(generated_keypoints=files, target_keypoints=files))
+    (record,) = result.record.protocols
+    assert record.status == "unavailable"
+    assert "'elsewhere'" in str(record.reason)
