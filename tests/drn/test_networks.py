@@ -54,6 +54,19 @@ def test_a_transfer_block_is_patns_formula() -> None:
     torch.testing.assert_close(new_pose, torch.cat([attention, renewed], 1), rtol=1e-5, atol=1e-6)
 
 
+def test_gradients_of_one_image_do_not_depend_on_the_memory_format() -> None:
+    gradients = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        branch = PoseTransferBranch(width=4, max_width=8, blocks=1).double().to(memory_format=memory_format)
+        source, poses = torch.randn(1, 3, 16, 16).double(), torch.randn(1, 36, 16, 16).double()
+        coarse, _ = branch(source.to(memory_format=memory_format), poses.to(memory_format=memory_format))
+        coarse.square().sum().backward()
+        gradients.append([p.grad for p in branch.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
+
+
 def test_adaptive_instance_norm_is_equation_4() -> None:
     torch.manual_seed(0)
     layer = AdaptiveInstanceNorm(3, 5)

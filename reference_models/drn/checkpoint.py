@@ -1,0 +1,111 @@
+"""Checkpoints: tensors and a JSON card in one safetensors file, with the card beside it for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from fhpt_eval import tensor_file
+from fhpt_eval.errors import UserError
+from fhpt_eval.files import write_atomic
+from fhpt_eval.reference_models.drn.config import DrnConfig
+
+FORMAT = "fhpt-eval drn"
+VERSION = 1
+
+Part = Literal["body", "face"]
+Card = dict[str, Any]
+
+
+def card_of(part: Part, config: DrnConfig, **about: Any) -> Card:
+    """What every checkpoint says of itself, and whatever else is worth saying."""
+    return {"format": FORMAT, "version": VERSION, "part": part, "config": dataclasses.asdict(config), **about}
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
+    """Write ``path`` (``.safetensors``) and the card beside it (``.json``), each whole or not at all."""
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    write_atomic(path, tensor_file.dump(arrays, card))
+    write_atomic(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
+
+
+def load(path: Path, part: Part) -> tuple[dict[str, Tensor], DrnConfig, Card]:
+    """Read what `save` wrote.
+
+    Raises:
+        UserError: It cannot be read, is no checkpoint of this part of the network, or is damaged.
+    """
+    try:
+        arrays, card = tensor_file.parse(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"the checkpoint {path} cannot be read ({error.strerror}): check the path.") from None
+    except ValueError as error:
+        raise UserError(f"the checkpoint {path} is damaged or of another kind ({error}): give another one.") from None
+    if card is None or card.get("format") != FORMAT:
+        raise UserError(f"{path} is not a checkpoint of the DRN: give one that `fhpt-eval train drn` wrote.")
+    if card.get("version") != VERSION:
+        raise UserError(
+            f"the checkpoint {path} has version {card.get('version')}, this fhpt-eval reads {VERSION}: train anew."
+        )
+    if card.get("part") != part:
+        raise UserError(f"the checkpoint {path} is of the {card.get('part')}, and one of the {part} is needed.")
+    try:
+        config = TypeAdapter(DrnConfig).validate_python(card.get("config"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "config"
+        raise UserError(
+            f"the checkpoint {path} has a configuration that cannot be read ({where}: {first['msg']})."
+        ) from None
+    if dataclasses.asdict(config) != card["config"]:
+        raise UserError(f"the checkpoint {path} has a configuration that this fhpt-eval does not know: train anew.")
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
+        raise UserError(f"the checkpoint {path} holds NaN or infinite values: the training had diverged.")
+    return tensors, config, card
+
+
+def prefixed(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict under a name."""
+    return {f"{name}.{key}": value for key, value in state.items()}
+
+
+def load_module(module: nn.Module, name: str, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Load the tensors under ``name`` into a module.
+
+    Raises:
+        UserError: They do not fit: the checkpoint is of another configuration.
+    """
+    own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
+    expected = {key: value.shape for key, value in module.state_dict().items()}
+    if {key: value.shape for key, value in own.items()} != expected:
+        odd = sorted(expected.keys() ^ own.keys()) or [k for k in expected if own[k].shape != expected[k]]
+        raise UserError(
+            f"the checkpoint {path} does not fit the network (first at '{name}.{odd[0]}'): it is of another"
+            " configuration."
+        )
+    module.load_state_dict(own)
+
+
+def optimiser_tensors(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
+    """The moments of an optimiser as flat tensors."""
+    state = optimiser.state_dict()["state"]
+    return {f"{name}.{index}.{key}": value for index, moments in state.items() for key, value in moments.items()}
+
+
+def load_optimiser(optimiser: Optimizer, name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Undo `optimiser_tensors`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for full, tensor in tensors.items():
+        if full.startswith(f"{name}."):
+            index, _, key = full.removeprefix(f"{name}.").partition(".")
+            state.setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -1,0 +1,222 @@
+"""The training loop: order of the data, schedule, resumption to the bit, several processes, and what can go wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from fhpt_eval.errors import UserError
+from fhpt_eval.reference_models.drn import checkpoint
+from fhpt_eval.reference_models.drn.config import DrnConfig
+from fhpt_eval.reference_models.drn.training import Habits, Schedule, Training, order_of_epoch
+from fhpt_eval.reference_models.drn.updates import BodyUpdates
+
+TINY = DrnConfig(width=4, max_width=8, transfer_blocks=1, style_code=4, discriminator_width=4, discriminator_steps=1)
+SCHEDULE = Schedule(epochs=2, constant_epochs=1, batch_size=2, learning_rate=1e-3)
+
+
+def features(images: Tensor) -> list[Tensor]:
+    return [images]
+
+
+class Noise(Dataset[dict[str, Tensor]]):
+    """Six seeded pairs of 16×16 pixels; from ``bad`` on, images are infinite."""
+
+    def __init__(self, count: int = 6, bad: int | None = None) -> None:
+        self.count = count
+        self.bad = bad
+        self.read: list[int] = []
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        self.read.append(index)
+        random = torch.Generator().manual_seed(index)
+        images = {k: torch.rand(3, 16, 16, generator=random) * 2 - 1 for k in ("source", "target")}
+        if self.bad is not None:
+            images["target"] = images["target"] * float("inf")
+        return images | {k: torch.rand(18, 16, 16, generator=random) for k in ("source_pose", "target_pose")}
+
+
+def training(folder: Path, data: Dataset[Any] | None = None, **changes: Any) -> Training:
+    torch.manual_seed(changes.get("seed", 0))
+    updates = BodyUpdates(changes.pop("config", TINY), features, "cpu")
+    schedule = changes.pop("schedule", SCHEDULE)
+    folder.mkdir(exist_ok=True)
+    habits = Habits(log_every=1, **changes)
+    return Training("body", updates, Noise() if data is None else data, schedule, habits, folder, {"pairs_hash": "abc"})
+
+
+def tensors(folder: Path) -> dict[str, Tensor]:
+    return checkpoint.load(folder / "state.safetensors", "body")[0]
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    with (folder / "history.csv").open(encoding="utf-8", newline="") as stream:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
+
+
+def test_each_epoch_shows_every_pair_in_an_order_of_its_own() -> None:
+    orders = [order_of_epoch(10, 4, 0, epoch).tolist() for epoch in range(3)]
+    assert all(len(order) == 12 and set(order) == set(range(10)) for order in orders)
+    assert orders[0] != orders[1] != orders[2]
+    assert orders[0][10:] == orders[0][:2]
+    assert order_of_epoch(10, 4, 0, 1).tolist() == orders[1]
+    assert order_of_epoch(10, 4, 1, 1).tolist() != orders[1]
+    assert len(order_of_epoch(3, 8, 0, 0)) == 8
+
+
+def test_the_learning_rate_stays_and_then_falls_to_zero() -> None:
+    schedule = Schedule(epochs=40, constant_epochs=10, batch_size=1, learning_rate=1e-4)
+    assert [schedule.rate(e) for e in (0, 10, 25, 40)] == pytest.approx([1e-4, 1e-4, 0.5e-4, 0])
+    assert Schedule(epochs=200, constant_epochs=200, batch_size=1, learning_rate=1e-4).rate(199.5) == 1e-4
+
+
+def test_a_training_run_leaves_network_state_curves_and_pictures(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    assert training(tmp_path).run(lambda _stage, done, total: calls.append((done, total)))
+    assert calls == [(n, 6) for n in range(1, 7)]
+    assert [row["step"] for row in history(tmp_path)] == [str(n) for n in range(1, 7)]
+    card = json.loads((tmp_path / "body.json").read_text())
+    assert (card["step"], card["steps"], card["pairs"], card["config"]["width"]) == (6, 6, 6, 4)
+    network, config, _ = checkpoint.load(tmp_path / "body.safetensors", "body")
+    assert config == TINY
+    assert {name.split(".")[0] for name in network} == {"network"}
+    with Image.open(tmp_path / "samples" / "00000006.png") as picture:
+        assert picture.size == (4 * (16 + 8), 4 * (16 + 8))
+    assert (tmp_path / "losses.png").stat().st_size > 1000
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    training(whole).run()
+    assert not training(parts, max_seconds=0).run()
+    assert len(history(parts)) == 1
+    assert not training(parts, max_seconds=0).run()
+    assert training(parts).run()
+    assert history(parts) == history(whole)
+    one, other = tensors(whole), tensors(parts)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_kill_between_checkpoints_repeats_what_was_not_saved(tmp_path: Path) -> None:
+    """A process that dies leaves the last checkpoint, whatever it did after it."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    training(whole).run()
+    training(killed, max_seconds=0).run()
+    dying = training(killed)
+    batches = dying._batches()
+    dying.updates.step(next(batches))
+    assert training(killed).run()
+    assert history(killed) == history(whole)
+
+
+def test_a_signal_is_answered_after_the_iteration_with_a_checkpoint(tmp_path: Path) -> None:
+    run = training(tmp_path)
+
+    def interrupt(_stage: str, done: int, _total: int) -> None:
+        if done == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run.run(interrupt)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert json.loads((tmp_path / "body.json").read_text())["step"] == 2
+
+
+def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    training(tmp_path, max_seconds=0).run()
+    before = (tmp_path / "state.safetensors").read_bytes()
+    with pytest.raises(UserError, match="diverged at iteration 2"):
+        training(tmp_path, data=Noise(bad=0)).run()
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": 1}, "another seed"),
+        ({"config": DrnConfig(**{**TINY.__dict__, "style_code": 8})}, "another config .style_code: 4 there, 8 here"),
+        ({"schedule": Schedule(epochs=3, constant_epochs=1, batch_size=2, learning_rate=1e-3)}, "epochs: 2 there"),
+        ({"data": Noise(5)}, "another pairs"),
+    ],
+    ids=["seed", "config", "schedule", "data"],
+)
+def test_a_folder_with_another_training_run_is_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    training(tmp_path, max_seconds=0).run()
+    with pytest.raises(UserError, match=words):
+        training(tmp_path, **changes)
+
+
+def test_no_pairs_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a single pair"):
+        training(tmp_path, data=Noise(0))
+
+
+def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
+    training(tmp_path, max_seconds=0).run()
+    file = tmp_path / "body.safetensors"
+    with pytest.raises(UserError, match="is of the body, and one of the face is needed"):
+        checkpoint.load(file, "face")
+    torn = tmp_path / "torn.safetensors"
+    torn.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(UserError, match="damaged"):
+        checkpoint.load(torn, "body")
+    with pytest.raises(UserError, match=r"cannot be read \(No such file"):
+        checkpoint.load(tmp_path / "absent.safetensors", "body")
+    foreign = tmp_path / "foreign.safetensors"
+    checkpoint.save(foreign, {"x": torch.ones(1)}, {"format": "something else"})
+    with pytest.raises(UserError, match="not a checkpoint of the DRN"):
+        checkpoint.load(foreign, "body")
+    tensors, _, _ = checkpoint.load(file, "body")
+    other = BodyUpdates(DrnConfig(**{**TINY.__dict__, "style_code": 8}), features, "cpu")
+    with pytest.raises(UserError, match="of another configuration"):
+        checkpoint.load_module(other.network, "network", tensors, file)
+
+
+def _one_process(rank: int, port: int, folder: str) -> None:
+    """Train on half of every batch."""
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    training(Path(folder)).run()
+    dist.destroy_process_group()
+
+
+def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    one, two = tmp_path / "one", tmp_path / "two"
+    two.mkdir()
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_one_process, args=(rank, port, str(two))) for rank in range(2)]
+    for process in processes:
+        process.start()
+    training(one).run()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    alone, together = history(one), history(two)
+    assert [row["step"] for row in alone] == [row["step"] for row in together]
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_allclose([float(v) for v in a.values()], [float(v) for v in b.values()], rtol=2e-3)
