@@ -40,7 +40,7 @@ class Folder:
             )
         self.path = path
         self.role = role
-        self.files = tuple(sorted(_image_files(path)))
+        self.files = tuple(sorted(image_files(path)))
         if not self.files:
             raise UserError(
                 f"no images in the folder of {role} images, {path}: files ending in "
@@ -119,8 +119,12 @@ def file_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _image_files(folder: Path) -> Iterator[str]:
-    """Yield relative posix paths; linked folders are followed, each real folder once."""
+def image_files(folder: Path) -> Iterator[str]:
+    """Yield the relative posix paths of all images below a folder; linked folders are followed, each real one once.
+
+    Raises:
+        UserError: A folder cannot be read, or a file name could stand in no record.
+    """
 
     def refuse(error: OSError) -> None:
         raise UserError(f"cannot read the folder {error.filename}: {error.strerror}; change its permissions.")

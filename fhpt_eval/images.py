@@ -20,6 +20,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from fhpt_eval.errors import UserError
+
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """Endings of the files that are looked at, lower-case; compare with ``path.suffix.lower()``."""
 
@@ -157,6 +159,20 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
     if upright is not None:
         notes.add("EXIF orientation applied")
     return Decoded(pixels, frozenset(notes))
+
+
+def read_image(ref: ImageRef) -> Pixels:
+    """Read and decode an image for a caller that cannot go on without it.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        pixels = decode(ref.path.read_bytes()).pixels
+        return pixels if ref.panel is None or ref.panels is None else cut_panel(pixels, ref.panel, ref.panels)
+    except (OSError, ImageError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise UserError(f"{ref.path} cannot be read ({why}): mend or remove it.") from None
 
 
 def cut_panel(pixels: Pixels, panel: int, panels: int) -> Pixels:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -10,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.configuring import configured
 from fhpt_eval.extract.base import Extractor, ImageExtractor, Missing, PairExtractor, Record, Result, Role
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.pairs import Pairs
@@ -187,34 +186,9 @@ def configure(protocol: type[P], profile: Profile, options: Mapping[str, Any]) -
     Raises:
         UserError: If an option is unknown or has a value that it cannot take.
     """
-    known = {f.name for f in dataclasses.fields(protocol)}
-    for key in options:
-        if key not in known:
-            hint = did_you_mean(key, known) if known else " It has no options."
-            raise UserError(f"protocol '{protocol.name}' has no option '{key}'.{hint}")
-    values = {**(protocol.embedded if profile == "embedded" else {}), **options}
-    try:
-        return _validated(protocol, values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:
-            raise UserError(f"protocol '{protocol.name}': {message}.") from None
-        option = str(first["loc"][0])
-        given = options.get(option, first["input"])
-        raise UserError(f"option '{protocol.name}.{option}' cannot be '{given}': {message}.") from None
-
-
-def _validated(protocol: type[P], values: Mapping[str, Any]) -> P:
-    """On the command line ``none`` is a word that some options know, and None for the others."""
-    adapter = TypeAdapter(protocol)
-    try:
-        return adapter.validate_python(values)
-    except ValidationError:
-        plain = {key: None if value == "none" else value for key, value in values.items()}
-        if plain == values:
-            raise
-        return adapter.validate_python(plain)
+    return configured(
+        protocol, "protocol", protocol.name, options, protocol.embedded if profile == "embedded" else None
+    )
 
 
 def tally(results: Iterable[object]) -> tuple[dict[str, int], int]:

@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.plugins import Found, find_plugins
 from fhpt_eval.protocol import Group, Profile, Protocol, configure
 
 GROUP = "fhpt_eval.protocols"
 GROUPS: tuple[Group, ...] = ("perceptual", "structural", "semantic")
 
 
-_ORDER = ("fid", "kid", "is", "lpips", "ssim", "psnr", "l1")
+_ORDER = ("fid", "kid", "is", "lpips", "ssim", "psnr", "l1", "face_identity", "retrieval", "gender")
 """As the field's tables have them; others follow by name."""
 
 
-class Found(NamedTuple):
-    """What the entry points gave."""
-
-    protocols: dict[str, type[Protocol]]
-    warnings: tuple[str, ...]
-    """One sentence for each entry point that could not be used."""
-
-
-def find_protocols() -> Found:
-    """Import every protocol that an installed package declares; one that fails is a warning, not a crash."""
-    protocols: dict[str, type[Protocol]] = {}
-    warnings = []
-    ours_first = sorted(entry_points(group=GROUP), key=lambda e: (not e.value.startswith("fhpt_eval."), e.name))
-    for entry in ours_first:
-        package = entry.dist.name if entry.dist else "?"
-        try:
-            found = entry.load()
-            if not (isinstance(found, type) and issubclass(found, Protocol)):
-                raise TypeError("it is not a fhpt_eval.Protocol class")
-            _try_out(found)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-            why = " ".join(f"{type(error).__name__}: {error}".splitlines())
-            warnings.append(f"protocol '{entry.name}' of {package} cannot be used ({why})")
-            continue
-        if found.name in protocols:
-            if found is not protocols[found.name]:
-                warnings.append(f"protocol '{found.name}' of {package} is left out: the name is taken")
-        else:
-            protocols[found.name] = found
-    return Found({p.name: p for p in sorted(protocols.values(), key=_place)}, tuple(warnings))
+def find_protocols() -> Found[Protocol]:
+    """Import every protocol that an installed package declares, in the order of the field's tables."""
+    found = find_plugins(GROUP, "protocol", Protocol, _try_out)
+    return Found({p.name: p for p in sorted(found.classes.values(), key=_place)}, found.warnings)
 
 
 def _place(protocol: type[Protocol]) -> tuple[int, int, str]:
@@ -78,7 +52,7 @@ def select(
     Raises:
         UserError: If a name or an option is unknown, or options are given for a protocol that is not selected.
     """
-    known = find_protocols().protocols
+    known = find_protocols().classes
     chosen: dict[str, type[Protocol]] = {}
     for name in known if names is None else names:
         if name in GROUPS:

@@ -71,7 +71,7 @@ _TASK_OF: Mapping[Part, Kind] = {"body": "pose", "face": "face", "hands": "hand"
 
 Tasks = Annotated[
     tuple[GivenFile, ...],
-    BeforeValidator(lambda v: tuple(part.strip() for part in v.split(",")) if isinstance(v, str) else v),
+    BeforeValidator(lambda v: tuple(part.strip() for part in v.split(",") if part) if isinstance(v, str) else v),
     PlainSerializer(lambda v: "+".join(sorted(map(str, v))), return_type=str),
 ]
 """In text: paths with commas between them, and hashes in records."""

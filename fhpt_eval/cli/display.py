@@ -132,7 +132,7 @@ def _controls(score: ScoreRecord) -> list[tuple[str, str]]:
 
 def options(run: Run) -> list[str]:
     """The options that differ from the profile's defaults, as --set takes them."""
-    known = find_protocols().protocols
+    known = find_protocols().classes
     changed = []
     for protocol in run.record.protocols:
         if protocol.name in known:

@@ -37,7 +37,7 @@ def doctor(
             "free": shutil.disk_usage(cache.folder).free if cache.folder.exists() else None,
         }
     store = Store(weights_dir, offline=True)
-    rows = [describe(p, store) for p in found.protocols.values()]
+    rows = [describe(p, store) for p in found.classes.values()]
     absent = sorted({name for row in rows for name in row["lacks"]["paper"]})
     if absent:
         todo.append(f"for the paper profile run: fhpt-eval weights fetch {' '.join(absent)}")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fhpt_eval._version import __version__
-from fhpt_eval.cli import cache, doctor, leaderboard, plot, protocols, run, weights
+from fhpt_eval.cli import cache, data, doctor, generate, leaderboard, plot, protocols, run, train, train_drn, weights
 from fhpt_eval.cli.options import BUG, DONE, INTERRUPTED, WRONG_USE
 from fhpt_eval.errors import UserError
 
@@ -20,7 +20,7 @@ from fhpt_eval.errors import UserError
 ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
-_INTERRUPTED = "interrupted; what was computed is in the cache, the same command goes on from there."
+_INTERRUPTED = "interrupted; what was done is kept, the same command goes on from there."
 
 app = typer.Typer(
     name="fhpt-eval",
@@ -32,9 +32,13 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("generate")(generate.generate)
 app.command("protocols")(protocols.protocols)
 app.command("doctor")(doctor.doctor)
 app.add_typer(plot.app, name="plot")
+app.add_typer(data.app, name="data")
+train.app.command("drn")(train_drn.drn)
+app.add_typer(train.app, name="train")
 app.add_typer(weights.app, name="weights")
 app.add_typer(cache.app, name="cache")
 

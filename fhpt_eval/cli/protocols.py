@@ -30,14 +30,14 @@ def protocols(
     found = find_protocols()
     for warning in found.warnings:
         print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
-    if name is not None and name not in found.protocols:
-        raise UserError(f"there is no protocol '{name}'.{did_you_mean(name, found.protocols)}")
+    if name is not None and name not in found.classes:
+        raise UserError(f"there is no protocol '{name}'.{did_you_mean(name, found.classes)}")
     store = Store(weights_dir, offline=True)
-    rows = [describe(p, store) for n, p in found.protocols.items() if name in (None, n)]
+    rows = [describe(p, store) for n, p in found.classes.items() if name in (None, n)]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     elif name is not None:
-        _explain(found.protocols[name], rows[0])
+        _explain(found.classes[name], rows[0])
     else:
         _print_table(rows)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, build_network
 from fhpt_eval.weights import Weights, load_state_dict
@@ -47,7 +47,7 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
     from fhpt_eval.extract._torch import load_features, prepare
 
     if network == "efficientnet_lite0":
-        trunk = prepare(build_network(weights), device)
+        trunk: Any = prepare(build_network(weights), device)
 
         def stages(images: Tensor) -> list[Tensor]:
             # (x − 127) / 128 of pixels in 0…255.
@@ -59,7 +59,7 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
         return stages
 
     vgg = models.vgg19(weights=None, init_weights=False)
-    features = prepare(load_features(vgg, load_state_dict(weights))[: _VGG19_ENDS[-1]], device)
+    features: Any = prepare(load_features(vgg, load_state_dict(weights))[: _VGG19_ENDS[-1]], device)
     for layer in features:
         if isinstance(layer, torch.nn.ReLU):
             layer.inplace = False

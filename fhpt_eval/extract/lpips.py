@@ -41,7 +41,7 @@ TRUNKS = {
         bytes=553_433_881,
         sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         licence="BSD-3-Clause",
-        used_by="lpips with net=vgg, retrieval",
+        used_by="lpips with net=vgg, retrieval, train gender",
         url=f"{_TORCHVISION}vgg16-397923af.pth",
     ),
     "squeeze": Weights(

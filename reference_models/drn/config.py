@@ -12,6 +12,12 @@ from fhpt_eval.errors import UserError, did_you_mean
 Perceptual = Literal["vgg19", "efficientnet_lite0"]
 
 
+_COUNTS = (
+    *("width", "max_width", "down_samplings", "transfer_blocks", "style_blocks", "style_code", "discriminator_width"),
+    *("discriminator_steps", "batch_size", "epochs", "face_epochs"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DrnConfig:
     """A configuration; the defaults are the paper's (§V, implementation details), or ours where it is silent.
@@ -67,6 +73,9 @@ class DrnConfig:
     face_epochs: int = 200
 
     def __post_init__(self) -> None:
+        for name in _COUNTS:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, and has to be at least 1")
         if self.constant_epochs > self.epochs:
             raise ValueError(f"constant_epochs ({self.constant_epochs}) exceeds epochs ({self.epochs})")
 
@@ -77,10 +86,10 @@ SIZES = MappingProxyType(
         "full": _FULL,
         "small": replace(
             _FULL,
-            width=24,
+            width=16,
             max_width=96,
             transfer_blocks=5,
-            discriminator_width=24,
+            discriminator_width=16,
             perceptual="efficientnet_lite0",
             learning_rate=5e-4,
             batch_size=8,

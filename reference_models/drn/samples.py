@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
@@ -12,51 +11,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.images import ImageError, ImageRef, Pixels, decode
-from fhpt_eval.keypoints import Points, found
+from fhpt_eval.images import Pixels, read_image
+from fhpt_eval.keypoints import found
+from fhpt_eval.people import Person
+from fhpt_eval.reference_model import Request
 from fhpt_eval.reference_models.drn.assembly import crop_box, cut
 from fhpt_eval.reference_models.drn.network import FACE_SIZE
 from fhpt_eval.reference_models.drn.pose import heatmaps, sketch
 
 
-@dataclass(frozen=True)
-class Person:
-    """What is known about the person in one image.
-
-    Attributes:
-        body: 18×3 keypoints.
-        face: 68×3 landmarks.
-        face_box: left, top, right, bottom in pixels, of a frontal face; None where there is none.
-    """
-
-    body: Points
-    face: Points
-    face_box: tuple[int, int, int, int] | None
-
-
-@dataclass(frozen=True)
-class PersonPair:
-    """Two images of a person.
-
-    Attributes:
-        name: Of the pair.
-        source: I_s.
-        target: I_t.
-        source_person: P_s and the source's face box.
-        target_person: P_t, the target's landmarks and face box.
-    """
-
-    name: str
-    source: ImageRef
-    target: ImageRef
-    source_person: Person
-    target_person: Person
-
-    @property
-    def has_faces(self) -> bool:
-        """Whether a frontal face is there in both images, and its landmarks in the target (§IV-A)."""
-        boxes = (self.source_person.face_box, self.target_person.face_box)
-        return None not in boxes and bool(found(self.target_person.face).any())
+def have_faces(source: Person, target: Person) -> bool:
+    """Whether a frontal face is there in both images, and its landmarks in the target (§IV-A)."""
+    return None not in (source.face_box, target.face_box) and bool(found(target.face).any())
 
 
 class BodySample(TypedDict):
@@ -87,18 +53,6 @@ def to_pixels(image: Tensor) -> Pixels:
     return scaled.permute(1, 2, 0).cpu().numpy()
 
 
-def read_image(ref: ImageRef) -> Tensor:
-    """Decode an image to 3×H×W in [−1, 1].
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    try:
-        return to_tensor(decode(ref.path.read_bytes()).pixels)
-    except (OSError, ImageError) as error:
-        raise UserError(f"{ref.path} cannot be read ({error}): mend or remove it.") from None
-
-
 def poses(person: Person, height: int, width: int) -> Tensor:
     """The heatmaps of a person as a tensor, 18×height×width."""
     return torch.from_numpy(heatmaps(person.body, height, width))
@@ -116,10 +70,21 @@ def sketch_of(person: Person) -> Tensor:
     return torch.from_numpy(sketch(person.face, crop_of(person).numpy(), FACE_SIZE))
 
 
+def images_of(request: Request) -> tuple[Tensor, Tensor]:
+    """I_s and I_t, 3×H×W in [−1, 1].
+
+    Raises:
+        UserError: One cannot be read.
+    """
+    if request.target is None:
+        raise ValueError(f"request {request.name} lacks its target")
+    return to_tensor(read_image(request.source)), to_tensor(read_image(request.target))
+
+
 class BodyPairs(Dataset[BodySample]):
     """Whole images of one size, for the body of the network."""
 
-    def __init__(self, pairs: Sequence[PersonPair]) -> None:
+    def __init__(self, pairs: Sequence[Request]) -> None:
         self._pairs = pairs
 
     def __len__(self) -> int:
@@ -132,23 +97,24 @@ class BodyPairs(Dataset[BodySample]):
             UserError: An image cannot be read, or the two differ in size.
         """
         pair = self._pairs[index]
-        source, target = read_image(pair.source), read_image(pair.target)
+        source_person, target_person = pair.people
+        source, target = images_of(pair)
         if source.shape != target.shape:
             raise UserError(f"pair {pair.name}: source and target differ in size; bring all images to one size.")
         _, height, width = target.shape
         return {
             "source": source,
             "target": target,
-            "source_pose": poses(pair.source_person, height, width),
-            "target_pose": poses(pair.target_person, height, width),
+            "source_pose": poses(source_person, height, width),
+            "target_pose": poses(target_person, height, width),
         }
 
 
 class FacePairs(Dataset[FaceSample]):
     """Face crops of the pairs that have faces, for the face module."""
 
-    def __init__(self, pairs: Sequence[PersonPair]) -> None:
-        self._pairs = [pair for pair in pairs if pair.has_faces]
+    def __init__(self, pairs: Sequence[Request]) -> None:
+        self._pairs = [pair for pair in pairs if have_faces(*pair.people)]
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -160,8 +126,10 @@ class FacePairs(Dataset[FaceSample]):
             UserError: An image cannot be read.
         """
         pair = self._pairs[index]
+        source_person, target_person = pair.people
+        source, target = images_of(pair)
         return {
-            "source": cut(read_image(pair.source), crop_of(pair.source_person), FACE_SIZE),
-            "target": cut(read_image(pair.target), crop_of(pair.target_person), FACE_SIZE),
-            "sketch": sketch_of(pair.target_person),
+            "source": cut(source, crop_of(source_person), FACE_SIZE),
+            "target": cut(target, crop_of(target_person), FACE_SIZE),
+            "sketch": sketch_of(target_person),
         }

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ def test_protocols_lists_ours_with_group_and_what_is_lacking(command: Command) -
 def test_protocol_is_explained_with_every_option_and_its_default(command: Command, name: str) -> None:
     outcome = command("protocols", name)
     assert outcome.code == 0
-    protocol = find_protocols().protocols[name]
+    protocol = find_protocols().classes[name]
     for option, default in configure(protocol, "paper", {}).parameters().items():
         shown = "none" if default is None else default
         assert f"  --set {name}.{option}={shown}\n" in outcome.out
@@ -100,7 +101,7 @@ def test_protocol_is_explained_with_every_option_and_its_default(command: Comman
 def test_the_defaults_as_shown_can_be_set(command: Command) -> None:
     from fhpt_eval.cli.run import _options
 
-    for name, protocol in find_protocols().protocols.items():
+    for name, protocol in find_protocols().classes.items():
         out = command("protocols", name).out
         shown = [line.strip().removeprefix("--set ") for line in out.splitlines() if line.startswith("  --set ")]
         assert configure(protocol, "paper", _options(shown).get(name, {})) == configure(protocol, "paper", {})
@@ -129,7 +130,7 @@ def test_doctor_is_content_when_nothing_is_lacking(command: Command, monkeypatch
     from fhpt_eval import registry
 
     found = find_protocols()
-    monkeypatch.setattr(registry, "find_protocols", lambda: found._replace(protocols={"l1": found.protocols["l1"]}))
+    monkeypatch.setattr(registry, "find_protocols", lambda: replace(found, classes={"l1": found.classes["l1"]}))
     outcome = command("doctor")
     assert outcome.code == 0
     assert "all is ready" in outcome.out

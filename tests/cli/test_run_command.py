@@ -380,7 +380,7 @@ def test_ctrl_c_is_one_sentence_and_130(folders: Folders, environment: dict[str,
     )  # fmt: skip
     assert done.returncode == 130, done.stderr
     lines = [line for line in done.stderr.splitlines() if line]
-    assert lines == ["fhpt-eval: interrupted; what was computed is in the cache, the same command goes on from there."]
+    assert lines == ["fhpt-eval: interrupted; what was done is kept, the same command goes on from there."]
     assert not Path("out", RECORD).exists()
 
 

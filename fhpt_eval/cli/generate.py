@@ -1,0 +1,126 @@
+"""``fhpt-eval generate``: images of people in new poses, by a reference model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fhpt_eval.cli.options import DONE, DONE_IN_PART
+from fhpt_eval.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def generate(
+    model: Annotated[
+        str, typer.Argument(help="drn, copy-source, real, or one of another package; `list` names them all.")
+    ],
+    pairs: Annotated[
+        Path | None, typer.Option("--pairs", help="CSV of the pairs, with the header from,to (the field's lists).")
+    ] = None,
+    source: Annotated[Path | None, typer.Option("--source", "-s", help="Folder of source images.")] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option("--target", "-t", help="Folder of real images in the target pose; poses and faces are from them."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the images.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="Folder that `fhpt-eval train drn` wrote.")
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            "--image", help="What drn shows: refined (default), coarse, residual, or guidance (F_t's components)."
+        ),
+    ] = None,
+    keypoints: Annotated[
+        Path | None,
+        typer.Option(
+            "--keypoints", help="Body keypoints instead of detected ones: an annotation CSV or a folder of OpenPose's."
+        ),
+    ] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="Set any option of a model.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1…")] = "auto",
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Images at once.  [default: 16 on a GPU, else 1]")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make images anew that are there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr.")] = False,
+) -> None:
+    """Generate images called A_2_B_vis.png, which `fhpt-eval run` reads.
+
+    A run that was stopped goes on where it was. Poses and faces are detected (and cached) as `fhpt-eval run` does.
+    """
+    from fhpt_eval.cli.display import ProgressDisplay
+    from fhpt_eval.configuring import configured
+    from fhpt_eval.engine.cache import Cache
+    from fhpt_eval.engine.local import LocalEngine
+    from fhpt_eval.generation import generate as generate_images
+    from fhpt_eval.generation import list_images, with_people
+    from fhpt_eval.keypoint_files import KeypointFiles
+    from fhpt_eval.reference_model import find_reference_models
+
+    found = find_reference_models()
+    models = found.classes
+    for warning in () if quiet else found.warnings:
+        print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
+    if model == "list":
+        for known in models.values():
+            typer.echo(f"{known.name}: {known.title}")
+        return
+    if model not in models:
+        raise UserError(f"there is no reference model '{model}'.{did_you_mean(model, [*models, 'list'])}")
+    if pairs is None or source is None or output is None:
+        raise UserError("give --pairs CSV, --source DIR and -o DIR, to say what is to be generated and where.")
+    named = {name: value for name, value in (("checkpoint", checkpoint), ("image", image)) if value is not None}
+    chosen = configured(models[model], "reference model", model, {**named, **_options(options or [])})
+    if "target" in chosen.needs and target is None:
+        raise UserError(f"{model} needs the target images: give --target DIR.")
+    listed = list_images(pairs, source, target, output)
+    with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
+        engine = LocalEngine(cache, device=device)
+        if "people" in chosen.needs:
+            given = None if keypoints is None else KeypointFiles.at(keypoints)
+            listed = with_people(listed, engine, given, progress)
+        elif keypoints is not None:
+            raise UserError(f"{model} does not look at poses: leave --keypoints out.")
+        at_once = batch_size or (1 if engine.device == "cpu" else 16)
+        done = generate_images(
+            chosen,
+            listed.requests,
+            output,
+            device=engine.device,
+            batch_size=at_once,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    rate = f" ({len(done.made) / done.seconds:.1f} a second)" if done.made and done.seconds else ""
+    kept = f", {len(done.kept)} were there" if done.kept else ""
+    typer.echo(f"{len(done.made)} images made{rate}{kept}: {output}")
+    missing = {**listed.missing, **done.missing}
+    if not quiet:
+        _name(missing)
+    where = f" -t {target}" if target is not None else ""
+    typer.echo(f"score them: fhpt-eval run -g {output}{where} -s {source} --pairs {pairs}")
+    raise typer.Exit(DONE_IN_PART if missing else DONE)
+
+
+def _options(given: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for text, (_, equals, _) in zip(given, pairs, strict=True):
+        if not equals:
+            raise UserError(f"--set {text}: write OPTION=VALUE.")
+    return {name: value for name, _, value in pairs}
+
+
+def _name(missing: Mapping[str, str]) -> None:
+    for name, why in list(missing.items())[:5]:
+        print(f"fhpt-eval: not made: {name}: {why}", file=sys.stderr)
+    if len(missing) > 5:
+        print(f"fhpt-eval: not made: and {len(missing) - 5} more", file=sys.stderr)

@@ -1,0 +1,153 @@
+"""``fhpt-eval train drn``: train the reference generator."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fhpt_eval.cli.options import DONE, DONE_IN_PART, WeightsDir
+from fhpt_eval.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WHAT, _HOW, _MACHINE = "What it is trained on", "How", "Machine"
+
+
+def drn(
+    pairs: Annotated[
+        Path, typer.Option("--pairs", help="CSV of training pairs, with the header from,to.", rich_help_panel=_WHAT)
+    ],
+    source: Annotated[
+        Path, typer.Option("--source", "-s", help="Folder of source images, all of one size.", rich_help_panel=_WHAT)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the training run; it goes on there.")],
+    target: Annotated[
+        Path | None,
+        typer.Option("--target", "-t", help="Folder of target images; otherwise the sources'.", rich_help_panel=_WHAT),
+    ] = None,
+    keypoints: Annotated[
+        Path | None,
+        typer.Option(
+            "--keypoints",
+            help="Body keypoints instead of detected ones: an annotation CSV or a folder of OpenPose's.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    part: Annotated[
+        str,
+        typer.Option(
+            "--part",
+            help="body: transfer and detail branch. face: the face module, by itself, into the same folder.",
+            rich_help_panel=_HOW,
+        ),
+    ] = "body",
+    config: Annotated[
+        str,
+        typer.Option(
+            "--config",
+            help="drn, or an ablation of the paper: pb-only, texture64, pb-fix, end2end, no-face.",
+            rich_help_panel=_HOW,
+        ),
+    ] = "drn",
+    size: Annotated[
+        str, typer.Option("--size", help="full: the paper's. small: for two cores.", rich_help_panel=_HOW)
+    ] = "full",
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="OPTION=VALUE",
+            help="Change any value of the configuration, e.g. batch_size=8; docs/drn.md lists them.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    transfer: Annotated[
+        Path | None,
+        typer.Option(
+            "--transfer", help="Folder of a run whose transfer branch to start from (pb-fix).", rich_help_panel=_HOW
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of weights and order.", rich_help_panel=_HOW)] = 0,
+    max_time: Annotated[
+        float | None,
+        typer.Option("--max-time", help="Minutes; then a checkpoint, and the same command goes on."),
+    ] = None,
+    save_every: Annotated[float, typer.Option("--save-every", help="Minutes between checkpoints.")] = 10.0,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", help="auto, cpu, cuda… Several GPUs: torchrun -m fhpt_eval train drn.", rich_help_panel=_MACHINE
+        ),
+    ] = "auto",
+    bfloat16: Annotated[bool, typer.Option("--bfloat16", help="Mixed precision.", rich_help_panel=_MACHINE)] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Processes that read images.", rich_help_panel=_MACHINE)
+    ] = 0,
+    weights_dir: WeightsDir = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Download nothing.", rich_help_panel=_MACHINE)] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
+) -> None:
+    """Train the Detail Replenishing Network; the same command goes on where it was stopped.
+
+    The folder gets the network (body.safetensors, face.safetensors), what is needed to go on, loss curves, sample
+    pictures and TensorBoard's events. Generate with: fhpt-eval generate drn --checkpoint FOLDER …
+    """
+    from dataclasses import asdict
+
+    from fhpt_eval.cli.display import ProgressDisplay
+    from fhpt_eval.configuring import configured
+    from fhpt_eval.reference_models.drn.command import PARTS, Plan, train
+    from fhpt_eval.reference_models.drn.config import DrnConfig, named_config
+    from fhpt_eval.weights import Store
+
+    if part not in PARTS:
+        raise UserError(f"there is no part '{part}'.{did_you_mean(part, PARTS)}")
+    chosen = configured(DrnConfig, "configuration", config, _options(options or []), asdict(named_config(config, size)))
+    plan = Plan(
+        pairs=pairs,
+        source=source,
+        target=target or source,
+        output=output,
+        keypoints=keypoints,
+        part=PARTS[part],
+        config=chosen,
+        transfer=transfer,
+        seed=seed,
+        max_seconds=None if max_time is None else 60 * max_time,
+        save_every=60 * save_every,
+        device=device,
+        bfloat16=bfloat16,
+        workers=workers,
+        store=Store(weights_dir, offline),
+    )
+    with ProgressDisplay(quiet=quiet) as progress:
+        result = train(plan, progress)
+    if not quiet:
+        _name(result.missing)
+    if result.finished:
+        typer.echo(f"trained on {result.pairs} pairs: {output}")
+        typer.echo(f"generate: fhpt-eval generate drn --checkpoint {output} --pairs … -s … -t … -o …")
+    else:
+        typer.echo(f"stopped at iteration {result.step} of {result.steps}; the same command goes on from there")
+    raise typer.Exit(DONE_IN_PART if result.missing else DONE)
+
+
+def _options(given: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--set {text}: write OPTION=VALUE.")
+        values[name] = value
+    return values
+
+
+def _name(missing: Mapping[str, str]) -> None:
+    for name, why in list(missing.items())[:5]:
+        print(f"fhpt-eval: not trained on: {name}: {why}", file=sys.stderr)
+    if len(missing) > 5:
+        print(f"fhpt-eval: not trained on: and {len(missing) - 5} more", file=sys.stderr)

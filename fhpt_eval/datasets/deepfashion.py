@@ -1,0 +1,317 @@
+"""DeepFashion's In-shop benchmark as the field of pose transfer uses it: 176×256 (width × height), train and test.
+
+What is made from which archive:
+
+* low-res, ``img``, 256×256: columns 40…215, no resizing, as PATN's ``tool/generate_fashion_datasets.py`` does
+  (``img.crop((40, 0, 216, 256))``). ADGAN, DPTN, PISE, SPGNet and DRN take these crops.
+* high-res, ``img_highres``, 750×1101: the whole picture, brought to 176×256 by Pillow's bicubic filter, as NTED's
+  ``scripts/prepare_data.py`` does (sizes 256×176 and 512×352) and CFLD's data set does for its ground truth. Here the
+  field disagrees: GFLA and PIDM stretch it to 256×256. The aspect ratio changes from 0.681 to 0.6875.
+
+The two are not alike pixel for pixel, and scores against the one cannot be compared with scores against the other. A
+folder is therefore made from one archive, and its report says which, with the geometry in the words of
+:mod:`fhpt_eval.geometry`.
+
+PNG, the default, keeps the pixels of the crop. PATN saved its crops as JPEG of Pillow's default quality, a second loss
+after the data set's own; ``jpg`` gives its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from PIL import Image
+
+from fhpt_eval.datasets.leakage import Picture, find_leakage
+from fhpt_eval.datasets.lists import Listed, ListOfPairs, SplitList, read_list_of_pairs, read_split_list
+from fhpt_eval.datasets.output import CropFolder
+from fhpt_eval.datasets.report import MISSING, REPORT, SPLITS, MissingRow, PairsReport, Report, Split, as_csv, count
+from fhpt_eval.engine.base import Progress
+from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.folders import image_files
+from fhpt_eval.geometry import Crop, Geometry, Resize
+from fhpt_eval.images import ImageError, Pixels, decode
+from fhpt_eval.naming import parse_deepfashion
+
+FORMATS: Mapping[str, str] = MappingProxyType({"png": "PNG", "jpg": "JPEG (quality 75, 4:2:0)"})
+"""Suffix of the crops, and how they are stored; the JPEG is what Pillow's ``save`` writes by default."""
+
+_SAMPLE = 50
+"""Pictures that are looked at to tell the archive: one of a wrong size must not decide."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One of the two archives of the benchmark.
+
+    Attributes:
+        name: What the field calls it.
+        folder: What its folder of images is called.
+        size: Width and height of its pictures.
+        geometry: How they become crops of 176×256.
+    """
+
+    name: str
+    folder: str
+    size: tuple[int, int]
+    geometry: Geometry
+
+    @property
+    def pixels(self) -> str:
+        """The size for people."""
+        return f"{self.size[0]}×{self.size[1]}"
+
+
+ARCHIVES = (
+    Archive("low-res", "img", (256, 256), Geometry((Crop(left=40, top=0, width=176, height=256),))),
+    Archive("high-res", "img_highres", (750, 1101), Geometry((Resize(width=176, height=256, filter="pil-bicubic"),))),
+)
+
+
+class _Task(NamedTuple):
+    split: Split
+    listed: Listed
+    source: str
+    destination: str
+    is_there: bool
+
+
+class _Outcome(NamedTuple):
+    sha256: str
+    failure: str = ""
+    made: bool = False
+
+
+def prepare(
+    images: Path,
+    train: Path,
+    test: Path,
+    output: Path,
+    *,
+    train_pairs: Path | None = None,
+    test_pairs: Path | None = None,
+    image_format: str = "png",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Make the crops of both splits, and compare the splits.
+
+    The output gets ``train/`` and ``test/`` with the crops under the names of the lists (with the suffix of the
+    format), copies of the lists (``train.lst``, ``test.lst``, ``pairs-train.csv``, ``pairs-test.csv``),
+    ``missing.csv``, ``report.json``, and ``recipe.json``, by which the folder is known. Nothing is written outside of
+    it. A call that was stopped goes on when it is repeated: crops that are there are kept as they are.
+
+    Args:
+        images: The folder ``img`` or ``img_highres`` of the archive. A picture is found by what its name says, in any
+            spelling that :func:`fhpt_eval.naming.parse_deepfashion` knows.
+        train: List of the training split, one flat name a line.
+        test: List of the test split.
+        output: Folder that is new, empty, or from an earlier call.
+        train_pairs: CSV of the pairs of the training split, header ``from,to``.
+        test_pairs: CSV of the pairs of the test split.
+        image_format: One of :data:`FORMATS`.
+        overwrite: Whether to delete what an earlier call made, and make it anew.
+        progress: Called often.
+
+    Returns:
+        The report. Images that are not there, cannot be read or have another size than the archive's are named in it
+        and have no crop; they are never replaced by others.
+
+    Raises:
+        UserError: A folder or list cannot be read or is not what it should be; the output holds something else, or was
+            made by another recipe; the disk is full.
+    """
+    if image_format not in FORMATS:
+        raise UserError(f"there is no --format '{image_format}'.{did_you_mean(image_format, FORMATS)}")
+    lists: dict[Split, SplitList] = {
+        "train": read_split_list(train, "--train"),
+        "test": read_split_list(test, "--test"),
+    }
+    given: dict[Split, tuple[Path | None, str]] = {
+        "train": (train_pairs, "--train-pairs"),
+        "test": (test_pairs, "--test-pairs"),
+    }
+    pairs = {split: read_list_of_pairs(path, option) for split, (path, option) in given.items() if path is not None}
+    files = _find(images, output, lists)
+    archive = _tell_archive(images, [paths[0] for paths in files.values()])
+
+    copies = {f"{split}.lst": lists[split].content for split in SPLITS}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in copies.items()}
+    recipe = {"geometry": str(archive.geometry), "encoding": FORMATS[image_format], **hashes}
+    copies |= {f"pairs-{split}.csv": pairs[split].content for split in pairs}
+    folder = CropFolder(
+        output,
+        recipe,
+        {split: frozenset(f"{i.stem}.{image_format}" for i in lists[split].images) for split in SPLITS},
+        [f"{split}.lst" for split in SPLITS] + [f"pairs-{split}.csv" for split in SPLITS] + [MISSING, REPORT],
+        overwrite=overwrite,
+    )
+    for name, content in copies.items():
+        folder.write(name, content)
+
+    missing: list[MissingRow] = []
+    tasks = list(_tasks(lists, files, folder, image_format, missing))
+    pictures: dict[Split, list[Picture]] = {"train": [], "test": []}
+    made = 0
+    with closing(_crop_all(tasks, images, archive, folder, image_format, progress)) as outcomes:
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if outcome.failure:
+                missing.append(MissingRow(task.split, task.listed.row, task.listed.name, outcome.failure))
+            else:
+                pictures[task.split].append(Picture(task.listed.name, task.listed.shows, outcome.sha256))
+                made += outcome.made
+    missing.sort(key=lambda row: (row.list != "train", row.row))
+    lacking = {split: _lacking_pairs(split, pairs[split], lists[split], pictures[split]) for split in pairs}
+    report = Report(
+        archive=archive.name,
+        source_size=archive.size,
+        geometry=str(archive.geometry),
+        encoding=FORMATS[image_format],
+        lists={name: hashlib.sha256(content).hexdigest() for name, content in copies.items()},
+        splits={split: count(len(lists[split].images), pictures[split]) for split in SPLITS},
+        pairs={
+            split: PairsReport(len(pairs[split].pairs), len(pairs[split].pairs) - len({row.row for row in rows}))
+            for split, rows in lacking.items()
+        },
+        leakage=find_leakage(pictures["train"], pictures["test"]),
+        missing=(*missing, *(row for rows in lacking.values() for row in rows)),
+        made=made,
+    )
+    folder.write(MISSING, as_csv(report.missing))
+    folder.write(REPORT, report.as_json())
+    return report
+
+
+def _find(images: Path, output: Path, lists: Mapping[Split, SplitList]) -> dict[str, tuple[str, ...]]:
+    """Return the relative paths of every listed picture, by its flat name; those without a file are left out."""
+    expected = (
+        "--images expects the folder img or img_highres of DeepFashion's In-shop benchmark, with files like"
+        " WOMEN/Dresses/id_00000203/03_1_front.jpg"
+    )
+    if not images.is_dir():
+        raise UserError(f"{images} is no folder: {expected}.")
+    if output.resolve().is_relative_to(images.resolve()):
+        raise UserError(f"{output} lies in the folder of images, {images}: choose a folder outside of it with -o.")
+    found: dict[str, list[str]] = defaultdict(list)
+    for file in sorted(image_files(images)):
+        name = parse_deepfashion(file)
+        if name is not None:
+            found[name.flat_name].append(file)
+    if not found:
+        raise UserError(f"{images} holds no DeepFashion images: {expected}.")
+    listed = (image.shows.flat_name for split in SPLITS for image in lists[split].images)
+    files = {name: tuple(found[name]) for name in listed if name in found}
+    if not files:
+        first = lists["train"].images[0].name
+        raise UserError(f"{images} holds none of the listed images, '{first}' for example: check --images and --train.")
+    return files
+
+
+def _tell_archive(images: Path, files: Sequence[str]) -> Archive:
+    """Tell from which archive the pictures are; most of a sample decide."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    for file in files[:: max(1, len(files) // _SAMPLE)]:
+        try:
+            height, width = decode((images / file).read_bytes()).pixels.shape[:2]
+        except (ImageError, OSError):
+            continue
+        sizes[width, height] += 1
+    best = max(ARCHIVES, key=lambda archive: sizes[archive.size])
+    if not sizes[best.size]:
+        seen = ", ".join(f"{width}×{height}" for (width, height), _ in sizes.most_common(3)) or "unreadable"
+        known = " nor ".join(f"{archive.pixels} ({archive.folder})" for archive in ARCHIVES)
+        raise UserError(f"the images in {images} are {seen}, neither {known}: give the folder of an archive as it is.")
+    return best
+
+
+def _tasks(
+    lists: Mapping[Split, SplitList],
+    files: Mapping[str, tuple[str, ...]],
+    folder: CropFolder,
+    image_format: str,
+    missing: list[MissingRow],
+) -> Iterator[_Task]:
+    """Yield what can be done, and add to ``missing`` what cannot."""
+    for split in SPLITS:
+        for listed in lists[split].images:
+            sources = files.get(listed.shows.flat_name, ())
+            file = f"{listed.stem}.{image_format}"
+            if len(sources) == 1:
+                yield _Task(split, listed, sources[0], f"{split}/{file}", file in folder.present[split])
+                continue
+            # What the folder holds is what the report counts.
+            folder.remove(f"{split}/{file}")
+            reason = f"several files show it: {sources[0]} and {sources[1]}" if sources else "no file shows it"
+            missing.append(MissingRow(split, listed.row, listed.name, reason))
+
+
+def _crop_all(
+    tasks: Sequence[_Task],
+    images: Path,
+    archive: Archive,
+    folder: CropFolder,
+    image_format: str,
+    progress: Progress | None,
+) -> Generator[_Outcome, None, None]:
+    """Do the tasks in several threads (Pillow, zlib and the hash leave the others running); yield in their order."""
+    pool = ThreadPoolExecutor()
+    try:
+        outcomes = pool.map(lambda task: _crop(task, images, archive, folder, image_format), tasks)
+        for done, outcome in enumerate(outcomes, 1):
+            if progress:
+                progress("cropping", done, len(tasks))
+            yield outcome
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _crop(task: _Task, images: Path, archive: Archive, folder: CropFolder, image_format: str) -> _Outcome:
+    try:
+        data = (images / task.source).read_bytes()
+        outcome = _Outcome(hashlib.sha256(data).hexdigest())
+        if task.is_there:
+            return outcome
+        pixels = decode(data).pixels
+        height, width = pixels.shape[:2]
+        if (width, height) != archive.size:
+            raise ImageError(f"{width}×{height} pixels, not the {archive.pixels} of the {archive.name} archive")
+    except (ImageError, OSError) as error:
+        folder.remove(task.destination)
+        reason = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
+        return _Outcome("", failure=reason)
+    folder.write(task.destination, _encode(archive.geometry.apply(pixels), image_format))
+    return outcome._replace(made=True)
+
+
+def _encode(pixels: Pixels, image_format: str) -> bytes:
+    stream = BytesIO()
+    image = Image.fromarray(pixels)
+    if image_format == "png":
+        # On these pictures level 3 takes half the time of Pillow's 6, for files that are 3 % larger.
+        image.save(stream, "PNG", compress_level=3)
+    else:
+        image.save(stream, "JPEG", quality=75, subsampling="4:2:0")
+    return stream.getvalue()
+
+
+def _lacking_pairs(
+    split: Split, pairs: ListOfPairs, listed: SplitList, pictures: Sequence[Picture]
+) -> list[MissingRow]:
+    in_list = {image.shows for image in listed.images}
+    in_folder = {picture.shows for picture in pictures}
+    rows = []
+    for pair in pairs.pairs:
+        for image in dict.fromkeys(pair):
+            if image.shows not in in_folder:
+                reason = f"no crop, see {split}" if image.shows in in_list else f"not in {split}.lst"
+                rows.append(MissingRow(f"pairs-{split}", image.row, image.name, reason))
+    return rows

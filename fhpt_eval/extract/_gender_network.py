@@ -1,0 +1,73 @@
+"""The torch modules of the gender classifier, as they are trained and as they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from fhpt_eval.extract._torch import batches_of_one_size, stack, to_tensor
+from fhpt_eval.extract.base import Pixels
+from fhpt_eval.extract.gender import WIDTHS
+
+
+def linear(width: int) -> nn.Linear:
+    """The last layer, features to a logit; it begins at zero, so that no random number enters."""
+    layer = nn.Linear(width, 1)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class LinearClassifier(nn.Module):
+    """The linear layer on features of EfficientNet-Lite0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = linear(WIDTHS["efficientnet_lite0"])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """N×1280 float32 to N logits."""
+        logits: Tensor = self.head(features).squeeze(1)
+        return logits
+
+
+class Vgg16Classifier(nn.Module):
+    """VGG-16's convolutions, the mean over the image, and the linear layer."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        from torchvision.models import VGG16_Weights
+        from torchvision.models.vgg import cfgs, make_layers
+
+        super().__init__()
+        self.head = linear(WIDTHS["vgg16"])
+        self.features = make_layers(cfgs["D"], batch_norm=False)
+        imagenet = VGG16_Weights.IMAGENET1K_V1.transforms()
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(getattr(imagenet, name)).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Sequence[Pixels]) -> Tensor:
+        """N images, H×W×3 on 0…255, which may differ in size, to N logits."""
+        device = str(self.mean.device)
+        logits = self.mean.new_zeros(len(images))
+        for indices in batches_of_one_size(images):
+            x = (stack([to_tensor(images[i], device) for i in indices]) / 255 - self.mean) / self.std
+            logits[indices] = self.head(self.features(x).mean((2, 3))).squeeze(1)
+        return logits
+
+
+def load(network: nn.Module, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Fill a network with the arrays of its checkpoint."""
+    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
+
+
+def arrays_of(network: nn.Module) -> dict[str, npt.NDArray[Any]]:
+    """What its checkpoint holds: a copy on the CPU."""
+    return {name: tensor.cpu().numpy().copy() for name, tensor in network.state_dict().items()}

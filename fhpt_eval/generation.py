@@ -1,0 +1,210 @@
+"""From a list of pairs to a folder of generated images, by a reference model."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from pydantic import TypeAdapter
+
+from fhpt_eval.engine.base import Engine, Progress
+from fhpt_eval.errors import UserError
+from fhpt_eval.extract.base import Missing
+from fhpt_eval.files import write_atomic
+from fhpt_eval.folders import Folder, file_name
+from fhpt_eval.images import ImageRef, Pixels
+from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.naming import picture_key
+from fhpt_eval.pairlist import read_pair_list
+from fhpt_eval.people import find_people, read_person
+from fhpt_eval.reference_model import Generator, ReferenceModel, Request
+
+RECORD = "generation.json"
+
+
+@dataclass(frozen=True)
+class ListedImages:
+    """What a list of pairs asks for, before anything is known about the people in it.
+
+    Attributes:
+        requests: Of each pair that has its files.
+        missing: Why other pairs cannot be made, by the name that their image would have.
+    """
+
+    requests: tuple[Request, ...]
+    missing: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What came of a generation.
+
+    Attributes:
+        made: Names of the images that were written now.
+        kept: Names of those that an earlier, stopped run of the same model had written.
+        missing: Why others were not made, by name.
+        seconds: Time that the model took, without detectors.
+    """
+
+    made: tuple[str, ...]
+    kept: tuple[str, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def list_images(pairs: Path, source: Path, target: Path | None, output: Path) -> ListedImages:
+    """Find the files of the pairs in a list (``from,to``, or any that `fhpt-eval run --pairs` reads).
+
+    Raises:
+        UserError: A folder or the list cannot be read, two pairs would get one file name, or no pair has its files.
+    """
+    listed = read_pair_list(pairs, output, target, source)
+    sources, targets = Folder(source, "source"), Folder(target, "target") if target else None
+    requests: dict[str, Request] = {}
+    missing: dict[str, str] = {}
+    seen: dict[str, tuple[str, str]] = {}
+    for row in listed.pairs:
+        if not (row.source and row.target):
+            raise UserError(f"{listed.where(row.row)} names no source or no target: both are needed to make an image.")
+        name = f"{_stem(row.source)}_2_{_stem(row.target)}_vis"
+        before = seen.setdefault(name, (row.source, row.target))
+        if before != (row.source, row.target):
+            raise UserError(f"{listed.where(row.row)}: another pair's image is called {name}, too: rename the files.")
+        try:
+            found_source = _only(sources, row.source, "source")
+            found_target = None if targets is None else _only(targets, row.target, "target")
+        except LookupError as error:
+            missing[name] = str(error)
+        else:
+            requests[name] = Request(name, found_source, row.target, found_target)
+    if not requests:
+        first = next(iter(missing.items()))
+        raise UserError(f"no listed pair has its files (first: {first[0]}: {first[1]}): check the folders.")
+    return ListedImages(tuple(requests.values()), missing)
+
+
+def _stem(name: str) -> str:
+    return file_name(picture_key(name))
+
+
+def _only(folder: Folder, name: str, role: str) -> ImageRef:
+    hits = folder.find(name)
+    if len(hits) != 1:
+        raise LookupError(f"no {role} image '{name}'" if not hits else f"more than one {role} image '{name}'")
+    return ImageRef(folder.path / hits[0], name=hits[0])
+
+
+def with_people(
+    images: ListedImages, engine: Engine, keypoints: KeypointFiles | None, progress: Progress | None = None
+) -> ListedImages:
+    """Add what detectors or keypoint files say of the people; pairs without a person become missing.
+
+    Without target images the keypoint files have to tell of the targets, and there are no faces.
+
+    Raises:
+        UserError: There are neither target images nor keypoint files, or not a single pair has its people.
+    """
+    without_targets = any(request.target is None for request in images.requests)
+    if without_targets and keypoints is None:
+        raise UserError("the target poses are needed: give --target DIR, or --keypoints.")
+    refs = [ref for request in images.requests for ref in (request.source, request.target) if ref is not None]
+    people = find_people(refs, engine, keypoints=keypoints, faces=not without_targets, progress=progress)
+    missing = dict(images.missing)
+    requests = []
+    for request in images.requests:
+        source = people[request.source]
+        if request.target is not None:
+            target = people[request.target]
+        elif keypoints is not None:
+            target = read_person(keypoints, request.target_name)
+        if isinstance(source, Missing):
+            missing[request.name] = f"source: {source.reason}"
+        elif isinstance(target, Missing):
+            missing[request.name] = f"target: {target.reason}"
+        else:
+            requests.append(replace(request, source_person=source, target_person=target))
+    if not requests:
+        raise UserError(f"in no pair a person was found in both images (first: {next(iter(missing.values()))}).")
+    return ListedImages(tuple(requests), missing)
+
+
+def generate(
+    model: ReferenceModel,
+    requests: Sequence[Request],
+    output: Path,
+    *,
+    device: str,
+    batch_size: int,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Generated:
+    """Make the images of all requests as PNG files ``NAME.png`` in a folder.
+
+    Each file is written whole or not at all; a run that was stopped goes on where it was. ``generation.json`` says by
+    which model.
+
+    Raises:
+        UserError: The model cannot be loaded, or the folder cannot be written or holds another model's images.
+    """
+    generator = model.load(device)
+    _claim(output, model, overwrite=overwrite)
+    todo = [r for r in requests if overwrite or not (output / f"{r.name}.png").exists()]
+    waiting = {request.name for request in todo}
+    kept = tuple(request.name for request in requests if request.name not in waiting)
+    made: list[str] = []
+    missing: dict[str, str] = {}
+    started = time.monotonic()
+    for start in range(0, len(todo), batch_size):
+        batch = todo[start : start + batch_size]
+        for request, picture in _pictures(generator, batch, missing):
+            _write_png(output / f"{request.name}.png", picture)
+            made.append(request.name)
+        if progress is not None:
+            progress(f"generating by {model.name}", start + len(batch), len(todo))
+    return Generated(tuple(made), kept, missing, time.monotonic() - started)
+
+
+def _pictures(
+    generator: Generator, batch: Sequence[Request], missing: dict[str, str]
+) -> Iterable[tuple[Request, Pixels]]:
+    """A batch's images; where one cannot be read, the others are made one by one."""
+    try:
+        return list(zip(batch, generator(batch), strict=True))
+    except UserError as error:
+        if len(batch) == 1:
+            missing[batch[0].name] = str(error)
+            return []
+        return [pair for request in batch for pair in _pictures(generator, [request], missing)]
+
+
+def _claim(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
+    record = output / RECORD
+    about: dict[str, Any] = {"model": model.name, "options": TypeAdapter(type(model)).dump_python(model, mode="json")}
+    about["content"] = model.identity()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if record.exists():
+            if json.loads(record.read_bytes()) != about and not overwrite:
+                raise UserError(
+                    f"{output} holds images that another model made ({RECORD} says which):"
+                    " choose another folder with -o, or --overwrite."
+                )
+        elif any(output.iterdir()):
+            raise UserError(f"{output} holds files that are not generated images: choose a new folder with -o.")
+        write_atomic(record, json.dumps(about, indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write to {output} ({error.strerror}): choose another folder with -o.") from None
+    except ValueError as error:
+        raise UserError(f"{record} cannot be read ({error}): choose another folder with -o.") from None
+
+
+def _write_png(path: Path, picture: Pixels) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="PNG")
+    write_atomic(path, stream.getvalue())

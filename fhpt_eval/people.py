@@ -1,0 +1,109 @@
+"""What is known about the person in an image: body, face landmarks and face box, detected or read from files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fhpt_eval.engine.base import Engine, Extraction, Plan, Progress
+from fhpt_eval.extract.base import ImageExtractor, Missing, Record
+from fhpt_eval.extract.dlib_face import DlibFace
+from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
+from fhpt_eval.images import ImageRef
+from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.keypoints import PARTS, Points
+
+_KEYPOINTS = MediapipeKeypoints()
+_FACES = DlibFace()
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person in an image.
+
+    Attributes:
+        body: 18×3 keypoints, in the layout of `fhpt_eval.keypoints`.
+        face: 68×3 landmarks, likewise; none of them found where they were not looked for.
+        face_box: left, top, right, bottom in pixels of the largest frontal face (dlib's detector finds frontal ones);
+            None where there is none, or none was looked for.
+    """
+
+    body: Points
+    face: Points
+    face_box: tuple[int, int, int, int] | None
+
+
+def find_people(
+    images: Iterable[ImageRef],
+    engine: Engine,
+    *,
+    keypoints: KeypointFiles | None = None,
+    faces: bool = True,
+    progress: Progress | None = None,
+) -> dict[ImageRef, Person | Missing]:
+    """Find the person in each image; what detectors find is cached by the engine.
+
+    Args:
+        images: The images.
+        engine: Runs the detectors.
+        keypoints: Keypoints to use instead of detected ones, by the images' names; where they have no faces, landmarks
+            are detected all the same if ``faces``.
+        faces: Look for face boxes and landmarks, too.
+        progress: Called while detectors run.
+
+    Returns:
+        For each image the person, or why there is none.
+    """
+    refs = tuple(dict.fromkeys(images))
+    detect = keypoints is None or (faces and "face" not in keypoints.parts)
+    extractors: list[ImageExtractor] = [*([_KEYPOINTS] if detect else []), *([_FACES] if faces else [])]
+    extraction = engine.run(Plan(dict.fromkeys(extractors, refs), {}, hashed=refs), {}, progress)
+    for error in extraction.broken.values():
+        raise error
+    return {ref: _person(ref, extraction, keypoints, detect=detect, faces=faces) for ref in refs}
+
+
+def _person(
+    ref: ImageRef, extraction: Extraction, files: KeypointFiles | None, *, detect: bool, faces: bool
+) -> Person | Missing:
+    found = extraction.image(_KEYPOINTS, ref) if detect else {}
+    if isinstance(found, Missing) and (files is None or found.fault):
+        return found
+    detected: Record = {} if isinstance(found, Missing) else found
+    given = detected if files is None else _read(files, ref.name)
+    if isinstance(given, Missing):
+        return given
+    box = extraction.image(_FACES, ref) if faces else NO_PERSON
+    if isinstance(box, Missing) and box.fault:
+        return box
+    return Person(
+        body=given["body"],
+        face=given.get("face", detected.get("face", _no_face())),
+        face_box=None if isinstance(box, Missing) else _left_top_right_bottom(box),
+    )
+
+
+def read_person(files: KeypointFiles, name: str) -> Person | Missing:
+    """The person that keypoint files tell of under an image's name; no face box."""
+    record = _read(files, name)
+    if isinstance(record, Missing):
+        return record
+    return Person(body=record["body"], face=record.get("face", _no_face()), face_box=None)
+
+
+def _read(files: KeypointFiles, name: str) -> Record | Missing:
+    record = files.find(name)
+    if record is None:
+        return Missing("not in the keypoint files")
+    return record if record["persons"] else NO_PERSON
+
+
+def _no_face() -> Points:
+    return np.tile(np.array([np.nan, np.nan, 0], np.float32), (len(PARTS["face"]), 1))
+
+
+def _left_top_right_bottom(record: Record) -> tuple[int, int, int, int]:
+    top, right, bottom, left = (int(v) for v in record["box"])
+    return left, top, right, bottom

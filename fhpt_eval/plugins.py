@@ -1,0 +1,56 @@
+"""Classes by name that installed packages declare through entry points, ours and anyone else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """What the entry points gave.
+
+    Attributes:
+        classes: By name.
+        warnings: One sentence for each entry point that could not be used.
+    """
+
+    classes: dict[str, type[T]]
+    warnings: tuple[str, ...]
+
+
+def find_plugins(group: str, what: str, base: Any, try_out: Callable[[Any], object]) -> Found[Any]:
+    """Import every class that an installed package declares; one that fails is a warning, not a crash.
+
+    Args:
+        group: Of the entry points.
+        what: What the classes are, in warnings.
+        base: What they derive from; they have a ``name``.
+        try_out: Raises what a listing or a run with defaults would stumble over.
+    """
+    classes: dict[str, type[Any]] = {}
+    warnings = []
+    ours_first = sorted(entry_points(group=group), key=lambda e: (not e.value.startswith("fhpt_eval."), e.name))
+    for entry in ours_first:
+        package = entry.dist.name if entry.dist else "?"
+        try:
+            found: Any = entry.load()
+            if not (isinstance(found, type) and issubclass(found, base)):
+                raise TypeError(f"it is not a fhpt_eval.{base.__name__} class")
+            try_out(found)
+            plugin: Any = found
+            name = str(plugin.name)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
+            why = " ".join(f"{type(error).__name__}: {error}".splitlines())
+            warnings.append(f"{what} '{entry.name}' of {package} cannot be used ({why})")
+            continue
+        if name in classes:
+            if found is not classes[name]:
+                warnings.append(f"{what} '{name}' of {package} is left out: the name is taken")
+        else:
+            classes[name] = found
+    return Found(classes, tuple(warnings))

@@ -1,0 +1,81 @@
+"""What a reference model is: a frozen value that, once loaded, makes images of people in new poses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+from fhpt_eval.images import ImageRef, Pixels
+from fhpt_eval.people import Person
+from fhpt_eval.plugins import Found, find_plugins
+
+Asset: TypeAlias = Literal["target", "people"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One image to make: the person of the source in the pose of the target.
+
+    Attributes:
+        name: What the image will be called, without suffix: ``A_2_B_vis``.
+        source: I_s.
+        target_name: What the target is called in the list of pairs.
+        target: I_t; None for models that do not ask for it, where it was not given.
+        source_person: P_s and the face in the source; None for models that do not ask for people.
+        target_person: P_t and the face in the target, likewise.
+    """
+
+    name: str
+    source: ImageRef
+    target_name: str
+    target: ImageRef | None = None
+    source_person: Person | None = None
+    target_person: Person | None = None
+
+    @property
+    def people(self) -> tuple[Person, Person]:
+        """The persons in source and target, for models that ask for people."""
+        if self.source_person is None or self.target_person is None:
+            raise ValueError(f"request {self.name} lacks its people")
+        return self.source_person, self.target_person
+
+
+Generator: TypeAlias = Callable[[Sequence[Request]], list[Pixels]]
+"""From requests to as many H×W×3 uint8 images, each depending on its own request alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceModel(ABC):
+    """A model that produces images under test. The fields are its options, each with a default.
+
+    Class attributes:
+        name: What it is called on the command line.
+        title: One line for listings.
+        needs: What a request must have beside the source: the ``target`` image, or the ``people`` in both.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    needs: ClassVar[frozenset[Asset]] = frozenset()
+
+    def identity(self) -> str:
+        """A hash of what the options name (a checkpoint's content), so that images of two models are not mixed up."""
+        return ""
+
+    @abstractmethod
+    def load(self, device: str) -> Generator:
+        """Return the function that makes images, with its network in memory.
+
+        Args:
+            device: The torch device.
+
+        Raises:
+            UserError: If its options name something that is not there or does not fit.
+        """
+
+
+def find_reference_models() -> Found[ReferenceModel]:
+    """Import every reference model that an installed package declares (``fhpt_eval.reference_models``)."""
+    return find_plugins("fhpt_eval.reference_models", "reference model", ReferenceModel, lambda model: model())

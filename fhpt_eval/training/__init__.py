@@ -1,0 +1,1 @@
+"""Training of what protocols need and packages do not carry."""

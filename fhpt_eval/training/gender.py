@@ -1,0 +1,266 @@
+"""Training of the classifier that the protocol `gender` judges with."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fhpt_eval._version import __version__
+from fhpt_eval.engine.base import Engine, Progress
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.extract.base import Missing
+from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
+from fhpt_eval.extract.gender import FORMAT, VERSION
+from fhpt_eval.extract.imagenet_features import FILES
+from fhpt_eval.tensor_file import Card, dump
+from fhpt_eval.training.inputs import Features, Inputs, Pictures
+from fhpt_eval.training.labels import Example, read_labels
+from fhpt_eval.training.options import DEFAULTS, GenderTraining
+from fhpt_eval.training.output import OutputFolder
+from fhpt_eval.training.sampling import Indices, split
+from fhpt_eval.weights import Store, Weights, load_state_dict
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from fhpt_eval.training.loop import Trainer
+
+__all__ = ["DEFAULTS", "GenderTraining", "Trained", "train"]
+
+CHECKPOINT, CARD, STATE = "gender.safetensors", "gender.json", "last.safetensors"
+HISTORY, FIGURE, LEFT_OUT = "history.csv", "training.png", "left_out.csv"
+
+_START: Mapping[str, Weights] = {"vgg16": FILES["vgg16"], "efficientnet_lite0": EFFICIENTNET_LITE0}
+"""The weights that each network begins with, or stands on."""
+
+
+class Trained(NamedTuple):
+    """What came of a training.
+
+    Attributes:
+        card: What ``gender.json`` holds.
+        left_out: Images that were not used, by name, and why.
+        epochs_before: How many of the epochs an earlier command had done.
+    """
+
+    card: Card
+    left_out: Mapping[str, Missing]
+    epochs_before: int
+
+
+def train(
+    images: Path,
+    output: Path,
+    options: GenderTraining = DEFAULTS["vgg16"],
+    *,
+    labels: Path | None = None,
+    overwrite: bool = False,
+    engine: Engine | None = None,
+    store: Store | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train a gender classifier, go on with a training that was stopped, or tell what a finished one gave.
+
+    A share of the items is held out. Every epoch shows as many men as women; the epoch with the lowest balanced error
+    on what is held out is kept (of equal ones, that with the lowest loss), and the training ends when no better one
+    comes. VGG-16 is trained as a whole on images at their own size, as they will be judged, half of them mirrored; of
+    EfficientNet-Lite0, a linear layer on its features. After every epoch all that the next one depends on is written,
+    and the random numbers of an epoch follow from the seed and its number: on one CPU, a training that was stopped
+    gives the bits of one that was not.
+
+    Args:
+        images: Folder of real images: the training split, never images of the pairs that are evaluated.
+        output: Folder for the classifier (``gender.safetensors``, ``gender.json``), the course of the training
+            (``history.csv``, ``training.png``) and what was left out (``left_out.csv``); while it lasts, also for
+            ``last.safetensors``.
+        options: How; see `DEFAULTS`.
+        labels: A CSV; see `fhpt_eval.training.labels.read_labels`. None for DeepFashion's names.
+        overwrite: Delete an earlier training in the folder, finished or not.
+        engine: What computes features, and whose device is trained on; by default this machine with the user's cache.
+        store: Where weights are looked for.
+        progress: Called with a stage, the steps done and their number.
+
+    Raises:
+        UserError: There is nothing to learn from, an option or a file cannot be used, or the folder holds something
+            else.
+    """
+    if engine is None:
+        with Cache() as cache:
+            local = LocalEngine(cache)
+            return train(
+                images,
+                output,
+                options,
+                labels=labels,
+                overwrite=overwrite,
+                engine=local,
+                store=store,
+                progress=progress,
+            )
+    store, progress = store or Store(), progress or _silent
+    examples, left_out = read_labels(images, labels)
+    # Once before anything is read: a gender without examples is found in seconds.
+    split(dict(enumerate(examples)), options.validation, options.seed)
+    folder = OutputFolder(output, result=CHECKPOINT, state=STATE, others=(CARD, HISTORY, FIGURE, LEFT_OUT))
+    start = _START[options.network]
+    start_file = store.get(start, lambda done, total: progress(f"downloading {start.name}", done, total))
+    inputs = _inputs(options, examples, engine, store, progress)
+    usable = {}
+    for number, (example, content) in enumerate(zip(examples, inputs.contents, strict=True)):
+        if isinstance(content, Missing):
+            left_out[example.ref.name] = content
+        else:
+            usable[number] = example
+    parts = split(usable, options.validation, options.seed)
+    recipe = {
+        **dataclasses.asdict(options),
+        "start": start.sha256,
+        "data": _hash(examples, inputs.contents),
+    }
+    if overwrite:
+        folder.clear()
+    if (finished := folder.finished(recipe)) is not None:
+        return Trained(finished, left_out, finished["epochs"])
+    card: Card = {
+        "format": FORMAT,
+        "version": VERSION,
+        "network": options.network,
+        "classes": {"MEN": "score <= 0", "WOMEN": "score > 0"},
+        "recipe": recipe,
+        "data": {
+            "training": _count(usable, parts.training),
+            "validation": _count(usable, parts.validation),
+            "left_out": dict(sorted(Counter(why.reason for why in left_out.values()).items())),
+        },
+        "made_with": {"fhpt-eval": __version__, "torch": metadata.version("torch"), "device": engine.device},
+    }
+    from fhpt_eval.training.loop import Epoch, Trainer
+
+    women = np.array([example.gender == "WOMEN" for example in examples])
+    trainer = Trainer(_network(options, start_file, engine.device), inputs, women, parts, options)
+    if (stopped := folder.stopped(recipe)) is not None:
+        trainer.take_up(stopped.arrays, [Epoch(**row) for row in stopped.card["history"]])
+    before = len(trainer.history)
+    folder.write(LEFT_OUT, _table([("image", "reason"), *((n, why.reason) for n, why in sorted(left_out.items()))]))
+    with _one_thread() if options.network == "efficientnet_lite0" else nullcontext():
+        _run(trainer, folder, card, progress)
+    return Trained(_finish(trainer, folder, card), left_out, before)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums over features are too short to be shared between cores, and the number of these would change their bits."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    pass
+
+
+def _inputs(
+    options: GenderTraining, examples: Sequence[Example], engine: Engine, store: Store, progress: Progress
+) -> Inputs:
+    refs = [example.ref for example in examples]
+    return Pictures(refs, progress) if options.network == "vgg16" else Features(refs, engine, store, progress)
+
+
+def _network(options: GenderTraining, start: Path, device: str) -> nn.Module:
+    import torch
+
+    from fhpt_eval.extract._gender_network import LinearClassifier, Vgg16Classifier
+    from fhpt_eval.extract._torch import exact_float32, load_features
+
+    exact_float32()
+    torch.backends.cudnn.deterministic = True
+    network: Any = LinearClassifier()
+    if options.network == "vgg16":
+        network = Vgg16Classifier()
+        load_features(network, load_state_dict(start))
+    moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)
+    return moved
+
+
+def _hash(examples: Sequence[Example], contents: Sequence[str | Missing]) -> str:
+    """Of all that is learned from: names, labels, items, and what the files hold."""
+    rows = [
+        (e.ref.name, e.gender, e.item, c.reason if isinstance(c, Missing) else c)
+        for e, c in zip(examples, contents, strict=True)
+    ]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _count(examples: Mapping[int, Example], part: Indices) -> dict[str, int]:
+    chosen = [examples[i] for i in part.tolist()]
+    genders = Counter(example.gender for example in chosen)
+    return {"MEN": genders["MEN"], "WOMEN": genders["WOMEN"], "items": len({example.item for example in chosen})}
+
+
+def _table(rows: Iterable[Sequence[object]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+def _run(trainer: Trainer, folder: OutputFolder, card: Card, progress: Progress) -> None:
+    """Train to the end; what is on the disk is always that of a whole epoch."""
+    total = (trainer.options.epochs - len(trainer.history)) * trainer.steps
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress("training", done, total)
+
+    while not trainer.finished:
+        epoch = trainer.epoch(step)
+        folder.put_away(trainer.arrays(), {**card, "history": [e._asdict() for e in trainer.history]})
+        folder.write(HISTORY, _table([epoch._fields, *trainer.history]))
+        if trainer.best_epoch is epoch:
+            _write_classifier(trainer, folder, card)
+
+
+def _finish(trainer: Trainer, folder: OutputFolder, card: Card) -> Card:
+    from fhpt_eval.training.figure import draw
+
+    # Again, even after the last epoch: a command that was killed may have left an older one.
+    written = _write_classifier(trainer, folder, card)
+    folder.write(HISTORY, _table([trainer.best_epoch._fields, *trainer.history]))
+    folder.write(FIGURE, draw(trainer.history, trainer.best_epoch))
+    folder.finish()
+    return written
+
+
+def _write_classifier(trainer: Trainer, folder: OutputFolder, card: Card) -> Card:
+    best = trainer.best_epoch
+    full = {
+        **card,
+        "epochs": len(trainer.history),
+        "finished": trainer.finished,
+        "best": {
+            "epoch": best.epoch,
+            "validation_error": {"MEN": best.error_men, "WOMEN": best.error_women, "balanced": best.error_balanced},
+            "validation_loss": best.validation_loss,
+        },
+    }
+    folder.write(CHECKPOINT, dump(trainer.best, full))
+    folder.write(CARD, json.dumps(full, indent=2) + "\n")
+    return full

@@ -1,0 +1,143 @@
+"""Which pictures a gender classifier learns from, and what they show: from DeepFashion's names, or from a CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.extract.base import Missing
+from fhpt_eval.extract.gender import NO_PERSON, UNKNOWN_GENDER
+from fhpt_eval.folders import image_files
+from fhpt_eval.images import SUFFIXES, ImageRef
+from fhpt_eval.naming import Gender, parse_deepfashion, without_suffix
+
+_COLUMNS = ("image", "gender", "item", "view")
+_GENDERS: Mapping[str, Gender] = {"men": "MEN", "male": "MEN", "women": "WOMEN", "female": "WOMEN"}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture and its label.
+
+    Attributes:
+        ref: The picture; its name is the path below the folder.
+        gender: What the classifier is to answer.
+        item: What it shows; pictures of one item are never on both sides of the split.
+    """
+
+    ref: ImageRef
+    gender: Gender
+    item: str
+
+
+class Labelled(NamedTuple):
+    """What the labels say.
+
+    Attributes:
+        examples: The pictures that can be learned from, in the order of names.
+        left_out: The others by name, and why.
+    """
+
+    examples: list[Example]
+    left_out: dict[str, Missing]
+
+
+def read_labels(images: Path, labels: Path | None = None) -> Labelled:
+    """Find the pictures below a folder and their labels; whether they can be decoded is not looked at.
+
+    Args:
+        images: The folder.
+        labels: A CSV (comma or tab, UTF-8) with the header ``image`` (a path below the folder) and any of ``gender``
+            (men, women, male, female, in upper or lower case), ``item`` and ``view``; only the pictures that it lists
+            count. What it leaves out comes from DeepFashion's names, as all of it does without a CSV. The item of a
+            picture of which nothing is known is the picture itself.
+
+    Raises:
+        UserError: The folder or the CSV cannot be read, or a row is not valid.
+    """
+    if not images.is_dir():
+        raise UserError(f"the folder of training images does not exist: {images}; check --images.")
+    if labels is None:
+        told: dict[str, dict[str, str]] = {name: {} for name in image_files(images)}
+    else:
+        told = dict(_rows(labels, images))
+    if not told:
+        raise UserError(
+            f"no images in the folder of training images, {images}: files ending in {', '.join(sorted(SUFFIXES))}"
+            " count; check --images."
+        )
+    examples: list[Example] = []
+    left_out: dict[str, Missing] = {}
+    for name, cells in sorted(told.items()):
+        deepfashion = parse_deepfashion(name)
+        view = cells.get("view") or (deepfashion.view if deepfashion else None)
+        gender = _GENDERS.get(cells.get("gender", "").lower()) or (deepfashion.gender if deepfashion else None)
+        # Not the whole item: 99 of DeepFashion's ids stand under two categories.
+        item = cells.get("item") or (deepfashion.item_id if deepfashion else without_suffix(name))
+        if view == "flat":
+            left_out[name] = NO_PERSON
+        elif gender is None:
+            left_out[name] = UNKNOWN_GENDER
+        else:
+            examples.append(Example(ImageRef(images / name, name=name), gender, item))
+    return Labelled(examples, left_out)
+
+
+def _rows(path: Path, images: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the name and the cells of each row."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); check --labels.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from None
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    seen: set[str] = set()
+    columns: list[str] | None = None
+    try:
+        for cells in ([cell.strip() for cell in line] for line in reader):
+            where = f"{path}, row {reader.line_num}"
+            if columns is None:
+                columns = _columns(path, cells)
+            elif any(cells):
+                if len(cells) != len(columns):
+                    raise UserError(f"{where}: {len(cells)} cells where the header has {len(columns)}; mend the row.")
+                row = dict(zip(columns, cells, strict=True))
+                name = _checked(row, where, images)
+                if name in seen:
+                    raise UserError(f"{where}: '{name}' is listed a second time; keep one row.")
+                seen.add(name)
+                yield name, row
+    except csv.Error as error:
+        raise UserError(f"{path}, row {reader.line_num}: not readable as CSV ({error}); mend the row.") from None
+    if not seen:
+        raise UserError(f"{path} lists no images: below the header {','.join(_COLUMNS)} write a row for each.")
+
+
+def _columns(path: Path, header: list[str]) -> list[str]:
+    columns = [cell.lower() for cell in header]
+    if "image" not in columns:
+        raise UserError(f"{path} has no column 'image': its header should be 'image' with any of 'gender,item,view'.")
+    for column in columns:
+        if column not in _COLUMNS:
+            raise UserError(f"{path} has an unknown column '{column}'.{did_you_mean(column, _COLUMNS)}")
+        if columns.count(column) > 1:
+            raise UserError(f"{path} has two columns for '{column}'; keep one of them.")
+    return columns
+
+
+def _checked(row: dict[str, str], where: str, images: Path) -> str:
+    gender = row.get("gender", "")
+    if gender and gender.lower() not in _GENDERS:
+        raise UserError(f"{where}: gender '{gender}' is not known; write MEN or WOMEN, or leave it empty.")
+    row["view"] = row.get("view", "").lower()
+    path = PurePosixPath(row["image"])
+    if not row["image"] or path.is_absolute() or ".." in path.parts:
+        raise UserError(f"{where}: '{row['image']}' is no path below the folder of images; write it below {images}.")
+    return path.as_posix()

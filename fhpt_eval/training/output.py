@@ -1,0 +1,100 @@
+"""The folder of a training: what it holds, whose it is, and what an earlier command left in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fhpt_eval.errors import UserError
+from fhpt_eval.files import write_atomic
+from fhpt_eval.tensor_file import Arrays, Card, dump, parse
+
+
+class Stopped(NamedTuple):
+    """A training as the last whole epoch left it."""
+
+    arrays: Arrays
+    card: Card
+
+
+class OutputFolder:
+    """A folder that belongs to one training.
+
+    Attributes:
+        path: The folder.
+        result: Name of the file that a finished training leaves, a `fhpt_eval.tensor_file`.
+        state: Name of the file from which a stopped training goes on; removed when it is finished.
+        ours: Names of all that it may hold.
+    """
+
+    def __init__(self, path: Path, *, result: str, state: str, others: Sequence[str]) -> None:
+        """Make the folder, or take over that of an earlier training.
+
+        Raises:
+            UserError: It cannot be written, or holds files that are none of a training.
+        """
+        self.path, self.result, self.state = path, result, state
+        self.ours = (result, state, *others)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            foreign = sorted(p.name for p in path.iterdir() if p.name not in self.ours and not p.name.startswith("."))
+            if foreign:
+                raise UserError(f"{path} holds '{foreign[0]}', which is no training's: choose a new folder with -o.")
+        except OSError as error:
+            raise UserError(f"cannot write to {path} ({error.strerror}): choose another folder with -o.") from None
+
+    def clear(self) -> None:
+        """Delete an earlier training."""
+        for name in self.ours:
+            (self.path / name).unlink(missing_ok=True)
+
+    def finished(self, recipe: Mapping[str, Any]) -> Card | None:
+        """Return the card of a training that was finished here, or None.
+
+        Raises:
+            UserError: It was another training.
+        """
+        if (self.path / self.state).exists() or not (self.path / self.result).exists():
+            return None
+        return self._read(self.result, recipe).card
+
+    def stopped(self, recipe: Mapping[str, Any]) -> Stopped | None:
+        """Return the state of a training that was stopped here, or None.
+
+        Raises:
+            UserError: It was another training.
+        """
+        return self._read(self.state, recipe) if (self.path / self.state).exists() else None
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """Write a file at once."""
+        write_atomic(self.path / name, content)
+
+    def put_away(self, arrays: Mapping[str, Any], card: Card) -> None:
+        """Write the state, arrays and card in one file, so that they always belong together."""
+        self.write(self.state, dump(arrays, card))
+
+    def finish(self) -> None:
+        """Remove the state."""
+        (self.path / self.state).unlink(missing_ok=True)
+
+    def _read(self, name: str, recipe: Mapping[str, Any]) -> Stopped:
+        try:
+            arrays, card = parse((self.path / name).read_bytes())
+        except (ValueError, OSError):
+            card = None
+        if card is None or "recipe" not in card:
+            raise UserError(f"{self.path / name} is damaged: begin the training anew with --overwrite.")
+        before = card["recipe"]
+        differing = [key for key in recipe if before.get(key) != recipe[key]]
+        if differing:
+            told = ", ".join(
+                f"{key} {before.get(key)} there and {recipe[key]} here" if key != "data" else "other images or labels"
+                for key in differing
+            )
+            raise UserError(
+                f"{self.path} holds another training ({told}): give the same options, choose another folder with -o,"
+                " or begin anew with --overwrite."
+            )
+        return Stopped(arrays, card)

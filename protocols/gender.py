@@ -1,0 +1,229 @@
+"""How often generated people are taken for the other gender: the generator's gender bias."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from fhpt_eval.extract.base import Missing, Result
+from fhpt_eval.extract.gender import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network, read_checkpoint
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.given_file import GivenFile
+from fhpt_eval.naming import Gender as Label
+from fhpt_eval.pairs import Pair, Pairs
+from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs
+from fhpt_eval.stats import Floats, Interval
+
+Value = float | Missing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gender(Protocol):
+    """Gender error ↓ of a classifier on generated images, against the gender of the pair (§V, Table VI).
+
+    A generator that was trained on far more women than men tends to turn men into women. The classifier is trained on
+    real images by `fhpt-eval train gender`; it answers WOMEN or MEN, and an answer that is not the pair's counts as 1.
+
+    * gender_error: mean over the pairs. Of DeepFashion's test pairs 88 % show women, so it says little about men.
+    * gender_error_men, gender_error_women: mean over the pairs of that gender.
+    * gender_error_balanced: mean of these two; the one to compare methods by. Its interval resamples the items of
+      each gender.
+
+    The controls stand in each score's ``details``: ``targets``, the classifier's own error on the real targets of the
+    scored pairs, which no method should be expected to beat, and ``majority``, the error of always answering the
+    gender that more of the scored pairs have (WOMEN where they are even). Flat-lay views show no person: they are left
+    out and counted. With another network than VGG-16 the names say so: gender_error[efficientnet_lite0]. The numbers
+    of two classifiers cannot be compared: the recipe holds the hash of the file.
+
+    This measures a generator on test pairs of known label; it must not be used to find out anything about a person.
+
+    Attributes:
+        network: ``vgg16``, the paper's, or ``efficientnet_lite0``, on which the classifier is a linear layer.
+        classifier: The gender.safetensors that `fhpt-eval train gender` wrote, trained for this network.
+        ceiling: Whether the real targets are judged, too; ``false`` for runs without targets.
+        generated_geometry: What is done to a generated image before it is looked at.
+        target_geometry: The same for its target.
+    """
+
+    name: ClassVar[str] = "gender"
+    title: ClassVar[str] = "error of a gender classifier, per gender and balanced"
+    group: ClassVar[Group] = "semantic"
+    metrics: ClassVar[tuple[str, ...]] = (
+        "gender_error",
+        "gender_error_men",
+        "gender_error_women",
+        "gender_error_balanced",
+    )
+    embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0"}
+    network: Network = "vgg16"
+    classifier: GivenFile | None = None
+    ceiling: bool = True
+    generated_geometry: Geometry = Geometry()
+    target_geometry: Geometry = Geometry()
+
+    def __post_init__(self) -> None:
+        if self.classifier is not None:
+            # A file that cannot be used is wrong use, to be told before anything is computed.
+            read_checkpoint(self.classifier, self.network)
+
+    def lacks(self) -> str | None:
+        """The classifier, where none is given."""
+        if self.classifier is not None:
+            return None
+        train = "fhpt-eval train gender --images DIR -o DIR"
+        if self.network != "vgg16":
+            train += f" --network {self.network}"
+        return f"a classifier is needed: train one with `{train}` and give it with --set gender.classifier=FILE"
+
+    def needs(self) -> tuple[Need, ...]:
+        """The classifier's answers on the generated images, and on the targets."""
+        generated = Need(self.extractor(self.generated_geometry), ("generated",))
+        return (generated, Need(self.extractor(self.target_geometry), ("target",))) if self.ceiling else (generated,)
+
+    def extractor(self, geometry: Geometry) -> GenderClassifier:
+        """The classifier on the images of one side."""
+        return GenderClassifier(network=self.network, classifier=self.classifier, geometry=geometry)
+
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:
+        """Compare the answers with the genders of the pairs."""
+        if all(row.gender is None for row in pairs):
+            raise Unscorable(
+                "no pair's gender is known: it comes from DeepFashion names, or from a gender column in --pairs"
+            )
+        generated = records.per_pair(self.extractor(self.generated_geometry), "generated")
+        errors = [_error(row, result) for row, result in zip(pairs, generated, strict=True)]
+        controls: dict[str, list[Value]] = {}
+        if self.ceiling:
+            targets = records.per_pair(self.extractor(self.target_geometry), "target")
+            controls["targets"] = [
+                own if isinstance(own, Missing) else _error(row, result)
+                for row, own, result in zip(pairs, errors, targets, strict=True)
+            ]
+        controls["majority"], answer = _majority(pairs, errors)
+
+        def details(part: Sequence[bool], *, balanced: bool = False) -> dict[str, Any]:
+            found = {name: _control(pairs, values, part, balanced=balanced) for name, values in controls.items()}
+            found["majority"]["answer"] = answer
+            return {"controls": found}
+
+        everything = [True] * len(pairs)
+        scores = [mean_over_pairs(self._metric(), "lower", pairs, errors, details=details(everything))]
+        for label in ("MEN", "WOMEN"):
+            # A pair of unknown gender may belong to either.
+            part = [row.gender in (label, None) for row in pairs]
+            rows = tuple(row for row, inside in zip(pairs, part, strict=True) if inside)
+            own = [error for error, inside in zip(errors, part, strict=True) if inside]
+            score = mean_over_pairs(
+                self._metric(f"_{label.lower()}"), "lower", replace(pairs, rows=rows), own, details=details(part)
+            )
+            # Not a column of its own: the column of gender_error has these values, beside that of the gender.
+            scores.append(replace(score, per_pair=()))
+        scores.append(self._balanced(pairs, errors, scores[0], details(everything, balanced=True)))
+        return scores
+
+    def _metric(self, which: str = "") -> str:
+        return f"gender_error{which}" + ("" if self.network == "vgg16" else f"[{self.network}]")
+
+    def _balanced(self, pairs: Pairs, errors: Sequence[Value], overall: Score, details: dict[str, Any]) -> Score:
+        groups = {label: _by_item(pairs, errors, label) for label in ("MEN", "WOMEN")}
+        absent = [label for label, group in groups.items() if not group.counts.size]
+        score = Score(
+            metric=self._metric("_balanced"),
+            value=None,
+            better="lower",
+            n=0,
+            missing=overall.missing,
+            faults=overall.faults,
+            details=details,
+        )
+        if not absent:
+            value = float(np.mean([group.sums.sum() / group.counts.sum() for group in groups.values()]))
+            details["interval_over"] = overall.details["interval_over"]
+            return replace(score, value=value, n=overall.n, interval=_interval(groups["MEN"], groups["WOMEN"]))
+        if not overall.n:
+            return score
+        reason = f"no pair of {absent[0]} is scored, so there is nothing to balance"
+        return replace(score, missing={**overall.missing, reason: overall.n})
+
+
+def _error(row: Pair, result: Result) -> Value:
+    """1 where the classifier answers otherwise than the pair's gender, else 0."""
+    if isinstance(result, Missing):
+        return result
+    if row.view == "flat":
+        return NO_PERSON
+    if row.gender is None:
+        return UNKNOWN_GENDER
+    return float((float(result["score"]) > 0) != (row.gender == "WOMEN"))
+
+
+def _majority(pairs: Pairs, errors: Sequence[Value]) -> tuple[list[Value], Label]:
+    """The errors of one answer for all, and that answer."""
+    genders = [row.gender for row, error in zip(pairs, errors, strict=True) if not isinstance(error, Missing)]
+    answer: Label = "MEN" if genders.count("MEN") > genders.count("WOMEN") else "WOMEN"
+    values = [
+        error if isinstance(error, Missing) else float(row.gender != answer)
+        for row, error in zip(pairs, errors, strict=True)
+    ]
+    return values, answer
+
+
+def _control(pairs: Pairs, values: Sequence[Value], part: Sequence[bool], *, balanced: bool) -> dict[str, Any]:
+    there = [
+        (row.gender, value)
+        for row, value, inside in zip(pairs, values, part, strict=True)
+        if inside and not isinstance(value, Missing)
+    ]
+    if not balanced:
+        return {"value": float(np.mean([v for _, v in there])) if there else None, "n": len(there)}
+    by_gender = [[v for gender, v in there if gender == label] for label in ("MEN", "WOMEN")]
+    if not all(by_gender):
+        return {"value": None, "n": 0}
+    return {"value": float(np.mean([np.mean(group) for group in by_gender])), "n": len(there)}
+
+
+@dataclass(frozen=True)
+class _Items:
+    """The errors of one gender: their sum and their number for each item."""
+
+    sums: Floats
+    counts: Floats
+
+
+def _by_item(pairs: Pairs, errors: Sequence[Value], label: Label) -> _Items:
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for row, error in zip(pairs, errors, strict=True):
+        if row.gender == label and not isinstance(error, Missing):
+            item = row.item or row.pair
+            sums[item] = sums.get(item, 0) + error
+            counts[item] = counts.get(item, 0) + 1
+    return _Items(np.array(list(sums.values()), dtype=np.float64), np.array(list(counts.values()), dtype=np.float64))
+
+
+def _interval(men: _Items, women: _Items, resamples: int = 2000, seed: int = 0) -> Interval | None:
+    """95 % percentile interval of the mean of two error rates, resampling the items of each gender by themselves.
+
+    So no resample lacks a gender. None where a gender has a single item, of which nothing can be said.
+    """
+    if min(len(men.counts), len(women.counts)) < 2:
+        return None
+
+    def balanced(m: Any, w: Any, axis: int) -> Any:
+        rates = [items.sums[i].sum(axis) / items.counts[i].sum(axis) for items, i in ((men, m), (women, w))]
+        return sum(rates) / 2
+
+    result = scipy_stats.bootstrap(
+        (np.arange(len(men.counts)), np.arange(len(women.counts))),
+        balanced,
+        n_resamples=resamples,
+        batch=max(1, 4_000_000 // max(len(men.counts), len(women.counts))),
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))

@@ -1,0 +1,174 @@
+"""The DRN as a reference model: from a checkpoint to images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from fhpt_eval.errors import UserError
+from fhpt_eval.images import Pixels, read_image
+from fhpt_eval.people import Person
+from fhpt_eval.reference_model import Asset, Generator, ReferenceModel, Request
+from fhpt_eval.weights import file_sha256
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fhpt_eval.reference_models.drn.network import Images
+
+BODY, FACE = "body.safetensors", "face.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drn(ReferenceModel):
+    """The Detail Replenishing Network (arXiv 2005.12494), as `fhpt-eval train drn` trains it.
+
+    Attributes:
+        checkpoint: The folder of a training run: its ``body.safetensors``, and its ``face.safetensors`` if it is there
+            and the configuration has a face module.
+        image: ``refined``: Ĩ_t of eq. (2). ``coarse``: Ĩ_c. ``residual``: R_t about grey. ``guidance``: the three
+            principal components of F_t as colours (Fig. 10).
+    """
+
+    name: ClassVar[str] = "drn"
+    title: ClassVar[str] = "the paper's Detail Replenishing Network"
+    needs: ClassVar[frozenset[Asset]] = frozenset({"people"})
+    checkpoint: Path | None = None
+    image: Literal["refined", "coarse", "residual", "guidance"] = "refined"
+
+    def identity(self) -> str:
+        """Hash of the checkpoint's files."""
+        files = [] if self.checkpoint is None else [self.checkpoint / BODY, self.checkpoint / FACE]
+        return " ".join(file_sha256(file) for file in files if file.exists())
+
+    def load(self, device: str) -> Generator:
+        """Build the network as its checkpoint says, and load it.
+
+        Raises:
+            UserError: No checkpoint is given, or it cannot be read or does not fit.
+        """
+        import torch
+
+        from fhpt_eval.reference_models.drn import checkpoint
+        from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork, face_module
+
+        if self.checkpoint is None:
+            raise UserError("the DRN needs a checkpoint: train one with `fhpt-eval train drn`, and give its folder.")
+        torch.backends.cudnn.benchmark = False
+        tensors, config, _ = checkpoint.load(self.checkpoint / BODY, "body")
+        network: Any = DetailReplenishingNetwork(config)
+        checkpoint.load_module(network, "network", tensors, self.checkpoint / BODY)
+        if self.image == "residual" and network.detail is None:
+            raise UserError(f"{self.checkpoint} has no detail branch, and so no residual: choose another image.")
+        face: Any = None
+        if config.face and (self.checkpoint / FACE).exists():
+            face_tensors, face_config, _ = checkpoint.load(self.checkpoint / FACE, "face")
+            face = face_module(face_config)
+            checkpoint.load_module(face, "face", face_tensors, self.checkpoint / FACE)
+            face = face.eval().to(device)
+        network = network.eval().to(device=device, memory_format=torch.channels_last)
+        divisor = 2**config.down_samplings
+
+        @torch.inference_mode()
+        def generate(requests: Sequence[Request]) -> list[Pixels]:
+            return [
+                picture
+                for group in _of_one_size(requests, divisor)
+                for picture in self._pictures(network, face, group, device)
+            ]
+
+        return generate
+
+    def _pictures(self, network: Any, face: Any, group: _Group, device: str) -> list[Pixels]:
+        import torch
+
+        from fhpt_eval.reference_models.drn.samples import poses, to_pixels, to_tensor
+
+        sources = torch.stack([to_tensor(pixels) for pixels in group.sources])
+        height, width = sources.shape[2:]
+        both = [torch.cat([poses(s, height, width), poses(t, height, width)]) for s, t in group.people]
+        images: Images = network(
+            sources.to(device, memory_format=torch.channels_last),
+            torch.stack(both).to(device, memory_format=torch.channels_last),
+        )
+        if self.image == "coarse":
+            return [to_pixels(image) for image in images.coarse]
+        if self.image == "residual" and images.residual is not None:
+            return [to_pixels(image) for image in images.residual]
+        if self.image == "guidance":
+            return [to_pixels(principal_colours(features, height, width)) for features in images.guidance]
+        refined = images.refined.clamp(-1, 1)
+        return [
+            to_pixels(_with_face(image, source, face, people, device))
+            for image, source, people in zip(refined, sources, group.people, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Requests whose sources have one size."""
+
+    sources: list[Pixels]
+    people: list[tuple[Person, Person]]
+
+
+def _of_one_size(requests: Sequence[Request], divisor: int) -> list[_Group]:
+    """Read the sources; consecutive ones of one size go through the network together."""
+    groups: list[_Group] = []
+    for request in requests:
+        source = read_image(request.source)
+        height, width = source.shape[:2]
+        if height % divisor or width % divisor or min(height, width) < 2 * divisor:
+            raise UserError(
+                f"{request.source.path} is {width}×{height}, and the network needs multiples of {divisor}, at least"
+                f" {2 * divisor}: bring all images to one such size, as 176×256."
+            )
+        if not groups or groups[-1].sources[0].shape != source.shape:
+            groups.append(_Group([], []))
+        groups[-1].sources.append(source)
+        groups[-1].people.append(request.people)
+    return groups
+
+
+def _with_face(image: Tensor, source: Tensor, face: Any, people: tuple[Person, Person], device: str) -> Tensor:
+    """Eq. (2) where the face module is there and both faces are."""
+    from fhpt_eval.reference_models.drn.assembly import assemble, cut
+    from fhpt_eval.reference_models.drn.network import FACE_SIZE
+    from fhpt_eval.reference_models.drn.samples import crop_of, have_faces, sketch_of
+
+    source_person, target_person = people
+    if face is None or not have_faces(source_person, target_person):
+        return image
+    crop = cut(source, crop_of(source_person), FACE_SIZE)
+    made = face(crop[None].to(device), sketch_of(target_person)[None].to(device))[0]
+    return assemble(image, made, crop_of(target_person))
+
+
+def principal_colours(features: Tensor, height: int, width: int) -> Tensor:
+    """The first three principal components of a feature map over its pixels as RGB (Fig. 10).
+
+    Each component is scaled to [−1, 1]; its sign is such that its largest absolute loading is positive.
+
+    Args:
+        features: C×h×w.
+        height: Of the picture.
+        width: Of the picture.
+
+    Returns:
+        3×height×width in [−1, 1].
+    """
+    import torch
+    from torch.nn import functional
+
+    _, h, w = features.shape
+    flat = features.flatten(1).T.double().cpu()
+    centred = flat - flat.mean(0)
+    _, _, loadings = torch.linalg.svd(centred, full_matrices=False)
+    first = loadings[:3]
+    signs = first.gather(1, first.abs().argmax(1, keepdim=True)).sign()
+    components = centred @ (first * signs).T
+    low, high = components.min(0).values, components.max(0).values
+    scaled = ((components - low) / (high - low).clamp(min=1e-12) * 2 - 1).T.reshape(-1, h, w).float()
+    return functional.interpolate(scaled[None], (height, width), mode="nearest")[0]

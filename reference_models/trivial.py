@@ -1,0 +1,43 @@
+"""Two models without a network: the floor and the ceiling of what a benchmark can show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fhpt_eval.images import Pixels, read_image
+from fhpt_eval.reference_model import Asset, Generator, ReferenceModel, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopySource(ReferenceModel):
+    """Returns the source as it is: right person, wrong pose."""
+
+    name: ClassVar[str] = "copy-source"
+    title: ClassVar[str] = "the source itself: a floor"
+
+    def load(self, device: str) -> Generator:  # noqa: ARG002 - nothing to load
+        """Return a function that reads the sources."""
+        return _sources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Real(ReferenceModel):
+    """Returns the target: what no model can surpass, except in measures that are blind to it."""
+
+    name: ClassVar[str] = "real"
+    title: ClassVar[str] = "the real target: a ceiling"
+    needs: ClassVar[frozenset[Asset]] = frozenset({"target"})
+
+    def load(self, device: str) -> Generator:  # noqa: ARG002 - nothing to load
+        """Return a function that reads the targets."""
+        return _targets
+
+
+def _sources(requests: Sequence[Request]) -> list[Pixels]:
+    return [read_image(request.source) for request in requests]
+
+
+def _targets(requests: Sequence[Request]) -> list[Pixels]:
+    return [read_image(request.target) for request in requests if request.target is not None]

@@ -1,0 +1,181 @@
+"""Training and generation through the command line: from a list of pairs to images that `fhpt-eval run` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import figures
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fhpt_eval.errors import UserError
+from fhpt_eval.images import ImageRef
+from fhpt_eval.people import Person
+from fhpt_eval.reference_model import Request
+from fhpt_eval.reference_models.drn import checkpoint
+from fhpt_eval.reference_models.drn.config import DrnConfig
+from fhpt_eval.reference_models.drn.model import Drn, principal_colours
+from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork, face_module
+
+TINY = DrnConfig(width=4, max_width=8, transfer_blocks=1, style_code=4, perceptual="efficientnet_lite0")
+SMALL_OPTIONS = [
+    *("--size", "small", "--set", "width=4", "--set", "max_width=8", "--set", "transfer_blocks=1"),
+    *("--set", "batch_size=4", "--set", "discriminator_width=4", "--set", "constant_epochs=1"),
+]
+
+
+def trained(folder: Path, config: DrnConfig = TINY, *, face: bool = True) -> Path:
+    """A checkpoint of seeded weights, with a detail branch that does something."""
+    torch.manual_seed(0)
+    folder.mkdir()
+    network = DetailReplenishingNetwork(config)
+    if network.detail is not None:
+        torch.nn.init.normal_(network.detail.generator.output.weight, std=0.1)
+    state = checkpoint.prefixed("network", network.state_dict())
+    checkpoint.save(folder / "body.safetensors", state, checkpoint.card_of("body", config))
+    if face:
+        state = checkpoint.prefixed("face", face_module(config).state_dict())
+        checkpoint.save(folder / "face.safetensors", state, checkpoint.card_of("face", config))
+    return folder
+
+
+def request(root: Path, size: tuple[int, int] = (48, 64), *, faces: bool = True) -> Request:
+    random = np.random.default_rng(0)
+    path = root / f"source{size[0]}.png"
+    Image.fromarray(random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(path)
+    body = np.concatenate([random.uniform(0, 48, (18, 2)), np.ones((18, 1))], axis=1).astype(np.float32)
+    face = np.concatenate([random.uniform(12, 36, (68, 2)), np.ones((68, 1))], axis=1).astype(np.float32)
+    person = Person(body=body, face=face, face_box=(14, 14, 34, 34) if faces else None)
+    return Request("a_2_b_vis", ImageRef(path), "b.png", None, person, person)
+
+
+def test_coarse_refined_residual_and_guidance_are_pictures_of_the_sources_size(tmp_path: Path) -> None:
+    folder = trained(tmp_path / "drn")
+    pictures = {
+        image: Drn(checkpoint=folder, image=image).load("cpu")([request(tmp_path)])[0].astype(int)  # type: ignore[arg-type]
+        for image in ("refined", "coarse", "residual", "guidance")
+    }
+    assert {picture.shape for picture in pictures.values()} == {(64, 48, 3)}
+    away = np.ones((64, 48), dtype=bool)
+    away[9:39, 9:39] = False
+    # Away from the face: refined = coarse + residual, of which the residual is drawn about grey.
+    total = pictures["coarse"] + pictures["residual"] - 127.5
+    assert np.abs(pictures["refined"] - total.clip(0, 255))[away].max() <= 1.5
+
+
+def test_the_face_module_changes_the_face_alone_and_only_where_both_faces_are(tmp_path: Path) -> None:
+    folder = trained(tmp_path / "drn")
+    with_face, without = (
+        Drn(checkpoint=folder).load("cpu")([request(tmp_path, faces=faces)])[0] for faces in (True, False)
+    )
+    changed = (with_face != without).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    assert changed[20:28, 20:28].mean() > 0.9
+    assert rows.min() >= 9
+    assert rows.max() < 39
+    assert columns.min() >= 9
+    assert columns.max() < 39
+    no_face_module = trained(tmp_path / "other", face=False)
+    np.testing.assert_array_equal(Drn(checkpoint=no_face_module).load("cpu")([request(tmp_path)])[0], without)
+    ablation = trained(tmp_path / "ablation", replace(TINY, face=False))
+    np.testing.assert_array_equal(Drn(checkpoint=ablation).load("cpu")([request(tmp_path)])[0], without)
+
+
+def test_generation_is_deterministic_and_of_any_sizes_together(tmp_path: Path) -> None:
+    generator = Drn(checkpoint=trained(tmp_path / "drn")).load("cpu")
+    one, other = request(tmp_path), request(tmp_path, (56, 64))
+    together = generator([one, other, one])
+    assert [picture.shape for picture in together] == [(64, 48, 3), (64, 56, 3), (64, 48, 3)]
+    np.testing.assert_array_equal(together[0], together[2])
+    np.testing.assert_array_equal(together[1], generator([other])[0])
+
+
+def test_principal_colours_show_three_planted_directions() -> None:
+    random = torch.Generator().manual_seed(0)
+    maps = torch.randn(3, 4, 5, generator=random) * torch.tensor([9.0, 3.0, 1.0]).view(3, 1, 1)
+    basis, _ = torch.linalg.qr(torch.randn(8, 3, generator=random))
+    features = torch.einsum("ck,khw->chw", basis, maps)
+    colours = principal_colours(features, 8, 10)
+    assert colours.shape == (3, 8, 10)
+    small = colours[:, ::2, ::2].flatten(1)
+    for component, planted in zip(small, maps.flatten(1), strict=True):
+        assert abs(float(torch.corrcoef(torch.stack([component, planted]))[0, 1])) > 0.9
+    assert float(colours.min()) == -1
+    assert float(colours.max()) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [((50, 64), "50×64, and the network needs multiples of 8"), ((8, 8), "at least 16")]
+)
+def test_sizes_that_do_not_fit_are_named(tmp_path: Path, size: tuple[int, int], words: str) -> None:
+    generator = Drn(checkpoint=trained(tmp_path / "drn")).load("cpu")
+    with pytest.raises(UserError, match=words):
+        generator([request(tmp_path, size)])
+
+
+def test_a_checkpoint_is_needed_and_must_have_what_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="needs a checkpoint"):
+        Drn().load("cpu")
+    with pytest.raises(UserError, match="cannot be read"):
+        Drn(checkpoint=tmp_path).load("cpu")
+    folder = trained(tmp_path / "pb", replace(TINY, detail=False))
+    with pytest.raises(UserError, match="no residual"):
+        Drn(checkpoint=folder, image="residual").load("cpu")
+
+
+def test_identity_follows_the_content_of_the_checkpoint(tmp_path: Path) -> None:
+    one, copy, other = (
+        trained(tmp_path / name, replace(TINY, style_code=code)) for name, code in (("a", 4), ("b", 4), ("c", 8))
+    )
+    assert Drn(checkpoint=one).identity() == Drn(checkpoint=copy).identity() != Drn(checkpoint=other).identity()
+
+
+def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path: Path) -> None:
+    images, pairs, keypoints = figures.write(tmp_path / "data", identities=2, poses=3)
+    data = ("--pairs", pairs, "-s", images, "--keypoints", keypoints)
+    training = ("train", "drn", *data, "-o", tmp_path / "drn", *SMALL_OPTIONS, "--set", "epochs=2")
+    stopped = command(*training, "--max-time", "0")
+    assert (stopped.code, stopped.err) == (0, "")
+    assert "stopped at iteration 1 of 4" in stopped.out
+    finished = command(*training)
+    assert (finished.code, finished.err) == (0, "")
+    assert "trained on 8 pairs" in finished.out
+    made = command("generate", "drn", *data, "-t", images, "--checkpoint", tmp_path / "drn", "-o", tmp_path / "made")
+    assert (made.code, made.err) == (0, "")
+    assert "8 images made" in made.out
+    assert len(list((tmp_path / "made").glob("*_vis.png"))) == 8
+    scored = command(
+        "run", "-g", tmp_path / "made", "-t", images, "-s", images, "--pairs", pairs, "-p", "ssim,l1", "--json"
+    )
+    assert scored.code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", "drn", "--config", "pbonly"), "Did you mean 'pb-only'"),
+        (("train", "drn", "--size", "tiny"), "no size 'tiny'"),
+        (("train", "drn", "--part", "legs"), "no part 'legs'"),
+        (("train", "drn", "--set", "widht=3"), "Did you mean 'width'"),
+        (("train", "drn", "--set", "width=wide"), "cannot be 'wide'"),
+        (("train", "drn", "--config", "pb-fix", *SMALL_OPTIONS), "--transfer DIR"),
+        (("train", "drn", *SMALL_OPTIONS, "--set", "batch_size=0"), "batch_size"),
+        (("generate", "drm"), "Did you mean 'drn'"),
+        (("generate", "drn"), "needs a checkpoint"),
+        (("generate", "drn", "--image", "fine"), "cannot be 'fine'"),
+        (("generate", "copy-source", "--image", "coarse"), "has no option 'image'"),
+        (("generate", "real"), "needs the target images"),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    command: Callable[..., Any], tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    images, pairs, keypoints = figures.write(tmp_path / "data", identities=1, poses=2)
+    ran = command(*arguments, "--pairs", pairs, "-s", images, "-o", tmp_path / "out", "--keypoints", keypoints)
+    assert ran.code == 2
+    assert words in ran.sentence

@@ -1,0 +1,175 @@
+"""Reference models by entry point, lists of pairs to images, and what can be missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from PIL import Image
+from toys import write_image
+
+from fhpt_eval import Pairs
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.errors import UserError
+from fhpt_eval.generation import ListedImages, generate, list_images, with_people
+from fhpt_eval.images import Pixels, read_image
+from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.reference_model import Generator, ReferenceModel, Request, find_reference_models
+from fhpt_eval.reference_models.trivial import CopySource, Real
+
+FRONT, BACK = "fashionWOMENDressesid0000020301_1front", "fashionWOMENDressesid0000020301_3back"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grey(ReferenceModel):
+    """A grey image; its shade is its option."""
+
+    name: ClassVar[str] = "grey"
+    title: ClassVar[str] = "grey"
+    shade: int = 128
+
+    def load(self, device: str) -> Generator:
+        def paint(requests: Sequence[Request]) -> list[Pixels]:
+            return [np.full_like(read_image(r.source), self.shade) for r in requests]
+
+        return paint
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> ListedImages:
+    return list_images(pairs_of(tmp_path, "a.png,b.png", "b.png,a.png"), *folders(tmp_path), tmp_path / "out")
+
+
+def folders(root: Path, names: Sequence[str] = ("a.png", "b.png")) -> tuple[Path, Path]:
+    for index, name in enumerate(names):
+        write_image(root / "real" / name, index)
+    return root / "real", root / "real"
+
+
+def pairs_of(root: Path, *rows: str) -> Path:
+    path = root / "pairs.csv"
+    path.write_text("\n".join(["from,to", *rows]) + "\n")
+    return path
+
+
+def test_our_reference_models_are_found_by_entry_point() -> None:
+    found = find_reference_models()
+    assert {"drn", "copy-source", "real"} <= found.classes.keys()
+    assert found.classes["copy-source"] is CopySource
+    assert not found.warnings
+
+
+def test_floor_and_ceiling_are_the_sources_and_the_targets(tmp_path: Path, listed: ListedImages) -> None:
+    real = {name: read_image_at(tmp_path / "real" / f"{name}.png") for name in "ab"}
+    for model, expected in ((CopySource(), ("a", "b")), (Real(), ("b", "a"))):
+        output = tmp_path / f"by-{model.name}"
+        made = generate(model, listed.requests, output, device="cpu", batch_size=2)
+        assert made.made == ("a_2_b_vis", "b_2_a_vis")
+        for name, of in zip(made.made, expected, strict=True):
+            np.testing.assert_array_equal(read_image_at(output / f"{name}.png"), real[of])
+
+
+def read_image_at(path: Path) -> Pixels:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_run_reads_what_generate_writes(tmp_path: Path, listed: ListedImages) -> None:
+    output = tmp_path / "made"
+    generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    for pairs in (
+        Pairs.from_csv(tmp_path / "pairs.csv", output, tmp_path / "real", tmp_path / "real"),
+        Pairs.from_folders(output, tmp_path / "real", tmp_path / "real"),
+    ):
+        assert pairs.naming == "a_2_b_vis"
+        assert (pairs.report.matched, pairs.report.problems, pairs.report.extra) == (2, (), ())
+
+
+def test_deepfashion_names_are_written_flat(tmp_path: Path) -> None:
+    names = ("WOMEN/Dresses/id_00000203/01_1_front.png", "WOMEN/Dresses/id_00000203/01_3_back.png")
+    found = list_images(pairs_of(tmp_path, ",".join(names)), *folders(tmp_path, names), tmp_path / "out")
+    assert [request.name for request in found.requests] == [f"{FRONT}_2_{BACK}_vis"]
+    by_flat = list_images(pairs_of(tmp_path, f"{FRONT}.jpg,{BACK}.jpg"), *folders(tmp_path, names), tmp_path / "out")
+    assert [request.name for request in by_flat.requests] == [f"{FRONT}_2_{BACK}_vis"]
+
+
+def test_a_stopped_generation_goes_on(tmp_path: Path, listed: ListedImages) -> None:
+    output = tmp_path / "out"
+    generate(Grey(), listed.requests[:1], output, device="cpu", batch_size=1)
+    again = generate(Grey(), listed.requests, output, device="cpu", batch_size=1)
+    assert (again.made, again.kept) == (("b_2_a_vis",), ("a_2_b_vis",))
+    assert json.loads((output / "generation.json").read_text())["options"] == {"shade": 128}
+
+
+def test_images_of_two_models_are_not_mixed(tmp_path: Path, listed: ListedImages) -> None:
+    output = tmp_path / "out"
+    generate(Grey(), listed.requests, output, device="cpu", batch_size=1)
+    with pytest.raises(UserError, match="another model made"):
+        generate(Grey(shade=7), listed.requests, output, device="cpu", batch_size=1)
+    assert len(generate(Grey(shade=7), listed.requests, output, device="cpu", batch_size=2, overwrite=True).made) == 2
+    assert (read_image_at(output / "a_2_b_vis.png") == 7).all()
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path: Path, listed: ListedImages) -> None:
+    write_image(tmp_path / "mine" / "x.png", 1)
+    with pytest.raises(UserError, match="not generated images"):
+        generate(Grey(), listed.requests, tmp_path / "mine", device="cpu", batch_size=1)
+
+
+def test_what_cannot_be_made_is_named_and_the_rest_is_made(tmp_path: Path) -> None:
+    rows = ("a.png,b.png", "a.png,gone.png", "torn.png,a.png")
+    real = folders(tmp_path)
+    (tmp_path / "real" / "torn.png").write_bytes((tmp_path / "real" / "a.png").read_bytes()[:60])
+    found = list_images(pairs_of(tmp_path, *rows), *real, tmp_path / "out")
+    assert found.missing == {"a_2_gone_vis": "no target image 'gone.png'"}
+    made = generate(CopySource(), found.requests, tmp_path / "out", device="cpu", batch_size=8)
+    assert made.made == ("a_2_b_vis",)
+    assert "torn.png cannot be read" in made.missing["torn_2_a_vis"]
+    assert not (tmp_path / "out" / "torn_2_a_vis.png").exists()
+
+
+def test_two_pairs_for_one_file_name_are_refused(tmp_path: Path) -> None:
+    names = ("x/a.png", "y/a.png", "b.png")
+    with pytest.raises(UserError, match=r"row 3: another pair's image is called a_2_b_vis"):
+        list_images(pairs_of(tmp_path, "x/a.png,b.png", "y/a.png,b.png"), *folders(tmp_path, names), tmp_path / "out")
+
+
+def test_no_pair_at_all_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no listed pair has its files"):
+        list_images(pairs_of(tmp_path, "q.png,r.png"), *folders(tmp_path), tmp_path / "out")
+
+
+def annotations(root: Path, *names: str) -> KeypointFiles:
+    rows = [f"{name}:{list(range(5, 23))}:{list(range(2, 20))}" for name in names]
+    path = root / "keypoints.csv"
+    path.write_text("\n".join(["name:keypoints_y:keypoints_x", *rows]) + "\n")
+    return KeypointFiles.at(path)
+
+
+def test_poses_can_come_from_files_without_target_images(tmp_path: Path) -> None:
+    source, _ = folders(tmp_path)
+    found = list_images(pairs_of(tmp_path, "a.png,b.png", "a.png,c.png"), source, None, tmp_path / "out")
+    with Cache(tmp_path / "cache") as cache:
+        engine = LocalEngine(cache)
+        with_poses = with_people(found, engine, annotations(tmp_path, "a.png", "b.png"))
+        with pytest.raises(UserError, match="the target poses are needed"):
+            with_people(found, engine, None)
+    (request,) = with_poses.requests
+    source_person, target_person = request.people
+    np.testing.assert_array_equal(target_person.body[0], [2.5, 5.5, 1])
+    assert source_person.face_box is None
+    assert with_poses.missing == {"a_2_c_vis": "target: not in the keypoint files"}
+
+
+def test_images_without_a_person_are_missing_with_the_reason(tmp_path: Path, listed: ListedImages) -> None:
+    with (
+        Cache(tmp_path / "cache") as cache,
+        pytest.raises(UserError, match=r"in no pair a person was found .*no person found"),
+    ):
+        with_people(listed, LocalEngine(cache, workers=1), None)
