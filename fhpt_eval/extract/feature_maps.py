@@ -32,6 +32,9 @@ FILES: dict[FeatureNetwork, Weights] = {"vgg19": VGG19, "efficientnet_lite0": EF
 _VGG19_ENDS = (4, 9, 14, 23)
 """After relu1_2, relu2_2, relu3_2 and relu4_2 of torchvision's ``features``."""
 
+_STAGE_SCALES = (6.5, 8.5, 8.0, 7.0, 2.5)
+"""Root mean square of EfficientNet-Lite0's stages on photographs of people, rounded."""
+
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -39,7 +42,8 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
     """Return a function from N×3×H×W images in [−1, 1] to feature maps, from fine to coarse.
 
     ``vgg19``: four maps, of strides 1, 2, 4 and 8 (torchvision's IMAGENET1K_V1). ``efficientnet_lite0``: five maps, of
-    strides 2 to 32. The networks are frozen and in evaluation mode.
+    strides 2 to 32, each divided by its usual size, because they are sums without an activation and some ten times as
+    large as VGG's. The networks are frozen and in evaluation mode.
     """
     import torch
     from torchvision import models
@@ -54,7 +58,7 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
             maps: list[Tensor] = trunk.forward_intermediates(
                 ((images + 1) * 127.5 - 127) / 128, intermediates_only=True
             )
-            return maps
+            return [m / scale for m, scale in zip(maps, _STAGE_SCALES, strict=True)]
 
         return stages
 

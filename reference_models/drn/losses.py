@@ -33,12 +33,13 @@ def gram(features: Tensor) -> Tensor:
 
 
 def style_loss(generated: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
-    """Eq. (8): squared Frobenius distance of the Gram matrices, summed over the layers, mean over the batch.
+    """Eq. (8): squared distance of the Gram matrices, mean over their entries and the batch, summed over the layers.
 
-    Eq. (8) divides by C·H·W once more, which G has done already; taken literally, the term would be some 1e-9 and
-    λ_sty = 5 could not matter. It is done once here.
+    The squared Frobenius norm is the sum over C² entries. Eq. (8) divides it by C·H·W, as G was before, which would make
+    the term depend on the size of the image; the mean is what the code of Johnson et al. (ECCV 2016), whom the paper
+    follows, computes.
     """
-    distances = [(gram(g) - gram(t)).square().sum((1, 2)).mean() for g, t in zip(generated, target, strict=True)]
+    distances = [(gram(g) - gram(t)).square().mean() for g, t in zip(generated, target, strict=True)]
     return torch.stack(distances).sum()
 
 

@@ -33,12 +33,12 @@ def test_the_gram_matrix_by_hand() -> None:
 
 
 def test_the_style_loss_by_hand() -> None:
-    """Against zeros it is the squared Frobenius norm: (25 + 121 + 121 + 625) / 16."""
+    """Against zeros it is the mean square of the four entries: (25 + 121 + 121 + 625) / 16 / 4."""
     features = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])
     zeros = torch.zeros_like(features)
-    assert float(style_loss([features], [zeros])) == pytest.approx(892 / 16)
-    assert float(style_loss([features, zeros], [zeros, zeros])) == pytest.approx(892 / 16)
-    assert float(style_loss([torch.cat([features, zeros])], [torch.zeros(2, 2, 1, 2)])) == pytest.approx(892 / 32)
+    assert float(style_loss([features], [zeros])) == pytest.approx(892 / 64)
+    assert float(style_loss([features, zeros], [zeros, zeros])) == pytest.approx(892 / 64)
+    assert float(style_loss([torch.cat([features, zeros])], [torch.zeros(2, 2, 1, 2)])) == pytest.approx(892 / 128)
 
 
 def test_the_style_loss_does_not_see_where_things_are() -> None:
