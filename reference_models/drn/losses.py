@@ -33,13 +33,16 @@ def gram(features: Tensor) -> Tensor:
 
 
 def style_loss(generated: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
-    """Eq. (8): squared distance of the Gram matrices, mean over their entries and the batch, summed over the layers.
+    """Eq. (8): squared Frobenius distance of the Gram matrices, summed over the layers, mean over the batch.
 
-    The squared Frobenius norm is the sum over C² entries. Eq. (8) divides it by C·H·W, as G was before, which would make
-    the term depend on the size of the image; the mean is what the code of Johnson et al. (ECCV 2016), whom the paper
-    follows, computes.
+    Two things are ours. Eq. (8) divides by C·H·W once more, as G was before: that would make the term vanish beside the
+    others, and is left out. And features count in units of their root mean square in the target, because the term grows
+    with their fourth power: only so does λ_sty weigh alike for every network φ and every layer.
     """
-    distances = [(gram(g) - gram(t)).square().mean() for g, t in zip(generated, target, strict=True)]
+    distances = []
+    for g, t in zip(generated, target, strict=True):
+        size = t.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-6)
+        distances.append((gram(g / size) - gram(t / size)).square().sum((1, 2)).mean())
     return torch.stack(distances).sum()
 
 

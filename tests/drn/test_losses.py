@@ -33,12 +33,20 @@ def test_the_gram_matrix_by_hand() -> None:
 
 
 def test_the_style_loss_by_hand() -> None:
-    """Against zeros it is the mean square of the four entries: (25 + 121 + 121 + 625) / 16 / 4."""
-    features = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])
-    zeros = torch.zeros_like(features)
-    assert float(style_loss([features], [zeros])) == pytest.approx(892 / 64)
-    assert float(style_loss([features, zeros], [zeros, zeros])) == pytest.approx(892 / 64)
-    assert float(style_loss([torch.cat([features, zeros])], [torch.zeros(2, 2, 1, 2)])) == pytest.approx(892 / 128)
+    """Zeros against (1, 2), (3, 4): squared entries (25 + 121 + 121 + 625) / 16, in units of the mean square 30 / 4."""
+    target = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])
+    zeros = torch.zeros_like(target)
+    expected = 892 / 16 / 7.5**2
+    assert float(style_loss([zeros], [target])) == pytest.approx(expected)
+    assert float(style_loss([zeros, target], [target, target])) == pytest.approx(expected)
+    assert float(style_loss([torch.cat([zeros, target])], [torch.cat([target, target])])) == pytest.approx(expected / 2)
+
+
+def test_the_style_loss_does_not_depend_on_the_scale_of_the_features() -> None:
+    random = torch.Generator().manual_seed(0)
+    generated, target = torch.randn(2, 3, 4, 5, generator=random), torch.randn(2, 3, 4, 5, generator=random)
+    small, large = (float(style_loss([k * generated], [k * target])) for k in (1, 100))
+    assert large == pytest.approx(small, rel=1e-4)
 
 
 def test_the_style_loss_does_not_see_where_things_are() -> None:
