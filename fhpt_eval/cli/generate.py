@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART
+from fhpt_eval.cli.options import DONE, DONE_IN_PART, name_missing, settings
 from fhpt_eval.errors import UserError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 
 def generate(
@@ -79,7 +76,7 @@ def generate(
     if pairs is None or source is None or output is None:
         raise UserError("give --pairs CSV, --source DIR and -o DIR, to say what is to be generated and where.")
     named = {name: value for name, value in (("checkpoint", checkpoint), ("image", image)) if value is not None}
-    chosen = configured(models[model], "reference model", model, {**named, **_options(options or [])})
+    chosen = configured(models[model], "reference model", model, {**named, **settings(options or [])})
     if "target" in chosen.needs and target is None:
         raise UserError(f"{model} needs the target images: give --target DIR.")
     listed = list_images(pairs, source, target, output)
@@ -105,22 +102,7 @@ def generate(
     typer.echo(f"{len(done.made)} images made{rate}{kept}: {output}")
     missing = {**listed.missing, **done.missing}
     if not quiet:
-        _name(missing)
+        name_missing("not made", missing)
     where = f" -t {target}" if target is not None else ""
     typer.echo(f"score them: fhpt-eval run -g {output}{where} -s {source} --pairs {pairs}")
     raise typer.Exit(DONE_IN_PART if missing else DONE)
-
-
-def _options(given: Sequence[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    for text, (_, equals, _) in zip(given, pairs, strict=True):
-        if not equals:
-            raise UserError(f"--set {text}: write OPTION=VALUE.")
-    return {name: value for name, _, value in pairs}
-
-
-def _name(missing: Mapping[str, str]) -> None:
-    for name, why in list(missing.items())[:5]:
-        print(f"fhpt-eval: not made: {name}: {why}", file=sys.stderr)
-    if len(missing) > 5:
-        print(f"fhpt-eval: not made: and {len(missing) - 5} more", file=sys.stderr)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART, WeightsDir
+from fhpt_eval.cli.options import DONE, DONE_IN_PART, WeightsDir, name_missing, settings
 from fhpt_eval.errors import UserError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _WHAT, _HOW, _MACHINE = "What it is trained on", "How", "Machine"
 
@@ -74,9 +70,9 @@ def drn(
     seed: Annotated[int, typer.Option("--seed", help="Of weights and order.", rich_help_panel=_HOW)] = 0,
     max_time: Annotated[
         float | None,
-        typer.Option("--max-time", help="Minutes; then a checkpoint, and the same command goes on."),
+        typer.Option("--max-time", min=0, help="Minutes; then a checkpoint, and the same command goes on."),
     ] = None,
-    save_every: Annotated[float, typer.Option("--save-every", help="Minutes between checkpoints.")] = 10.0,
+    save_every: Annotated[float, typer.Option("--save-every", min=0, help="Minutes between checkpoints.")] = 10.0,
     device: Annotated[
         str,
         typer.Option(
@@ -106,7 +102,7 @@ def drn(
 
     if part not in PARTS:
         raise UserError(f"there is no part '{part}'.{did_you_mean(part, PARTS)}")
-    chosen = configured(DrnConfig, "configuration", config, _options(options or []), asdict(named_config(config, size)))
+    chosen = configured(DrnConfig, "configuration", config, settings(options or []), asdict(named_config(config, size)))
     plan = Plan(
         pairs=pairs,
         source=source,
@@ -127,27 +123,10 @@ def drn(
     with ProgressDisplay(quiet=quiet) as progress:
         result = train(plan, progress)
     if not quiet:
-        _name(result.missing)
+        name_missing("not trained on", result.missing)
     if result.finished:
         typer.echo(f"trained on {result.pairs} pairs: {output}")
         typer.echo(f"generate: fhpt-eval generate drn --checkpoint {output} --pairs … -s … -t … -o …")
     else:
         typer.echo(f"stopped at iteration {result.step} of {result.steps}; the same command goes on from there")
     raise typer.Exit(DONE_IN_PART if result.missing else DONE)
-
-
-def _options(given: list[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--set {text}: write OPTION=VALUE.")
-        values[name] = value
-    return values
-
-
-def _name(missing: Mapping[str, str]) -> None:
-    for name, why in list(missing.items())[:5]:
-        print(f"fhpt-eval: not trained on: {name}: {why}", file=sys.stderr)
-    if len(missing) > 5:
-        print(f"fhpt-eval: not trained on: and {len(missing) - 5} more", file=sys.stderr)

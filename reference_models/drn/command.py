@@ -26,7 +26,7 @@ from fhpt_eval.reference_models.drn.checkpoint import Part
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.model import BODY
 from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs
-from fhpt_eval.reference_models.drn.training import STATE, Habits, Schedule, Training, seed_everything
+from fhpt_eval.reference_models.drn.training import Habits, Schedule, Training, seed_everything
 from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
 from fhpt_eval.weights import Store
 
@@ -84,11 +84,12 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
         raise UserError(
             "this configuration keeps the transfer branch as it is: give one to start from, --transfer DIR."
         )
+    if plan.part == "face" and not config.face:
+        raise UserError("this configuration has no face module: choose another --config.")
     device = _start_processes(plan.device)
     try:
         requests, missing = _requests(plan, progress)
-        folder = plan.output if plan.part == "body" else plan.output / "face-training"
-        _claim(folder)
+        _claim(plan.output)
         file = FILES[config.perceptual]
         features = build_feature_maps(config.perceptual, plan.store.get(file), device)
         seed_everything(plan.seed)
@@ -107,7 +108,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
         )
         habits = Habits(seed=plan.seed, save_every=plan.save_every, max_seconds=plan.max_seconds, workers=plan.workers)
         about = {"data": _hash(requests), "bfloat16": plan.bfloat16, "device": torch.device(device).type}
-        training = Training(plan.part, updates, data, schedule, habits, folder, about)
+        training = Training(plan.part, updates, data, schedule, habits, plan.output, about)
         finished = training.run(progress if training.rank == 0 else None)
         return Result(finished, training.step, training.total, training.count, missing)
     finally:
@@ -153,17 +154,14 @@ def _hash(requests: list[Request]) -> str:
 
 def _claim(folder: Path) -> None:
     """Make the folder of a training run, or take one over."""
+    ours = {name for part in PARTS for name in (part, f"{part}.safetensors", f"{part}.json")}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        foreign = [entry.name for entry in folder.iterdir() if entry.name not in _OURS]
+        foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
     except OSError as error:
         raise UserError(f"cannot write to {folder} ({error.strerror}): choose another folder with -o.") from None
-    if foreign and not (folder / STATE).exists():
+    if foreign:
         raise UserError(f"{folder} holds files that are not a training run's ('{foreign[0]}'): choose a new folder.")
-
-
-_OURS = {"tensorboard", "samples", "face.safetensors", "face.json", "face-training"}
-"""What lies in a training folder before its first checkpoint."""
 
 
 def _start_processes(device: str) -> str:

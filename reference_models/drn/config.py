@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -15,6 +16,11 @@ Perceptual = Literal["vgg19", "efficientnet_lite0"]
 _COUNTS = (
     *("width", "max_width", "down_samplings", "transfer_blocks", "style_blocks", "style_code", "discriminator_width"),
     *("discriminator_steps", "batch_size", "epochs", "face_epochs"),
+)
+
+_SIZES = (
+    *("adversarial_weight", "perceptual_weight", "reconstruction_weight", "style_weight", "learning_rate"),
+    *("weight_decay", "constant_epochs"),
 )
 
 
@@ -76,6 +82,9 @@ class DrnConfig:
         for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, and has to be at least 1")
+        for name in _SIZES:
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ValueError(f"{name} is {getattr(self, name)}, and has to be a number of at least 0")
         if self.constant_epochs > self.epochs:
             raise ValueError(f"constant_epochs ({self.constant_epochs}) exceeds epochs ({self.epochs})")
 

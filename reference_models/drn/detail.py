@@ -71,11 +71,12 @@ class DetailGenerator(nn.Module):
         self.output = nn.Conv2d(widths[-1], 3, kernel_size=7, padding=3, padding_mode="reflect")
 
     def forward(self, style: Tensor, guidance: Tensor) -> Tensor:
-        """N×``style_code`` and N×C×h×w to N×3×H×W in [−1, 1]."""
+        """N×``style_code`` and N×C×h×w to N×3×H×W, without bounds."""
         features = self.activation(self.modulations[0](guidance, style))
         for modulation, convolution in zip(list(self.modulations)[1:], self.convolutions, strict=True):
             features = self.activation(modulation(convolution(features), style))
-        return torch.tanh(self.output(features))
+        detail: Tensor = self.output(features)
+        return detail
 
 
 class DetailReplenishingModule(nn.Module):
@@ -94,7 +95,7 @@ class DetailReplenishingModule(nn.Module):
         self.apply(initialise)
 
     def forward(self, appearance: Tensor, guidance: Tensor) -> Tensor:
-        """N×3×H×W in [−1, 1] and N×C×h×w to N×3×H×W in [−1, 1]."""
+        """N×3×H×W in [−1, 1] and N×C×h×w to N×3×H×W, without bounds."""
         detail: Tensor = self.generator(self.style(appearance), guidance)
         return detail
 
@@ -126,5 +127,4 @@ class FaceModule(nn.Module):
 
     def forward(self, face: Tensor, sketch: Tensor) -> Tensor:
         """N×3×64×64 in [−1, 1] and N×1×64×64 in [0, 1] to Ĩ_F, N×3×64×64 in [−1, 1]."""
-        generated: Tensor = self.detail(face, self.sketch(sketch))
-        return generated
+        return torch.tanh(self.detail(face, self.sketch(sketch)))

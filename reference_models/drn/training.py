@@ -105,8 +105,9 @@ def order_of_epoch(count: int, batch_size: int, seed: int, epoch: int) -> Tensor
 class Training:
     """A training run in a folder of its own; made anew, it goes on from the folder's last checkpoint.
 
-    The folder holds ``PART.safetensors`` with ``PART.json`` (the network), ``state.safetensors`` (all that is needed to
-    go on), ``history.csv`` and ``losses.png`` (curves), ``samples/`` (pictures) and TensorBoard's event files.
+    The folder gets ``PART.safetensors`` with ``PART.json``, the network; and a folder ``PART/`` with
+    ``state.safetensors`` (all that is needed to go on), ``history.csv`` and ``losses.png`` (curves), ``samples/``
+    (pictures) and ``tensorboard/``.
     """
 
     def __init__(
@@ -125,6 +126,8 @@ class Training:
         self.schedule = schedule
         self.habits = habits
         self.folder = folder
+        self.work = folder / part
+        self.work.mkdir(exist_ok=True)
         self.about = dict(about)
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.rank = dist.get_rank() if dist.is_initialized() else 0
@@ -139,7 +142,7 @@ class Training:
         self.seconds = 0.0
         self.history: list[dict[str, float]] = []
         self._resume()
-        self.journal = None if self.rank else Journal(folder, self.step)
+        self.journal = None if self.rank else Journal(self.work, self.step)
 
     def run(self, progress: Progress | None = None) -> bool:
         """Train until the end, or until the time is up.
@@ -193,7 +196,7 @@ class Training:
             tensors |= checkpoint.optimiser_tensors(f"optimiser.{name}", optimiser)
         self._write_history()
         # The state comes last: what it says about the history is there by then.
-        checkpoint.save(self.folder / STATE, tensors, card)
+        checkpoint.save(self.work / STATE, tensors, card)
 
     def _batches(self) -> Iterator[Mapping[str, Tensor]]:
         share = self.schedule.batch_size // self.world
@@ -252,10 +255,10 @@ class Training:
             writer = csv.DictWriter(text, list(self.history[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.history)
-            write_atomic(self.folder / HISTORY, text.getvalue())
+            write_atomic(self.work / HISTORY, text.getvalue())
 
     def _resume(self) -> None:
-        path = self.folder / STATE
+        path = self.work / STATE
         if not path.exists():
             return
         tensors, _, card = checkpoint.load(path, self.part)
@@ -263,7 +266,7 @@ class Training:
         for key in ("config", "schedule", "seed", "pairs", *self.about):
             if card.get(key) != own[key]:
                 raise UserError(
-                    f"{self.folder} holds a training run with another {key} ({_difference(card.get(key), own[key])}):"
+                    f"{self.work} holds a training run with another {key} ({_difference(card.get(key), own[key])}):"
                     " give the same again, or choose another folder with -o."
                 )
         for name, module in self.updates.networks.items():
@@ -271,7 +274,7 @@ class Training:
         for name, optimiser in self.updates.optimisers.items():
             checkpoint.load_optimiser(optimiser, f"optimiser.{name}", tensors)
         self.step, self.seconds = int(card["step"]), float(card["seconds"])
-        self.history = [row for row in _read_history(self.folder / HISTORY) if row["step"] <= self.step]
+        self.history = [row for row in _read_history(self.work / HISTORY) if row["step"] <= self.step]
 
 
 def _difference(there: Any, here: Any) -> str:

@@ -31,6 +31,10 @@ BETAS = (0.5, 0.999)
 """RAdam's; the paper gives none, PATN's Adam has these."""
 
 
+MAX_GRADIENT = 1.0
+"""Longest gradient. RAdam's first five steps are plain gradient descent, which would wreck the network otherwise."""
+
+
 class Discriminators(nn.Module):
     """D_A and D_P together."""
 
@@ -92,18 +96,24 @@ class Updates(ABC):
             for name, tensor in batch.items()
         }
 
-    def _coarse_loss(self, coarse: Tensor, target: Tensor) -> tuple[Tensor, Losses]:
+    def _coarse_loss(self, coarse: Tensor, target: Tensor, true_maps: list[Tensor]) -> tuple[Tensor, Losses]:
         """L_1, eq. (5)."""
         reconstruction = reconstruction_loss(coarse, target)
-        perceptual = perceptual_loss(self.features(coarse), self._true_features(target))
+        perceptual = perceptual_loss(self.features(coarse), true_maps)
         loss = self.config.reconstruction_weight * reconstruction + self.config.perceptual_weight * perceptual
         return loss, {"coarse/reconstruction": reconstruction, "coarse/perceptual": perceptual}
 
     def _full_loss(
-        self, image: Tensor, target: Tensor, appearance: Tensor, pose: Tensor, discriminators: Discriminators
+        self,
+        image: Tensor,
+        target: Tensor,
+        true_maps: list[Tensor],
+        appearance: Tensor,
+        pose: Tensor,
+        discriminators: Discriminators,
     ) -> tuple[Tensor, Losses]:
         """L_2, eq. (7)."""
-        maps, true_maps = self.features(image), self._true_features(target)
+        maps = self.features(image)
         parts = {
             "reconstruction": reconstruction_loss(image, target),
             "perceptual": perceptual_loss(maps, true_maps),
@@ -130,15 +140,18 @@ class Updates(ABC):
             losses = {"discriminator/appearance": parts[0].detach(), "discriminator/pose": parts[1].detach()}
         return losses
 
-    def _true_features(self, target: Tensor) -> list[Tensor]:
-        with torch.no_grad():
+    def _true_maps(self, target: Tensor) -> list[Tensor]:
+        """φ_l(I_t), once for all losses of an iteration."""
+        with torch.no_grad(), self._autocast():
             return self.features(target)
 
     def _descend(self, loss: Tensor, optimiser: str) -> None:
         chosen = self.optimisers[optimiser]
         chosen.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        average_gradients(p for group in chosen.param_groups for p in group["params"])
+        parameters = [p for group in chosen.param_groups for p in group["params"]]
+        average_gradients(parameters)
+        nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT)
         chosen.step()
 
 
@@ -165,15 +178,16 @@ class BodyUpdates(Updates):
         there = self._on_device(batch)
         source, target, pose = there["source"], there["target"], there["target_pose"]
         both_poses = torch.cat([there["source_pose"], pose], 1)
+        true_maps = self._true_maps(target)
         losses: Losses = {}
         if self.config.alternate:
             with self._autocast():
                 coarse, _ = self.network.transfer(source, both_poses)
-                loss, losses = self._coarse_loss(coarse, target)
+                loss, losses = self._coarse_loss(coarse, target, true_maps)
             self._descend(loss, "transfer")
         with self._autocast():
             images = self.network(source, both_poses)
-            loss, parts = self._full_loss(images.refined, target, source, pose, self.discriminators)
+            loss, parts = self._full_loss(images.refined, target, true_maps, source, pose, self.discriminators)
         self._descend(loss, "network")
         judged = self._update_discriminators(images.refined.detach(), target, source, pose, self.discriminators)
         return {name: value.detach() for name, value in {**losses, **parts, **judged}.items()}
@@ -203,9 +217,10 @@ class FaceUpdates(Updates):
         """One iteration."""
         there = self._on_device(batch)
         source, target, sketch = there["source"], there["target"], there["sketch"]
+        true_maps = self._true_maps(target)
         with self._autocast():
             generated = self.face(source, sketch)
-            loss, parts = self._full_loss(generated, target, source, sketch, self.discriminators)
+            loss, parts = self._full_loss(generated, target, true_maps, source, sketch, self.discriminators)
         self._descend(loss, "face")
         judged = self._update_discriminators(generated.detach(), target, source, sketch, self.discriminators)
         return {name: value.detach() for name, value in {**parts, **judged}.items()}

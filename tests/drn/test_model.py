@@ -35,7 +35,7 @@ def trained(folder: Path, config: DrnConfig = TINY, *, face: bool = True) -> Pat
     folder.mkdir()
     network = DetailReplenishingNetwork(config)
     if network.detail is not None:
-        torch.nn.init.normal_(network.detail.generator.output.weight, std=0.1)
+        torch.nn.init.normal_(network.detail.generator.output.weight, std=0.01)
     state = checkpoint.prefixed("network", network.state_dict())
     checkpoint.save(folder / "body.safetensors", state, checkpoint.card_of("body", config))
     if face:

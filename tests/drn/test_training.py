@@ -61,11 +61,11 @@ def training(folder: Path, data: Dataset[Any] | None = None, **changes: Any) -> 
 
 
 def tensors(folder: Path) -> dict[str, Tensor]:
-    return checkpoint.load(folder / "state.safetensors", "body")[0]
+    return checkpoint.load(folder / "body/state.safetensors", "body")[0]
 
 
 def history(folder: Path) -> list[dict[str, str]]:
-    with (folder / "history.csv").open(encoding="utf-8", newline="") as stream:
+    with (folder / "body/history.csv").open(encoding="utf-8", newline="") as stream:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
 
 
@@ -95,10 +95,10 @@ def test_a_training_run_leaves_network_state_curves_and_pictures(tmp_path: Path)
     network, config, _ = checkpoint.load(tmp_path / "body.safetensors", "body")
     assert config == TINY
     assert {name.split(".")[0] for name in network} == {"network"}
-    with Image.open(tmp_path / "samples" / "00000006.png") as picture:
+    with Image.open(tmp_path / "body/samples/00000006.png") as picture:
         assert picture.size == (4 * (16 + 8), 4 * (16 + 8))
-    assert (tmp_path / "losses.png").stat().st_size > 1000
-    assert list((tmp_path / "tensorboard").glob("events*"))
+    assert (tmp_path / "body/losses.png").stat().st_size > 1000
+    assert list((tmp_path / "body/tensorboard").glob("events*"))
 
 
 def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path: Path) -> None:
@@ -145,10 +145,10 @@ def test_a_signal_is_answered_after_the_iteration_with_a_checkpoint(tmp_path: Pa
 
 def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     training(tmp_path, max_seconds=0).run()
-    before = (tmp_path / "state.safetensors").read_bytes()
+    before = (tmp_path / "body/state.safetensors").read_bytes()
     with pytest.raises(UserError, match="diverged at iteration 2"):
         training(tmp_path, data=Noise(bad=0)).run()
-    assert (tmp_path / "state.safetensors").read_bytes() == before
+    assert (tmp_path / "body/state.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize(

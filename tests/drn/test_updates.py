@@ -106,7 +106,12 @@ def test_l2_reaches_the_transfer_branch_through_the_guidance_map_alone() -> None
     images = updates.network(batch["source"], torch.cat([batch["source_pose"], batch["target_pose"]], 1))
     refined = images.coarse.detach() + images.residual
     loss, _ = updates._full_loss(
-        refined, batch["target"], batch["source"], batch["target_pose"], updates.discriminators
+        refined,
+        batch["target"],
+        features(batch["target"]),
+        batch["source"],
+        batch["target_pose"],
+        updates.discriminators,
     )
     loss.backward()
     assert any(p.grad is not None and p.grad.any() for p in updates.network.transfer.blocks.parameters())
@@ -118,11 +123,11 @@ def test_the_losses_are_the_weighted_sums_of_equations_5_and_7() -> None:
     updates = body()
     batch = body_batch()
     image, target, source, pose = (batch[k] for k in ("target", "source", "target", "target_pose"))
-    loss, _ = updates._coarse_loss(image, target)
+    loss, _ = updates._coarse_loss(image, target, features(target))
     l1 = (image - target).abs().mean()
     perceptual = perceptual_loss(features(image), features(target))
     torch.testing.assert_close(loss, 10 * l1 + 5 * perceptual)
-    loss, _ = updates._full_loss(image, target, source, pose, updates.discriminators)
+    loss, _ = updates._full_loss(image, target, features(target), source, pose, updates.discriminators)
     scores = updates.discriminators(image, source, pose)
     adversarial = least_squares(scores[0], real=True) + least_squares(scores[1], real=True)
     style = style_loss(features(image), features(target))
