@@ -28,8 +28,8 @@ class Drn(ReferenceModel):
     Attributes:
         checkpoint: The folder of a training run: its ``body.safetensors``, and its ``face.safetensors`` if it is there
             and the configuration has a face module.
-        image: ``refined``: Ĩ_t of eq. (2). ``coarse``: Ĩ_c. ``residual``: R_t about grey, clipped. ``guidance``: the three
-            principal components of F_t as colours (Fig. 10).
+        image: ``refined``: Ĩ_t of eq. (2). ``coarse``: Ĩ_c. ``residual``: R_t about grey. ``guidance``: the three first
+            principal components of F_t as colours (Fig. 10). All are clipped.
     """
 
     name: ClassVar[str] = "drn"
