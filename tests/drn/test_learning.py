@@ -1,0 +1,50 @@
+"""The whole network learns: in the `small` size it draws eight pairs by heart. LOOK_AT=FOLDER keeps the picture."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import figures
+import torch
+from PIL import Image
+from torch.nn import functional
+from torch.utils.data import default_collate
+
+from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
+from fhpt_eval.extract.feature_maps import build_feature_maps
+from fhpt_eval.generation import list_images
+from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.people import read_person
+from fhpt_eval.reference_models.drn.config import named_config
+from fhpt_eval.reference_models.drn.journal import grid
+from fhpt_eval.reference_models.drn.samples import BodyPairs
+from fhpt_eval.reference_models.drn.updates import BodyUpdates
+from fhpt_eval.weights import Store
+
+ITERATIONS = 200
+
+
+def test_the_full_network_overfits_eight_pairs(tmp_path: Path) -> None:
+    images, pairs, keypoints = figures.write(tmp_path, identities=2, poses=3)
+    files = KeypointFiles.at(keypoints)
+    requests = [
+        replace(r, source_person=read_person(files, r.source.name), target_person=read_person(files, r.target_name))
+        for r in list_images(pairs, images, images, tmp_path / "out").requests
+    ]
+    assert len(requests) == 8
+    whole = default_collate([BodyPairs(requests)[i] for i in range(8)])
+    # Half the size, 32×24, for the two cores of CI.
+    batch = {name: functional.avg_pool2d(tensor, 2) for name, tensor in whole.items()}
+    weights = Store(offline=True).find(EFFICIENTNET_LITE0)
+    assert weights is not None
+    config = replace(named_config(size="small"), learning_rate=3e-3, discriminator_steps=1)
+    torch.manual_seed(0)
+    updates = BodyUpdates(config, build_feature_maps("efficientnet_lite0", weights, "cpu"), "cpu")
+    losses = [updates.step(batch) for _ in range(ITERATIONS)]
+    first, last = (float(step["refined/reconstruction"]) for step in (losses[0], losses[-1]))
+    if folder := os.environ.get("LOOK_AT"):
+        columns = [functional.interpolate(column, scale_factor=4) for column in updates.pictures(batch)]
+        Image.fromarray(grid(columns)).save(Path(folder) / "overfit.png")
+    assert last < first / 10
