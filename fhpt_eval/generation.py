@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pydantic import TypeAdapter
 
 from fhpt_eval.engine.base import Engine, Progress
@@ -26,6 +28,9 @@ from fhpt_eval.people import find_people, read_person
 from fhpt_eval.reference_model import Generator, ReferenceModel, Request
 
 RECORD = "generation.json"
+_KEY = "fhpt-eval"
+_LONGEST_NAME = 240
+"""Bytes that a file name can have on common file systems, less what writing it needs."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,9 @@ def list_images(pairs: Path, source: Path, target: Path | None, output: Path) ->
         before = seen.setdefault(name, (row.source, row.target))
         if before != (row.source, row.target):
             raise UserError(f"{listed.where(row.row)}: another pair's image is called {name}, too: rename the files.")
+        if len(name.encode()) > _LONGEST_NAME:
+            missing[name] = "the name of the image would be too long"
+            continue
         try:
             found_source = _only(sources, row.source, "source")
             found_target = None if targets is None else _only(targets, row.target, "target")
@@ -146,15 +154,17 @@ def generate(
 ) -> Generated:
     """Make the images of all requests as PNG files ``NAME.png`` in a folder.
 
-    Each file is written whole or not at all; a run that was stopped goes on where it was. ``generation.json`` says by
-    which model.
+    Each file is written whole or not at all, and says in a PNG text chunk what made it: a run that was stopped goes on
+    where it was, and an image of other inputs is made anew. ``generation.json`` names the model. ``overwrite`` deletes
+    the images that an earlier generation made.
 
     Raises:
         UserError: The model cannot be loaded, or the folder cannot be written or holds another model's images.
     """
     generator = model.load(device)
     _claim(output, model, overwrite=overwrite)
-    todo = [r for r in requests if overwrite or not (output / f"{r.name}.png").exists()]
+    marks = {request.name: _mark(model, request) for request in requests}
+    todo = [request for request in requests if _mark_of(output / f"{request.name}.png") != marks[request.name]]
     waiting = {request.name for request in todo}
     kept = tuple(request.name for request in requests if request.name not in waiting)
     made: list[str] = []
@@ -163,7 +173,7 @@ def generate(
     for start in range(0, len(todo), batch_size):
         batch = todo[start : start + batch_size]
         for request, picture in _pictures(generator, batch, missing):
-            _write_png(output / f"{request.name}.png", picture)
+            _write_png(output / f"{request.name}.png", picture, marks[request.name])
             made.append(request.name)
         if progress is not None:
             progress(f"generating by {model.name}", start + len(batch), len(todo))
@@ -185,26 +195,57 @@ def _pictures(
 
 def _claim(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
     record = output / RECORD
-    about: dict[str, Any] = {"model": model.name, "options": TypeAdapter(type(model)).dump_python(model, mode="json")}
-    about["content"] = model.identity()
+    about = {"model": model.name, "options": _options(model), "content": model.identity()}
     try:
         output.mkdir(parents=True, exist_ok=True)
         if record.exists():
-            if json.loads(record.read_bytes()) != about and not overwrite:
+            if _read_record(record) != about and not overwrite:
                 raise UserError(
                     f"{output} holds images that another model made ({RECORD} says which):"
                     " choose another folder with -o, or --overwrite."
                 )
-        elif any(output.iterdir()):
+            for path in output.glob("*.png") if overwrite else ():
+                if _mark_of(path) is not None:
+                    path.unlink()
+        elif any(not entry.name.startswith(".") for entry in output.iterdir()):
             raise UserError(f"{output} holds files that are not generated images: choose a new folder with -o.")
         write_atomic(record, json.dumps(about, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"cannot write to {output} ({error.strerror}): choose another folder with -o.") from None
-    except ValueError as error:
-        raise UserError(f"{record} cannot be read ({error}): choose another folder with -o.") from None
 
 
-def _write_png(path: Path, picture: Pixels) -> None:
+def _read_record(record: Path) -> object:
+    try:
+        return json.loads(record.read_bytes())
+    except (ValueError, RecursionError):
+        raise UserError(f"{record} is damaged: choose another folder with -o.") from None
+
+
+def _options(model: ReferenceModel) -> dict[str, Any]:
+    """The options in plain form, without paths: what lies there is in the model's identity."""
+    plain: dict[str, Any] = TypeAdapter(type(model)).dump_python(model, mode="json")
+    return {name: value for name, value in plain.items() if not isinstance(getattr(model, name), Path)}
+
+
+def _mark(model: ReferenceModel, request: Request) -> str:
+    """A hash of all that an image is made from."""
+    about = [model.name, _options(model), model.identity(), request.fingerprint(target="target" in model.needs)]
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _mark_of(path: Path) -> str | None:
+    """The mark in an image that `generate` wrote; None without one."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            mark = image.info.get(_KEY)
+    except (OSError, ValueError, SyntaxError):
+        return None
+    return mark if isinstance(mark, str) else None
+
+
+def _write_png(path: Path, picture: Pixels, mark: str) -> None:
+    chunks = PngInfo()
+    chunks.add_text(_KEY, mark)
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="PNG")
+    Image.fromarray(picture).save(stream, format="PNG", pnginfo=chunks)
     write_atomic(path, stream.getvalue())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 from fhpt_eval.images import ImageRef, Pixels
 from fhpt_eval.people import Person
 from fhpt_eval.plugins import Found, find_plugins
+from fhpt_eval.weights import file_sha256
 
 Asset: TypeAlias = Literal["target", "people"]
 
@@ -33,6 +35,19 @@ class Request:
     target: ImageRef | None = None
     source_person: Person | None = None
     target_person: Person | None = None
+
+    def fingerprint(self, *, target: bool) -> str:
+        """A hash of what an image is made from: the source's content, the people, and the target's if it counts.
+
+        Raises:
+            UserError: A file cannot be read.
+        """
+        files = [self.source, *([self.target] if target and self.target is not None else [])]
+        parts = [file_sha256(ref.path).encode() for ref in files]
+        for person in (self.source_person, self.target_person):
+            if person is not None:
+                parts += [person.body.tobytes(), person.face.tobytes(), str(person.face_box).encode()]
+        return hashlib.sha256(b"\n".join(parts)).hexdigest()
 
     @property
     def people(self) -> tuple[Person, Person]:
@@ -63,6 +78,10 @@ class ReferenceModel(ABC):
     def identity(self) -> str:
         """A hash of what the options name (a checkpoint's content), so that images of two models are not mixed up."""
         return ""
+
+    def remarks(self, requests: Sequence[Request]) -> list[str]:  # noqa: ARG002 - models may look at them
+        """What is to be said before the images are made, one sentence each."""
+        return []
 
     @abstractmethod
     def load(self, device: str) -> Generator:

@@ -107,6 +107,42 @@ def test_a_stopped_generation_goes_on(tmp_path: Path, listed: ListedImages) -> N
     assert json.loads((output / "generation.json").read_text())["options"] == {"shade": 128}
 
 
+def test_an_image_of_other_inputs_is_made_anew(tmp_path: Path, listed: ListedImages) -> None:
+    output = tmp_path / "out"
+    generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    write_image(tmp_path / "real" / "a.png", 9)
+    again = generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    assert (again.made, again.kept) == (("a_2_b_vis",), ("b_2_a_vis",))
+    np.testing.assert_array_equal(read_image_at(output / "a_2_b_vis.png"), read_image_at(tmp_path / "real" / "a.png"))
+
+
+def test_overwriting_leaves_no_image_of_the_model_before(tmp_path: Path, listed: ListedImages) -> None:
+    output = tmp_path / "out"
+    generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    write_image(output / "mine.png", 3)
+    generate(Real(), listed.requests[:1], output, device="cpu", batch_size=1, overwrite=True)
+    assert sorted(path.name for path in output.glob("*.png")) == ["a_2_b_vis.png", "mine.png"]
+    assert generate(Real(), listed.requests, output, device="cpu", batch_size=1).made == ("b_2_a_vis",)
+
+
+def test_a_damaged_record_is_a_sentence(tmp_path: Path, listed: ListedImages) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "generation.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="is damaged"):
+        generate(Grey(), listed.requests, tmp_path / "out", device="cpu", batch_size=1)
+
+
+def test_a_name_that_no_file_can_have_is_missing(tmp_path: Path) -> None:
+    long = f"{'x' * 150}.png"
+    found = list_images(
+        pairs_of(tmp_path, f"{long},{long}", "a.png,b.png"),
+        *folders(tmp_path, ("a.png", "b.png", long)),
+        tmp_path / "o",
+    )
+    assert len(found.requests) == 1
+    assert "too long" in next(iter(found.missing.values()))
+
+
 def test_images_of_two_models_are_not_mixed(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "out"
     generate(Grey(), listed.requests, output, device="cpu", batch_size=1)

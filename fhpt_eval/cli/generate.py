@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -87,6 +88,8 @@ def generate(
             listed = with_people(listed, engine, given, progress)
         elif keypoints is not None:
             raise UserError(f"{model} does not look at poses: leave --keypoints out.")
+        for remark in () if quiet else chosen.remarks(listed.requests):
+            print(f"fhpt-eval: {remark}", file=sys.stderr)
         at_once = batch_size or (1 if engine.device == "cpu" else 16)
         done = generate_images(
             chosen,
@@ -103,6 +106,9 @@ def generate(
     missing = {**listed.missing, **done.missing}
     if not quiet:
         name_missing("not made", missing)
-    where = f" -t {target}" if target is not None else ""
-    typer.echo(f"score them: fhpt-eval run -g {output}{where} -s {source} --pairs {pairs}")
+    folders = {"-g": output, "-t": target, "-s": source}
+    arguments = " ".join(
+        f"{option} {shlex.quote(str(folder))}" for option, folder in folders.items() if folder is not None
+    )
+    typer.echo(f"score them: fhpt-eval run {arguments}")
     raise typer.Exit(DONE_IN_PART if missing else DONE)

@@ -67,7 +67,9 @@ def drn(
             "--transfer", help="Folder of a run whose transfer branch to start from (pb-fix).", rich_help_panel=_HOW
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of weights and order.", rich_help_panel=_HOW)] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**31 - 1, help="Of weights and order.", rich_help_panel=_HOW)
+    ] = 0,
     max_time: Annotated[
         float | None,
         typer.Option("--max-time", min=0, help="Minutes; then a checkpoint, and the same command goes on."),

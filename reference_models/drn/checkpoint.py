@@ -85,9 +85,10 @@ def load_module(module: nn.Module, name: str, tensors: Mapping[str, Tensor], pat
         UserError: They do not fit: the checkpoint is of another configuration.
     """
     own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
-    expected = {key: value.shape for key, value in module.state_dict().items()}
-    if {key: value.shape for key, value in own.items()} != expected:
-        odd = sorted(expected.keys() ^ own.keys()) or [k for k in expected if own[k].shape != expected[k]]
+    expected = {key: (value.shape, value.dtype) for key, value in module.state_dict().items()}
+    found = {key: (value.shape, value.dtype) for key, value in own.items()}
+    if found != expected:
+        odd = sorted(expected.keys() ^ own.keys()) or [k for k in expected if found[k] != expected[k]]
         raise UserError(
             f"the checkpoint {path} does not fit the network (first at '{name}.{odd[0]}'): it is of another"
             " configuration."
@@ -102,10 +103,20 @@ def optimiser_tensors(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimiser(optimiser: Optimizer, name: str, tensors: Mapping[str, Tensor]) -> None:
-    """Undo `optimiser_tensors`."""
+    """Undo `optimiser_tensors`, for RAdam.
+
+    Raises:
+        ValueError: The tensors are not the moments of this optimiser.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for full, tensor in tensors.items():
         if full.startswith(f"{name}."):
             index, _, key = full.removeprefix(f"{name}.").partition(".")
             state.setdefault(int(index), {})[key] = tensor
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for place, moments in state.items():
+        shapes = {key: tuple(value.shape) for key, value in moments.items()}
+        shape = tuple(parameters[place].shape) if place < len(parameters) else None
+        if shapes != {"step": (), "exp_avg": shape, "exp_avg_sq": shape}:
+            raise ValueError(f"the moments of {name} do not fit its parameters")
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine, pick_device
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
-from fhpt_eval.generation import list_images, with_people
+from fhpt_eval.generation import ListedImages, list_images, with_people
 from fhpt_eval.images import read_image
 from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.reference_model import Request
@@ -25,7 +25,7 @@ from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Part
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.model import BODY
-from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs
+from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs, have_faces
 from fhpt_eval.reference_models.drn.training import Habits, Schedule, Training, seed_everything
 from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
 from fhpt_eval.weights import Store
@@ -86,9 +86,20 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
         )
     if plan.part == "face" and not config.face:
         raise UserError("this configuration has no face module: choose another --config.")
+    if plan.part == "face" and plan.transfer is not None:
+        raise UserError("the face module has no transfer branch: leave --transfer out.")
     device = _start_processes(plan.device)
     try:
-        requests, missing = _requests(plan, progress)
+        listed = _requests(plan, progress)
+        requests, missing = listed.requests, dict(listed.missing)
+        size = _check_size(requests[0], config)
+        if plan.part == "face":
+            missing |= _without_faces(requests)
+            if len(missing) == len(requests) + len(listed.missing):
+                raise UserError(
+                    f"in no pair are there frontal faces in both images (first: {next(iter(missing.values()))}):"
+                    " the face module cannot be trained on these."
+                )
         _claim(plan.output)
         file = FILES[config.perceptual]
         features = build_feature_maps(config.perceptual, plan.store.get(file), device)
@@ -98,7 +109,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
         if plan.transfer is not None and isinstance(updates, BodyUpdates):
             tensors, _, _ = checkpoint.load(plan.transfer / BODY, "body")
             checkpoint.load_module(updates.network.transfer, "network.transfer", tensors, plan.transfer / BODY)
-        data = BodyPairs(requests) if plan.part == "body" else FacePairs(requests)
+        data = BodyPairs(requests, size) if plan.part == "body" else FacePairs(requests)
         body = plan.part == "body"
         schedule = Schedule(
             epochs=config.epochs if body else config.face_epochs,
@@ -116,7 +127,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
             dist.destroy_process_group()
 
 
-def _requests(plan: Plan, progress: Progress | None) -> tuple[list[Request], Mapping[str, str]]:
+def _requests(plan: Plan, progress: Progress | None) -> ListedImages:
     """The pairs with their people; the first process detects, the others then find what it cached."""
     listed = list_images(plan.pairs, plan.source, plan.target, plan.output)
     keypoints = None if plan.keypoints is None else KeypointFiles.at(plan.keypoints)
@@ -127,29 +138,37 @@ def _requests(plan: Plan, progress: Progress | None) -> tuple[list[Request], Map
         listed = with_people(listed, LocalEngine(cache, device="cpu"), keypoints, progress)
     if dist.is_initialized() and not waits:
         dist.barrier()
-    _check_size(listed.requests, plan.config)
-    return list(listed.requests), listed.missing
+    return listed
 
 
-def _check_size(requests: list[Request] | tuple[Request, ...], config: DrnConfig) -> None:
-    height, width = read_image(requests[0].source).shape[:2]
+def _check_size(first: Request, config: DrnConfig) -> tuple[int, int]:
+    """The size that all images must have: that of the first one, if it suits the network."""
+    height, width = read_image(first.source).shape[:2]
     divisor = 2**config.down_samplings
-    if height % divisor or width % divisor:
+    if height % divisor or width % divisor or min(height, width) < 2 * divisor:
         raise UserError(
-            f"{requests[0].source.path} is {width}×{height}, and the network needs multiples of {divisor}: bring all"
-            " images to one such size, as 176×256."
+            f"{first.source.path} is {width}×{height}, and the network needs multiples of {divisor}, at least"
+            f" {2 * divisor}: bring all images to one such size, as 176×256."
         )
+    return height, width
 
 
-def _hash(requests: list[Request]) -> str:
-    """Of the pairs' names and of what is known about their people."""
+def _hash(requests: Sequence[Request]) -> str:
+    """Of the pairs' names, their images' content and what is known about their people."""
     digest = hashlib.sha256()
     for request in requests:
-        digest.update(request.name.encode())
-        for person in (request.source_person, request.target_person):
-            if person is not None:
-                digest.update(person.body.tobytes() + person.face.tobytes() + str(person.face_box).encode())
+        digest.update(f"{request.name} {request.fingerprint(target=True)}\n".encode())
     return digest.hexdigest()
+
+
+def _without_faces(requests: Sequence[Request]) -> dict[str, str]:
+    """Why pairs cannot train the face module."""
+    missing = {}
+    for request in requests:
+        if not have_faces(*request.people):
+            roles = [r for r, p in zip(("source", "target"), request.people, strict=True) if p.face_box is None]
+            missing[request.name] = f"{roles[0]}: no frontal face" if roles else "target: no face landmarks"
+    return missing
 
 
 def _claim(folder: Path) -> None:
@@ -157,7 +176,9 @@ def _claim(folder: Path) -> None:
     ours = {name for part in PARTS for name in (part, f"{part}.safetensors", f"{part}.json")}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
+        foreign = sorted(
+            entry.name for entry in folder.iterdir() if entry.name not in ours and not entry.name.startswith(".")
+        )
     except OSError as error:
         raise UserError(f"cannot write to {folder} ({error.strerror}): choose another folder with -o.") from None
     if foreign:
@@ -166,9 +187,9 @@ def _claim(folder: Path) -> None:
 
 def _start_processes(device: str) -> str:
     """Join the other processes where torchrun started this one, and pick this one's device."""
-    if "LOCAL_RANK" not in os.environ:
-        return pick_device(device)
     chosen = pick_device(device)
+    if not {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
+        return chosen
     if chosen.startswith("cuda"):
         chosen = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(chosen)

@@ -43,6 +43,17 @@ class Drn(ReferenceModel):
         files = [] if self.checkpoint is None else [self.checkpoint / BODY, self.checkpoint / FACE]
         return " ".join(file_sha256(file) for file in files if file.exists())
 
+    def remarks(self, requests: Sequence[Request]) -> list[str]:
+        """Into how many images a face is put."""
+        from fhpt_eval.reference_models.drn.samples import have_faces
+
+        if self.image != "refined" or self.checkpoint is None:
+            return []
+        if not (self.checkpoint / FACE).exists():
+            return [f"{self.checkpoint} has no {FACE}: faces are as the body of the network draws them"]
+        count = sum(have_faces(*request.people) for request in requests)
+        return [f"frontal faces are in both images of {count} of {len(requests)} pairs: the face module draws these"]
+
     def load(self, device: str) -> Generator:
         """Build the network as its checkpoint says, and load it.
 
@@ -56,6 +67,8 @@ class Drn(ReferenceModel):
 
         if self.checkpoint is None:
             raise UserError("the DRN needs a checkpoint: train one with `fhpt-eval train drn`, and give its folder.")
+        if self.checkpoint.is_file():
+            raise UserError(f"{self.checkpoint} is a file: give the folder that `fhpt-eval train drn` wrote.")
         torch.backends.cudnn.benchmark = False
         tensors, config, _ = checkpoint.load(self.checkpoint / BODY, "body")
         network: Any = DetailReplenishingNetwork(config)
@@ -124,6 +137,11 @@ def _of_one_size(requests: Sequence[Request], divisor: int) -> list[_Group]:
             raise UserError(
                 f"{request.source.path} is {width}×{height}, and the network needs multiples of {divisor}, at least"
                 f" {2 * divisor}: bring all images to one such size, as 176×256."
+            )
+        if request.target is not None and read_image(request.target).shape != source.shape:
+            raise UserError(
+                f"{request.source.path} and {request.target.path} differ in size, so that the pose would be wrong:"
+                " bring all images to one size."
             )
         if not groups or groups[-1].sources[0].shape != source.shape:
             groups.append(_Group([], []))

@@ -82,10 +82,11 @@ def images_of(request: Request) -> tuple[Tensor, Tensor]:
 
 
 class BodyPairs(Dataset[BodySample]):
-    """Whole images of one size, for the body of the network."""
+    """Whole images for the body of the network, all of one size (height, width)."""
 
-    def __init__(self, pairs: Sequence[Request]) -> None:
+    def __init__(self, pairs: Sequence[Request], size: tuple[int, int]) -> None:
         self._pairs = pairs
+        self._size = size
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -94,14 +95,18 @@ class BodyPairs(Dataset[BodySample]):
         """Read one pair.
 
         Raises:
-            UserError: An image cannot be read, or the two differ in size.
+            UserError: An image cannot be read, or has another size.
         """
         pair = self._pairs[index]
         source_person, target_person = pair.people
         source, target = images_of(pair)
-        if source.shape != target.shape:
-            raise UserError(f"pair {pair.name}: source and target differ in size; bring all images to one size.")
-        _, height, width = target.shape
+        height, width = self._size
+        for image, ref in ((source, pair.source), (target, pair.target)):
+            if image.shape[1:] != (height, width) and ref is not None:
+                raise UserError(
+                    f"{ref.path} is {image.shape[2]}×{image.shape[1]} and others are {width}×{height}: bring all"
+                    " images to one size."
+                )
         return {
             "source": source,
             "target": target,

@@ -141,6 +141,7 @@ class Training:
         self.step = 0
         self.seconds = 0.0
         self.history: list[dict[str, float]] = []
+        self._sums: dict[str, Tensor] = {}
         self._resume()
         self.journal = None if self.rank else Journal(self.work, self.step)
 
@@ -155,18 +156,15 @@ class Training:
         """
         started = saved = time.monotonic()
         earlier = self.seconds
-        sums: dict[str, Tensor] = {}
-        logged = self.step
         stopped = _stop_signals()
         for batch in self._batches():
             self.updates.set_learning_rate(self.schedule.rate(self.step / self.steps_per_epoch))
             losses = self.updates.step(batch)
             self.step += 1
             self.seconds = earlier + time.monotonic() - started
-            sums = {name: sums.get(name, 0) + value for name, value in losses.items()}
-            if self.step % self.habits.log_every == 0 or self.step == self.total:
-                self._log(sums, self.step - logged)
-                sums, logged = {}, self.step
+            self._sums = {name: self._sums.get(name, 0) + value for name, value in losses.items()}
+            if self.step % self.habits.log_every == 0:
+                self._log()
             if progress is not None:
                 progress(f"training the {self.part}", self.step, self.total)
             if self._all_agree(time.monotonic() - saved > self.habits.save_every):
@@ -181,7 +179,12 @@ class Training:
         return self.step == self.total
 
     def save(self) -> None:
-        """Write checkpoint, state, curves and pictures; by the first process."""
+        """Write checkpoint, state, curves and pictures; by the first process.
+
+        Raises:
+            UserError: The training has diverged; the last checkpoint stays.
+        """
+        self._log()
         if self.journal is None:
             return
         samples = default_collate([self.data[i] for i in range(min(SHOWN, self.count))])
@@ -189,6 +192,8 @@ class Training:
         card = self._card()
         network = {n: m for n, m in self.updates.networks.items() if n != "discriminators"}
         tensors = {k: v for n, m in network.items() for k, v in checkpoint.prefixed(n, m.state_dict()).items()}
+        if not all(bool(torch.isfinite(t).all()) for t in tensors.values()):
+            raise self._diverged()
         checkpoint.save(self.folder / f"{self.part}.safetensors", tensors, card)
         for name, module in self.updates.networks.items():
             tensors |= checkpoint.prefixed(name, module.state_dict())
@@ -219,20 +224,28 @@ class Training:
         dist.broadcast(thought, 0)
         return bool(thought.item())
 
-    def _log(self, sums: Mapping[str, Tensor], steps: int) -> None:
+    def _log(self) -> None:
+        """Add the mean losses since the last row to the curves."""
+        sums, self._sums = self._sums, {}
+        steps = self.step - int(self.history[-1]["step"] if self.history else 0)
+        if not sums:
+            return
         means = torch.stack([value.float() for value in sums.values()]) / steps
         if self.world > 1:
             dist.all_reduce(means)
             means /= self.world
         row = dict(zip(sums, means.tolist(), strict=True))
         if not all(math.isfinite(value) for value in row.values()):
-            raise UserError(
-                f"the training diverged at iteration {self.step} ({row}): lower the learning rate and start again from"
-                " an earlier checkpoint."
-            )
+            raise self._diverged()
         self.history.append({"step": self.step, "seconds": round(self.seconds, 1), **row})
         if self.journal is not None:
             self.journal.log(self.step, row)
+
+    def _diverged(self) -> UserError:
+        return UserError(
+            f"the training diverged before iteration {self.step}: begin anew in another folder with a lower learning"
+            " rate (--set learning_rate=…); the last checkpoint stays as it is."
+        )
 
     def _card(self) -> Card:
         last = {k: v for k, v in (self.history[-1] if self.history else {}).items() if k not in {"step", "seconds"}}
@@ -271,10 +284,17 @@ class Training:
                 )
         for name, module in self.updates.networks.items():
             checkpoint.load_module(module, name, tensors, path)
-        for name, optimiser in self.updates.optimisers.items():
-            checkpoint.load_optimiser(optimiser, f"optimiser.{name}", tensors)
-        self.step, self.seconds = int(card["step"]), float(card["seconds"])
-        self.history = [row for row in _read_history(self.work / HISTORY) if row["step"] <= self.step]
+        try:
+            for name, optimiser in self.updates.optimisers.items():
+                checkpoint.load_optimiser(optimiser, f"optimiser.{name}", tensors)
+            self.step, self.seconds = int(card["step"]), float(card["seconds"])
+            self.history = [row for row in _read_history(self.work / HISTORY) if row["step"] <= self.step]
+        except (KeyError, ValueError, TypeError) as error:
+            raise UserError(f"{path} is damaged ({error!r}): choose another folder with -o.") from None
+        if not 0 <= self.step <= self.total:
+            raise UserError(
+                f"{path} is damaged (iteration {self.step} of {self.total}): choose another folder with -o."
+            )
 
 
 def _difference(there: Any, here: Any) -> str:

@@ -135,6 +135,21 @@ def test_identity_follows_the_content_of_the_checkpoint(tmp_path: Path) -> None:
     assert Drn(checkpoint=one).identity() == Drn(checkpoint=copy).identity() != Drn(checkpoint=other).identity()
 
 
+def test_source_and_target_of_two_sizes_are_refused(tmp_path: Path) -> None:
+    generator = Drn(checkpoint=trained(tmp_path / "drn")).load("cpu")
+    other = request(tmp_path, (56, 64))
+    with pytest.raises(UserError, match="differ in size"):
+        generator([replace(request(tmp_path), target=other.source)])
+
+
+def test_faces_are_spoken_of(tmp_path: Path) -> None:
+    requests = [request(tmp_path), request(tmp_path, faces=False)]
+    (said,) = Drn(checkpoint=trained(tmp_path / "drn")).remarks(requests)
+    assert "1 of 2 pairs" in said
+    (said,) = Drn(checkpoint=trained(tmp_path / "bodyless", face=False)).remarks(requests)
+    assert "has no face.safetensors" in said
+
+
 def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path: Path) -> None:
     images, pairs, keypoints = figures.write(tmp_path / "data", identities=2, poses=3)
     data = ("--pairs", pairs, "-s", images, "--keypoints", keypoints)
@@ -146,7 +161,8 @@ def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path
     assert (finished.code, finished.err) == (0, "")
     assert "trained on 8 pairs" in finished.out
     made = command("generate", "drn", *data, "-t", images, "--checkpoint", tmp_path / "drn", "-o", tmp_path / "made")
-    assert (made.code, made.err) == (0, "")
+    assert made.code == 0
+    assert "has no face.safetensors" in made.sentence
     assert "8 images made" in made.out
     assert len(list((tmp_path / "made").glob("*_vis.png"))) == 8
     scored = command(
@@ -165,6 +181,9 @@ def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path
         (("train", "drn", "--set", "width=wide"), "cannot be 'wide'"),
         (("train", "drn", "--config", "pb-fix", *SMALL_OPTIONS), "--transfer DIR"),
         (("train", "drn", *SMALL_OPTIONS, "--set", "batch_size=0"), "batch_size"),
+        (("train", "drn", "--part", "face", "--transfer", "x", *SMALL_OPTIONS), "no transfer branch"),
+        (("train", "drn", "--part", "face", "--config", "no-face", *SMALL_OPTIONS), "no face module"),
+        (("train", "drn", "--part", "face", *SMALL_OPTIONS), "frontal faces"),
         (("generate", "drm"), "Did you mean 'drn'"),
         (("generate", "drn"), "needs a checkpoint"),
         (("generate", "drn", "--image", "fine"), "cannot be 'fine'"),

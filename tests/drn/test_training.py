@@ -146,9 +146,32 @@ def test_a_signal_is_answered_after_the_iteration_with_a_checkpoint(tmp_path: Pa
 def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     training(tmp_path, max_seconds=0).run()
     before = (tmp_path / "body/state.safetensors").read_bytes()
-    with pytest.raises(UserError, match="diverged at iteration 2"):
+    with pytest.raises(UserError, match="diverged before iteration 2"):
         training(tmp_path, data=Noise(bad=0)).run()
     assert (tmp_path / "body/state.safetensors").read_bytes() == before
+
+
+def test_weights_that_are_no_longer_finite_are_not_saved(tmp_path: Path) -> None:
+    run = training(tmp_path)
+    before = (tmp_path / "body.safetensors").exists()
+    with torch.no_grad():
+        next(iter(run.updates.networks["network"].parameters())).fill_(float("nan"))
+    with pytest.raises(UserError, match="diverged"):
+        run.save()
+    assert (tmp_path / "body.safetensors").exists() == before
+
+
+def test_a_damaged_state_is_a_sentence(tmp_path: Path) -> None:
+    training(tmp_path, max_seconds=0).run()
+    state = tmp_path / "body/state.safetensors"
+    tensors, _, card = checkpoint.load(state, "body")
+    for changes in ({"step": "x"}, {"step": 99}, {"step": None}):
+        checkpoint.save(state, tensors, {**card, **changes})
+        with pytest.raises(UserError, match="is damaged"):
+            training(tmp_path)
+    checkpoint.save(state, {k: v for k, v in tensors.items() if "exp_avg_sq" not in k}, card)
+    with pytest.raises(UserError, match="is damaged"):
+        training(tmp_path).run()
 
 
 @pytest.mark.parametrize(
