@@ -21,7 +21,7 @@ from fhpt_eval.extract.base import Missing
 from fhpt_eval.files import write_atomic
 from fhpt_eval.folders import Folder, file_name
 from fhpt_eval.images import ImageRef, Pixels
-from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.naming import picture_key
 from fhpt_eval.pairlist import read_pair_list
 from fhpt_eval.people import find_people, read_person
@@ -109,20 +109,30 @@ def _only(folder: Folder, name: str, role: str) -> ImageRef:
 
 
 def with_people(
-    images: ListedImages, engine: Engine, keypoints: KeypointFiles | None, progress: Progress | None = None
+    images: ListedImages,
+    engine: Engine,
+    keypoints: KeypointFiles | None,
+    progress: Progress | None = None,
+    *,
+    eyes: Eyes = "right-first",
 ) -> ListedImages:
     """Add what detectors or keypoint files say of the people; pairs without a person become missing.
 
     Without target images the keypoint files have to tell of the targets, and there are no faces.
 
     Raises:
-        UserError: There are neither target images nor keypoint files, or not a single pair has its people.
+        UserError: There are neither target images nor keypoint files, ``eyes`` is given for other files than annotation
+            lists, or not a single pair has its people.
     """
+    if eyes == "left-first" and (keypoints is None or keypoints.form != "annotations"):
+        raise UserError(
+            "left-first is about the eyes in annotation lists: give one as --keypoints, or leave --eyes out."
+        )
     without_targets = any(request.target is None for request in images.requests)
     if without_targets and keypoints is None:
         raise UserError("the target poses are needed: give --target DIR, or --keypoints.")
     refs = [ref for request in images.requests for ref in (request.source, request.target) if ref is not None]
-    people = find_people(refs, engine, keypoints=keypoints, faces=not without_targets, progress=progress)
+    people = find_people(refs, engine, keypoints=keypoints, eyes=eyes, faces=not without_targets, progress=progress)
     missing = dict(images.missing)
     requests = []
     for request in images.requests:
@@ -130,7 +140,7 @@ def with_people(
         if request.target is not None:
             target = people[request.target]
         elif keypoints is not None:
-            target = read_person(keypoints, request.target_name)
+            target = read_person(keypoints, request.target_name, eyes=eyes)
         if isinstance(source, Missing):
             missing[request.name] = f"source: {source.reason}"
         elif isinstance(target, Missing):

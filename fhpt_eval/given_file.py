@@ -56,13 +56,26 @@ class GivenFile:
         )
 
 
-def _validate(value: Any) -> GivenFile:
-    if isinstance(value, GivenFile):
-        return value
+def path_of(value: object, what: str) -> Path:
+    """Return the path that the value of an option is.
+
+    Args:
+        value: A path, or its text.
+        what: What should be there, in words.
+
+    Raises:
+        ValueError: It is neither, or blank: an unset shell variable would mean the current folder.
+    """
     # On the command line `none` stands for None, where an option may be left out.
     if not isinstance(value, str | Path) or value == "none":
-        raise ValueError("expected the path of a file")
-    return GivenFile.at(Path(value))
+        raise ValueError(f"expected the path of {what}")
+    if not str(value).strip():
+        raise ValueError(f"a path is empty where that of {what} is expected; leave the option out if there is none")
+    return Path(value)
+
+
+def _validate(value: Any) -> GivenFile:
+    return value if isinstance(value, GivenFile) else GivenFile.at(path_of(value, "a file"))
 
 
 def _read(path: Path) -> bytes:

@@ -22,10 +22,13 @@ from pydantic_core import CoreSchema, core_schema
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Record
 from fhpt_eval.folders import file_name, same_tail
+from fhpt_eval.given_file import path_of
 from fhpt_eval.keypoints import PARTS, Floats, Part, Points, found
 from fhpt_eval.naming import picture_key, without_suffix
 
 Form: TypeAlias = Literal["openpose-json", "annotations", "candidate-subset"]
+Eyes: TypeAlias = Literal["right-first", "left-first"]
+"""Which of the eyes and ears an annotation list names first."""
 
 LIST_LIMIT, FILE_LIMIT = 100, 10
 """Megabytes above which an annotation list, and one file of a folder, are refused."""
@@ -39,6 +42,9 @@ _ABSENT = -1
 _JOINTS = len(PARTS["body"])
 _SCORE = _JOINTS
 """The column of a subset that holds a person's score, after the joints."""
+
+_LEFT_FIRST = [*range(14), 15, 14, 17, 16]
+"""Where a list that names the left eye and ear first has the joints of `BODY_JOINTS`."""
 
 _BODY_25 = [*range(8), *range(9, 19)]
 """OpenPose's 18 joints in its model of 25: without the middle of the hips and the feet."""
@@ -122,10 +128,18 @@ class KeypointFiles:
         near = [other for other in self._by_last_part.get(file_name(stem), ()) if same_tail(stem, other)]
         return near[0] if len(near) == 1 else None
 
-    def find(self, name: str) -> Record | None:
-        """Return the record of an image by its name; None where the files do not tell of it, or it is ambiguous."""
-        key = self.key(name)
-        return None if key is None else self.records[key]
+    def record(self, key: str, eyes: Eyes = "right-first") -> Record:
+        """Return the record of a key, its body in the order of `BODY_JOINTS`.
+
+        Args:
+            key: As `key` returns it.
+            eyes: The order in an annotation list: ``right-first``, as OpenPose has it and hence the lists of the field,
+                or ``left-first``, as the field's code labels them. In the other forms it is known.
+        """
+        record = self.records[key]
+        if eyes == "right-first" or self.form != "annotations":
+            return record
+        return {**record, "body": record["body"][_LEFT_FIRST]}
 
     @cached_property
     def _by_last_part(self) -> Mapping[str, Sequence[str]]:
@@ -146,12 +160,7 @@ class KeypointFiles:
 
 
 def _validate(value: Any) -> KeypointFiles:
-    if isinstance(value, KeypointFiles):
-        return value
-    # On the command line `none` stands for None, where an option may be left out.
-    if not isinstance(value, str | Path) or value == "none":
-        raise ValueError("expected the path of a CSV file or of a folder")
-    return KeypointFiles.at(Path(value))
+    return value if isinstance(value, KeypointFiles) else KeypointFiles.at(path_of(value, "a CSV file or of a folder"))
 
 
 class _Person(NamedTuple):

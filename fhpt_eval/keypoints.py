@@ -67,6 +67,12 @@ def found(points: Points) -> npt.NDArray[np.bool_]:
     return np.asarray(points[:, 2] > 0)
 
 
+def inside_frame(points: Points, width: float, height: float) -> npt.NDArray[np.bool_]:
+    """Which of N×3 points lie within an image of ``width`` and ``height`` pixels: N booleans, False if not found."""
+    x, y = points[:, 0], points[:, 1]
+    return np.asarray(found(points) & (x >= 0) & (x <= width) & (y >= 0) & (y <= height))
+
+
 def errors(generated: Points, target: Points) -> Floats:
     """Distance from each of N×3 target points to the generated one, in pixels.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ _GENDERS: dict[str, Gender] = {
     **dict.fromkeys(("men", "man", "male", "m"), "MEN"),
     **dict.fromkeys(("women", "woman", "female", "f"), "WOMEN"),
 }
+_FLAT = re.compile(r"6|(?:6[-_ ]?)?flat(?:[-_ ]?lay)?")
 _HEADERS = "'from,to', or 'generated' with any of 'target,source,item,item_colour,gender,view'"
 
 
@@ -33,7 +35,7 @@ class ListedPair:
         item: What retrieval counts as the same item.
         item_colour: The item in one colour.
         gender: ``MEN`` or ``WOMEN``, whichever usual word the list has.
-        view: View of the target.
+        view: View of the target, as `view_of` writes it.
     """
 
     row: int
@@ -64,6 +66,15 @@ class PairList:
     def where(self, row: int) -> str:
         """Name a row in an error."""
         return _where(self.path, row)
+
+
+def view_of(cell: str) -> str:
+    """Return the view that a cell names: in lower case, and ``flat`` for every usual word for a flat-lay picture.
+
+    Only ``flat`` changes what is done with a picture. Any other view is a label, which a data set may have of its own.
+    """
+    view = cell.lower()
+    return "flat" if _FLAT.fullmatch(view) else view
 
 
 def read_pair_list(path: Path, generated: Path, target: Path | None, source: Path | None) -> PairList:
@@ -158,7 +169,7 @@ def _listed_pair(path: Path, row: int, cells: Mapping[str, str], folders: Mappin
         cells.get("item", ""),
         cells.get("item_colour", ""),
         _GENDERS.get(gender.lower()),
-        cells.get("view", ""),
+        view_of(cells.get("view", "")),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,12 @@ from fhpt_eval.extract.base import ImageExtractor, Missing, Record
 from fhpt_eval.extract.dlib_face import DlibFace
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.images import ImageRef
-from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.keypoints import PARTS, Points
 
 _KEYPOINTS = MediapipeKeypoints()
 _FACES = DlibFace()
+_AMBIGUOUS = Missing("several images fit one name in the keypoint files")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def find_people(
     engine: Engine,
     *,
     keypoints: KeypointFiles | None = None,
+    eyes: Eyes = "right-first",
     faces: bool = True,
     progress: Progress | None = None,
 ) -> dict[ImageRef, Person | Missing]:
@@ -49,7 +52,8 @@ def find_people(
         images: The images.
         engine: Runs the detectors.
         keypoints: Keypoints to use instead of detected ones, by the images' names; where they have no faces, landmarks
-            are detected all the same if ``faces``.
+            are detected all the same if ``faces``. What several different images would take is nobody's.
+        eyes: The order of an annotation list, as `KeypointFiles.record` takes it.
         faces: Look for face boxes and landmarks, too.
         progress: Called while detectors run.
 
@@ -62,17 +66,37 @@ def find_people(
     extraction = engine.run(Plan(dict.fromkeys(extractors, refs), {}, hashed=refs), {}, progress)
     for error in extraction.broken.values():
         raise error
-    return {ref: _person(ref, extraction, keypoints, detect=detect, faces=faces) for ref in refs}
+    given = None if keypoints is None else _given(keypoints, refs, extraction, eyes)
+    return {ref: _person(ref, extraction, given, detect=detect, faces=faces) for ref in refs}
+
+
+def _given(
+    files: KeypointFiles, refs: Iterable[ImageRef], extraction: Extraction, eyes: Eyes
+) -> dict[ImageRef, Record | Missing]:
+    """What the files tell of each image; sources and targets lie in two folders, so content tells images apart."""
+    keys = {ref: files.key(ref.name) for ref in refs}
+    images: dict[str | None, set[str]] = defaultdict(set)
+    for ref, key in keys.items():
+        images[key].add(extraction.content(ref) or str(ref))
+    return {
+        ref: _AMBIGUOUS if key is not None and len(images[key]) > 1 else _read(files, key, eyes)
+        for ref, key in keys.items()
+    }
 
 
 def _person(
-    ref: ImageRef, extraction: Extraction, files: KeypointFiles | None, *, detect: bool, faces: bool
+    ref: ImageRef,
+    extraction: Extraction,
+    read: Mapping[ImageRef, Record | Missing] | None,
+    *,
+    detect: bool,
+    faces: bool,
 ) -> Person | Missing:
     found = extraction.image(_KEYPOINTS, ref) if detect else {}
-    if isinstance(found, Missing) and (files is None or found.fault):
+    if isinstance(found, Missing) and (read is None or found.fault):
         return found
     detected: Record = {} if isinstance(found, Missing) else found
-    given = detected if files is None else _read(files, ref.name)
+    given = detected if read is None else read[ref]
     if isinstance(given, Missing):
         return given
     box = extraction.image(_FACES, ref) if faces else NO_PERSON
@@ -85,18 +109,18 @@ def _person(
     )
 
 
-def read_person(files: KeypointFiles, name: str) -> Person | Missing:
+def read_person(files: KeypointFiles, name: str, *, eyes: Eyes = "right-first") -> Person | Missing:
     """The person that keypoint files tell of under an image's name; no face box."""
-    record = _read(files, name)
+    record = _read(files, files.key(name), eyes)
     if isinstance(record, Missing):
         return record
     return Person(body=record["body"], face=record.get("face", _no_face()), face_box=None)
 
 
-def _read(files: KeypointFiles, name: str) -> Record | Missing:
-    record = files.find(name)
-    if record is None:
+def _read(files: KeypointFiles, key: str | None, eyes: Eyes) -> Record | Missing:
+    if key is None:
         return Missing("not in the keypoint files")
+    record = files.record(key, eyes)
     return record if record["persons"] else NO_PERSON
 
 

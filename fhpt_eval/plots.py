@@ -80,7 +80,7 @@ def _draw(runs: Sequence[Run], limits: dict[Part, float]) -> Any:
         for run, colour, marker in zip(runs, cycle(_COLOURS), cycle(_MARKERS), strict=False):
             distances = _distances(run, part)
             found = distances[np.isfinite(distances)]
-            label = f"{run.record.name} (no target has it)"
+            label = f"{run.record.name} (not measured)"
             if len(distances):
                 label = f"{run.record.name} ({areas(distances, limit).mean():.3f})"
                 panel.plot(fine, share_within(distances, fine), color=colour, linewidth=1.4)

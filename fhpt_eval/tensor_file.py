@@ -41,7 +41,10 @@ def parse(data: bytes) -> tuple[Arrays, Card | None]:
     text = header.get("__metadata__", {}).get(_KEY)
     if text is None:
         return arrays, None
-    card = json.loads(text)
+    try:
+        card = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its card is nested too deeply to be read") from error
     if not isinstance(card, dict):
         raise ValueError("its card is not a JSON object")
     return arrays, card

@@ -15,9 +15,9 @@ from fhpt_eval.extract.base import Missing, Record, Result, size_mismatch
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import Kind, MediapipeTasks, tasks_by_kind
 from fhpt_eval.extract.pixels import FrameSize
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.geometry import Clip, Geometry, Jpeg, Round, Truncate
 from fhpt_eval.given_file import GivenFile
-from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.keypoints import (
     PARTS,
     Floats,
@@ -28,6 +28,7 @@ from fhpt_eval.keypoints import (
     found,
     hand_size,
     head_size,
+    inside_frame,
     interocular_distance,
 )
 from fhpt_eval.pairs import Pair, Pairs
@@ -39,8 +40,8 @@ Both: TypeAlias = tuple[Record | None, Record] | Missing
 """A pair's generated and target record; None stands for a generated image without a person."""
 
 _SIDES: tuple[Side, ...] = ("generated", "target")
-_LEFT_FIRST = [*range(14), 15, 14, 17, 16]
-"""Where a list that names the left eye and ear first has the joints of `BODY_JOINTS`."""
+_LEAVE_THE_FRAME = (Clip, Jpeg, Round, Truncate)
+"""Steps of a geometry after which every pixel is where it was."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ _TASK_OF: Mapping[Part, Kind] = {"body": "pose", "face": "face", "hands": "hand"
 
 Tasks = Annotated[
     tuple[GivenFile, ...],
-    BeforeValidator(lambda v: tuple(part.strip() for part in v.split(",") if part) if isinstance(v, str) else v),
+    BeforeValidator(lambda v: tuple(part.strip() for part in v.split(",")) if isinstance(v, str) else v),
     PlainSerializer(lambda v: "+".join(sorted(map(str, v))), return_type=str),
 ]
 """In text: paths with commas between them, and hashes in records."""
@@ -82,7 +83,7 @@ class Sides(NamedTuple):
 
     Attributes:
         both: Of each pair.
-        warnings: One sentence for each side of whose images keypoint files show several persons.
+        warnings: One sentence for each doubt about keypoints that are read.
     """
 
     both: list[Both]
@@ -97,9 +98,9 @@ class KeypointProtocol(Protocol):
     target shows nobody is left out and counted.
 
     Keypoints can also be read from files. Their coordinates count in pixels of the image after its geometry, from 0 in
-    the middle of the first one as OpenPose counts; they are believed, also where they lie outside of the image. Of
-    several persons the one of the highest score counts, the first of equals. An image that they do not name is missing,
-    and counted.
+    the middle of the first one as OpenPose counts; they are believed, also where they lie outside of the image, but a
+    warning counts the images where most do. Of several persons the one of the highest score counts, the first of
+    equals. An image that they do not name is missing, and counted.
 
     Attributes:
         generated_geometry: What is done to a generated image before keypoints are looked for.
@@ -124,7 +125,7 @@ class KeypointProtocol(Protocol):
     generated_keypoints: KeypointFiles | None = None
     target_keypoints: KeypointFiles | None = None
     tasks: Tasks = ()
-    eyes: Literal["right-first", "left-first"] = "right-first"
+    eyes: Eyes = "right-first"
 
     def __post_init__(self) -> None:
         if self.tasks:
@@ -169,15 +170,15 @@ class KeypointProtocol(Protocol):
             Unscorable: Keypoint files are given that tell of none of the images.
         """
         results: list[Iterable[Result]] = []
-        warnings: list[str] = []
+        warnings = self._doubts()
         for side in _SIDES:
             given, found_here = self.files(side), records.per_pair(self.extractor(side), side)
             if given is None:
                 results.append(found_here)
             else:
-                read, several = self._read(side, given, pairs, found_here)
+                read, said = self._read(side, given, pairs, found_here)
                 results.append(read)
-                warnings += several
+                warnings += said
         return Sides([_both(g, t) for g, t in zip(*results, strict=True)], warnings)
 
     def lacks_part(self, part: Part) -> Missing | None:
@@ -197,6 +198,22 @@ class KeypointProtocol(Protocol):
         first = replace(first, details={**first.details, **given}, warnings=[*first.warnings, *sides.warnings])
         return [first, *others]
 
+    def _doubts(self) -> list[str]:
+        """Warnings about what was asked for."""
+        read = [side for side in _SIDES if self.files(side) is not None]
+        doubts = [
+            f"{self.name}: {side}_geometry changes the frame, and coordinates in {side}_keypoints count in pixels of"
+            " the image after it"
+            for side in read
+            if not all(isinstance(step, _LEAVE_THE_FRAME) for step in self.extractor(side).geometry.steps)
+        ]
+        if len(read) == 1:
+            doubts.append(
+                f"{self.name}: keypoints of the two sides come from different sources ({read[0]} ones are read, the"
+                " others detected), and differ even on equal images"
+            )
+        return doubts
+
     def _read(
         self, side: Side, files: KeypointFiles, pairs: Pairs, frames: Iterable[Result]
     ) -> tuple[list[Result], list[str]]:
@@ -213,6 +230,7 @@ class KeypointProtocol(Protocol):
                 f" called like '{next(filter(None, names))[0]}'): give {self.name}.{side}_keypoints of these images"
             )
         results: list[Result] = []
+        outside: dict[str, bool] = {}
         for key, frame in zip(keys, frames, strict=True):
             if isinstance(frame, Missing):
                 results.append(frame)
@@ -223,18 +241,21 @@ class KeypointProtocol(Protocol):
             elif not files.records[key]["persons"]:
                 results.append(NO_PERSON)
             else:
-                results.append({**self._right_first(files, files.records[key]), **frame})
-        several = sum(int(files.records[key]["persons"]) > 1 for key in images)
-        warning = (
-            f"{self.name}: {several} of {len(images)} {side} images have several persons in the keypoint files; of"
-            " each, the one of the highest score counts"
-        )
-        return results, [warning] if several else []
-
-    def _right_first(self, files: KeypointFiles, record: Record) -> Record:
-        if self.eyes == "right-first" or files.form != "annotations":
-            return record
-        return {**record, "body": record["body"][_LEFT_FIRST]}
+                record = files.record(key, self.eyes)
+                results.append({**record, **frame})
+                outside[key] = _mostly_outside(record["body"], frame)
+        warnings = []
+        if several := sum(int(files.records[key]["persons"]) > 1 for key in images):
+            warnings.append(
+                f"{self.name}: {several} of {len(images)} {side} images have several persons in the keypoint files; of"
+                " each, the one of the highest score counts"
+            )
+        if count := sum(outside.values()):
+            warnings.append(
+                f"{self.name}: {count} of {len(outside)} {side} images have most of their keypoints outside of the"
+                " image: do the files belong to these images, at this size?"
+            )
+        return results, warnings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -392,6 +413,11 @@ def _names(row: Pair, side: Side) -> tuple[str, ...]:
         return ()
     listed = row.target_name if side == "target" else None
     return (image.name, listed) if listed else (image.name,)
+
+
+def _mostly_outside(body: Points, frame: Record) -> bool:
+    width, height = frame["size"]
+    return bool(2 * inside_frame(body, width, height).sum() < found(body).sum())
 
 
 def _both(generated: Result, target: Result) -> Both:

@@ -148,7 +148,7 @@ def test_the_folder_holds_what_the_report_says(given: Given) -> None:
     pairs = given.pairs(row, row[::-1])
     report = given.prepare(test_pairs=pairs)
     assert {name for name in tree(given.output) if "/" not in name} == {
-        "train.lst", "test.lst", "pairs-test.csv", "missing.csv", "report.json", "recipe.json",
+        "train.lst", "test.lst", "pairs-test.csv", "missing.csv", "report.json", "recipe.json", "crops.csv",
     }  # fmt: skip
     assert (given.output / "train.lst").read_bytes() == given.train.read_bytes()
     assert (given.output / "pairs-test.csv").read_bytes() == pairs.read_bytes()
@@ -327,6 +327,7 @@ def test_a_stopped_call_goes_on_and_gives_the_same(given: Given, monkeypatch: py
     assert len(kept) == 3
     # What a kill in the middle of a write leaves.
     (given.output / "test" / f".{flat(TEST[0]).replace('.jpg', '.png')}.abc123").write_bytes(b"half")
+    (given.output / ".crops.csv.abc123").write_bytes(b"half")
     report = given.prepare()
     assert report.made == 2
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
@@ -335,6 +336,67 @@ def test_a_stopped_call_goes_on_and_gives_the_same(given: Given, monkeypatch: py
     again = given.prepare()
     assert again.made == 0
     assert tree(given.output) == tree(whole)
+
+
+def test_a_crop_of_a_source_that_changed_is_made_again(given: Given) -> None:
+    given.prepare()
+    changed = given.images / f"{TRAIN[0]}.jpg"
+    draw(changed, 99)
+    report = given.prepare()
+    assert (report.made, report.missing) == (1, ())
+    crop = given.output / "train" / flat(TRAIN[0]).replace(".jpg", ".png")
+    np.testing.assert_array_equal(pixels(crop), pixels(changed)[:, 40:216])
+
+
+def test_a_crop_of_a_source_that_cannot_be_read_any_more_is_missing(given: Given) -> None:
+    given.prepare()
+    (given.images / f"{TRAIN[0]}.jpg").write_bytes(b"junk")
+    report = given.prepare()
+    assert [(row.list, row.row, row.reason) for row in report.missing] == [("train", 1, "not an image (found text)")]
+    assert report.splits["train"].images == 2
+    crop = flat(TRAIN[0]).replace(".jpg", ".png")
+    assert not (given.output / "train" / crop).exists()
+    assert crop not in (given.output / "crops.csv").read_text()
+
+
+def test_a_crop_that_is_damaged_is_made_again(given: Given) -> None:
+    given.prepare()
+    whole = tree(given.output)
+    crop = given.output / "test" / flat(TEST[0]).replace(".jpg", ".png")
+    crop.write_bytes(crop.read_bytes()[:1000])
+    assert given.prepare().made == 1
+    assert tree(given.output) == whole
+
+
+@pytest.mark.parametrize("content", [b"", b'\xff\x00\n"', b"crop,source_sha256,crop_sha256\ntrain/x.png,1\n"])
+def test_what_is_of_unknown_origin_is_made_again(given: Given, content: bytes) -> None:
+    given.prepare()
+    whole = tree(given.output)
+    (given.output / "crops.csv").write_bytes(content)
+    assert given.prepare().made == 5
+    assert tree(given.output) == whole
+
+
+def test_pairs_stay_where_a_later_call_does_not_give_them(given: Given) -> None:
+    pairs = given.pairs((flat(TEST[0]), flat(TEST[1])))
+    given.prepare(test_pairs=pairs)
+    whole = tree(given.output)
+    assert given.prepare().pairs["test"].complete == 1
+    assert tree(given.output) == whole
+    # Their own copy may be given, too, even where everything else is made anew.
+    for overwrite in (False, True):
+        given.prepare(test_pairs=given.output / "pairs-test.csv", overwrite=overwrite)
+        assert tree(given.output) == whole
+    pairs.write_text(f"from,to\n{flat(TEST[1])},{flat(TEST[0])}\n")
+    given.prepare(test_pairs=pairs)
+    assert (given.output / "pairs-test.csv").read_bytes() == pairs.read_bytes()
+
+
+def test_pairs_in_a_folder_of_somebody_else_are_not_taken(given: Given) -> None:
+    given.output.mkdir()
+    (given.output / "pairs-test.csv").write_text("mine")
+    (given.output / "recipe.json").write_text("[" * 100_000)
+    assert "was not made by" in given.refused()
 
 
 def test_a_full_disk_leaves_nothing_half_written(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,7 +421,7 @@ def test_overwrite_makes_everything_anew(given: Given) -> None:
     report = given.prepare(overwrite=True, image_format="jpg")
     assert report.made == 4
     assert sorted(tree(given.output)) == sorted(
-        [f"test/{flat(TEST[0])}", "missing.csv", "recipe.json", "report.json", "test.lst", "train.lst"]
+        [f"test/{flat(TEST[0])}", "crops.csv", "missing.csv", "recipe.json", "report.json", "test.lst", "train.lst"]
         + [f"train/{flat(path)}" for path in TRAIN]
     )
 

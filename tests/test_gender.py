@@ -37,7 +37,7 @@ from fhpt_eval.pairs import Pair, PairReport, Pairs
 from fhpt_eval.protocol import Score, Unscorable, configure
 from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.stats import Interval
-from fhpt_eval.tensor_file import Card, dump
+from fhpt_eval.tensor_file import Card, dump, parse
 from fhpt_eval.weights import Store
 
 NO_IMAGE = Missing("no generated image")
@@ -256,6 +256,9 @@ def test_a_good_file_ends_what_is_lacking_and_counts_by_content(tmp_path: Path) 
     ("state", "changes", "told"),
     [
         (HEAD, {"format": "cookies"}, r"is not a gender classifier .* does not say what it is\): give the gender\."),
+        (HEAD, {"version": "1"}, r"its version is '1' instead of a whole number\): give the gender\."),
+        (HEAD, {"version": True}, r"its version is True instead of a whole number"),
+        (HEAD, {"network": ["vgg16"]}, r"it is on \['vgg16'\], which is no network of this fhpt-eval\): give"),
         (HEAD, {"version": 2}, r"its format has version 2, and this fhpt-eval reads 1\)"),
         (
             HEAD,
@@ -283,6 +286,18 @@ def test_a_file_that_cannot_be_used_is_refused_before_anything_is_computed(
     assert str(file.path) in str(error.value)
     with pytest.raises(UserError):
         read_checkpoint(file, "efficientnet_lite0")
+
+
+def test_a_card_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    from safetensors.numpy import save
+
+    content = save(HEAD, {"card": "[" * 100_000})
+    with pytest.raises(ValueError, match="its card is nested too deeply"):
+        parse(content)
+    file = tmp_path / "deep.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"deep\.safetensors is not a gender classifier that can be used"):
+        configure(Gender, "embedded", {"classifier": str(file)})
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x02}q\x00.", b"x" * 100, dump(HEAD, {})])

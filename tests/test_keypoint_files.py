@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,14 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Context, Missing, Record, Result
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.pixels import FrameSize
+from fhpt_eval.geometry import Geometry
 from fhpt_eval.images import ImageRef
-from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.keypoints import BODY_JOINTS, found
 from fhpt_eval.leaderboard import blocks_of
 from fhpt_eval.pairs import Pair, PairReport
 from fhpt_eval.protocol import Unscorable, configure
+from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.pckh import Pckh
 
@@ -90,9 +92,9 @@ def expected(joints: Body, score: float) -> Array:
 
 
 def one(files: KeypointFiles, name: str) -> Record:
-    record = files.find(name)
-    assert record is not None
-    return record
+    key = files.key(name)
+    assert key is not None
+    return files.record(key)
 
 
 # Annotation lists
@@ -446,7 +448,6 @@ def test_a_name_is_found_by_its_path_or_by_what_does_not_contradict_it(tmp_path:
         WOMAN_AS_PATH: WOMAN,
         OTHER_AS_PATH: "id_00000244/02_1_front",
     }
-    assert files.find("zz") is None
 
 
 # As options
@@ -467,6 +468,18 @@ def test_the_option_takes_a_path_or_none_and_shows_form_and_hash(tmp_path: Path)
     ):
         with pytest.raises(UserError, match=words):
             configure(Kec, "paper", wrong)
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_path_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    write_json(tmp_path / "below", "a", PERSON)
+    monkeypatch.chdir(tmp_path)
+    for option, text in (("target_keypoints", blank), ("tasks", blank), ("tasks", f",{blank},")):
+        with pytest.raises(UserError, match=rf"^option 'kec\.{option}' cannot be '{text}': a path is empty .*\.$"):
+            configure(Kec, "paper", {option: text})
+    with pytest.raises(UserError, match=r"'gender\.classifier' .* a path is empty"):
+        configure(Gender, "paper", {"classifier": blank})
+    assert list(KeypointFiles.at(Path()).records) == ["below/a"]
 
 
 def test_which_eye_comes_first_is_said_of_annotation_lists_alone(tmp_path: Path) -> None:
@@ -641,15 +654,57 @@ def test_several_persons_are_said_in_a_warning(tmp_path: Path) -> None:
     write_json(tmp_path, "not asked for", PERSON, PERSON)
     files = KeypointFiles.at(tmp_path)
     scores = scored(Kec(generated_keypoints=files, target_keypoints=files), "ab")
-    warnings = [warning for score in scores.values() for warning in score.warnings]
+    warnings = warnings_of(scores)
     assert len(warnings) == 2
     assert warnings[0].startswith("kec: 1 of 2 generated images have several persons")
     assert "1 of 2 target images" in warnings[1]
     assert scores["kec_auc_body"].value == 1
 
 
+def warnings_of(scores: Mapping[str, Any]) -> list[str]:
+    return [warning for score in scores.values() for warning in score.warnings]
+
+
+def test_keypoints_outside_of_the_image_are_said_in_a_warning(tmp_path: Path) -> None:
+    far: Body = [(500, 500)] * 18
+    half: Body = [*far[:9], *body()[9:]]
+    edges: Body = [(0, 0), (23, 31)] * 9
+    told = {"far": far, "most": [*half[:9], (24, 0), *half[10:]], "half": half, "edges": edges, "none": [None] * 18}
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", told))
+    protocol = Kec(generated_keypoints=files, target_keypoints=files)
+    scores = scored(protocol, list(told))
+    assert scores["kec_auc_body"].value == 1
+    assert warnings_of(scores) == [
+        f"kec: 2 of 4 {side} images have most of their keypoints outside of the image: do the files belong to these"
+        " images, at this size?"
+        for side in ("generated", "target")
+    ]
+    assert warnings_of(scored(protocol, ["half", "edges"])) == []
+    assert warnings_of(scored(protocol, ["far"], [frame((600, 600))], [frame((600, 600))])) == []
+
+
+def test_coordinates_of_an_image_whose_frame_is_changed_are_said_in_a_warning(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": body()}))
+    both: dict[str, Any] = {"generated_keypoints": files, "target_keypoints": files}
+    for steps in ("resize(width=24, height=32, filter=pil-box)", "round > pad(width=24, height=32)"):
+        (warning,) = warnings_of(scored(Pckh(**both, generated_geometry=Geometry.parse(steps)), "a"))
+        assert warning.startswith("pckh: generated_geometry changes the frame, and coordinates in generated_keypoints")
+    assert warnings_of(scored(Pckh(**both, target_geometry=Geometry.parse("jpeg > clip > truncate")), "a")) == []
+
+
+@pytest.mark.parametrize("side", ["generated", "target"])
+def test_sides_of_different_sources_are_said_in_a_warning(tmp_path: Path, side: str) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": body()}))
+    detected = [{"body": expected(body(), 0.5), **frame()}]
+    generated, target = (None, detected) if side == "generated" else (detected, None)
+    options: dict[str, Any] = {f"{side}_keypoints": files}
+    (warning,) = warnings_of(scored(Pckh(**options), "a", generated, target))
+    assert "come from different sources" in warning
+    assert f"({side} ones are read" in warning
+
+
 @pytest.mark.parametrize("eyes", ["right-first", "left-first"])
-def test_both_orders_of_eyes_and_ears(tmp_path: Path, eyes: Literal["right-first", "left-first"]) -> None:
+def test_both_orders_of_eyes_and_ears(tmp_path: Path, eyes: Eyes) -> None:
     joints = body()
     listed = joints if eyes == "right-first" else [*joints[:14], joints[15], joints[14], joints[17], joints[16]]
     annotated = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": listed}))

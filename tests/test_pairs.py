@@ -517,6 +517,24 @@ def test_the_view_is_that_of_the_target_and_never_of_the_source(tmp_path: Path) 
     assert (row.gender, row.view) == ("WOMEN", None)
 
 
+@pytest.mark.parametrize(
+    ("cell", "view"),
+    [
+        *((cell, "flat") for cell in ("flat", "Flat", "FLAT", "flat-lay", "Flat_Lay", "flat lay", "flatlay", "6")),
+        *((cell, "flat") for cell in ("6_flat", "6flat", "6-FLAT")),
+        ("Front", "front"),
+        ("Back-Left", "back-left"),
+        ("inflatable", "inflatable"),
+        ("16", "16"),
+        ("", None),
+    ],
+)
+def test_views_are_read_in_any_case_and_flat_in_its_usual_words(tmp_path: Path, cell: str, view: str | None) -> None:
+    csv = listed(tmp_path / "pairs.csv", f"generated,target,view\n1.png,b.png,{cell}\n")
+    (row,) = Pairs.from_csv(csv, folder(tmp_path / "g", ["1.png"]))
+    assert row.view == view
+
+
 def test_two_methods_on_one_list_have_one_hash(tmp_path: Path) -> None:
     real = folder(tmp_path / "t", [f"{FRONT}.jpg", f"{SIDE}.jpg"])
     csv = listed(tmp_path / "pairs.csv", f"from,to\n{FRONT}.jpg,{SIDE}.jpg\n{SIDE}.jpg,{FRONT}.jpg\n")

@@ -64,6 +64,14 @@ def test_figures_are_written_in_each_format(plain: Run, tmp_path: Path, ending: 
         assert np.asarray(Image.open(file).convert("L")).std() > 10
 
 
+def test_a_part_that_was_not_measured_is_not_called_absent_in_the_targets(plain: Run, tmp_path: Path) -> None:
+    plot_kec([with_distances(plain, "one", [1.0], [], [])], tmp_path / "kec.svg")
+    # matplotlib writes glyphs as paths, and the text as a comment.
+    text = (tmp_path / "kec.svg").read_text(encoding="utf-8")
+    assert text.count("one (not measured)") == 2
+    assert "no target" not in text
+
+
 def test_what_cannot_be_drawn_is_one_sentence(plain: Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.png, \.svg or \.pdf"):
         plot_kec([with_distances(plain, "one", [1.0], [1.0], [1.0])], tmp_path / "kec.jpg")

@@ -24,8 +24,18 @@ from fhpt_eval.extract.gender import NO_PERSON, TOO_SMALL, UNKNOWN_GENDER, read_
 from fhpt_eval.given_file import GivenFile
 from fhpt_eval.images import ImageRef
 from fhpt_eval.naming import Gender
-from fhpt_eval.tensor_file import parse
-from fhpt_eval.training.gender import CARD, CHECKPOINT, FIGURE, HISTORY, LEFT_OUT, STATE, Trained, train
+from fhpt_eval.tensor_file import dump, parse
+from fhpt_eval.training.gender import (
+    CARD,
+    CHECKPOINT,
+    FIGURE,
+    HISTORY,
+    IDENTICAL,
+    LEFT_OUT,
+    STATE,
+    Trained,
+    train,
+)
 from fhpt_eval.training.inputs import Inputs, Pictures
 from fhpt_eval.training.labels import Example, read_labels
 from fhpt_eval.training.loop import Trainer
@@ -130,7 +140,9 @@ def test_a_csv_goes_before_names_and_lists_what_counts(tmp_path: Path) -> None:
         "sub/c.png,,,front\n"
         "fashionMENDenimid0000000101_1front.jpg,,,\n"
         "fashionMENDenimid0000000101_2side.jpg,women,y,\n"
-        "d.png,male,,\n",
+        "d.png,male,,\n"
+        "e.png,male,,flat-lay\n"
+        "f.png,male,,6\n",
         encoding="utf-8-sig",
     )
     (tmp_path / "unlisted.png").touch()
@@ -141,7 +153,7 @@ def test_a_csv_goes_before_names_and_lists_what_counts(tmp_path: Path) -> None:
         ("fashionMENDenimid0000000101_1front.jpg", "MEN", "id_00000001"),
         ("fashionMENDenimid0000000101_2side.jpg", "WOMEN", "y"),
     ]
-    assert labelled.left_out == {"b.png": NO_PERSON, "sub/c.png": UNKNOWN_GENDER}
+    assert labelled.left_out == {**dict.fromkeys(("b.png", "e.png", "f.png"), NO_PERSON), "sub/c.png": UNKNOWN_GENDER}
 
 
 @pytest.mark.parametrize(
@@ -157,6 +169,8 @@ def test_a_csv_goes_before_names_and_lists_what_counts(tmp_path: Path) -> None:
         ("image\na.png\nb.png\na.png\n", r"row 4: 'a\.png' is listed a second time"),
         ("image\n../a.png\n", r"row 2: '\.\./a\.png' is no path below the folder of images"),
         ("image\n/a.png\n", "is no path below"),
+        # Python 3.10's csv refuses it by itself.
+        ("image\na\0.png\n", "row 2: .*(has a NUL byte in it, as no file has; mend|line contains NUL)"),
         ('image\n"a.png\n', "not readable as CSV"),
     ],
 )
@@ -253,7 +267,7 @@ def test_two_colours_are_learned_without_error(tmp_path: Path, head: Callable[..
     out = tmp_path / "out"
     options = replace(HEAD, epochs=20)
     trained = head(out, options, progress=lambda *call: calls.append(call))
-    assert {file.name for file in out.iterdir()} == {CHECKPOINT, CARD, HISTORY, FIGURE, LEFT_OUT}
+    assert {file.name for file in out.iterdir()} == {CHECKPOINT, CARD, HISTORY, FIGURE, LEFT_OUT, IDENTICAL}
     card = trained.card
     assert card["best"]["validation_error"] == {"MEN": 0, "WOMEN": 0, "balanced": 0}
     assert card["data"]["training"] == {"MEN": 12, "WOMEN": 24, "items": 18}
@@ -304,6 +318,96 @@ def test_what_a_stopped_training_leaves_can_be_used_and_says_that_it_is_not_fini
     assert state is not None
     assert len(state["history"]) == 2
     assert {name.partition(".")[0] for name in arrays} == {"network", "best", "optimiser"}
+
+
+def test_a_stopped_training_without_its_state_is_not_finished(tmp_path: Path, head: Callable[..., Trained]) -> None:
+    with pytest.raises(Stop):
+        head(tmp_path, progress=stop_after(10))
+    (tmp_path / STATE).unlink()
+    with pytest.raises(UserError, match=r"was stopped, without the last\.safetensors .* begin anew with --overwrite\."):
+        head(tmp_path)
+    assert head(tmp_path, overwrite=True).card["finished"]
+
+
+def without(name: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda card: card.pop(name)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        without("history"),
+        without("recipe"),
+        lambda card: card.update(recipe=["seed"]),
+        lambda card: card.update(history=[]),
+        lambda card: card.update(history={"epoch": 1}),
+        lambda card: card["history"][1].update(epoch=3),
+        lambda card: card["history"][1].update(loss="low"),
+        lambda card: card["history"][0].pop("loss"),
+    ],
+)
+def test_a_state_whose_card_is_damaged_is_one_sentence(
+    tmp_path: Path, head: Callable[..., Trained], damage: Callable[[dict[str, Any]], Any]
+) -> None:
+    with pytest.raises(Stop):
+        head(tmp_path, progress=stop_after(10))
+    arrays, card = parse((tmp_path / STATE).read_bytes())
+    assert card is not None
+    damage(card)
+    (tmp_path / STATE).write_bytes(dump(arrays, card))
+    with pytest.raises(UserError, match=r"last\.safetensors is damaged: begin the training anew with --overwrite"):
+        head(tmp_path)
+
+
+def test_a_state_whose_arrays_do_not_fit_is_one_sentence(tmp_path: Path, head: Callable[..., Trained]) -> None:
+    with pytest.raises(Stop):
+        head(tmp_path, progress=stop_after(10))
+    arrays, card = parse((tmp_path / STATE).read_bytes())
+    assert card is not None
+    (tmp_path / STATE).write_bytes(dump({**arrays, "network.head.weight": np.zeros(3, np.float32)}, card))
+    with pytest.raises(UserError, match=r"last\.safetensors is damaged"):
+        head(tmp_path)
+
+
+@pytest.mark.parametrize("below", ["", "sub/out"])
+def test_an_output_among_the_images_is_refused(tmp_path: Path, head: Callable[..., Trained], below: str) -> None:
+    images = paint(tmp_path / "images", 3)
+    before = sorted(images.rglob("*"))
+    with pytest.raises(UserError, match=r"lies in the folder of images, .*: choose a folder outside of it with -o\."):
+        head(images / below, images=images)
+    assert sorted(images.rglob("*")) == before
+
+
+def test_identical_images_under_different_labels_are_counted_and_named(
+    tmp_path: Path, head: Callable[..., Trained]
+) -> None:
+    images = paint(tmp_path / "images", 9, views=("1front",))
+    man, woman, other = (
+        f"fashion{g}Denimid0000000{n}01_1front.png" for g, n in (("MEN", 0), ("WOMEN", 1), ("WOMEN", 2))
+    )
+    copies = {
+        "fashionWOMENDenimid0000010001_1front.png": man,
+        "fashionWOMENDenimid0000010002_1front.png": woman,
+        # The same item in another colour is no other item.
+        "fashionWOMENDenimid0000000207_1front.png": other,
+    }
+    for copy, of in copies.items():
+        (images / copy).write_bytes((images / of).read_bytes())
+    trained = head(tmp_path / "out", replace(HEAD, epochs=1), images)
+    named = [(sorted(e.ref.name for e in twins.examples), twins.contradict) for twins in trained.twins]
+    assert named == [
+        (sorted([man, "fashionWOMENDenimid0000010001_1front.png"]), True),
+        (sorted([woman, "fashionWOMENDenimid0000010002_1front.png"]), False),
+    ]
+    assert trained.card["data"]["identical"] == {"images": 4, "contradicting": 2}
+    listed = rows(tmp_path / "out" / IDENTICAL)
+    assert [(row["group"], row["gender"], row["item"]) for row in listed] == [
+        ("1", "MEN", "id_00000000"),
+        ("1", "WOMEN", "id_00000100"),
+        ("2", "WOMEN", "id_00000001"),
+        ("2", "WOMEN", "id_00000100"),
+    ]
+    assert head(tmp_path / "out", replace(HEAD, epochs=1), images).twins == trained.twins
 
 
 def test_a_finished_training_is_left_as_it_is(tmp_path: Path, head: Callable[..., Trained]) -> None:

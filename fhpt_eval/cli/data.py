@@ -42,10 +42,16 @@ def deepfashion(
     test: Annotated[Path, typer.Option("--test", help="test.lst, a flat name a line.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the crops; new, empty, or to go on in.")],
     train_pairs: Annotated[
-        Path | None, typer.Option("--train-pairs", help="CSV of the training pairs, header from,to; copied.")
+        Path | None,
+        typer.Option(
+            "--train-pairs", help="CSV of the training pairs, header from,to; copied, and kept without this option."
+        ),
     ] = None,
     test_pairs: Annotated[
-        Path | None, typer.Option("--test-pairs", help="CSV of the test pairs, header from,to; copied.")
+        Path | None,
+        typer.Option(
+            "--test-pairs", help="CSV of the test pairs, header from,to; copied, and kept without this option."
+        ),
     ] = None,
     image_format: Annotated[
         str,
@@ -54,7 +60,10 @@ def deepfashion(
         ),
     ] = "png",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Delete the crops of an earlier command and make them anew.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Delete what an earlier command made, its copies of pairs, too, and make it anew."
+        ),
     ] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr; the tables stay.")] = False,
@@ -64,7 +73,7 @@ def deepfashion(
     Of the low-res archive, columns 40 to 215, as PATN crops; of the high-res archive, the whole picture resized with
     Pillow's bicubic filter, as NTED and CFLD resize. Writes train/, test/, copies of the lists, missing.csv and
     report.json, and prints what the splits hold and what they share: the field's own split shares garments. A command
-    that was stopped goes on when it is given again.
+    that was stopped goes on when it is given again: crops are kept while they are whole and their sources unchanged.
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.datasets.deepfashion import prepare

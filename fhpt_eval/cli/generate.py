@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART, name_missing, settings
+from fhpt_eval.cli.options import DONE, DONE_IN_PART, Eyes, Keypoints, name_missing, read_keypoints, settings
 from fhpt_eval.errors import UserError, did_you_mean
 
 
@@ -35,12 +35,8 @@ def generate(
             "--image", help="What drn shows: refined (default), coarse, residual, or guidance (F_t's components)."
         ),
     ] = None,
-    keypoints: Annotated[
-        Path | None,
-        typer.Option(
-            "--keypoints", help="Body keypoints instead of detected ones: an annotation CSV or a folder of OpenPose's."
-        ),
-    ] = None,
+    keypoints: Keypoints = None,
+    eyes: Eyes = "right-first",
     options: Annotated[
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="Set any option of a model.")
     ] = None,
@@ -61,7 +57,6 @@ def generate(
     from fhpt_eval.engine.local import LocalEngine
     from fhpt_eval.generation import generate as generate_images
     from fhpt_eval.generation import list_images, with_people
-    from fhpt_eval.keypoint_files import KeypointFiles
     from fhpt_eval.reference_model import find_reference_models
 
     found = find_reference_models()
@@ -84,8 +79,8 @@ def generate(
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         engine = LocalEngine(cache, device=device)
         if "people" in chosen.needs:
-            given = None if keypoints is None else KeypointFiles.at(keypoints)
-            listed = with_people(listed, engine, given, progress)
+            files, order = read_keypoints(keypoints, eyes)
+            listed = with_people(listed, engine, files, progress, eyes=order)
         elif keypoints is not None:
             raise UserError(f"{model} does not look at poses: leave --keypoints out.")
         for remark in () if quiet else chosen.remarks(listed.requests):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.errors import UserError
+from fhpt_eval.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from fhpt_eval.keypoint_files import Eyes as KeypointEyes
+    from fhpt_eval.keypoint_files import KeypointFiles
 
 DONE, BUG, WRONG_USE, DONE_IN_PART, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -46,6 +50,35 @@ def name_missing(what: str, missing: Mapping[str, str]) -> None:
         print(f"fhpt-eval: {what}: {name}: {why}", file=sys.stderr)
     if (more := len(missing) - NAMED) > 0:
         print(f"fhpt-eval: {what}: and {more} more", file=sys.stderr)
+
+
+Keypoints = Annotated[
+    str | None,
+    typer.Option(
+        "--keypoints", help="Body keypoints instead of detected ones: an annotation CSV or a folder of OpenPose's."
+    ),
+]
+Eyes = Annotated[
+    str, typer.Option("--eyes", help="Which eye and ear annotation CSVs name first: right-first or left-first.")
+]
+
+
+def read_keypoints(path: str | None, eyes: str) -> tuple[KeypointFiles | None, KeypointEyes]:
+    """Read what ``--keypoints`` and ``--eyes`` say.
+
+    Raises:
+        UserError: They cannot be.
+    """
+    from fhpt_eval.given_file import path_of
+    from fhpt_eval.keypoint_files import KeypointFiles
+
+    if eyes not in {"right-first", "left-first"}:
+        raise UserError(f"--eyes cannot be '{eyes}'.{did_you_mean(eyes, ['right-first', 'left-first'])}")
+    order: KeypointEyes = "left-first" if eyes == "left-first" else "right-first"
+    try:
+        return None if path is None else KeypointFiles.at(path_of(path, "keypoint files")), order
+    except ValueError as error:
+        raise UserError(f"--keypoints '{path}': {error}.") from None
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

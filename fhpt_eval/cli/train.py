@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,13 +14,14 @@ from fhpt_eval.cli.options import DONE, DONE_IN_PART, AsJson, WeightsDir
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from fhpt_eval.extract.base import Missing
+    from collections.abc import Iterator
+
     from fhpt_eval.training.gender import Trained
 
 app = typer.Typer(no_args_is_help=True, help="Train what protocols need and packages do not carry.")
 
 _NAMED = 5
-"""Images that are named on stderr; left_out.csv has all."""
+"""Images, or groups of identical ones, that are named on stderr; left_out.csv and identical.csv have all."""
 
 
 @app.callback()
@@ -91,6 +91,7 @@ def gender(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
+    from fhpt_eval.training.gender import IDENTICAL, LEFT_OUT
     from fhpt_eval.training.gender import train as train_gender
     from fhpt_eval.training.options import DEFAULTS
     from fhpt_eval.weights import Store
@@ -121,9 +122,10 @@ def gender(
         typer.echo(json.dumps(trained.card, indent=2))
     else:
         _print(trained, output)
-    faults = {name: why for name, why in trained.left_out.items() if why.fault}
+    faults = sorted(f"{name}: {why.reason}" for name, why in trained.left_out.items() if why.fault)
     if not quiet:
-        _name(faults, output)
+        _name("left out", faults, output / LEFT_OUT)
+        _name("identical", list(_identical(trained)), output / IDENTICAL)
     raise typer.Exit(DONE_IN_PART if faults else DONE)
 
 
@@ -140,6 +142,11 @@ def _print(trained: Trained, output: Path) -> None:
         typer.echo(f"{what} {counts['MEN']} MEN and {counts['WOMEN']} WOMEN, {counts['items']} items")
     for reason, count in data["left_out"].items():
         typer.echo(f"left out: {count} × {reason}")
+    if trained.twins:
+        images = sum(len(twins.examples) for twins in trained.twins)
+        typer.echo(f"identical: {images} images, though their labels tell them apart; validation may be too good by it")
+        if contradicting := sum(len(twins.examples) for twins in trained.twins if twins.contradict):
+            typer.echo(f"identical: {contradicting} of them, labelled both MEN and WOMEN")
     errors = best["validation_error"]
     typer.echo(
         f"kept epoch {best['epoch']} of {card['epochs']}: validation error {errors['balanced']:.4f} balanced,"
@@ -151,10 +158,17 @@ def _print(trained: Trained, output: Path) -> None:
     typer.echo(f"use it: fhpt-eval run …{network} --set {shlex.quote(f'gender.classifier={file}')}")
 
 
-def _name(faults: Mapping[str, Missing], output: Path) -> None:
-    from fhpt_eval.training.gender import LEFT_OUT
+def _identical(trained: Trained) -> Iterator[str]:
+    for twins in trained.twins:
+        one, other = twins.unlike
+        if twins.contradict:
+            yield f"{one.ref.name} is labelled {one.gender}, and {other.ref.name} {other.gender}"
+        else:
+            yield f"{one.ref.name} shows {one.item}, and {other.ref.name} {other.item}"
 
-    for name, why in sorted(faults.items())[:_NAMED]:
-        print(f"fhpt-eval: left out: {name}: {why.reason}", file=sys.stderr)
-    if (more := len(faults) - _NAMED) > 0:
-        print(f"fhpt-eval: left out: and {more} more, all named in {output / LEFT_OUT}", file=sys.stderr)
+
+def _name(what: str, lines: list[str], file: Path) -> None:
+    for line in lines[:_NAMED]:
+        print(f"fhpt-eval: {what}: {line}", file=sys.stderr)
+    if (more := len(lines) - _NAMED) > 0:
+        print(f"fhpt-eval: {what}: and {more} more, all named in {file}", file=sys.stderr)

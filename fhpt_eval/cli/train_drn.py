@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART, WeightsDir, name_missing, settings
+from fhpt_eval.cli.options import (
+    DONE,
+    DONE_IN_PART,
+    Eyes,
+    Keypoints,
+    WeightsDir,
+    name_missing,
+    read_keypoints,
+    settings,
+)
 from fhpt_eval.errors import UserError, did_you_mean
 
 _WHAT, _HOW, _MACHINE = "What it is trained on", "How", "Machine"
@@ -25,14 +34,8 @@ def drn(
         Path | None,
         typer.Option("--target", "-t", help="Folder of target images; otherwise the sources'.", rich_help_panel=_WHAT),
     ] = None,
-    keypoints: Annotated[
-        Path | None,
-        typer.Option(
-            "--keypoints",
-            help="Body keypoints instead of detected ones: an annotation CSV or a folder of OpenPose's.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
+    keypoints: Keypoints = None,
+    eyes: Eyes = "right-first",
     part: Annotated[
         str,
         typer.Option(
@@ -105,12 +108,14 @@ def drn(
     if part not in PARTS:
         raise UserError(f"there is no part '{part}'.{did_you_mean(part, PARTS)}")
     chosen = configured(DrnConfig, "configuration", config, settings(options or []), asdict(named_config(config, size)))
+    files, order = read_keypoints(keypoints, eyes)
     plan = Plan(
         pairs=pairs,
         source=source,
         target=target or source,
         output=output,
-        keypoints=keypoints,
+        keypoints=files,
+        eyes=order,
         part=PARTS[part],
         config=chosen,
         transfer=transfer,

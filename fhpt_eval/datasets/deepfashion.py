@@ -22,7 +22,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -33,7 +33,8 @@ from PIL import Image
 
 from fhpt_eval.datasets.leakage import Picture, find_leakage
 from fhpt_eval.datasets.lists import Listed, ListOfPairs, SplitList, read_list_of_pairs, read_split_list
-from fhpt_eval.datasets.output import CropFolder
+from fhpt_eval.datasets.origins import Origin
+from fhpt_eval.datasets.output import CropFolder, earlier_copy
 from fhpt_eval.datasets.report import MISSING, REPORT, SPLITS, MissingRow, PairsReport, Report, Split, as_csv, count
 from fhpt_eval.engine.base import Progress
 from fhpt_eval.errors import UserError, did_you_mean
@@ -47,6 +48,9 @@ FORMATS: Mapping[str, str] = MappingProxyType({"png": "PNG", "jpg": "JPEG (quali
 
 _SAMPLE = 50
 """Pictures that are looked at to tell the archive: one of a wrong size must not decide."""
+
+_BETWEEN = 1000
+"""Crops that are made anew, at most, after a call that was killed."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,11 @@ class _Task(NamedTuple):
     listed: Listed
     source: str
     destination: str
-    is_there: bool
 
 
 class _Outcome(NamedTuple):
-    sha256: str
+    origin: Origin | None
+    """None for a crop that cannot be made."""
     failure: str = ""
     made: bool = False
 
@@ -107,8 +111,9 @@ def prepare(
 
     The output gets ``train/`` and ``test/`` with the crops under the names of the lists (with the suffix of the
     format), copies of the lists (``train.lst``, ``test.lst``, ``pairs-train.csv``, ``pairs-test.csv``),
-    ``missing.csv``, ``report.json``, and ``recipe.json``, by which the folder is known. Nothing is written outside of
-    it. A call that was stopped goes on when it is repeated: crops that are there are kept as they are.
+    ``missing.csv``, ``report.json``, ``crops.csv`` (the hashes of each crop and its source), and ``recipe.json``, by
+    which the folder is known. Nothing is written outside of it. A call that was stopped goes on when it is repeated: a
+    crop is kept while it is whole and its source is what it was.
 
     Args:
         images: The folder ``img`` or ``img_highres`` of the archive. A picture is found by what its name says, in any
@@ -116,8 +121,9 @@ def prepare(
         train: List of the training split, one flat name a line.
         test: List of the test split.
         output: Folder that is new, empty, or from an earlier call.
-        train_pairs: CSV of the pairs of the training split, header ``from,to``.
-        test_pairs: CSV of the pairs of the test split.
+        train_pairs: CSV of the pairs of the training split, header ``from,to``; None for what an earlier call copied
+            into the output, unless that is overwritten.
+        test_pairs: CSV of the pairs of the test split, likewise.
         image_format: One of :data:`FORMATS`.
         overwrite: Whether to delete what an earlier call made, and make it anew.
         progress: Called often.
@@ -140,6 +146,11 @@ def prepare(
         "train": (train_pairs, "--train-pairs"),
         "test": (test_pairs, "--test-pairs"),
     }
+    if not overwrite:
+        given = {
+            split: (path or earlier_copy(output, f"pairs-{split}.csv"), option)
+            for split, (path, option) in given.items()
+        }
     pairs = {split: read_list_of_pairs(path, option) for split, (path, option) in given.items() if path is not None}
     files = _find(images, output, lists)
     archive = _tell_archive(images, [paths[0] for paths in files.values()])
@@ -153,6 +164,7 @@ def prepare(
         recipe,
         {split: frozenset(f"{i.stem}.{image_format}" for i in lists[split].images) for split in SPLITS},
         [f"{split}.lst" for split in SPLITS] + [f"pairs-{split}.csv" for split in SPLITS] + [MISSING, REPORT],
+        kept=copies,
         overwrite=overwrite,
     )
     for name, content in copies.items():
@@ -160,15 +172,29 @@ def prepare(
 
     missing: list[MissingRow] = []
     tasks = list(_tasks(lists, files, folder, image_format, missing))
+    # Those of crops that are looked at only later are known, too, when this call is stopped.
+    there = {task.destination for task in tasks}
+    origins = {crop: origin for crop, origin in folder.origins.items() if crop in there}
     pictures: dict[Split, list[Picture]] = {"train": [], "test": []}
     made = 0
     with closing(_crop_all(tasks, images, archive, folder, image_format, progress)) as outcomes:
-        for task, outcome in zip(tasks, outcomes, strict=True):
-            if outcome.failure:
-                missing.append(MissingRow(task.split, task.listed.row, task.listed.name, outcome.failure))
-            else:
-                pictures[task.split].append(Picture(task.listed.name, task.listed.shows, outcome.sha256))
-                made += outcome.made
+        try:
+            for done, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True), 1):
+                if outcome.origin is None:
+                    missing.append(MissingRow(task.split, task.listed.row, task.listed.name, outcome.failure))
+                    origins.pop(task.destination, None)
+                else:
+                    pictures[task.split].append(Picture(task.listed.name, task.listed.shows, outcome.origin.source))
+                    origins[task.destination] = outcome.origin
+                    made += outcome.made
+                if done % _BETWEEN == 0:
+                    folder.write_origins(origins)
+        except BaseException:
+            # The first error is the one to tell.
+            with suppress(UserError):
+                folder.write_origins(origins)
+            raise
+    folder.write_origins(origins)
     missing.sort(key=lambda row: (row.list != "train", row.row))
     lacking = {split: _lacking_pairs(split, pairs[split], lists[split], pictures[split]) for split in pairs}
     report = Report(
@@ -246,7 +272,7 @@ def _tasks(
             sources = files.get(listed.shows.flat_name, ())
             file = f"{listed.stem}.{image_format}"
             if len(sources) == 1:
-                yield _Task(split, listed, sources[0], f"{split}/{file}", file in folder.present[split])
+                yield _Task(split, listed, sources[0], f"{split}/{file}")
                 continue
             # What the folder holds is what the report counts.
             folder.remove(f"{split}/{file}")
@@ -277,9 +303,9 @@ def _crop_all(
 def _crop(task: _Task, images: Path, archive: Archive, folder: CropFolder, image_format: str) -> _Outcome:
     try:
         data = (images / task.source).read_bytes()
-        outcome = _Outcome(hashlib.sha256(data).hexdigest())
-        if task.is_there:
-            return outcome
+        source = hashlib.sha256(data).hexdigest()
+        if folder.holds(task.destination, source):
+            return _Outcome(folder.origins[task.destination])
         pixels = decode(data).pixels
         height, width = pixels.shape[:2]
         if (width, height) != archive.size:
@@ -287,9 +313,10 @@ def _crop(task: _Task, images: Path, archive: Archive, folder: CropFolder, image
     except (ImageError, OSError) as error:
         folder.remove(task.destination)
         reason = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
-        return _Outcome("", failure=reason)
-    folder.write(task.destination, _encode(archive.geometry.apply(pixels), image_format))
-    return outcome._replace(made=True)
+        return _Outcome(None, failure=reason)
+    crop = _encode(archive.geometry.apply(pixels), image_format)
+    folder.write(task.destination, crop)
+    return _Outcome(Origin(source, hashlib.sha256(crop).hexdigest()), made=True)
 
 
 def _encode(pixels: Pixels, image_format: str) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from fhpt_eval.datasets.origins import ORIGINS, Origin, parse_origins, write_origins
 from fhpt_eval.errors import UserError
 from fhpt_eval.files import write_atomic
 from fhpt_eval.naming import parse_deepfashion
@@ -16,12 +18,19 @@ _KIND = "fhpt-eval data deepfashion"
 _SUFFIXES = {".png", ".jpg"}
 
 
+def earlier_copy(folder: Path, name: str) -> Path | None:
+    """Return the file of this name that an earlier command left in its folder, or None."""
+    file = folder / name
+    return file if _recipe(folder).get("made_by") == _KIND and file.is_file() else None
+
+
 class CropFolder:
     """A folder with a sub-folder of images for each split, which belongs to this command alone.
 
     Attributes:
         path: The folder.
-        present: The images that an earlier command with the same recipe left, for each split; never half-written ones.
+        origins: What the images were made of that an earlier command with the same recipe left, by their paths in the
+            folder; whether they are still there and whole is for `holds` to say.
     """
 
     def __init__(
@@ -30,6 +39,7 @@ class CropFolder:
         recipe: Mapping[str, str],
         images: Mapping[str, Collection[str]],
         files: Collection[str],
+        kept: Collection[str],
         *,
         overwrite: bool = False,
     ) -> None:
@@ -40,6 +50,7 @@ class CropFolder:
             recipe: What its images depend on. It is the first file that is written, and what the folder is known by.
             images: Names of the images in each sub-folder.
             files: Names of the files beside them; those of an earlier command are removed, as they tell of it.
+            kept: Those of ``files`` that are not removed.
             overwrite: Whether to delete an earlier command's images, whatever its recipe.
 
         Raises:
@@ -49,17 +60,20 @@ class CropFolder:
         self._images = images
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._refuse_foreign({RECIPE, *images, *files})
+            self._refuse_foreign({RECIPE, ORIGINS, *images, *files})
             if overwrite:
                 self._clear()
             elif (path / RECIPE).exists():
                 self._require(recipe)
             for name in files:
-                (path / name).unlink(missing_ok=True)
+                if name not in kept:
+                    self.remove(name)
+            _remove_half_written(path, {RECIPE, ORIGINS, *files}.__contains__)
             self.write(RECIPE, json.dumps({"made_by": _KIND, **recipe}, indent=2))
             for split in images:
                 (path / split).mkdir(exist_ok=True)
-            self.present = {split: self._left(split) for split in images}
+                _remove_half_written(path / split, _is_crop)
+            self.origins = parse_origins((path / ORIGINS).read_bytes()) if (path / ORIGINS).exists() else {}
         except OSError as error:
             what = error.filename or path
             raise UserError(f"cannot write to {what} ({error.strerror}): choose another folder with -o.") from None
@@ -76,9 +90,27 @@ class CropFolder:
         """Remove a file, if it is there."""
         (self.path / name).unlink(missing_ok=True)
 
+    def holds(self, image: str, source: str) -> bool:
+        """Whether an image is there, whole, and made of the source with this SHA-256."""
+        origin = self.origins.get(image)
+        if origin is None or origin.source != source:
+            return False
+        try:
+            return hashlib.sha256((self.path / image).read_bytes()).hexdigest() == origin.crop
+        except OSError:
+            return False
+
+    def write_origins(self, origins: Mapping[str, Origin]) -> None:
+        """Write down what the images were made of.
+
+        Raises:
+            UserError: If the disk is full, for example.
+        """
+        self.write(ORIGINS, write_origins(origins))
+
     def _refuse_foreign(self, ours: Collection[str]) -> None:
         visible = sorted(entry for entry in self.path.iterdir() if not entry.name.startswith("."))
-        if visible and self._recipe().get("made_by") != _KIND:
+        if visible and _recipe(self.path).get("made_by") != _KIND:
             raise self._foreign(visible[0])
         for entry in visible:
             # Through a link, something outside of the folder would be written.
@@ -91,15 +123,8 @@ class CropFolder:
     def _foreign(self, entry: Path) -> UserError:
         return UserError(f"{entry} was not made by `{_KIND}`: choose a new or an empty folder with -o.")
 
-    def _recipe(self) -> dict[str, Any]:
-        try:
-            recipe = json.loads((self.path / RECIPE).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return recipe if isinstance(recipe, dict) else {}
-
     def _require(self, recipe: Mapping[str, str]) -> None:
-        before = self._recipe()
+        before = _recipe(self.path)
         differing = [f"{key} {before.get(key)} there and {value} here" for key, value in recipe.items()
                      if before.get(key) != value]  # fmt: skip
         if differing:
@@ -113,21 +138,30 @@ class CropFolder:
                     raise self._foreign(image)
 
     def _clear(self) -> None:
+        self.remove(ORIGINS)
         for split in self._images:
             for image in self._entries(split):
                 image.unlink()
-
-    def _left(self, split: str) -> frozenset[str]:
-        """Return the images that are there, and remove what a killed command left of others."""
-        for entry in (self.path / split).glob(".*"):
-            if _is_crop(entry.name[1:].rpartition(".")[0]):
-                entry.unlink()
-        return frozenset(image.name for image in self._entries(split))
 
     def _entries(self, split: str) -> list[Path]:
         folder = self.path / split
         return [e for e in folder.iterdir() if not e.name.startswith(".")] if folder.is_dir() else []
 
 
+def _remove_half_written(folder: Path, ours: Callable[[str], bool]) -> None:
+    """Remove what a killed command left of files while it wrote them: `write_atomic` calls them ``.NAME.x``."""
+    for entry in folder.glob(".*"):
+        if ours(entry.name[1:].rpartition(".")[0]):
+            entry.unlink()
+
+
 def _is_crop(name: str) -> bool:
     return Path(name).suffix in _SUFFIXES and parse_deepfashion(name) is not None
+
+
+def _recipe(folder: Path) -> dict[str, Any]:
+    try:
+        recipe = json.loads((folder / RECIPE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return recipe if isinstance(recipe, dict) else {}

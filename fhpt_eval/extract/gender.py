@@ -7,6 +7,7 @@ a file has 59 MB instead of 540, and images keep their size.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -72,12 +73,17 @@ def read_checkpoint(file: GivenFile, network: Network) -> Checkpoint:
         raise _not_ours(file, "it is not a safetensors file") from None
     if card is None or card.get("format") != FORMAT:
         raise _not_ours(file, "it does not say what it is")
-    if card.get("version") != VERSION:
-        raise _not_ours(file, f"its format has version {card.get('version')}, and this fhpt-eval reads {VERSION}")
-    if card.get("network") != network:
+    version, its_network = card.get("version"), card.get("network")
+    if type(version) is not int:
+        raise _not_ours(file, f"its version is {reprlib.repr(version)} instead of a whole number")
+    if version != VERSION:
+        raise _not_ours(file, f"its format has version {version}, and this fhpt-eval reads {VERSION}")
+    if its_network not in tuple(WIDTHS):
+        raise _not_ours(file, f"it is on {reprlib.repr(its_network)}, which is no network of this fhpt-eval")
+    if its_network != network:
         raise UserError(
-            f"{file.path} is a classifier on {card.get('network')} features, and the protocol asks for {network}:"
-            f" add --set gender.network={card.get('network')}, or give another."
+            f"{file.path} is a classifier on {its_network} features, and the protocol asks for {network}:"
+            f" add --set gender.network={its_network}, or give another."
         )
     if (damage := _damage(state, network)) is not None:
         raise UserError(f"{file.path} is damaged ({damage}): copy it again, or train a classifier anew.")

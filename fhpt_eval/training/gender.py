@@ -20,6 +20,8 @@ from fhpt_eval._version import __version__
 from fhpt_eval.engine.base import Engine, Progress
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.memory import out_of_memory
+from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Missing
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.gender import FORMAT, VERSION
@@ -30,17 +32,19 @@ from fhpt_eval.training.labels import Example, read_labels
 from fhpt_eval.training.options import DEFAULTS, GenderTraining
 from fhpt_eval.training.output import OutputFolder
 from fhpt_eval.training.sampling import Indices, split
+from fhpt_eval.training.twins import Twins, find_twins
 from fhpt_eval.weights import Store, Weights, load_state_dict
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from fhpt_eval.training.loop import Trainer
+    from fhpt_eval.training.loop import Epoch, Trainer
 
 __all__ = ["DEFAULTS", "GenderTraining", "Trained", "train"]
 
 CHECKPOINT, CARD, STATE = "gender.safetensors", "gender.json", "last.safetensors"
-HISTORY, FIGURE, LEFT_OUT = "history.csv", "training.png", "left_out.csv"
+HISTORY, FIGURE = "history.csv", "training.png"
+LEFT_OUT, IDENTICAL = "left_out.csv", "identical.csv"
 
 _START: Mapping[str, Weights] = {"vgg16": FILES["vgg16"], "efficientnet_lite0": EFFICIENTNET_LITE0}
 """The weights that each network begins with, or stands on."""
@@ -52,11 +56,13 @@ class Trained(NamedTuple):
     Attributes:
         card: What ``gender.json`` holds.
         left_out: Images that were not used, by name, and why.
+        twins: Identical images under different items or genders; they are used as they are labelled.
         epochs_before: How many of the epochs an earlier command had done.
     """
 
     card: Card
     left_out: Mapping[str, Missing]
+    twins: Sequence[Twins]
     epochs_before: int
 
 
@@ -83,8 +89,8 @@ def train(
     Args:
         images: Folder of real images: the training split, never images of the pairs that are evaluated.
         output: Folder for the classifier (``gender.safetensors``, ``gender.json``), the course of the training
-            (``history.csv``, ``training.png``) and what was left out (``left_out.csv``); while it lasts, also for
-            ``last.safetensors``.
+            (``history.csv``, ``training.png``), what was left out (``left_out.csv``) and which images are identical
+            (``identical.csv``); while it lasts, also for ``last.safetensors``. Never a folder among the images.
         options: How; see `DEFAULTS`.
         labels: A CSV; see `fhpt_eval.training.labels.read_labels`. None for DeepFashion's names.
         overwrite: Delete an earlier training in the folder, finished or not.
@@ -111,9 +117,11 @@ def train(
             )
     store, progress = store or Store(), progress or _silent
     examples, left_out = read_labels(images, labels)
+    if output.resolve().is_relative_to(images.resolve()):
+        raise UserError(f"{output} lies in the folder of images, {images}: choose a folder outside of it with -o.")
     # Once before anything is read: a gender without examples is found in seconds.
     split(dict(enumerate(examples)), options.validation, options.seed)
-    folder = OutputFolder(output, result=CHECKPOINT, state=STATE, others=(CARD, HISTORY, FIGURE, LEFT_OUT))
+    folder = OutputFolder(output, result=CHECKPOINT, state=STATE, others=(CARD, HISTORY, FIGURE, LEFT_OUT, IDENTICAL))
     start = _START[options.network]
     start_file = store.get(start, lambda done, total: progress(f"downloading {start.name}", done, total))
     inputs = _inputs(options, examples, engine, store, progress)
@@ -123,6 +131,7 @@ def train(
             left_out[example.ref.name] = content
         else:
             usable[number] = example
+    twins = find_twins(examples, inputs.contents)
     parts = split(usable, options.validation, options.seed)
     recipe = {
         **dataclasses.asdict(options),
@@ -132,7 +141,7 @@ def train(
     if overwrite:
         folder.clear()
     if (finished := folder.finished(recipe)) is not None:
-        return Trained(finished, left_out, finished["epochs"])
+        return Trained(finished, left_out, twins, finished["epochs"])
     card: Card = {
         "format": FORMAT,
         "version": VERSION,
@@ -143,20 +152,32 @@ def train(
             "training": _count(usable, parts.training),
             "validation": _count(usable, parts.validation),
             "left_out": dict(sorted(Counter(why.reason for why in left_out.values()).items())),
+            "identical": {
+                "images": sum(len(t.examples) for t in twins),
+                "contradicting": sum(len(t.examples) for t in twins if t.contradict),
+            },
         },
         "made_with": {"fhpt-eval": __version__, "torch": metadata.version("torch"), "device": engine.device},
     }
-    from fhpt_eval.training.loop import Epoch, Trainer
+    from fhpt_eval.training.loop import Trainer
 
     women = np.array([example.gender == "WOMEN" for example in examples])
     trainer = Trainer(_network(options, start_file, engine.device), inputs, women, parts, options)
     if (stopped := folder.stopped(recipe)) is not None:
-        trainer.take_up(stopped.arrays, [Epoch(**row) for row in stopped.card["history"]])
+        try:
+            trainer.take_up(stopped.arrays, _history(stopped.card))
+        except (ValueError, TypeError, KeyError, IndexError, RuntimeError) as error:
+            # torch's own for arrays that do not fit the network, and for a GPU that has no room for them.
+            if out_of_memory(error):
+                raise
+            raise folder.damaged(STATE) from None
     before = len(trainer.history)
     folder.write(LEFT_OUT, _table([("image", "reason"), *((n, why.reason) for n, why in sorted(left_out.items()))]))
+    rows = [(number, e.ref.name, e.gender, e.item) for number, t in enumerate(twins, 1) for e in t.examples]
+    folder.write(IDENTICAL, _table([("group", "image", "gender", "item"), *rows]))
     with _one_thread() if options.network == "efficientnet_lite0" else nullcontext():
         _run(trainer, folder, card, progress)
-    return Trained(_finish(trainer, folder, card), left_out, before)
+    return Trained(_finish(trainer, folder, card), left_out, twins, before)
 
 
 @contextmanager
@@ -206,6 +227,25 @@ def _hash(examples: Sequence[Example], contents: Sequence[str | Missing]) -> str
         for e, c in zip(examples, contents, strict=True)
     ]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _history(card: Card) -> list[Epoch]:
+    """Return the epochs that a state tells of.
+
+    Raises:
+        ValueError: It does not tell of them as it should.
+    """
+    from fhpt_eval.training.loop import Epoch
+
+    history = card.get("history")
+    if not isinstance(history, list) or not history:
+        raise ValueError("no history")
+    for number, row in enumerate(history, 1):
+        if not isinstance(row, dict) or row.keys() != set(Epoch._fields) or row["epoch"] != number:
+            raise ValueError(f"no epoch {number}")
+        if not all(isinstance(value, int | float) for value in row.values()):
+            raise ValueError(f"no numbers in epoch {number}")
+    return [Epoch(**row) for row in history]
 
 
 def _count(examples: Mapping[int, Example], part: Indices) -> dict[str, int]:

@@ -15,6 +15,7 @@ from fhpt_eval.extract.gender import NO_PERSON, UNKNOWN_GENDER
 from fhpt_eval.folders import image_files
 from fhpt_eval.images import SUFFIXES, ImageRef
 from fhpt_eval.naming import Gender, parse_deepfashion, without_suffix
+from fhpt_eval.pairlist import view_of
 
 _COLUMNS = ("image", "gender", "item", "view")
 _GENDERS: Mapping[str, Gender] = {"men": "MEN", "male": "MEN", "women": "WOMEN", "female": "WOMEN"}
@@ -53,9 +54,10 @@ def read_labels(images: Path, labels: Path | None = None) -> Labelled:
     Args:
         images: The folder.
         labels: A CSV (comma or tab, UTF-8) with the header ``image`` (a path below the folder) and any of ``gender``
-            (men, women, male, female, in upper or lower case), ``item`` and ``view``; only the pictures that it lists
-            count. What it leaves out comes from DeepFashion's names, as all of it does without a CSV. The item of a
-            picture of which nothing is known is the picture itself.
+            (men, women, male, female, in upper or lower case), ``item`` and ``view`` (flat-lay pictures are left out,
+            see `fhpt_eval.pairlist.view_of`); only the pictures that it lists count. What it leaves out comes from
+            DeepFashion's names, as all of it does without a CSV. The item of a picture of which nothing is known is the
+            picture itself.
 
     Raises:
         UserError: The folder or the CSV cannot be read, or a row is not valid.
@@ -136,7 +138,9 @@ def _checked(row: dict[str, str], where: str, images: Path) -> str:
     gender = row.get("gender", "")
     if gender and gender.lower() not in _GENDERS:
         raise UserError(f"{where}: gender '{gender}' is not known; write MEN or WOMEN, or leave it empty.")
-    row["view"] = row.get("view", "").lower()
+    row["view"] = view_of(row.get("view", ""))
+    if "\0" in row["image"]:
+        raise UserError(f"{where}: the path of the image has a NUL byte in it, as no file has; mend the row.")
     path = PurePosixPath(row["image"])
     if not row["image"] or path.is_absolute() or ".." in path.parts:
         raise UserError(f"{where}: '{row['image']}' is no path below the folder of images; write it below {images}.")

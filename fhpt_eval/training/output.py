@@ -53,17 +53,23 @@ class OutputFolder:
         """Return the card of a training that was finished here, or None.
 
         Raises:
-            UserError: It was another training.
+            UserError: It was another training, or one that was stopped and has lost its state.
         """
         if (self.path / self.state).exists() or not (self.path / self.result).exists():
             return None
-        return self._read(self.result, recipe).card
+        card = self._read(self.result, recipe).card
+        if card.get("finished") is not True:
+            raise UserError(
+                f"{self.path} holds a training that was stopped, without the {self.state} from which it would go on:"
+                " bring that file back, choose another folder with -o, or begin anew with --overwrite."
+            )
+        return card
 
     def stopped(self, recipe: Mapping[str, Any]) -> Stopped | None:
         """Return the state of a training that was stopped here, or None.
 
         Raises:
-            UserError: It was another training.
+            UserError: It was another training, or the state is damaged.
         """
         return self._read(self.state, recipe) if (self.path / self.state).exists() else None
 
@@ -79,14 +85,18 @@ class OutputFolder:
         """Remove the state."""
         (self.path / self.state).unlink(missing_ok=True)
 
+    def damaged(self, name: str) -> UserError:
+        """The error for a file of the folder that does not hold what it should."""
+        return UserError(f"{self.path / name} is damaged: begin the training anew with --overwrite.")
+
     def _read(self, name: str, recipe: Mapping[str, Any]) -> Stopped:
         try:
             arrays, card = parse((self.path / name).read_bytes())
         except (ValueError, OSError):
             card = None
-        if card is None or "recipe" not in card:
-            raise UserError(f"{self.path / name} is damaged: begin the training anew with --overwrite.")
-        before = card["recipe"]
+        before = None if card is None else card.get("recipe")
+        if card is None or not isinstance(before, dict):
+            raise self.damaged(name)
         differing = [key for key in recipe if before.get(key) != recipe[key]]
         if differing:
             told = ", ".join(

@@ -19,7 +19,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
 from fhpt_eval.generation import ListedImages, list_images, with_people
 from fhpt_eval.images import read_image
-from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.reference_model import Request
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Part
@@ -41,7 +41,8 @@ class Plan:
     source: Path
     target: Path
     output: Path
-    keypoints: Path | None = None
+    keypoints: KeypointFiles | None = None
+    eyes: Eyes = "right-first"
     part: Part = "body"
     config: DrnConfig = field(default_factory=DrnConfig)
     transfer: Path | None = None
@@ -130,12 +131,11 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
 def _requests(plan: Plan, progress: Progress | None) -> ListedImages:
     """The pairs with their people; the first process detects, the others then find what it cached."""
     listed = list_images(plan.pairs, plan.source, plan.target, plan.output)
-    keypoints = None if plan.keypoints is None else KeypointFiles.at(plan.keypoints)
     waits = dist.is_initialized() and dist.get_rank() > 0
     if waits:
         dist.barrier()
     with Cache() as cache:
-        listed = with_people(listed, LocalEngine(cache, device="cpu"), keypoints, progress)
+        listed = with_people(listed, LocalEngine(cache, device="cpu"), plan.keypoints, progress, eyes=plan.eyes)
     if dist.is_initialized() and not waits:
         dist.barrier()
     return listed

@@ -132,6 +132,22 @@ def test_images_that_cannot_be_used_are_named_and_change_the_exit_code(command: 
     assert (quiet.code, quiet.err) == (3, "")
 
 
+def test_identical_images_under_different_labels_are_said(command: Command, real: Path) -> None:
+    for copy, of in ((name("WOMEN", 20), name("MEN", 0)), (name("MEN", 21), name("MEN", 1))):
+        (real / f"{copy}.png").write_bytes((real / f"{of}.png").read_bytes())
+    arguments = ("train", "gender", "--images", real, "-o", "out", *FAST, "--epochs", "1")
+    first = command(*arguments)
+    assert first.code == 0
+    assert "identical: 4 images, though their labels tell them apart; validation may be too good by it" in first.out
+    assert "identical: 2 of them, labelled both MEN and WOMEN" in first.out
+    assert first.err.splitlines() == [
+        f"fhpt-eval: identical: {name('MEN', 0)}.png is labelled MEN, and {name('WOMEN', 20)}.png WOMEN",
+        f"fhpt-eval: identical: {name('MEN', 1)}.png shows id_00000001, and {name('MEN', 21)}.png id_00000021",
+    ]
+    again = command(*arguments)
+    assert again.err == first.err
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -184,6 +184,8 @@ def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path
         (("train", "drn", "--part", "face", "--transfer", "x", *SMALL_OPTIONS), "no transfer branch"),
         (("train", "drn", "--part", "face", "--config", "no-face", *SMALL_OPTIONS), "no face module"),
         (("train", "drn", "--part", "face", *SMALL_OPTIONS), "frontal faces"),
+        (("train", "drn", *SMALL_OPTIONS, "--eyes", "both"), "--eyes cannot be 'both'"),
+        (("generate", "drn", "--keypoints", "", "--checkpoint", "x"), "a path is empty"),
         (("generate", "drm"), "Did you mean 'drn'"),
         (("generate", "drn"), "needs a checkpoint"),
         (("generate", "drn", "--image", "fine"), "cannot be 'fine'"),
@@ -195,6 +197,7 @@ def test_wrong_use_is_one_sentence(
     command: Callable[..., Any], tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     images, pairs, keypoints = figures.write(tmp_path / "data", identities=1, poses=2)
-    ran = command(*arguments, "--pairs", pairs, "-s", images, "-o", tmp_path / "out", "--keypoints", keypoints)
+    given = () if "--keypoints" in arguments else ("--keypoints", keypoints)
+    ran = command(*arguments, "--pairs", pairs, "-s", images, "-o", tmp_path / "out", *given)
     assert ran.code == 2
     assert words in ran.sentence
