@@ -124,7 +124,7 @@ class KeypointProtocol(Protocol):
     target_geometry: Geometry = Geometry()
     generated_keypoints: KeypointFiles | None = None
     target_keypoints: KeypointFiles | None = None
-    tasks: Tasks = ()
+    tasks: Tasks | None = None
     eyes: Eyes = "right-first"
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +22,20 @@ def to_arrays(optimiser: Optimizer) -> dict[str, npt.NDArray[Any]]:
 
 
 def from_arrays(optimiser: Optimizer, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Give back what `to_arrays` returned to an optimiser over equal parameters."""
+    """Give back what `to_arrays` returned to an optimiser of the Adam family over equal parameters.
+
+    Raises:
+        ValueError: The arrays are not what such an optimiser remembers of these parameters.
+    """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    shapes: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    for key, array in arrays.items():
+        number, _, what = key.partition(".")
+        shapes[number][what] = array.shape
+    for number, found in shapes.items():
+        shape = tuple(parameters[int(number)].shape) if int(number) < len(parameters) else None
+        if found != {"step": (), "exp_avg": shape, "exp_avg_sq": shape}:
+            raise ValueError(f"what is remembered of parameter {number} does not fit it")
     state = optimiser.state_dict()
     for key, array in arrays.items():
         number, _, what = key.partition(".")

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from fhpt_eval import tensor_file
 from fhpt_eval.errors import UserError
@@ -94,29 +93,3 @@ def load_module(module: nn.Module, name: str, tensors: Mapping[str, Tensor], pat
             " configuration."
         )
     module.load_state_dict(own)
-
-
-def optimiser_tensors(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
-    """The moments of an optimiser as flat tensors."""
-    state = optimiser.state_dict()["state"]
-    return {f"{name}.{index}.{key}": value for index, moments in state.items() for key, value in moments.items()}
-
-
-def load_optimiser(optimiser: Optimizer, name: str, tensors: Mapping[str, Tensor]) -> None:
-    """Undo `optimiser_tensors`, for RAdam.
-
-    Raises:
-        ValueError: The tensors are not the moments of this optimiser.
-    """
-    state: dict[int, dict[str, Tensor]] = {}
-    for full, tensor in tensors.items():
-        if full.startswith(f"{name}."):
-            index, _, key = full.removeprefix(f"{name}.").partition(".")
-            state.setdefault(int(index), {})[key] = tensor
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    for place, moments in state.items():
-        shapes = {key: tuple(value.shape) for key, value in moments.items()}
-        shape = tuple(parameters[place].shape) if place < len(parameters) else None
-        if shapes != {"step": (), "exp_avg": shape, "exp_avg_sq": shape}:
-            raise ValueError(f"the moments of {name} do not fit its parameters")
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -24,6 +24,7 @@ from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Card, Part
 from fhpt_eval.reference_models.drn.journal import Journal
 from fhpt_eval.reference_models.drn.updates import Updates
+from fhpt_eval.training import optimiser_state
 
 Progress = Callable[[str, int, int], None]
 
@@ -198,7 +199,8 @@ class Training:
         for name, module in self.updates.networks.items():
             tensors |= checkpoint.prefixed(name, module.state_dict())
         for name, optimiser in self.updates.optimisers.items():
-            tensors |= checkpoint.optimiser_tensors(f"optimiser.{name}", optimiser)
+            moments = optimiser_state.to_arrays(optimiser)
+            tensors |= checkpoint.prefixed(f"optimiser.{name}", {k: torch.from_numpy(v) for k, v in moments.items()})
         self._write_history()
         # The state comes last: what it says about the history is there by then.
         checkpoint.save(self.work / STATE, tensors, card)
@@ -286,7 +288,9 @@ class Training:
             checkpoint.load_module(module, name, tensors, path)
         try:
             for name, optimiser in self.updates.optimisers.items():
-                checkpoint.load_optimiser(optimiser, f"optimiser.{name}", tensors)
+                prefix = f"optimiser.{name}."
+                moments = {k.removeprefix(prefix): t.numpy() for k, t in tensors.items() if k.startswith(prefix)}
+                optimiser_state.from_arrays(optimiser, moments)
             self.step, self.seconds = int(card["step"]), float(card["seconds"])
             self.history = [row for row in _read_history(self.work / HISTORY) if row["step"] <= self.step]
         except (KeyError, ValueError, TypeError) as error:

@@ -34,7 +34,7 @@ def test_the_full_network_overfits_eight_pairs(tmp_path: Path) -> None:
         for r in list_images(pairs, images, images, tmp_path / "out").requests
     ]
     assert len(requests) == 8
-    whole = default_collate([BodyPairs(requests)[i] for i in range(8)])
+    whole = default_collate([BodyPairs(requests, (figures.HEIGHT, figures.WIDTH))[i] for i in range(8)])
     # Half the size, 32×24, for the two cores of CI.
     batch = {name: functional.avg_pool2d(tensor, 2) for name, tensor in whole.items()}
     weights = Store(offline=True).find(EFFICIENTNET_LITE0)
