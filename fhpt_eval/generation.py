@@ -40,10 +40,12 @@ class ListedImages:
     Attributes:
         requests: Of each pair that has its files.
         missing: Why other pairs cannot be made, by the name that their image would have.
+        names_files: Whether the list names generated files, which then are not called as they are called here.
     """
 
     requests: tuple[Request, ...]
     missing: Mapping[str, str]
+    names_files: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def list_images(pairs: Path, source: Path, target: Path | None, output: Path) ->
     if not requests:
         first = next(iter(missing.items()))
         raise UserError(f"no listed pair has its files (first: {first[0]}: {first[1]}): check the folders.")
-    return ListedImages(tuple(requests.values()), missing)
+    return ListedImages(tuple(requests.values()), missing, "generated" in listed.columns)
 
 
 def _stem(name: str) -> str:
@@ -149,7 +151,7 @@ def with_people(
             requests.append(replace(request, source_person=source, target_person=target))
     if not requests:
         raise UserError(f"in no pair a person was found in both images (first: {next(iter(missing.values()))}).")
-    return ListedImages(tuple(requests), missing)
+    return ListedImages(tuple(requests), missing, images.names_files)
 
 
 def generate(

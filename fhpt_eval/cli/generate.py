@@ -15,7 +15,11 @@ from fhpt_eval.errors import UserError, did_you_mean
 
 def generate(
     model: Annotated[
-        str, typer.Argument(help="drn, copy-source, real, or one of another package; `list` names them all.")
+        str,
+        typer.Argument(
+            help="drn (with --checkpoint, and -t or --keypoints), copy-source, real (with -t), or another package's;"
+            " `list` names them all."
+        ),
     ],
     pairs: Annotated[
         Path | None, typer.Option("--pairs", help="CSV of the pairs, with the header from,to (the field's lists).")
@@ -101,9 +105,11 @@ def generate(
     missing = {**listed.missing, **done.missing}
     if not quiet:
         name_missing("not made", missing)
-    folders = {"-g": output, "-t": target, "-s": source}
+    folders = {"-g": output, "-t": target, "-s": source, "--pairs": None if listed.names_files else pairs}
     arguments = " ".join(
         f"{option} {shlex.quote(str(folder))}" for option, folder in folders.items() if folder is not None
     )
-    typer.echo(f"score them: fhpt-eval run {arguments}")
+    # Without the list, pairs that were not made would not be missed.
+    lacking = " --allow-missing" if missing and not listed.names_files else ""
+    typer.echo(f"score them: fhpt-eval run {arguments}{lacking}")
     raise typer.Exit(DONE_IN_PART if missing else DONE)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Train what protocols need and packages do not carry.")
 
+_GUESSING = 0.5
+"""Balanced error of a coin."""
+
 _NAMED = 5
 """Images, or groups of identical ones, that are named on stderr; left_out.csv and identical.csv have all."""
 
@@ -124,6 +127,8 @@ def gender(
         _print(trained, output)
     faults = sorted(f"{name}: {why.reason}" for name, why in trained.left_out.items() if why.fault)
     if not quiet:
+        if trained.card["best"]["validation_error"]["balanced"] >= _GUESSING:
+            print("fhpt-eval: it does no better than guessing: gender errors by it mean nothing", file=sys.stderr)
         _name("left out", faults, output / LEFT_OUT)
         _name("identical", list(_identical(trained)), output / IDENTICAL)
     raise typer.Exit(DONE_IN_PART if faults else DONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +49,8 @@ def drn(
         str,
         typer.Option(
             "--config",
-            help="drn, or an ablation of the paper: pb-only, texture64, pb-fix, end2end, no-face.",
+            help="drn, or an ablation of the paper: pb-only (no detail branch), texture64 (short style code), pb-fix"
+            " (transfer branch kept as it is), end2end (no loss on the coarse image), no-face.",
             rich_help_panel=_HOW,
         ),
     ] = "drn",
@@ -60,7 +62,7 @@ def drn(
         typer.Option(
             "--set",
             metavar="OPTION=VALUE",
-            help="Change any value of the configuration, e.g. batch_size=8; docs/drn.md lists them.",
+            help="Change any value of the configuration, e.g. batch_size=8; body.json and docs/drn.md name them.",
             rich_help_panel=_HOW,
         ),
     ] = None,
@@ -75,7 +77,11 @@ def drn(
     ] = 0,
     max_time: Annotated[
         float | None,
-        typer.Option("--max-time", min=0, help="Minutes; then a checkpoint, and the same command goes on."),
+        typer.Option(
+            "--max-time",
+            min=0,
+            help="Minutes, looked at after each iteration; then a checkpoint, and the same command goes on.",
+        ),
     ] = None,
     save_every: Annotated[float, typer.Option("--save-every", min=0, help="Minutes between checkpoints.")] = 10.0,
     device: Annotated[
@@ -127,8 +133,12 @@ def drn(
         workers=workers,
         store=Store(weights_dir, offline),
     )
-    with ProgressDisplay(quiet=quiet) as progress:
+    # Of the processes that torchrun started, the first one speaks.
+    speaks = os.environ.get("RANK", "0") == "0"
+    with ProgressDisplay(quiet=quiet or not speaks) as progress:
         result = train(plan, progress)
+    if not speaks:
+        return
     if not quiet:
         name_missing("not trained on", result.missing)
     if result.finished:

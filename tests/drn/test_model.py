@@ -164,11 +164,28 @@ def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path
     assert made.code == 0
     assert "has no face.safetensors" in made.sentence
     assert "8 images made" in made.out
+    assert f"--pairs {pairs}" in made.out
+    assert "--allow-missing" not in made.out
     assert len(list((tmp_path / "made").glob("*_vis.png"))) == 8
     scored = command(
         "run", "-g", tmp_path / "made", "-t", images, "-s", images, "--pairs", pairs, "-p", "ssim,l1", "--json"
     )
     assert scored.code == 0
+
+
+def test_the_command_that_is_suggested_misses_what_was_not_made(command: Callable[..., Any], tmp_path: Path) -> None:
+    images, pairs, _ = figures.write(tmp_path / "data", identities=1, poses=2)
+    with pairs.open("a") as stream:
+        stream.write("p0v0.png,gone.png\n")
+    folders = ("-s", images, "-t", images, "--pairs", pairs)
+    made = command("generate", "copy-source", *folders, "-o", tmp_path / "made")
+    assert made.code == 3
+    assert "not made: p0v0_2_gone_vis: no target image 'gone.png'" in made.sentence
+    (suggested,) = (line for line in made.out.splitlines() if line.startswith("score them: fhpt-eval "))
+    arguments = suggested.removeprefix("score them: fhpt-eval ").split()
+    scored = command(*arguments, "-p", "l1")
+    assert scored.code == 3
+    assert "no generated image" in scored.err
 
 
 @pytest.mark.parametrize(
