@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from fhpt_eval.errors import UserError
@@ -32,3 +33,18 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise UserError(
             f"cannot write {path} ({error.strerror or error}): free some room or choose another folder with -o."
         ) from None
+
+
+def own_folder(path: Path, ours: Collection[str]) -> None:
+    """Make the folder of a training, or take over one that holds nothing but files called ``ours`` and hidden ones.
+
+    Raises:
+        UserError: It cannot be made or read, or holds something else.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        foreign = sorted(p.name for p in path.iterdir() if p.name not in ours and not p.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"cannot write to {path} ({error.strerror}): choose another folder with -o.") from None
+    if foreign:
+        raise UserError(f"{path} holds '{foreign[0]}', which is no training's: choose a new folder with -o.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -26,6 +27,7 @@ from fhpt_eval.naming import picture_key
 from fhpt_eval.pairlist import read_pair_list
 from fhpt_eval.people import find_people, read_person
 from fhpt_eval.reference_model import Generator, ReferenceModel, Request
+from fhpt_eval.weights import file_sha256
 
 RECORD = "generation.json"
 _KEY = "fhpt-eval"
@@ -175,7 +177,7 @@ def generate(
     """
     generator = model.load(device)
     _claim(output, model, overwrite=overwrite)
-    marks = {request.name: _mark(model, request) for request in requests}
+    marks = _marks(model, requests)
     todo = [request for request in requests if _mark_of(output / f"{request.name}.png") != marks[request.name]]
     waiting = {request.name for request in todo}
     kept = tuple(request.name for request in requests if request.name not in waiting)
@@ -239,10 +241,15 @@ def _options(model: ReferenceModel) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if not isinstance(getattr(model, name), Path)}
 
 
-def _mark(model: ReferenceModel, request: Request) -> str:
-    """A hash of all that an image is made from."""
-    about = [model.name, _options(model), model.identity(), request.fingerprint(target="target" in model.needs)]
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+def _marks(model: ReferenceModel, requests: Sequence[Request]) -> dict[str, str]:
+    """For each image, a hash of all that it is made from."""
+    made_by = json.dumps([model.name, _options(model), model.identity()], sort_keys=True)
+    content = functools.cache(file_sha256)
+    counts = "target" in model.needs
+    return {
+        request.name: hashlib.sha256(f"{made_by} {request.fingerprint(content, target=counts)}".encode()).hexdigest()
+        for request in requests
+    }
 
 
 def _mark_of(path: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,7 @@ class GivenFile:
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate from a path; serialise to the hash."""
-        return core_schema.no_info_plain_validator_function(
-            _validate, serialization=core_schema.to_string_ser_schema(when_used="always")
-        )
+        return path_schema(_validate)
 
 
 def path_of(value: object, what: str) -> Path:
@@ -72,6 +71,13 @@ def path_of(value: object, what: str) -> Path:
     if not str(value).strip():
         raise ValueError(f"a path is empty where that of {what} is expected; leave the option out if there is none")
     return Path(value)
+
+
+def path_schema(validate: Callable[[Any], Any]) -> CoreSchema:
+    """The pydantic schema of a value that is given as a path and recorded as its ``str``, which has none in it."""
+    return core_schema.no_info_plain_validator_function(
+        validate, serialization=core_schema.to_string_ser_schema(when_used="always")
+    )
 
 
 def _validate(value: Any) -> GivenFile:

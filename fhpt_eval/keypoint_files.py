@@ -17,12 +17,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Record
 from fhpt_eval.folders import file_name, same_tail
-from fhpt_eval.given_file import path_of
+from fhpt_eval.given_file import path_of, path_schema
 from fhpt_eval.keypoints import PARTS, Floats, Part, Points, found
 from fhpt_eval.naming import picture_key, without_suffix
 
@@ -154,9 +154,7 @@ class KeypointFiles:
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate from a path; serialise to form and hash."""
-        return core_schema.no_info_plain_validator_function(
-            _validate, serialization=core_schema.to_string_ser_schema(when_used="always")
-        )
+        return path_schema(_validate)
 
 
 def _validate(value: Any) -> KeypointFiles:

@@ -15,10 +15,11 @@ from fhpt_eval.naming import Gender
 
 _COLUMNS = ("generated", "target", "source", "item", "item_colour", "gender", "view")
 _ALIASES = {"from": "source", "to": "target"}
-_GENDERS: dict[str, Gender] = {
+GENDERS: dict[str, Gender] = {
     **dict.fromkeys(("men", "man", "male", "m"), "MEN"),
     **dict.fromkeys(("women", "woman", "female", "f"), "WOMEN"),
 }
+"""What lists call them, in lower case."""
 _FLAT = re.compile(r"6|(?:6[-_ ]?)?flat(?:[-_ ]?lay)?")
 _HEADERS = "'from,to', or 'generated' with any of 'target,source,item,item_colour,gender,view'"
 
@@ -159,7 +160,7 @@ def _listed_pair(path: Path, row: int, cells: Mapping[str, str], folders: Mappin
     if "generated" not in cells and not (names["source"] and names["target"]):
         raise UserError(f"{where}: an empty name; fill in both names or remove the row.")
     gender = cells.get("gender", "")
-    if gender and gender.lower() not in _GENDERS:
+    if gender and gender.lower() not in GENDERS:
         raise UserError(f"{where}: gender '{gender}' is not known; write MEN or WOMEN, or leave it empty.")
     return ListedPair(
         row,
@@ -168,7 +169,7 @@ def _listed_pair(path: Path, row: int, cells: Mapping[str, str], folders: Mappin
         names["source"],
         cells.get("item", ""),
         cells.get("item_colour", ""),
-        _GENDERS.get(gender.lower()),
+        GENDERS.get(gender.lower()),
         view_of(cells.get("view", "")),
     )
 

@@ -6,12 +6,12 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 from fhpt_eval.images import ImageRef, Pixels
 from fhpt_eval.people import Person
 from fhpt_eval.plugins import Found, find_plugins
-from fhpt_eval.weights import file_sha256
 
 Asset: TypeAlias = Literal["target", "people"]
 
@@ -36,14 +36,15 @@ class Request:
     source_person: Person | None = None
     target_person: Person | None = None
 
-    def fingerprint(self, *, target: bool) -> str:
+    def fingerprint(self, content: Callable[[Path], str], *, target: bool) -> str:
         """A hash of what an image is made from: the source's content, the people, and the target's if it counts.
 
-        Raises:
-            UserError: A file cannot be read.
+        Args:
+            content: Hashes a file; it should remember, because images stand in many pairs.
+            target: Whether the target counts.
         """
         files = [self.source, *([self.target] if target and self.target is not None else [])]
-        parts = [file_sha256(ref.path).encode() for ref in files]
+        parts = [content(ref.path).encode() for ref in files]
         for person in (self.source_person, self.target_person):
             if person is not None:
                 parts += [person.body.tobytes(), person.face.tobytes(), str(person.face_box).encode()]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 import skimage
 from PIL import Image
-from toys import StubRecords
+from toys import StubRecords, assert_same_bits, record_of
 
 from fhpt_eval import Pairs, Score
 from fhpt_eval.engine.base import Plan
@@ -283,20 +283,6 @@ def photographs() -> list[Pixels]:
 @pytest.fixture(scope="module")
 def results(extract: Extract, photographs: list[Pixels]) -> list[Result]:
     return [extract([image])[0] for image in photographs]
-
-
-def record_of(result: Result) -> Record:
-    assert not isinstance(result, Missing)
-    return result
-
-
-def assert_same_bits(one: Result, other: Result) -> None:
-    if isinstance(one, Missing) or isinstance(other, Missing):
-        assert one == other
-        return
-    assert one.keys() == other.keys()
-    for name in one:
-        assert one[name].tobytes() == other[name].tobytes(), name
 
 
 def test_a_record_has_its_layouts_and_nothing_outside_of_the_image(results: list[Result]) -> None:

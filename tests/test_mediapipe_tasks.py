@@ -16,6 +16,7 @@ import skimage
 from mediapipe.tasks.metadata import schema_py_generated as tflite
 from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import MetadataWriter
 from PIL import Image
+from toys import assert_same_bits, record_of
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.base import Plan
@@ -228,20 +229,6 @@ def photographs() -> list[Pixels]:
 @pytest.fixture(scope="module")
 def results(extract: Extract, photographs: list[Pixels]) -> list[Result]:
     return [extract([image])[0] for image in photographs]
-
-
-def record_of(result: Result) -> Record:
-    assert not isinstance(result, Missing)
-    return result
-
-
-def assert_same_bits(one: Result, other: Result) -> None:
-    if isinstance(one, Missing) or isinstance(other, Missing):
-        assert one == other
-        return
-    assert one.keys() == other.keys()
-    for name in one:
-        assert one[name].tobytes() == other[name].tobytes(), name
 
 
 @pytest.fixture(scope="module")

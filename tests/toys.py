@@ -19,6 +19,7 @@ from fhpt_eval.extract.base import (
     PairExtractor,
     PairModel,
     Pixels,
+    Record,
     Result,
     Role,
 )
@@ -125,3 +126,19 @@ class _DifferenceModel(PairModel):
         a: Any = first[0]
         b: Any = second[0]
         return {"difference": np.array(a.mean() - b.mean())}
+
+
+def record_of(result: Result) -> Record:
+    """A result that has to be there."""
+    assert not isinstance(result, Missing)
+    return result
+
+
+def assert_same_bits(one: Result, other: Result) -> None:
+    """Equal records to the bit, or the same thing missing."""
+    if isinstance(one, Missing) or isinstance(other, Missing):
+        assert one == other
+        return
+    assert one.keys() == other.keys()
+    for name in one:
+        assert one[name].tobytes() == other[name].tobytes(), name

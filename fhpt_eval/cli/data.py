@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART, AsJson
+from fhpt_eval.cli.options import DONE, DONE_IN_PART, AsJson, name_some
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.table import Table
 
     from fhpt_eval.datasets.leakage import Leak
     from fhpt_eval.datasets.report import Report
 
 app = typer.Typer(no_args_is_help=True, help="Prepare data sets from your own copy of them.")
-
-_NAMED = 5
-"""Missing images that are named on stderr; missing.csv has all."""
 
 
 @app.callback()
@@ -77,6 +71,7 @@ def deepfashion(
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.datasets.deepfashion import prepare
+    from fhpt_eval.datasets.report import MISSING
 
     with ProgressDisplay(quiet=quiet) as progress:
         report = prepare(
@@ -95,15 +90,13 @@ def deepfashion(
     else:
         _print(report, output)
     if not quiet:
-        for line in _missing(report, output):
-            print(f"fhpt-eval: {line}", file=sys.stderr)
+        rows = [f"{row.list}, row {row.row}: {row.name}: {row.reason}" for row in report.missing]
+        name_some("missing", rows, output / MISSING)
     raise typer.Exit(DONE_IN_PART if report.missing else DONE)
 
 
 def _print(report: Report, output: Path) -> None:
-    from rich.console import Console
-    from rich.measure import Measurement
-
+    from fhpt_eval.cli.display import print_table
     from fhpt_eval.datasets.report import REPORT
 
     width, height = report.source_size
@@ -111,9 +104,7 @@ def _print(report: Report, output: Path) -> None:
     images = sum(split.images for split in report.splits.values())
     typer.echo(f"{images} crops, {report.made} of them made now")
     for table in (_splits(report), _leakage(report.leakage)):
-        wide = Console(width=1000)
-        # A name that is cut off is worse than a long line.
-        Console(width=max(Console().width, Measurement.get(wide, wide.options, table).maximum)).print(table)
+        print_table(table)
     for split, pairs in report.pairs.items():
         typer.echo(f"{split} pairs: {pairs.complete} of {pairs.listed} have both images")
     typer.echo(str(output / REPORT))
@@ -157,12 +148,3 @@ def _leakage(leaks: tuple[Leak, ...]) -> Table:
             example,
         )
     return table
-
-
-def _missing(report: Report, output: Path) -> Iterator[str]:
-    from fhpt_eval.datasets.report import MISSING
-
-    for row in report.missing[:_NAMED]:
-        yield f"missing: {row.list}, row {row.row}: {row.name}: {row.reason}"
-    if (more := len(report.missing) - _NAMED) > 0:
-        yield f"missing: and {more} more, all named in {output / MISSING}"

@@ -7,6 +7,7 @@ import time
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -78,6 +79,12 @@ def number(value: float) -> str:
     if 0 < size < 1e-3:
         return f"{value:.2e}"
     return f"{value:.1f}" if size >= 1000 else f"{value:.2f}" if size >= 10 else f"{value:.4f}"
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as it needs to be: a number or a name that is cut off is worse than a long line."""
+    wide = Console(width=1000)
+    Console(width=max(Console().width, Measurement.get(wide, wide.options, table).maximum)).print(table)
 
 
 def summary(run: Run) -> Table:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART, Eyes, Keypoints, name_missing, read_keypoints, settings
+from fhpt_eval.cli.options import DONE, DONE_IN_PART, Eyes, Keypoints, name_some, read_keypoints, settings
 from fhpt_eval.errors import UserError, did_you_mean
 
 
@@ -104,7 +104,7 @@ def generate(
     typer.echo(f"{len(done.made)} images made{rate}{kept}: {output}")
     missing = {**listed.missing, **done.missing}
     if not quiet:
-        name_missing("not made", missing)
+        name_some("not made", [f"{name}: {why}" for name, why in missing.items()])
     folders = {"-g": output, "-t": target, "-s": source, "--pairs": None if listed.names_files else pairs}
     arguments = " ".join(
         f"{option} {shlex.quote(str(folder))}" for option, folder in folders.items() if folder is not None

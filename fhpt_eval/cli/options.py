@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +24,7 @@ WeightsDir = Annotated[
     ),
 ]
 NAMED = 5
-"""Missing things that are named on stderr, before the rest is counted."""
+"""How many things are named on stderr before the rest is counted."""
 
 
 def settings(given: Sequence[str]) -> dict[str, str]:
@@ -44,12 +44,12 @@ def settings(given: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def name_missing(what: str, missing: Mapping[str, str]) -> None:
-    """Say on stderr what is missing and why."""
-    for name, why in list(missing.items())[:NAMED]:
-        print(f"fhpt-eval: {what}: {name}: {why}", file=sys.stderr)
-    if (more := len(missing) - NAMED) > 0:
-        print(f"fhpt-eval: {what}: and {more} more", file=sys.stderr)
+def name_some(what: str, things: Sequence[str], all_in: Path | None = None) -> None:
+    """Name the first few things on stderr, count the others, and say which file names all of them."""
+    for thing in things[:NAMED]:
+        print(f"fhpt-eval: {what}: {thing}", file=sys.stderr)
+    if (more := len(things) - NAMED) > 0:
+        print(f"fhpt-eval: {what}: and {more} more{f', all named in {all_in}' if all_in else ''}", file=sys.stderr)
 
 
 Keypoints = Annotated[

@@ -311,22 +311,15 @@ def _print_plan(pairs: Pairs, prepared: Prepared, *, as_json: bool) -> None:
 
 
 def _print_run(run: Run, folder: Path, *, as_json: bool, quiet: bool) -> None:
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    from fhpt_eval.cli.display import options, remarks, summary
+    from fhpt_eval.cli.display import options, print_table, remarks, summary
 
     if as_json:
         typer.echo(run.record.model_dump_json(indent=2))
     else:
-        table = summary(run)
-        wide = Console(width=1000)
-        # A number that is cut off is worse than a long line.
-        console = Console(width=max(Console().width, Measurement.get(wide, wide.options, table).maximum))
         record = run.record
         about = f"{record.pairs.total} pairs (naming {record.pairs.naming})"
         typer.echo(f"{record.name}: {about}, profile {record.profile}")
-        console.print(table)
+        print_table(summary(run))
         for option in options(run):
             typer.echo(f"with {option}")
         typer.echo(f"{folder / 'run.json'}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART, AsJson, WeightsDir
+from fhpt_eval.cli.options import DONE, DONE_IN_PART, AsJson, WeightsDir, name_some
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ app = typer.Typer(no_args_is_help=True, help="Train what protocols need and pack
 
 _GUESSING = 0.5
 """Balanced error of a coin."""
-
-_NAMED = 5
-"""Images, or groups of identical ones, that are named on stderr; left_out.csv and identical.csv have all."""
 
 
 @app.callback()
@@ -129,8 +126,8 @@ def gender(
     if not quiet:
         if trained.card["best"]["validation_error"]["balanced"] >= _GUESSING:
             print("fhpt-eval: it does no better than guessing: gender errors by it mean nothing", file=sys.stderr)
-        _name("left out", faults, output / LEFT_OUT)
-        _name("identical", list(_identical(trained)), output / IDENTICAL)
+        name_some("left out", faults, output / LEFT_OUT)
+        name_some("identical", list(_identical(trained)), output / IDENTICAL)
     raise typer.Exit(DONE_IN_PART if faults else DONE)
 
 
@@ -170,10 +167,3 @@ def _identical(trained: Trained) -> Iterator[str]:
             yield f"{one.ref.name} is labelled {one.gender}, and {other.ref.name} {other.gender}"
         else:
             yield f"{one.ref.name} shows {one.item}, and {other.ref.name} {other.item}"
-
-
-def _name(what: str, lines: list[str], file: Path) -> None:
-    for line in lines[:_NAMED]:
-        print(f"fhpt-eval: {what}: {line}", file=sys.stderr)
-    if (more := len(lines) - _NAMED) > 0:
-        print(f"fhpt-eval: {what}: and {more} more, all named in {file}", file=sys.stderr)

@@ -14,7 +14,7 @@ from fhpt_eval.cli.options import (
     Eyes,
     Keypoints,
     WeightsDir,
-    name_missing,
+    name_some,
     read_keypoints,
     settings,
 )
@@ -140,7 +140,7 @@ def drn(
     if not speaks:
         return
     if not quiet:
-        name_missing("not trained on", result.missing)
+        name_some("not trained on", [f"{name}: {why}" for name, why in result.missing.items()])
     if result.finished:
         typer.echo(f"trained on {result.pairs} pairs: {output}")
         typer.echo(f"generate: fhpt-eval generate drn --checkpoint {output} --pairs … -s … -t … -o …")

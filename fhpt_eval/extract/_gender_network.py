@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fhpt_eval.extract._torch import batches_of_one_size, stack, to_tensor
+from fhpt_eval.extract._torch import batches_of_one_size, imagenet_normalisation, stack, to_tensor
 from fhpt_eval.extract.base import Pixels
 from fhpt_eval.extract.gender import WIDTHS
 
@@ -43,15 +43,13 @@ class Vgg16Classifier(nn.Module):
     std: Tensor
 
     def __init__(self) -> None:
-        from torchvision.models import VGG16_Weights
         from torchvision.models.vgg import cfgs, make_layers
 
         super().__init__()
         self.head = linear(WIDTHS["vgg16"])
         self.features = make_layers(cfgs["D"], batch_norm=False)
-        imagenet = VGG16_Weights.IMAGENET1K_V1.transforms()
-        for name in ("mean", "std"):
-            self.register_buffer(name, torch.tensor(getattr(imagenet, name)).view(1, 3, 1, 1), persistent=False)
+        for name, value in zip(("mean", "std"), imagenet_normalisation("cpu"), strict=True):
+            self.register_buffer(name, value, persistent=False)
 
     def forward(self, images: Sequence[Pixels]) -> Tensor:
         """N images, H×W×3 on 0…255, which may differ in size, to N logits."""

@@ -17,6 +17,12 @@ def to_tensor(image: Pixels, device: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1).unsqueeze(0).float()
 
 
+def imagenet_normalisation(device: str) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of ImageNet's pixels on [0, 1], 1×3×1×1, as torchvision's weights expect them."""
+    mean, std = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    return torch.tensor(mean, device=device).view(1, 3, 1, 1), torch.tensor(std, device=device).view(1, 3, 1, 1)
+
+
 def batches_of_one_size(images: Sequence[Pixels]) -> Iterator[list[int]]:
     """Yield lists of indices whose images share a size, so that each list can be stacked."""
     groups: dict[tuple[int, ...], list[int]] = {}

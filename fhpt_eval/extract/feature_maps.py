@@ -35,8 +35,6 @@ _VGG19_ENDS = (4, 9, 14, 23)
 _STAGE_SCALES = (6.5, 8.5, 8.0, 7.0, 2.5)
 """Root mean square of EfficientNet-Lite0's stages on photographs of people, rounded."""
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
 
 def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> Callable[[Tensor], list[Tensor]]:
     """Return a function from N×3×H×W images in [−1, 1] to feature maps, from fine to coarse.
@@ -48,7 +46,7 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
     import torch
     from torchvision import models
 
-    from fhpt_eval.extract._torch import load_features, prepare
+    from fhpt_eval.extract._torch import imagenet_normalisation, load_features, prepare
 
     if network == "efficientnet_lite0":
         trunk: Any = prepare(build_network(weights), device)
@@ -67,7 +65,7 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
     for layer in features:
         if isinstance(layer, torch.nn.ReLU):
             layer.inplace = False
-    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (_MEAN, _STD))
+    mean, std = imagenet_normalisation(device)
 
     def layers(images: Tensor) -> list[Tensor]:
         x = ((images + 1) / 2 - mean) / std

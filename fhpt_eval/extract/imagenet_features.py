@@ -32,9 +32,6 @@ Backbone = Literal["resnet50", "vgg16"]
 FILES: dict[Backbone, Weights] = {"resnet50": RESNET50, "vgg16": TRUNKS["vgg"]}
 """The weights file of each backbone; VGG-16's is the one that LPIPS registers."""
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's pixels on [0, 1], as torchvision's weights expect them."""
-
 _SMALLEST: dict[Backbone, int] = {"resnet50": 1, "vgg16": 32}
 """Side in pixels below which the last pooling would be empty."""
 
@@ -62,12 +59,19 @@ class ImageNetFeatures(ImageExtractor):
         """Build the backbone and load its weights."""
         import torch
 
-        from fhpt_eval.extract._torch import batches_of_one_size, exact_float32, prepare, stack, to_tensor
+        from fhpt_eval.extract._torch import (
+            batches_of_one_size,
+            exact_float32,
+            imagenet_normalisation,
+            prepare,
+            stack,
+            to_tensor,
+        )
 
         exact_float32()
         build = {"resnet50": _resnet50, "vgg16": _vgg16}[self.backbone]
         maps: Any = prepare(build(context.weights[FILES[self.backbone].name]), context.device)
-        mean, std = (torch.tensor(v, device=context.device).view(1, 3, 1, 1) for v in (_MEAN, _STD))
+        mean, std = imagenet_normalisation(context.device)
         smallest = _SMALLEST[self.backbone]
 
         @torch.inference_mode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from typing import Any, ClassVar, Literal, TypeAlias
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
@@ -74,6 +75,7 @@ def tasks_by_kind(tasks: Iterable[GivenFile]) -> Mapping[Kind, GivenFile]:
     return found
 
 
+@cache
 def task_kind(file: GivenFile) -> Kind:
     """Tell what a ``.task`` file detects: an archive of uncompressed models, told by their names without reading them.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -15,10 +15,9 @@ from fhpt_eval.extract.gender import NO_PERSON, UNKNOWN_GENDER
 from fhpt_eval.folders import image_files
 from fhpt_eval.images import SUFFIXES, ImageRef
 from fhpt_eval.naming import Gender, parse_deepfashion, without_suffix
-from fhpt_eval.pairlist import view_of
+from fhpt_eval.pairlist import GENDERS, view_of
 
 _COLUMNS = ("image", "gender", "item", "view")
-_GENDERS: Mapping[str, Gender] = {"men": "MEN", "male": "MEN", "women": "WOMEN", "female": "WOMEN"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def read_labels(images: Path, labels: Path | None = None) -> Labelled:
     Args:
         images: The folder.
         labels: A CSV (comma or tab, UTF-8) with the header ``image`` (a path below the folder) and any of ``gender``
-            (men, women, male, female, in upper or lower case), ``item`` and ``view`` (flat-lay pictures are left out,
+            (as in a list of pairs), ``item`` and ``view`` (flat-lay pictures are left out,
             see `fhpt_eval.pairlist.view_of`); only the pictures that it lists count. What it leaves out comes from
             DeepFashion's names, as all of it does without a CSV. The item of a picture of which nothing is known is the
             picture itself.
@@ -78,7 +77,7 @@ def read_labels(images: Path, labels: Path | None = None) -> Labelled:
     for name, cells in sorted(told.items()):
         deepfashion = parse_deepfashion(name)
         view = cells.get("view") or (deepfashion.view if deepfashion else None)
-        gender = _GENDERS.get(cells.get("gender", "").lower()) or (deepfashion.gender if deepfashion else None)
+        gender = GENDERS.get(cells.get("gender", "").lower()) or (deepfashion.gender if deepfashion else None)
         # Not the whole item: 99 of DeepFashion's ids stand under two categories.
         item = cells.get("item") or (deepfashion.item_id if deepfashion else without_suffix(name))
         if view == "flat":
@@ -136,7 +135,7 @@ def _columns(path: Path, header: list[str]) -> list[str]:
 
 def _checked(row: dict[str, str], where: str, images: Path) -> str:
     gender = row.get("gender", "")
-    if gender and gender.lower() not in _GENDERS:
+    if gender and gender.lower() not in GENDERS:
         raise UserError(f"{where}: gender '{gender}' is not known; write MEN or WOMEN, or leave it empty.")
     row["view"] = view_of(row.get("view", ""))
     if "\0" in row["image"]:

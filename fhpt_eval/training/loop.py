@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -145,7 +145,7 @@ class Trainer:
         for batch, images in zip(batches, inputs, strict=True):
             loss = binary_cross_entropy_with_logits(self.network(images), self._answers(batch))
             self._optimiser.zero_grad()
-            _backward(loss)
+            torch.autograd.backward(loss)
             self._optimiser.step()
             total += loss.detach() * len(batch)
             step()
@@ -166,8 +166,3 @@ class Trainer:
 
     def _answers(self, batch: Indices) -> Tensor:
         return torch.from_numpy(self.women[batch]).float().to(self._device)
-
-
-def _backward(loss: Any) -> None:
-    # torch does not type it.
-    loss.backward()

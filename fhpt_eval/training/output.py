@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files import own_folder, write_atomic
 from fhpt_eval.tensor_file import Arrays, Card, dump, parse
 
 
@@ -36,13 +36,7 @@ class OutputFolder:
         """
         self.path, self.result, self.state = path, result, state
         self.ours = (result, state, *others)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            foreign = sorted(p.name for p in path.iterdir() if p.name not in self.ours and not p.name.startswith("."))
-            if foreign:
-                raise UserError(f"{path} holds '{foreign[0]}', which is no training's: choose a new folder with -o.")
-        except OSError as error:
-            raise UserError(f"cannot write to {path} ({error.strerror}): choose another folder with -o.") from None
+        own_folder(path, self.ours)
 
     def clear(self) -> None:
         """Delete an earlier training."""

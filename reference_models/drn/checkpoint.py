@@ -16,12 +16,12 @@ from fhpt_eval import tensor_file
 from fhpt_eval.errors import UserError
 from fhpt_eval.files import write_atomic
 from fhpt_eval.reference_models.drn.config import DrnConfig
+from fhpt_eval.tensor_file import Card
 
 FORMAT = "fhpt-eval drn"
 VERSION = 1
 
 Part = Literal["body", "face"]
-Card = dict[str, Any]
 
 
 def card_of(part: Part, config: DrnConfig, **about: Any) -> Card:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -17,18 +18,18 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine, pick_device
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
+from fhpt_eval.files import own_folder
 from fhpt_eval.generation import ListedImages, list_images, with_people
-from fhpt_eval.images import read_image
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.reference_model import Request
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Part
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.model import BODY
-from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs, have_faces
-from fhpt_eval.reference_models.drn.training import Habits, Schedule, Training, seed_everything
+from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs, have_faces, read_fitting
+from fhpt_eval.reference_models.drn.training import Habits, Schedule, Training
 from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
-from fhpt_eval.weights import Store
+from fhpt_eval.weights import Store, file_sha256
 
 PARTS: Mapping[str, Part] = MappingProxyType({"body": "body", "face": "face"})
 
@@ -93,7 +94,8 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
     try:
         listed = _requests(plan, progress)
         requests, missing = listed.requests, dict(listed.missing)
-        size = _check_size(requests[0], config)
+        # All images must have the size of the first one.
+        height, width = read_fitting(requests[0].source, 2**config.down_samplings).shape[:2]
         if plan.part == "face":
             missing |= _without_faces(requests)
             if len(missing) == len(requests) + len(listed.missing):
@@ -101,16 +103,16 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
                     f"in no pair are there frontal faces in both images (first: {next(iter(missing.values()))}):"
                     " the face module cannot be trained on these."
                 )
-        _claim(plan.output)
+        own_folder(plan.output, [name for p in PARTS for name in (p, f"{p}.safetensors", f"{p}.json")])
         file = FILES[config.perceptual]
         features = build_feature_maps(config.perceptual, plan.store.get(file), device)
-        seed_everything(plan.seed)
+        torch.manual_seed(plan.seed)
         kind = BodyUpdates if plan.part == "body" else FaceUpdates
         updates: Updates = kind(config, features, device, bfloat16=plan.bfloat16)
         if plan.transfer is not None and isinstance(updates, BodyUpdates):
             tensors, _, _ = checkpoint.load(plan.transfer / BODY, "body")
             checkpoint.load_module(updates.network.transfer, "network.transfer", tensors, plan.transfer / BODY)
-        data = BodyPairs(requests, size) if plan.part == "body" else FacePairs(requests)
+        data = BodyPairs(requests, (height, width)) if plan.part == "body" else FacePairs(requests)
         body = plan.part == "body"
         schedule = Schedule(
             epochs=config.epochs if body else config.face_epochs,
@@ -141,23 +143,12 @@ def _requests(plan: Plan, progress: Progress | None) -> ListedImages:
     return listed
 
 
-def _check_size(first: Request, config: DrnConfig) -> tuple[int, int]:
-    """The size that all images must have: that of the first one, if it suits the network."""
-    height, width = read_image(first.source).shape[:2]
-    divisor = 2**config.down_samplings
-    if height % divisor or width % divisor or min(height, width) < 2 * divisor:
-        raise UserError(
-            f"{first.source.path} is {width}×{height}, and the network needs multiples of {divisor}, at least"
-            f" {2 * divisor}: bring all images to one such size, as 176×256."
-        )
-    return height, width
-
-
 def _hash(requests: Sequence[Request]) -> str:
     """Of the pairs' names, their images' content and what is known about their people."""
     digest = hashlib.sha256()
+    content = functools.cache(file_sha256)
     for request in requests:
-        digest.update(f"{request.name} {request.fingerprint(target=True)}\n".encode())
+        digest.update(f"{request.name} {request.fingerprint(content, target=True)}\n".encode())
     return digest.hexdigest()
 
 
@@ -169,20 +160,6 @@ def _without_faces(requests: Sequence[Request]) -> dict[str, str]:
             roles = [r for r, p in zip(("source", "target"), request.people, strict=True) if p.face_box is None]
             missing[request.name] = f"{roles[0]}: no frontal face" if roles else "target: no face landmarks"
     return missing
-
-
-def _claim(folder: Path) -> None:
-    """Make the folder of a training run, or take one over."""
-    ours = {name for part in PARTS for name in (part, f"{part}.safetensors", f"{part}.json")}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        foreign = sorted(
-            entry.name for entry in folder.iterdir() if entry.name not in ours and not entry.name.startswith(".")
-        )
-    except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}): choose another folder with -o.") from None
-    if foreign:
-        raise UserError(f"{folder} holds files that are not a training run's ('{foreign[0]}'): choose a new folder.")
 
 
 def _start_processes(device: str) -> str:

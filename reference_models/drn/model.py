@@ -62,6 +62,7 @@ class Drn(ReferenceModel):
         """
         import torch
 
+        from fhpt_eval.extract._torch import batches_of_one_size
         from fhpt_eval.reference_models.drn import checkpoint
         from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork, face_module
 
@@ -86,22 +87,27 @@ class Drn(ReferenceModel):
 
         @torch.inference_mode()
         def generate(requests: Sequence[Request]) -> list[Pixels]:
-            return [
-                picture
-                for group in _of_one_size(requests, divisor)
-                for picture in self._pictures(network, face, group, device)
-            ]
+            sources = [_source(request, divisor) for request in requests]
+            pictures: dict[int, Pixels] = {}
+            for indices in batches_of_one_size(sources):
+                people = [requests[i].people for i in indices]
+                made = self._pictures(network, face, [sources[i] for i in indices], people, device)
+                pictures.update(zip(indices, made, strict=True))
+            return [pictures[i] for i in range(len(requests))]
 
         return generate
 
-    def _pictures(self, network: Any, face: Any, group: _Group, device: str) -> list[Pixels]:
+    def _pictures(
+        self, network: Any, face: Any, pixels: Sequence[Pixels], people: Sequence[tuple[Person, Person]], device: str
+    ) -> list[Pixels]:
+        """Images of sources of one size."""
         import torch
 
         from fhpt_eval.reference_models.drn.samples import poses, to_pixels, to_tensor
 
-        sources = torch.stack([to_tensor(pixels) for pixels in group.sources])
+        sources = torch.stack([to_tensor(source) for source in pixels])
         height, width = sources.shape[2:]
-        both = [torch.cat([poses(s, height, width), poses(t, height, width)]) for s, t in group.people]
+        both = [torch.cat([poses(s, height, width), poses(t, height, width)]) for s, t in people]
         images: Images = network(
             sources.to(device, memory_format=torch.channels_last),
             torch.stack(both).to(device, memory_format=torch.channels_last),
@@ -114,40 +120,22 @@ class Drn(ReferenceModel):
             return [to_pixels(principal_colours(features, height, width)) for features in images.guidance]
         refined = images.refined.clamp(-1, 1)
         return [
-            to_pixels(_with_face(image, source, face, people, device))
-            for image, source, people in zip(refined, sources, group.people, strict=True)
+            to_pixels(_with_face(image, source, face, pair, device))
+            for image, source, pair in zip(refined, sources, people, strict=True)
         ]
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Requests whose sources have one size."""
+def _source(request: Request, divisor: int) -> Pixels:
+    """The source of a request that the network can work on."""
+    from fhpt_eval.reference_models.drn.samples import read_fitting
 
-    sources: list[Pixels]
-    people: list[tuple[Person, Person]]
-
-
-def _of_one_size(requests: Sequence[Request], divisor: int) -> list[_Group]:
-    """Read the sources; consecutive ones of one size go through the network together."""
-    groups: list[_Group] = []
-    for request in requests:
-        source = read_image(request.source)
-        height, width = source.shape[:2]
-        if height % divisor or width % divisor or min(height, width) < 2 * divisor:
-            raise UserError(
-                f"{request.source.path} is {width}×{height}, and the network needs multiples of {divisor}, at least"
-                f" {2 * divisor}: bring all images to one such size, as 176×256."
-            )
-        if request.target is not None and read_image(request.target).shape != source.shape:
-            raise UserError(
-                f"{request.source.path} and {request.target.path} differ in size, so that the pose would be wrong:"
-                " bring all images to one size."
-            )
-        if not groups or groups[-1].sources[0].shape != source.shape:
-            groups.append(_Group([], []))
-        groups[-1].sources.append(source)
-        groups[-1].people.append(request.people)
-    return groups
+    source = read_fitting(request.source, divisor)
+    if request.target is not None and read_image(request.target).shape != source.shape:
+        raise UserError(
+            f"{request.source.path} and {request.target.path} differ in size, so that the pose would be wrong:"
+            " bring all images to one size."
+        )
+    return source
 
 
 def _with_face(image: Tensor, source: Tensor, face: Any, people: tuple[Person, Person], device: str) -> Tensor:

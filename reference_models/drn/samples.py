@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.images import Pixels, read_image
+from fhpt_eval.images import ImageRef, Pixels, read_image
 from fhpt_eval.keypoints import found
 from fhpt_eval.people import Person
 from fhpt_eval.reference_model import Request
@@ -51,6 +51,22 @@ def to_pixels(image: Tensor) -> Pixels:
     """3×H×W, clipped to [−1, 1], to H×W×3 uint8, rounded."""
     scaled = ((image.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return scaled.permute(1, 2, 0).cpu().numpy()
+
+
+def read_fitting(ref: ImageRef, divisor: int) -> Pixels:
+    """Read an image whose size suits a network that halves it so often that it is divided by ``divisor``.
+
+    Raises:
+        UserError: It cannot be read, or its size does not suit.
+    """
+    pixels = read_image(ref)
+    height, width = pixels.shape[:2]
+    if height % divisor or width % divisor or min(height, width) < 2 * divisor:
+        raise UserError(
+            f"{ref.path} is {width}×{height}, and the network needs multiples of {divisor}, at least {2 * divisor}:"
+            " bring all images to one such size, as 176×256."
+        )
+    return pixels
 
 
 def poses(person: Person, height: int, width: int) -> Tensor:

@@ -21,9 +21,10 @@ from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 from fhpt_eval.errors import UserError
 from fhpt_eval.files import write_atomic
 from fhpt_eval.reference_models.drn import checkpoint
-from fhpt_eval.reference_models.drn.checkpoint import Card, Part
+from fhpt_eval.reference_models.drn.checkpoint import Part
 from fhpt_eval.reference_models.drn.journal import Journal
 from fhpt_eval.reference_models.drn.updates import Updates
+from fhpt_eval.tensor_file import Card
 from fhpt_eval.training import optimiser_state
 
 Progress = Callable[[str, int, int], None]
@@ -88,11 +89,6 @@ def _stop_signals() -> list[int]:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, collect)
     return came
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the initial weights: equal on every process."""
-    torch.manual_seed(seed)
 
 
 def order_of_epoch(count: int, batch_size: int, seed: int, epoch: int) -> Tensor:

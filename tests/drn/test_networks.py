@@ -88,6 +88,7 @@ def test_the_style_code_does_not_depend_on_where_things_are() -> None:
     assert encoder(torch.randn(2, 3, 64, 48)).shape == (2, 6)
     flat = torch.full((1, 3, 64, 48), 0.3)
     torch.testing.assert_close(encoder(flat), encoder(flat[:, :, :32]), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(encoder(flat), encoder(-flat), rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

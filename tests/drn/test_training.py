@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from fhpt_eval.errors import UserError
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.config import DrnConfig
+from fhpt_eval.reference_models.drn.journal import curves, grid
 from fhpt_eval.reference_models.drn.training import Habits, Schedule, Training, order_of_epoch
 from fhpt_eval.reference_models.drn.updates import BodyUpdates
 
@@ -99,6 +100,15 @@ def test_a_training_run_leaves_network_state_curves_and_pictures(tmp_path: Path)
         assert picture.size == (4 * (16 + 8), 4 * (16 + 8))
     assert (tmp_path / "body/losses.png").stat().st_size > 1000
     assert list((tmp_path / "body/tensorboard").glob("events*"))
+
+
+def test_curves_and_grids_show_what_they_are_given() -> None:
+    falling, flat = ([{"step": n, "seconds": n, "loss": loss(n)} for n in (1, 2, 3)] for loss in (lambda n: 3 - n, abs))
+    assert curves(falling) != curves(flat)
+    columns = [torch.full((2, 3, 4, 6), value) for value in (-1.0, 0.0, 1.0)]
+    picture = grid(columns)
+    assert picture.shape == (2 * (4 + 8), 3 * (6 + 8), 3)
+    assert [int(picture[6, 7 + 14 * column, 0]) for column in range(3)] == [0, 128, 255]
 
 
 def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path: Path) -> None:
