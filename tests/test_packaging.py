@@ -107,7 +107,7 @@ def test_wheel_holds_every_module_and_nothing_beside_the_one_package(installed: 
         f"{place}/{path.relative_to(ROOT / folder).as_posix()}"
         for folder, place in MAPPED.items()
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in {".py", ".toml", ".typed", ".json"}
+        if path.suffix in {".py", ".toml", ".typed", ".json", ".safetensors"}
     }
     held = {path.relative_to(installed).as_posix() for path in (installed / "fhpt_eval").rglob("*") if path.is_file()}
     assert held == expected

@@ -12,7 +12,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fhpt_eval._version import __version__
-from fhpt_eval.cli import cache, data, doctor, generate, leaderboard, plot, protocols, run, train, train_drn, weights
+from fhpt_eval.cli import (
+    cache,
+    data,
+    demo,
+    doctor,
+    generate,
+    leaderboard,
+    plot,
+    protocols,
+    run,
+    synth,
+    train,
+    train_drn,
+    weights,
+)
 from fhpt_eval.cli.options import BUG, DONE, INTERRUPTED, WRONG_USE
 from fhpt_eval.errors import UserError
 
@@ -30,9 +44,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 all done · 1 a bug · 2 wrong use · 3 done in part, what is missing was named · 130 stopped.",
 )
+app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("generate")(generate.generate)
+app.command("synth")(synth.synth)
 app.command("protocols")(protocols.protocols)
 app.command("doctor")(doctor.doctor)
 app.add_typer(plot.app, name="plot")
@@ -57,7 +73,7 @@ def about(
 ) -> None:
     """Evaluate images of people that a model has put into a new pose.
 
-    Start with: fhpt-eval run --generated DIR --target DIR
+    Start with: fhpt-eval demo -o demo, or fhpt-eval run --generated DIR --target DIR
     """
 
 

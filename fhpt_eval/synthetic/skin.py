@@ -1,0 +1,143 @@
+"""Skin, faces, eyes and lashes, painted in the coordinates of the average body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fhpt_eval.synthetic.body import Float
+from fhpt_eval.synthetic.fabrics import Colour, noise
+from fhpt_eval.synthetic.garments import Cover, covered, where
+from fhpt_eval.synthetic.light import from_srgb
+from fhpt_eval.synthetic.mesh import Mesh
+from fhpt_eval.synthetic.raytrace import Bool, Paint, Samples
+
+EYE = np.array([0.031, -0.126, 0.837])
+"""Centre of the left eyeball on the average body."""
+_EYEBALL = 0.0152
+_UNDER = 0.012
+"""How far skin reaches under clothes, metres."""
+
+
+@dataclass(frozen=True)
+class Complexion:
+    """Colours of a person, sRGB.
+
+    Attributes:
+        skin: Of the face.
+        lips: Likewise.
+        brows: Likewise.
+        iris: Likewise.
+        brow_height: Metres above the usual place.
+        brow_width: Half the thickness, metres.
+        liner: Darkness around the eyes on [0, 1].
+        blush: Of the cheeks on [0, 1].
+        beard: Darkness of the stubble on [0, 1].
+    """
+
+    skin: Colour
+    lips: Colour
+    brows: Colour
+    iris: Colour
+    brow_height: float
+    brow_width: float
+    liner: float
+    blush: float
+    beard: float
+
+
+@dataclass(frozen=True)
+class Skin:
+    """The body's own surface, absent where clothes cover it."""
+
+    mesh: Mesh
+    complexion: Complexion
+    covers: Sequence[Cover]
+
+    def present(self, samples: Samples) -> Bool:
+        """Not under clothes."""
+        return ~covered(samples, where(self.mesh, samples), self.covers, _UNDER)
+
+    def paint(self, samples: Samples) -> Paint:
+        """Skin, lips, brows, nails."""
+        look = self.complexion
+        x, y, z = np.abs(samples.template[:, 0]), samples.template[:, 1], samples.template[:, 2]
+        tone = from_srgb(look.skin)
+        albedo = tone * (1 + 0.05 * noise(samples.template[:, 0] / 0.03, z / 0.03, 5)[:, None])
+        face = (z > 0.7) & (y < -0.06)
+        cheek = _spot(x - 0.045, z - 0.79, 0.024) * face
+        albedo = _blend(albedo, tone * np.array([1.15, 0.75, 0.75]), 0.5 * look.blush * cheek)
+        nose = _spot(x, z - 0.805, 0.02) * face
+        albedo = _blend(albedo, tone * np.array([1.08, 0.88, 0.85]), 0.3 * nose)
+        if look.beard:
+            jaw = np.clip((0.795 - z) / 0.02, 0, 1) * np.clip((0.0 - y) / 0.02, 0, 1) * (z > 0.705)
+            away = 1 - _spot(x, z - 0.79, 0.016)
+            albedo = _blend(albedo, from_srgb(look.brows), 0.55 * look.beard * jaw * away * (z > 0.7))
+        rim = np.hypot(x - EYE[0], (z - EYE[2]) / 0.62)
+        around = np.exp(-(((rim - 0.0165) / 0.003) ** 2)) * face
+        albedo = _blend(albedo, tone * 0.25, look.liner * around)
+        t = (x - 0.012) / 0.042
+        arc = EYE[2] + 0.0195 + look.brow_height + 0.009 * np.sin(np.clip(t, 0, 1) * 2.2) - 0.004 * np.clip(t, 0, 1)
+        width = look.brow_width * (1.1 - 0.75 * np.clip(t, 0, 1))
+        brow = np.clip(1.6 - np.abs(z - arc) / width, 0, 1) * ((t > 0) & (t < 1) & face)
+        albedo = _blend(albedo, from_srgb(look.brows), 0.85 * brow)
+        lips = np.clip((samples.interpolate(self.mesh.masks["lips"]) - 0.35) / 0.3, 0, 1)
+        albedo = _blend(albedo, from_srgb(look.lips), 0.9 * lips)
+        nails = np.clip((samples.interpolate(self.mesh.masks["fingernails"]) - 0.4) / 0.3, 0, 1)
+        albedo = _blend(albedo, tone * np.array([1.15, 0.95, 0.95]), nails)
+        return Paint(albedo, samples.normal, 0.05 + 0.12 * lips, blood=1.0)
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """White, iris and pupil."""
+
+    mesh: Mesh
+    iris: Colour
+
+    def present(self, samples: Samples) -> Bool:
+        """Everywhere."""
+        return np.ones(len(samples.faces), dtype=bool)
+
+    def paint(self, samples: Samples) -> Paint:
+        """Rings about the axis of sight."""
+        x, z = np.abs(samples.template[:, 0]), samples.template[:, 2]
+        ring = np.hypot(x - EYE[0], z - EYE[2] + 0.0005)
+        front = samples.template[:, 1] < EYE[1]
+        albedo = np.tile(from_srgb((0.93, 0.91, 0.9)), (len(x), 1))
+        albedo = _blend(albedo, from_srgb(self.iris), ((ring < 0.0068) & front).astype(float))
+        albedo = _blend(albedo, from_srgb(self.iris) * 0.3, ((ring > 0.0058) & (ring < 0.0068) & front).astype(float))
+        albedo = _blend(albedo, np.full(3, 0.005), ((ring < 0.0028) & front).astype(float))
+        shade = np.clip((z - EYE[2] - 0.003) / 0.008, 0, 1)
+        return Paint(albedo * (1 - 0.5 * shade[:, None]), samples.normal, np.full(len(x), 0.5))
+
+
+@dataclass(frozen=True)
+class Lashes:
+    """A dark line along the lids."""
+
+    mesh: Mesh
+    length: float
+
+    def present(self, samples: Samples) -> Bool:
+        """Only the roots, close to the eyeball; fewer below."""
+        away = np.abs(samples.template) - np.array([EYE[0], 0, 0])
+        away[:, 1:] = samples.template[:, 1:] - EYE[1:]
+        lower = away[:, 2] < -0.002
+        reach = np.where(lower, 0.25, 1.0) * self.length
+        return np.asarray(np.linalg.norm(away, axis=1) < _EYEBALL + reach)
+
+    def paint(self, samples: Samples) -> Paint:
+        """Nearly black."""
+        count = len(samples.faces)
+        return Paint(np.full((count, 3), 0.012), samples.normal, np.zeros(count))
+
+
+def _spot(x: Float, z: Float, size: float) -> Float:
+    return np.asarray(np.exp(-(np.hypot(x, z) ** 2) / (2 * size**2)))
+
+
+def _blend(under: Float, over: Float, amount: Float) -> Float:
+    return np.asarray(under * (1 - amount[:, None]) + over * amount[:, None])

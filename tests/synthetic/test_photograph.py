@@ -1,0 +1,209 @@
+"""What a photograph claims to know is what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip("embreex", reason="the renderer needs the extra [synthetic]")
+
+from fhpt_eval.synthetic.body import load_body
+from fhpt_eval.synthetic.camera import framing
+from fhpt_eval.synthetic.fabrics import Fabric
+from fhpt_eval.synthetic.identity import sample_identity
+from fhpt_eval.synthetic.light import from_srgb, to_srgb
+from fhpt_eval.synthetic.mesh import part
+from fhpt_eval.synthetic.photograph import LABELS, VIEWS, Photograph, photograph
+from fhpt_eval.synthetic.poses import KINDS, strike, turn
+from fhpt_eval.synthetic.raytrace import Bool, Paint, Samples, Scene, Surface
+
+SIZE = (128, 88)
+SKIN, HAIR = LABELS.index("skin"), LABELS.index("hair")
+
+
+@pytest.fixture(scope="module")
+def shot() -> Callable[[int, str], Photograph]:
+    made: dict[tuple[int, str], Photograph] = {}
+
+    def take(number: int, view: str) -> Photograph:
+        if (number, view) not in made:
+            made[number, view] = photograph(sample_identity(3, number), 0, view, 5, SIZE)
+        return made[number, view]
+
+    return take
+
+
+def test_equal_arguments_give_equal_bytes(shot):
+    again = photograph(sample_identity(3, 1), 0, "front", 5, SIZE)
+    assert again.pixels.tobytes() == shot(1, "front").pixels.tobytes()
+    assert again.body.tobytes() == shot(1, "front").body.tobytes()
+    other = photograph(sample_identity(3, 1), 0, "front", 6, SIZE)
+    assert (other.pixels != again.pixels).any()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_seen_joints_lie_on_the_person_and_all_are_named(shot, view):
+    for number in (1, 2):
+        taken = shot(number, view)
+        assert taken.pixels.shape == (*SIZE, 3)
+        assert taken.pixels.dtype == np.uint8
+        assert taken.body.shape == (18, 3)
+        assert taken.face.shape == (68, 3)
+        assert taken.hands.shape == (2, 21, 3)
+        points = np.concatenate([taken.body, taken.face, taken.hands.reshape(-1, 3)])
+        seen = points[points[:, 2] == 2]
+        assert len(seen) >= 10
+        column, row = np.round(seen[:, :2]).astype(int).T
+        person = taken.labels != 0
+        near = np.lib.stride_tricks.sliding_window_view(np.pad(person, 2), (5, 5)).any(axis=(2, 3))
+        assert near[np.clip(row, 0, SIZE[0] - 1), np.clip(column, 0, SIZE[1] - 1)].all()
+        inside = (
+            (points[:, 0] > -0.5)
+            & (points[:, 0] < SIZE[1] - 0.5)
+            & (points[:, 1] > -0.5)
+            & (points[:, 1] < SIZE[0] - 0.5)
+        )
+        assert ((points[:, 2] > 0) == inside).all()
+        assert set(np.unique(points[:, 2])) <= {0, 1, 2}
+
+
+def test_a_face_is_seen_from_the_front_and_not_from_behind(shot):
+    front, back = shot(1, "front"), shot(1, "back")
+    assert (front.face[:, 2] == 2).sum() > 50
+    # The corners of the jaw may be seen from behind.
+    assert (back.face[:, 2] == 2).sum() <= 3
+    assert (back.face[17:, 2] == 2).sum() == 0
+    assert back.face_box is None
+    left, top, right, bottom = front.face_box
+    assert left < front.body[0, 0] < right
+    assert top < front.body[0, 1] < bottom
+    column, row = np.round(front.body[0, :2]).astype(int)
+    assert front.labels[row, column] == SKIN
+
+
+def test_left_and_right_are_the_persons_own(shot):
+    """From the front the person's right shoulder and eye are at the image's left; from behind at its right."""
+    front, back = shot(2, "front"), shot(2, "back")
+    assert front.body[2, 0] < front.body[5, 0]
+    assert front.body[14, 0] < front.body[15, 0]
+    assert back.body[2, 0] > back.body[5, 0]
+    # dlib's first jaw point is at the image's left of a frontal face.
+    assert front.face[0, 0] < front.face[8, 0] < front.face[16, 0]
+    wrists = front.hands[:, 0, :2]
+    assert np.allclose(wrists[0], front.body[7, :2], atol=6)
+    assert np.allclose(wrists[1], front.body[4, :2], atol=6)
+
+
+def test_the_same_person_wears_the_same_colours_in_all_views(shot):
+    """The median colour of the clothes differs less between views of one outfit than between outfits."""
+
+    def worn(taken: Photograph) -> np.ndarray:
+        clothes = ~np.isin(taken.labels, [0, SKIN, HAIR, LABELS.index("eyes"), LABELS.index("shoes")])
+        return np.median(taken.pixels[clothes], axis=0)
+
+    one, two = shot(1, "front"), shot(2, "front")
+    assert np.abs(worn(one) - worn(shot(1, "back"))).mean() < np.abs(worn(one) - worn(two)).mean()
+
+
+def test_people_are_what_their_number_says():
+    assert sample_identity(1, 4) == sample_identity(1, 4)
+    assert sample_identity(1, 4) != sample_identity(1, 5) != sample_identity(2, 5)
+    genders = [sample_identity(0, number).gender for number in range(1, 61)]
+    assert 15 < genders.count("WOMEN") < 45
+    body = load_body()
+
+    def height(build: float) -> float:
+        points = body.rest(build, np.zeros(1), {}).vertices[np.unique(body.faces["body"])]
+        return float(np.ptp(points[:, 2]))
+
+    assert 1.6 < height(1) < height(-1) < 1.95
+
+
+def test_changes_of_the_face_move_the_face_only():
+    body = load_body()
+    plain, changed = body.rest(0, np.zeros(1), {}), body.rest(0, np.zeros(1), {"nose-scale-vert-incr": 1.0})
+    moved = np.linalg.norm(plain.vertices - changed.vertices, axis=1)
+    assert 0.001 < moved.max() < 0.03
+    assert body.mean.vertices[moved > 1e-4, 2].min() > 0.7
+
+
+def test_bones_keep_their_lengths_and_skin_follows():
+    body = load_body()
+    rest = body.rest(0, np.zeros(1), {})
+    posed = body.pose(rest, body.transforms(rest, {"root": turn("z", 90), "upperarm01.L": turn("y", 40)}))
+    pairs = [("upperarm01.L", "lowerarm01.L"), ("lowerarm01.L", "wrist.L"), ("upperleg01.R", "lowerleg01.R")]
+    for a, b in pairs:
+        before = np.linalg.norm(rest.heads[body.bone(a)] - rest.heads[body.bone(b)])
+        after = np.linalg.norm(posed.heads[body.bone(a)] - posed.heads[body.bone(b)])
+        assert after == pytest.approx(before, rel=1e-6)
+    # A quarter turn to the left brings the nose from before the root to the left of it.
+    root = rest.heads[body.bone("root")]
+    before, after = body.keypoints(rest)["nose"] - root, body.keypoints(posed)["nose"] - root
+    np.testing.assert_allclose(after, [-before[1], before[0], before[2]], atol=1e-3)
+    same = body.pose(rest, body.transforms(rest, {}))
+    np.testing.assert_allclose(same.vertices, rest.vertices, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hands_stay_out_of_the_trunk(kind):
+    body = load_body()
+    identity = sample_identity(0, 2)
+    rest = body.rest(identity.build, np.array(identity.shape), dict(identity.changes))
+    skin = part(body, rest, "body")
+    posed = body.pose(rest, strike(body, rest, skin, kind, 0, np.random.default_rng(1)))
+    chest = posed.heads[body.bone("spine02")]
+    for side in "LR":
+        wrist = posed.heads[body.bone(f"wrist.{side}")]
+        assert np.linalg.norm((wrist - chest)[:2]) > 0.12 or abs(wrist[2] - chest[2]) > 0.35
+
+
+def test_a_camera_projects_what_it_looks_at():
+    points = np.random.default_rng(0).uniform(-1, 1, (50, 3)) * [0.3, 0.2, 0.9]
+    camera = framing(points, 256, 176, 4.0, (0.05, 0.05))
+    pixels = camera.project(points)
+    rays = camera.directions(pixels)
+    met = np.asarray(camera.eye) + rays * (points[:, [1]] - camera.eye[1])
+    np.testing.assert_allclose(met, points, atol=1e-9)
+    assert pixels[:, 1].min() == pytest.approx(0.05 * 256 - 0.5, abs=1) or pixels[:, 0].min() > 0
+    assert ((pixels > -0.5) & (pixels < [175.5, 255.5])).all()
+
+
+class _Striped:
+    """Exists where x is positive."""
+
+    def present(self, samples: Samples) -> Bool:
+        return samples.template[:, 0] > 0
+
+    def paint(self, samples: Samples) -> Paint:
+        return Paint(np.zeros((len(samples.faces), 3)), samples.normal, np.zeros(len(samples.faces)))
+
+
+def test_rays_pass_holes_and_stop_at_what_exists():
+    square = np.array([[-1.0, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1]])
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    near = Surface("near", square, square, faces, _Striped(), 1)
+    behind = square + np.array([0.5, 1, 0])
+    far = Surface("far", behind, behind + np.array([2, 0, 0]), faces, _Striped(), 2)
+    scene = Scene([near, far])
+    origins = np.array([[0.5, -3.0, 0.1], [-0.4, -3.0, 0.2], [5.0, -3.0, 0.0]])
+    hits = scene.trace(origins, np.tile([0.0, 1.0, 0.0], (3, 1)))
+    assert hits.surface.tolist() == [0, 1, -1]
+    np.testing.assert_allclose(hits.distance[:2], [3, 4], atol=1e-3)
+    rays, samples = hits.samples[1]
+    np.testing.assert_allclose(samples.position, [[-0.4, 1, 0.2]], atol=1e-5)
+    np.testing.assert_allclose(samples.template, [[1.6, 1, 0.2]], atol=1e-5)
+    assert rays.tolist() == [1]
+
+
+def test_stripes_have_their_period_and_colours():
+    fabric = Fabric("striped", ((1, 1, 1), (0, 0, 0), (0, 0, 0)), 0.04, False, 1)
+    along = np.array([0.001, 0.021, 0.041, 0.061])
+    colours = fabric.albedo(np.zeros(4), along)
+    assert colours[:, 0].tolist() == [0, 1, 0, 1]
+
+
+def test_srgb_there_and_back():
+    values = np.linspace(0, 0.9, 50)
+    np.testing.assert_allclose(to_srgb(from_srgb(values))[values < 0.9], values[values < 0.9], atol=2e-3)
