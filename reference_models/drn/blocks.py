@@ -7,17 +7,28 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 Activation = Callable[[], nn.Module]
 
 
-def instance_norm(channels: int) -> nn.Module:
+class InstanceNorm(nn.GroupNorm):
     """Instance normalisation without parameters.
 
     Group normalisation with one group a channel is the same. ``nn.InstanceNorm2d`` itself gives wrong gradients on a
-    CPU (torch 2.15) for a single image whose channels come last in memory.
+    CPU (torch 2.15) for a single image whose channels come last in memory. On a CPU each image is a batch by itself:
+    for channels that come last, batch normalisation is three times as fast there.
     """
-    return nn.GroupNorm(channels, channels, affine=False)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, affine=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise each channel of each image."""
+        if features.device.type != "cpu":
+            return super().forward(features)
+        images = features.chunk(len(features))
+        return torch.cat([functional.batch_norm(image, None, None, training=True, eps=self.eps) for image in images])
 
 
 def leaky_relu() -> nn.Module:
@@ -32,7 +43,7 @@ def relu() -> nn.Module:
 
 def normalised(convolution: nn.Module, channels: int, activation: Activation) -> list[nn.Module]:
     """A convolution, instance normalisation without parameters of its own (as PATN on DeepFashion), an activation."""
-    return [convolution, instance_norm(channels), activation()]
+    return [convolution, InstanceNorm(channels), activation()]
 
 
 def reflected(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn.Sequential:
@@ -42,9 +53,32 @@ def reflected(channels_in: int, channels_out: int, size: int, stride: int = 1) -
     )
 
 
-def encoder(channels_in: int, widths: list[int], activation: Activation) -> nn.Sequential:
-    """A 7×7 convolution and a stride-2 3×3 convolution for each further width, all normalised."""
-    layers = normalised(reflected(channels_in, widths[0], 7), widths[0], activation)
+def stem_size(patch: int) -> int:
+    """Size of the first and the last convolution: 7 pixels, or the odd number of patches that comes nearest to it."""
+    return 7 // patch | 1
+
+
+def stem(channels_in: int, channels_out: int, patch: int, *, smooth: bool = False) -> nn.Sequential:
+    """The first convolution: PATN's 7×7 one, or one over patches.
+
+    Args:
+        channels_in: Of what comes in.
+        channels_out: Of what goes out.
+        patch: Side of the squares of pixels of which each becomes one; 1 leaves the size.
+        smooth: Squares are averaged; else their pixels become channels.
+    """
+    fold: list[nn.Module] = []
+    if patch > 1:
+        fold = [nn.AvgPool2d(patch) if smooth else nn.PixelUnshuffle(patch)]
+        channels_in *= 1 if smooth else patch**2
+    return nn.Sequential(*fold, *reflected(channels_in, channels_out, stem_size(patch)))
+
+
+def encoder(
+    channels_in: int, widths: list[int], activation: Activation, patch: int = 1, *, smooth: bool = False
+) -> nn.Sequential:
+    """`stem` and a stride-2 3×3 convolution for each further width, all normalised."""
+    layers = normalised(stem(channels_in, widths[0], patch, smooth=smooth), widths[0], activation)
     for narrow, wide in pairwise(widths):
         down = nn.Conv2d(narrow, wide, kernel_size=3, stride=2, padding=1)
         layers += normalised(down, wide, activation)
@@ -68,7 +102,7 @@ class PoseAttentionalTransferBlock(nn.Module):
             first = normalised(reflected(channels_in, channels_in, 3), channels_in, activation)
             return [*first, *([nn.Dropout(dropout)] if dropout else []), reflected(channels_in, channels, 3)]
 
-        self.image = nn.Sequential(*stream(channels), instance_norm(channels))
+        self.image = nn.Sequential(*stream(channels), InstanceNorm(channels))
         self.pose = nn.Sequential(*stream(pose_channels))
 
     def forward(self, image: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,11 +137,11 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.residual = nn.Sequential(
             reflected(channels_in, channels_out, 3, stride),
-            *([instance_norm(channels_out)] if norm else []),
+            *([InstanceNorm(channels_out)] if norm else []),
             activation(),
             *([nn.Dropout(dropout)] if dropout else []),
             reflected(channels_out, channels_out, 3),
-            *([instance_norm(channels_out)] if norm else []),
+            *([InstanceNorm(channels_out)] if norm else []),
         )
         pooled = [nn.AvgPool2d(2, ceil_mode=True)] if stride == 2 else []
         matched = [nn.Conv2d(channels_in, channels_out, kernel_size=1)] if channels_in != channels_out else []
@@ -129,7 +163,7 @@ class AdaptiveInstanceNorm(nn.Module):
 
     def __init__(self, channels: int, style_code: int) -> None:
         super().__init__()
-        self.norm = instance_norm(channels)
+        self.norm = InstanceNorm(channels)
         self.mlp = nn.Sequential(
             nn.Linear(style_code, style_code),
             leaky_relu(),
@@ -151,3 +185,15 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+@torch.no_grad()
+def paint_evenly(convolution: nn.Module, patch: int) -> None:
+    """Let the pixels of a patch start alike, so that no checkerboard has to be unlearned (ICNR, arXiv 1707.02937).
+
+    Args:
+        convolution: What is shuffled into patches.
+        patch: Their side.
+    """
+    for weight in convolution.parameters():
+        weight.copy_(weight[:: patch**2].repeat_interleave(patch**2, dim=0))

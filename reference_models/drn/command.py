@@ -95,7 +95,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
         listed = _requests(plan, progress)
         requests, missing = listed.requests, dict(listed.missing)
         # All images must have the size of the first one.
-        height, width = read_fitting(requests[0].source, 2**config.down_samplings).shape[:2]
+        height, width = read_fitting(requests[0].source, config.divisor).shape[:2]
         if plan.part == "face":
             missing |= _without_faces(requests)
             if len(missing) == len(requests) + len(listed.missing):

@@ -52,6 +52,8 @@ class DrnConfig:
         epochs: Of the body; over them the learning rate is constant, then falls linearly to 0.
         constant_epochs: How many epochs the learning rate stays.
         face_epochs: Of the face module, at a constant learning rate.
+        patch: The networks see squares of so many pixels a side as one pixel of more channels, and paint them so; with
+            1, the paper's networks.
     """
 
     width: int = 64
@@ -77,6 +79,7 @@ class DrnConfig:
     epochs: int = 40
     constant_epochs: int = 10
     face_epochs: int = 200
+    patch: int = 1
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -85,8 +88,15 @@ class DrnConfig:
         for name in _SIZES:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name} is {getattr(self, name)}, and has to be a number of at least 0")
+        if self.patch not in (1, 2, 4):
+            raise ValueError(f"patch is {self.patch}, and has to be 1, 2 or 4")
         if self.constant_epochs > self.epochs:
             raise ValueError(f"constant_epochs ({self.constant_epochs}) exceeds epochs ({self.epochs})")
+
+    @property
+    def divisor(self) -> int:
+        """Height and width of images are multiples of this."""
+        return self.patch << self.down_samplings
 
 
 _FULL = DrnConfig()
@@ -95,13 +105,17 @@ SIZES = MappingProxyType(
         "full": _FULL,
         "small": replace(
             _FULL,
-            width=16,
+            patch=2,
+            width=32,
             max_width=96,
+            down_samplings=2,
             transfer_blocks=5,
+            style_blocks=4,
             discriminator_width=16,
+            discriminator_steps=1,
             perceptual="efficientnet_lite0",
             learning_rate=5e-4,
-            batch_size=8,
+            batch_size=4,
         ),
     }
 )

@@ -14,6 +14,8 @@ from fhpt_eval.reference_models.drn.blocks import (
     initialise,
     leaky_relu,
     reflected,
+    stem,
+    stem_size,
 )
 
 
@@ -27,14 +29,15 @@ class StyleEncoder(nn.Module):
         widths: Channels after the first convolution and after each halving of the size.
         blocks: Residual blocks; the first ones halve the size, as many as there are further widths.
         style_code: Length of z_s.
+        patch: Side of the squares of pixels that the first convolution works on.
     """
 
-    def __init__(self, widths: list[int], blocks: int, style_code: int) -> None:
+    def __init__(self, widths: list[int], blocks: int, style_code: int, patch: int = 1) -> None:
         super().__init__()
         ins = [widths[min(i, len(widths) - 1)] for i in range(blocks)]
         outs = [widths[min(i + 1, len(widths) - 1)] for i in range(blocks)]
         self.layers = nn.Sequential(
-            reflected(3, widths[0], 7),
+            stem(3, widths[0], patch),
             leaky_relu(),
             *(
                 ResidualBlock(a, b, leaky_relu, norm=False, stride=2 if i + 1 < len(widths) else 1)
@@ -56,9 +59,10 @@ class DetailGenerator(nn.Module):
     Args:
         widths: Channels of the guidance map first, then of each doubled size.
         style_code: Length of z_s.
+        patch: Side of the squares of pixels that the last convolution makes.
     """
 
-    def __init__(self, widths: list[int], style_code: int) -> None:
+    def __init__(self, widths: list[int], style_code: int, patch: int) -> None:
         super().__init__()
         self.modulations = nn.ModuleList(AdaptiveInstanceNorm(channels, style_code) for channels in widths)
         self.convolutions = nn.ModuleList(
@@ -68,14 +72,16 @@ class DetailGenerator(nn.Module):
             ]
         )
         self.activation = nn.LeakyReLU(0.2)
-        self.output = nn.Conv2d(widths[-1], 3, kernel_size=7, padding=3, padding_mode="reflect")
+        size = stem_size(patch)
+        self.output = nn.Conv2d(widths[-1], 3 * patch**2, size, padding=size // 2, padding_mode="reflect")
+        self.unfold = nn.PixelShuffle(patch)
 
     def forward(self, style: Tensor, guidance: Tensor) -> Tensor:
         """N×``style_code`` and N×C×h×w to N×3×H×W, without bounds."""
         features = self.activation(self.modulations[0](guidance, style))
         for modulation, convolution in zip(list(self.modulations)[1:], self.convolutions, strict=True):
             features = self.activation(modulation(convolution(features), style))
-        detail: Tensor = self.output(features)
+        detail: Tensor = self.unfold(self.output(features))
         return detail
 
 
@@ -86,12 +92,13 @@ class DetailReplenishingModule(nn.Module):
         widths: Channels from the full size down to the guidance map's.
         style_blocks: Residual blocks of the style encoder.
         style_code: Length of z_s.
+        patch: Side of the squares of pixels that the first and the last convolutions work on.
     """
 
-    def __init__(self, widths: list[int], *, style_blocks: int, style_code: int) -> None:
+    def __init__(self, widths: list[int], *, style_blocks: int, style_code: int, patch: int) -> None:
         super().__init__()
-        self.style = StyleEncoder(widths, style_blocks, style_code)
-        self.generator = DetailGenerator(widths[::-1], style_code)
+        self.style = StyleEncoder(widths, style_blocks, style_code, patch)
+        self.generator = DetailGenerator(widths[::-1], style_code, patch)
         self.apply(initialise)
 
     def forward(self, appearance: Tensor, guidance: Tensor) -> Tensor:
@@ -103,8 +110,8 @@ class DetailReplenishingModule(nn.Module):
 class ResidualModule(DetailReplenishingModule):
     """The global module: the residual map R_t of the whole image. It starts at 0, where the refined is the coarse."""
 
-    def __init__(self, widths: list[int], *, style_blocks: int, style_code: int) -> None:
-        super().__init__(widths, style_blocks=style_blocks, style_code=style_code)
+    def __init__(self, widths: list[int], *, style_blocks: int, style_code: int, patch: int) -> None:
+        super().__init__(widths, style_blocks=style_blocks, style_code=style_code, patch=patch)
         nn.init.zeros_(self.generator.output.weight)
 
 
@@ -117,13 +124,14 @@ class FaceModule(nn.Module):
         widths: Channels from the full size down to the guidance map's.
         style_blocks: Residual blocks of the style encoder.
         style_code: Length of z_s.
+        patch: Side of the squares of pixels that the first and the last convolutions work on.
     """
 
-    def __init__(self, widths: list[int], *, style_blocks: int, style_code: int) -> None:
+    def __init__(self, widths: list[int], *, style_blocks: int, style_code: int, patch: int) -> None:
         super().__init__()
-        self.sketch = encoder(1, widths, leaky_relu)
+        self.sketch = encoder(1, widths, leaky_relu, patch)
         self.sketch.apply(initialise)
-        self.detail = DetailReplenishingModule(widths, style_blocks=style_blocks, style_code=style_code)
+        self.detail = DetailReplenishingModule(widths, style_blocks=style_blocks, style_code=style_code, patch=patch)
 
     def forward(self, face: Tensor, sketch: Tensor) -> Tensor:
         """N×3×64×64 in [−1, 1] and N×1×64×64 in [0, 1] to Ĩ_F, N×3×64×64 in [−1, 1]."""

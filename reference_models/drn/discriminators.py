@@ -17,20 +17,26 @@ class Discriminator(nn.Module):
         width: Channels after the first convolution; each of two down-samplings doubles them.
         activation: After each normalisation.
         dropout: In the residual blocks.
+        patch: Side of the squares of pixels that the first convolution works on.
     """
 
     def __init__(
-        self, channels_in: int, width: int = 64, activation: Activation = leaky_relu, dropout: float = 0.0
+        self,
+        channels_in: int,
+        width: int = 64,
+        activation: Activation = leaky_relu,
+        dropout: float = 0.0,
+        patch: int = 1,
     ) -> None:
         super().__init__()
         channels = [width, 2 * width, 4 * width]
         self.layers = nn.Sequential(
-            encoder(channels_in, channels, activation),
+            encoder(channels_in, channels, activation, patch),
             *(ResidualBlock(4 * width, 4 * width, activation, norm=True, dropout=dropout) for _ in range(3)),
         )
         self.apply(initialise)
 
     def forward(self, image_and_condition: Tensor) -> Tensor:
-        """N×``channels_in``×H×W to a map of scores, N×(4·width)×H/4×W/4; 1 says real."""
+        """N×``channels_in``×H×W to a map of scores, N×(4·width)×h×w, smaller by 4·``patch``; 1 says real."""
         scores: Tensor = self.layers(image_and_condition)
         return scores

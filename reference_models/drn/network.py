@@ -45,10 +45,11 @@ class DetailReplenishingNetwork(nn.Module):
             max_width=config.max_width,
             down_samplings=config.down_samplings,
             blocks=config.transfer_blocks,
+            patch=config.patch,
         )
         channels = widths(config.width, config.max_width, config.down_samplings)
         self.detail = (
-            ResidualModule(channels, style_blocks=config.style_blocks, style_code=config.style_code)
+            ResidualModule(channels, style_blocks=config.style_blocks, style_code=config.style_code, patch=config.patch)
             if config.detail
             else None
         )
@@ -65,4 +66,4 @@ class DetailReplenishingNetwork(nn.Module):
 def face_module(config: DrnConfig) -> FaceModule:
     """The face module of a configuration."""
     channels = widths(config.width, config.max_width, config.down_samplings)
-    return FaceModule(channels, style_blocks=config.style_blocks, style_code=config.style_code)
+    return FaceModule(channels, style_blocks=config.style_blocks, style_code=config.style_code, patch=config.patch)

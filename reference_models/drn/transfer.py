@@ -13,7 +13,9 @@ from fhpt_eval.reference_models.drn.blocks import (
     initialise,
     leaky_relu,
     normalised,
+    paint_evenly,
     reflected,
+    stem_size,
 )
 
 
@@ -35,6 +37,7 @@ class PoseTransferBranch(nn.Module):
         activation: After each normalisation.
         dropout: In the blocks.
         pose_channels: Of the two heatmaps together.
+        patch: Side of the squares of pixels that the first and the last convolution work on.
     """
 
     def __init__(
@@ -47,11 +50,12 @@ class PoseTransferBranch(nn.Module):
         activation: Activation = leaky_relu,
         dropout: float = 0.0,
         pose_channels: int = 36,
+        patch: int = 1,
     ) -> None:
         super().__init__()
         channels = widths(width, max_width, down_samplings)
-        self.image_encoder = encoder(3, channels, activation)
-        self.pose_encoder = encoder(pose_channels, channels, activation)
+        self.image_encoder = encoder(3, channels, activation, patch)
+        self.pose_encoder = encoder(pose_channels, channels, activation, patch, smooth=True)
         self.blocks = nn.ModuleList(
             PoseAttentionalTransferBlock(channels[-1], channels[-1] * (1 if i == 0 else 2), activation, dropout)
             for i in range(blocks)
@@ -60,18 +64,20 @@ class PoseTransferBranch(nn.Module):
         for wide, narrow in pairwise(channels[::-1]):
             up = nn.ConvTranspose2d(wide, narrow, kernel_size=3, stride=2, padding=1, output_padding=1)
             layers += normalised(up, narrow, activation)
-        self.decoder = nn.Sequential(*layers, reflected(channels[0], 3, 7), nn.Tanh())
+        image = reflected(channels[0], 3 * patch**2, stem_size(patch))
+        self.decoder = nn.Sequential(*layers, image, nn.Tanh(), nn.PixelShuffle(patch))
         self.apply(initialise)
+        paint_evenly(image, patch)
 
     def forward(self, source: Tensor, poses: Tensor) -> tuple[Tensor, Tensor]:
         """Transfer.
 
         Args:
-            source: I_s, N×3×H×W in [−1, 1]; H and W are multiples of 2^``down_samplings``.
+            source: I_s, N×3×H×W in [−1, 1]; H and W are multiples of ``patch``·2^``down_samplings``.
             poses: P_s and P_t, concatenated: N×36×H×W in [0, 1].
 
         Returns:
-            Ĩ_c, N×3×H×W in [−1, 1], and F_t, N×C×(H/2^d)×(W/2^d).
+            Ĩ_c, N×3×H×W in [−1, 1], and F_t, N×C×h×w, smaller by ``patch``·2^``down_samplings``.
         """
         image, pose = self.image_encoder(source), self.pose_encoder(poses)
         for block in self.blocks:

@@ -38,10 +38,10 @@ MAX_GRADIENT = 1.0
 class Discriminators(nn.Module):
     """D_A and D_P together."""
 
-    def __init__(self, pose_channels: int, width: int) -> None:
+    def __init__(self, pose_channels: int, config: DrnConfig) -> None:
         super().__init__()
-        self.appearance = Discriminator(6, width)
-        self.pose = Discriminator(3 + pose_channels, width)
+        self.appearance = Discriminator(6, config.discriminator_width, patch=config.patch)
+        self.pose = Discriminator(3 + pose_channels, config.discriminator_width, patch=config.patch)
 
     def forward(self, image: Tensor, appearance: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """Score N×3×H×W images under the appearance image and the pose."""
@@ -161,7 +161,7 @@ class BodyUpdates(Updates):
     def __init__(self, config: DrnConfig, features: FeatureMaps, device: str, *, bfloat16: bool = False) -> None:
         super().__init__(config, features, device, bfloat16=bfloat16)
         self.network: DetailReplenishingNetwork = self._to_device(DetailReplenishingNetwork(config))
-        self.discriminators: Discriminators = self._to_device(Discriminators(18, config.discriminator_width))
+        self.discriminators: Discriminators = self._to_device(Discriminators(18, config))
         if config.freeze_transfer:
             self.network.transfer.requires_grad_(requires_grad=False)
         moved = [p for p in self.network.parameters() if p.requires_grad]
@@ -206,7 +206,7 @@ class FaceUpdates(Updates):
     def __init__(self, config: DrnConfig, features: FeatureMaps, device: str, *, bfloat16: bool = False) -> None:
         super().__init__(config, features, device, bfloat16=bfloat16)
         self.face = self._to_device(face_module(config))
-        self.discriminators: Discriminators = self._to_device(Discriminators(1, config.discriminator_width))
+        self.discriminators: Discriminators = self._to_device(Discriminators(1, config))
         self.networks = {"face": self.face, "discriminators": self.discriminators}
         self.optimisers = {
             "face": self._optimiser(self.face.parameters()),

@@ -9,7 +9,13 @@ from torch import nn
 from torch.nn import functional
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.reference_models.drn.blocks import AdaptiveInstanceNorm, PoseAttentionalTransferBlock, relu
+from fhpt_eval.reference_models.drn.blocks import (
+    AdaptiveInstanceNorm,
+    InstanceNorm,
+    PoseAttentionalTransferBlock,
+    relu,
+    stem,
+)
 from fhpt_eval.reference_models.drn.config import CONFIGS, SIZES, DrnConfig, named_config
 from fhpt_eval.reference_models.drn.detail import StyleEncoder
 from fhpt_eval.reference_models.drn.discriminators import Discriminator
@@ -52,6 +58,28 @@ def test_a_transfer_block_is_patns_formula() -> None:
     new_image, new_pose = block(image, pose)
     torch.testing.assert_close(new_image, renewed, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(new_pose, torch.cat([attention, renewed], 1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("count", [1, 3])
+def test_instance_norm_and_its_gradient_are_group_norms(count: int, memory_format: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    features = torch.randn(count, 5, 6, 4, dtype=torch.float64).to(memory_format=memory_format).requires_grad_()
+    weights = torch.randn(count, 5, 6, 4, dtype=torch.float64)
+    own, group = InstanceNorm(5)(features), functional.group_norm(features, 5)
+    torch.testing.assert_close(own, group)
+    gradients = [torch.autograd.grad((out * weights).sum(), features) for out in (own, group)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(("patch", "size"), [(1, 7), (2, 3), (4, 1)])
+def test_a_stem_over_patches_sees_about_as_far_as_a_7x7_convolution(patch: int, size: int) -> None:
+    for smooth in (False, True):
+        layer = stem(3, 5, patch, smooth=smooth)
+        weights = [p for name, p in layer.named_parameters() if name.endswith("weight")]
+        channels = 3 if smooth else 3 * patch**2
+        assert [tuple(w.shape) for w in weights] == [(5, channels, size, size)]
+        assert layer(torch.randn(1, 3, 16, 8)).shape == (1, 5, 16 // patch, 8 // patch)
 
 
 def test_gradients_of_one_image_do_not_depend_on_the_memory_format() -> None:
@@ -139,7 +167,8 @@ def test_sizes_and_ablations_differ_as_the_paper_says() -> None:
     assert not named_config("end2end").alternate
     assert named_config("pb-fix").freeze_transfer
     small = sum(parameters(m) for m in (DetailReplenishingNetwork(SIZES["small"]), face_module(SIZES["small"])))
-    assert small * 4 < 30e6
+    assert small * 4 < 20e6
+    assert SIZES["small"].divisor == full.divisor == 8
 
 
 def test_unknown_names_are_named() -> None:
@@ -147,5 +176,19 @@ def test_unknown_names_are_named() -> None:
         named_config("pbonly")
     with pytest.raises(UserError, match="no size 'huge'"):
         named_config(size="huge")
+    with pytest.raises(ValueError, match="patch"):
+        DrnConfig(patch=3)
     with pytest.raises(ValueError, match="constant_epochs"):
         DrnConfig(epochs=2, constant_epochs=3)
+
+
+def test_the_pixels_of_a_patch_start_alike():
+    """An untrained branch paints no checkerboard: its image is constant on patches."""
+    torch.manual_seed(0)
+    config = named_config("drn", "small")
+    branch = DetailReplenishingNetwork(config).transfer.eval()
+    with torch.no_grad():
+        image, _ = branch(torch.randn(1, 3, 32, 32), torch.rand(1, 36, 32, 32))
+    squares = image.unfold(2, config.patch, config.patch).unfold(3, config.patch, config.patch)
+    assert torch.equal(squares, squares[..., :1, :1].expand_as(squares))
+    assert image.std() > 0

@@ -32,6 +32,11 @@ def test_the_width_of_a_heatmap_follows_the_images_height() -> None:
     assert large / small == pytest.approx(4, rel=1e-3)
 
 
+def test_no_value_of_a_heatmap_is_denormal() -> None:
+    maps = heatmaps(body_with((0, 10.5, 20.5)), 256, 176)
+    assert maps[maps > 0].min() >= np.finfo(np.float32).tiny
+
+
 def face_on_a_circle() -> np.ndarray:
     angles = np.linspace(0, np.pi, 68)
     return np.stack([100 + 20 * np.cos(angles), 50 + 20 * np.sin(angles), np.ones(68)], axis=1)
