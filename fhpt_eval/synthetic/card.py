@@ -132,6 +132,7 @@ An item is an outfit with an id of its own; a person has several. `genders` and 
 | `openpose/` | OpenPose's JSON: 18 joints, 70 face points (the two pupils are not known), 21 points a hand |
 | `*-annotation.csv` | `name:keypoints_y:keypoints_x` as PATN has it: whole pixels, right eye first, −1 where not seen |
 | `*-pairs.csv` | `from,to`, paths below `img/`; then identity, item, gender, and view of the target |
+| `*-labels.csv` | `image,gender,item,view`, as `fhpt-eval train gender --labels` reads it |
 | `truth.jsonl` | a line an image, with all points, seen or not: `pandas.read_json("truth.jsonl", lines=True)` |
 | `recipe.json` | what was asked for, and every name; `fhpt-eval synth` knows its folder by it |
 
@@ -148,6 +149,7 @@ OpenPose reports only what it sees.
 fhpt-eval generate copy-source --pairs DIR/test-pairs.csv -s DIR/img -t DIR/img -o images
 fhpt-eval run -g images -s DIR/img -t DIR/img --pairs DIR/test-pairs.csv
 fhpt-eval train drn --pairs DIR/train-pairs.csv -s DIR/img --keypoints DIR/train-annotation.csv -o drn
+fhpt-eval train gender --images DIR/img --labels DIR/train-labels.csv --network efficientnet_lite0 -o gender
 ```
 
 {measured}## Limits

@@ -18,7 +18,7 @@ from fhpt_eval.engine.base import Progress
 from fhpt_eval.errors import UserError
 from fhpt_eval.naming import DeepFashionName, parse_deepfashion
 from fhpt_eval.synthetic.card import Counts, count, data_card
-from fhpt_eval.synthetic.output import ANNOTATIONS, CARD, PAIRS, TRUTH, DataSetFolder, read_truth
+from fhpt_eval.synthetic.output import ANNOTATIONS, CARD, LABELLED, PAIRS, TRUTH, DataSetFolder, read_truth
 from fhpt_eval.synthetic.shots import Shot, pairs_of, plan_shots
 from fhpt_eval.synthetic.truth import ANNOTATION_HEADER, Truth
 from fhpt_eval.synthetic.workers import Renderer, Shoot, find_renderer, make_all
@@ -27,6 +27,7 @@ _SMALLEST, _LARGEST = 32, 4096
 """Pixels of a side: below, nobody is seen; above, an image takes hours."""
 
 _PAIR_COLUMNS = ("from", "to", "identity", "item", "gender", "view")
+_LABEL_COLUMNS = ("image", "gender", "item", "view")
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,16 @@ def _lists(shots: Sequence[Shot], rows: Mapping[str, str]) -> dict[str, str]:
     for split in SPLITS:
         annotations = (truth.annotation() for truth in _truths(shots, rows, split))
         lists[ANNOTATIONS[split]] = "".join(f"{line}\n" for line in (ANNOTATION_HEADER, *annotations))
-        stream = io.StringIO()
-        csv.writer(stream, lineterminator="\n").writerows([_PAIR_COLUMNS, *_pairs(shots, split)])
-        lists[PAIRS[split]] = stream.getvalue()
+        lists[PAIRS[split]] = _csv([_PAIR_COLUMNS, *_pairs(shots, split)])
+        shown = ((s.name, s.shows.gender, s.shows.item, s.view) for s in shots if s.split == split)
+        lists[LABELLED[split]] = _csv([_LABEL_COLUMNS, *shown])
     return lists
+
+
+def _csv(rows: Iterable[Sequence[str | int]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
 
 
 def _pairs(shots: Iterable[Shot], split: Split) -> list[tuple[str | int, ...]]:

@@ -25,10 +25,11 @@ RECIPE, TRUTH, CARD = "recipe.json", "truth.jsonl", "README.md"
 JOURNAL = "unfinished.jsonl"
 """The rows of :data:`TRUTH` that are known so far, in the order in which they were made."""
 
+LABELLED = MappingProxyType({split: f"{split}-labels.csv" for split in SPLITS})
 ANNOTATIONS = MappingProxyType({split: f"{split}-annotation.csv" for split in SPLITS})
 PAIRS = MappingProxyType({split: f"{split}-pairs.csv" for split in SPLITS})
 
-_FILES = (RECIPE, TRUTH, CARD, JOURNAL, *ANNOTATIONS.values(), *PAIRS.values())
+_FILES = (RECIPE, TRUTH, CARD, JOURNAL, *ANNOTATIONS.values(), *LABELLED.values(), *PAIRS.values())
 _KIND = "fhpt-eval synth"
 _STEMS = "photographs"
 

@@ -38,6 +38,7 @@ from fhpt_eval.synthetic.output import DataSetFolder
 from fhpt_eval.synthetic.photograph import Photograph
 from fhpt_eval.synthetic.shots import VIEWS, Shot, pairs_of, plan_shots
 from fhpt_eval.synthetic.truth import HIDDEN, OUTSIDE, VISIBLE, Truth
+from fhpt_eval.training.labels import read_labels
 
 SIZE = (48, 32)
 
@@ -151,7 +152,7 @@ def test_pairs_are_all_of_an_item_in_both_directions() -> None:
 
 def test_the_tree_holds_what_the_plan_says(whole: Path) -> None:
     stems = [shot.stem for shot in plan()]
-    lists = {f"{split}-{kind}.csv" for split in ("train", "test") for kind in ("annotation", "pairs")}
+    lists = {f"{split}-{kind}.csv" for split in ("train", "test") for kind in ("annotation", "labels", "pairs")}
     assert set(tree(whole)) == {
         *(f"img/{stem}.jpg" for stem in stems),
         *(f"masks/{stem}.png" for stem in stems),
@@ -246,6 +247,14 @@ def test_annotation_lists_have_whole_pixels_of_the_joints_that_are_seen(whole: P
         table = pd.read_csv(path, sep=":")
         assert list(table.columns) == ["name", "keypoints_y", "keypoints_x"]
         assert json.loads(table.keypoints_x[0])[0] in (-1, *range(32))
+
+
+def test_label_lists_are_what_the_gender_training_reads(whole: Path) -> None:
+    for split in ("train", "test"):
+        labelled = read_labels(whole / "img", whole / f"{split}-labels.csv")
+        assert labelled.left_out == {}
+        rows = [row for row in truths(whole) if row.split == split]
+        assert {(e.ref.name, e.gender, e.item) for e in labelled.examples} == {(r.name, r.gender, r.item) for r in rows}
 
 
 def test_points_on_the_border_stay_in_the_frame() -> None:
