@@ -37,22 +37,43 @@ _EYES = 0.837
 
 
 @dataclass(frozen=True)
-class Hair:
-    """The hair of a person.
+class Haircut:
+    """How somebody wears their hair; lengths in metres of the average body.
 
     Attributes:
-        colour: sRGB.
         style: Its cut.
-        end: Height of the lower ends, metres of the average body.
-        parting: Metres to the side by which the hairline is parted; 0 combed back.
+        colour: sRGB.
+        end: Height of the lower ends.
+        side: Degrees from the front beyond which it falls.
+        volume: Thickness over the crown.
+        forehead: By how much the hairline is higher than usual in front.
+    """
+
+    style: Style
+    colour: Colour
+    end: float
+    side: float
+    volume: float
+    forehead: float
+
+    def line(self, angle: Float) -> Float:
+        """Height of the hairline at degrees from the front (n)."""
+        usual = _EYES + np.interp(np.abs(angle), _LINE[:, 0], _LINE[:, 1])
+        return np.asarray(usual + self.forehead * np.clip(1 - np.abs(angle) / 75, 0, 1))
+
+
+@dataclass(frozen=True)
+class Hair:
+    """Hair on somebody's head.
+
+    Attributes:
+        mesh: As `hair_mesh` drew it.
+        cut: How it is worn.
         seed: Of the strands.
     """
 
     mesh: Mesh
-    colour: Colour
-    style: Style
-    end: float
-    side: float
+    cut: Haircut
     seed: int
 
     def present(self, samples: Samples) -> Bool:
@@ -60,12 +81,12 @@ class Hair:
         point = samples.template
         angle = _angle(point)
         ragged = 0.004 * noise(angle / 3.0, np.zeros(len(angle)), self.seed)
-        line = _EYES + np.interp(angle, _LINE[:, 0], _LINE[:, 1]) + ragged
-        free = angle < self.side
+        line = self.cut.line(angle) + ragged
+        free = angle < self.cut.side
         behind = (point[:, 2] > line) | ~free
-        ends = self.end + 0.02 * noise(angle / 4.0, np.zeros(len(angle)), self.seed + 1)
+        ends = self.cut.end + 0.02 * noise(angle / 4.0, np.zeros(len(angle)), self.seed + 1)
         knot = point[:, 1] > 0.075
-        if self.style in {"bob", "long"}:
+        if self.cut.style in {"bob", "long"}:
             return np.asarray(behind & (point[:, 2] > ends))
         return np.asarray(knot | (point[:, 2] > line))
 
@@ -74,31 +95,30 @@ class Hair:
         point = samples.template
         angle, height = _signed_angle(point), point[:, 2]
         strands = noise(angle / 1.6, height / 0.12, self.seed) + 0.6 * noise(angle / 0.5, height / 0.05, self.seed + 2)
-        albedo = from_srgb(self.colour) * (1 + 0.28 * strands[:, None])
-        if self.style == "curly":
+        albedo = from_srgb(self.cut.colour) * (1 + 0.28 * strands[:, None])
+        if self.cut.style == "curly":
             curl = noise(angle / 6.0, height / 0.012, self.seed + 4)
             albedo = albedo * (1 + 0.35 * curl[:, None])
         across = unit(np.cross(samples.normal, samples.carry(np.tile([0.0, 0.0, 1.0], (len(point), 1)))))
         normal = unit(samples.normal + 0.28 * strands[:, None] * across)
-        line = _EYES + np.interp(np.abs(angle), _LINE[:, 0], _LINE[:, 1])
+        line = self.cut.line(angle)
         root = np.clip((height - line) / 0.012, 0, 1)[:, None]
         return Paint(albedo * (0.75 + 0.25 * root), normal, np.full(len(point), 0.09))
 
 
-def hair_mesh(skin: Mesh, style: Style, end: float, volume: float, seed: int) -> Mesh:
+def hair_mesh(skin: Mesh, cut: Haircut, seed: int) -> Mesh:
     """Draw the hair about the average head and pin it to a body.
 
     Args:
         skin: The body's skin.
-        style: The cut.
-        end: Height of the lower ends, metres of the average body.
-        volume: Thickness over the crown, metres.
+        cut: How it is worn.
         seed: Of the curls.
     """
+    style = cut.style
     turn, rise, direction = _directions()
     radius = _head_radius().reshape(turn.shape)
     down = np.clip((0.3 - np.sin(rise)) / 1.0, 0, 1)
-    thick = volume * (1 - 0.45 * down)
+    thick = cut.volume * (1 - 0.45 * down)
     if style == "curly":
         degrees = np.degrees(turn)
         thick = thick + 0.008 * noise(degrees / 14, np.degrees(rise) / 14, seed)
@@ -106,16 +126,16 @@ def hair_mesh(skin: Mesh, style: Style, end: float, volume: float, seed: int) ->
         thick = thick + 0.0025 * noise(np.degrees(turn) / 9, np.degrees(rise) / 60, seed)
     at_skin = _CENTRE[2] + direction[..., 2] * radius
     degrees = np.abs(np.degrees(turn))
-    above = at_skin - _EYES - np.interp(degrees, _LINE[:, 0], _LINE[:, 1])
+    above = at_skin - cut.line(degrees)
     frame = degrees < (85 if style in {"bob", "long"} else 181)
     thick = np.where(frame, thick * np.clip(0.12 + 0.88 * above / 0.055, 0.12, 1), thick)
     cap = _CENTRE + direction * (radius + thick)[..., None]
     if style in {"bob", "long"}:
-        cap = _falling(cap, end)
+        cap = _falling(cap, cut.end)
     rows = len(cap)
     points, faces = cap.reshape(-1, 3), _grid(rows, _AROUND)
     if style in {"bun", "ponytail"}:
-        knot, knot_faces = _knot(style, volume)
+        knot, knot_faces = _knot(style, cut.volume)
         faces = np.concatenate([faces, knot_faces + len(points)])
         points = np.concatenate([points, knot])
     return pinned(skin, points, faces)

@@ -12,7 +12,7 @@ from fhpt_eval.naming import Gender
 from fhpt_eval.synthetic.body import CHANGES, Float, load_body
 from fhpt_eval.synthetic.fabrics import Colour, Fabric, Pattern
 from fhpt_eval.synthetic.garments import WAIST, Cloth, Cut, Neck, Skirt, Top, Trousers
-from fhpt_eval.synthetic.hair import Style
+from fhpt_eval.synthetic.hair import Haircut, Style
 from fhpt_eval.synthetic.skin import Complexion
 
 Choice = TypeVar("Choice")
@@ -25,6 +25,8 @@ _HAIRS: tuple[Colour, ...] = (
     *((0.07, 0.06, 0.06), (0.13, 0.09, 0.07), (0.22, 0.14, 0.10), (0.34, 0.22, 0.14), (0.47, 0.31, 0.19)),
     *((0.72, 0.55, 0.34), (0.84, 0.72, 0.50), (0.50, 0.20, 0.10), (0.55, 0.53, 0.52)),
 )
+_WOMENS_HAIR: tuple[Style, ...] = ("bob", "bob", "long", "long", "long", "bun", "ponytail")
+_MENS_HAIR: tuple[Style, ...] = ("cropped", "cropped", "short", "short", "short", "curly")
 _IRISES: tuple[Colour, ...] = ((0.2, 0.12, 0.07), (0.32, 0.2, 0.1), (0.35, 0.45, 0.55), (0.35, 0.42, 0.28))
 _CLOTHES: tuple[Colour, ...] = (
     *((0.95, 0.95, 0.93), (0.10, 0.10, 0.11), (0.55, 0.56, 0.58), (0.13, 0.17, 0.32), (0.70, 0.12, 0.15)),
@@ -32,6 +34,9 @@ _CLOTHES: tuple[Colour, ...] = (
     *((0.62, 0.78, 0.90), (0.85, 0.55, 0.62), (0.95, 0.80, 0.80), (0.45, 0.25, 0.45), (0.75, 0.68, 0.55)),
     *((0.42, 0.32, 0.24), (0.90, 0.86, 0.76), (0.36, 0.38, 0.24), (0.55, 0.10, 0.28), (0.75, 0.72, 0.85)),
 )
+_WOMENS = (0, 1, 4, 5, 6, 8, 10, 11, 12, 13, 16, 18, 19)
+_MENS = (0, 1, 2, 3, 4, 7, 9, 14, 15, 16, 17)
+"""Grounds of their tops among `_CLOTHES`."""
 _DENIMS: tuple[Colour, ...] = ((0.20, 0.28, 0.42), (0.38, 0.50, 0.66), (0.11, 0.14, 0.21), (0.58, 0.68, 0.80))
 _TROUSERS: tuple[Colour, ...] = (
     *((0.10, 0.10, 0.11), (0.15, 0.18, 0.28), (0.45, 0.45, 0.47), (0.72, 0.64, 0.50), (0.92, 0.91, 0.88)),
@@ -90,7 +95,7 @@ class Identity:
         shape: Principal shapes, standard deviations.
         changes: Of the face by name, on [−1, 1].
         complexion: Colours of the face.
-        hair: Style, colour, height of the ends and volume over the crown (metres), angle where it falls (degrees).
+        haircut: How they wear their hair.
         items: Their wardrobe.
     """
 
@@ -100,41 +105,35 @@ class Identity:
     shape: tuple[float, ...]
     changes: tuple[tuple[str, float], ...]
     complexion: Complexion
-    hair_style: Style
-    hair_colour: Colour
-    hair_end: float
-    hair_side: float
-    hair_volume: float
+    haircut: Haircut
     items: tuple[Item, ...]
 
 
 def sample_identity(seed: int, number: int, items: int = 2) -> Identity:
     """Draw a person; the same for equal arguments."""
     rng = np.random.default_rng([seed, number])
-    female = bool(rng.random() < 0.5)
+    female = number % 2 == 0
     tone = int(rng.integers(len(_SKINS)))
     skin = _vary(_SKINS[tone], 0.02, rng)
     hairs = _HAIRS[:4] if tone >= 5 else _HAIRS
     hair = _vary(_pick(hairs, rng), 0.02, rng)
-    styles: Sequence[Style] = ("bob", "long", "long", "bun", "ponytail", "curly", "short")
-    if not female:
-        styles = ("cropped", "short", "short", "curly", "cropped", "short")
-    style = _pick(styles, rng)
+    style = _pick(_WOMENS_HAIR if female else _MENS_HAIR, rng)
     changes = tuple(
-        (name, float(np.clip(rng.normal(0, 0.36), -1, 1))) if name != "smile" else (name, float(rng.uniform(0, 0.5)))
+        (name, float(np.clip(rng.normal(0, 0.52), -1, 1))) if name != "smile" else (name, float(rng.uniform(0, 0.5)))
         for name in CHANGES
     )
-    blood = np.array(skin) * [0.92, 0.62, 0.62] if female and rng.random() < 0.7 else np.array(skin) * [0.9, 0.72, 0.7]
+    painted = female and rng.random() < 0.75
+    blood = np.array(skin) * ([0.88, 0.5, 0.52] if painted else [0.9, 0.72, 0.7])
     complexion = Complexion(
         skin=skin,
         lips=_colour(blood * rng.uniform(0.85, 1.02)),
         brows=_colour(np.array(hair) * 0.75),
         iris=_pick(_IRISES[: 2 if tone >= 4 else 4], rng),
-        brow_height=float(rng.normal(0, 0.0015)),
-        brow_width=float(rng.uniform(0.0016, 0.0026) if female else rng.uniform(0.0024, 0.0036)),
+        brow_height=float(rng.normal(0, 0.0022)),
+        brow_width=float(rng.uniform(0.0012, 0.0028) if female else rng.uniform(0.0022, 0.0044)),
         liner=float(rng.uniform(0.35, 0.8) if female else rng.uniform(0.2, 0.4)),
         blush=float(rng.uniform(0, 0.8) if female else 0.1),
-        beard=float(rng.uniform(0.2, 1) if not female and rng.random() < 0.5 else 0),
+        beard=float(rng.uniform(0.3, 1.4) if not female and rng.random() < 0.6 else 0),
     )
     return Identity(
         number=number,
@@ -143,18 +142,21 @@ def sample_identity(seed: int, number: int, items: int = 2) -> Identity:
         shape=tuple(float(v) for v in np.clip(rng.normal(0, 0.9, load_body().shape_count), -2.2, 2.2)),
         changes=changes,
         complexion=complexion,
-        hair_style=style,
-        hair_colour=hair,
-        hair_end=float(rng.uniform(0.68, 0.74) if style == "bob" else rng.uniform(0.38, 0.6)),
-        hair_side=float(rng.uniform(72, 92)),
-        hair_volume=float({"cropped": 0.004, "curly": 0.024}.get(style, 0.0) or rng.uniform(0.011, 0.02)),
+        haircut=Haircut(
+            style=style,
+            colour=hair,
+            end=float(rng.uniform(0.66, 0.72) if style == "bob" else rng.uniform(0.38, 0.56)),
+            side=float(rng.uniform(66, 90)),
+            volume=float({"cropped": 0.004, "curly": 0.024}.get(style, 0.0) or rng.uniform(0.011, 0.022)),
+            forehead=float(rng.uniform(-0.018, 0.014)),
+        ),
         items=tuple(_item(female, rng) for _ in range(items)),
     )
 
 
 def _item(female: bool, rng: np.random.Generator) -> Item:
     pieces: tuple[Piece, ...]
-    if female and rng.random() < 0.28:
+    if female and rng.random() < 0.35:
         category, pieces = "Dresses", _dress(rng)
     else:
         category, top = _top(female, rng)
@@ -179,20 +181,28 @@ def _item(female: bool, rng: np.random.Generator) -> Item:
 
 def _top(female: bool, rng: np.random.Generator) -> tuple[str, Piece]:
     kind = _pick(("tee", "tee", "shirt", "sweater", "tank", "long"), rng)
-    hem = float(rng.uniform(0.02, 0.1))
+    hem = float(rng.uniform(0.05, 0.14) if female else rng.uniform(0.01, 0.07))
     loose = float(rng.uniform(0.1, 0.5))
     neck: Neck = "crew"
     depth = 0.035
     if kind in {"tee", "tank", "long"} and rng.random() < (0.7 if female else 0.3):
         neck = _pick(("v", "scoop", "boat") if female else ("v",), rng)
         depth = {"v": 0.12, "scoop": 0.1, "boat": 0.04, "crew": 0.035}[neck] * float(rng.uniform(0.7, 1.1))
-    cloth = _cloth(_pattern(rng), rng)
+    cloth = _cloth(_pattern(rng), rng, palette=_WOMENS if female else _MENS)
+    if female:
+        loose *= 0.5
     if kind == "shirt":
         cut = Top(cloth, float(rng.choice([0.25, 0.98])), hem, "v", 0.06, buttons=True)
         return ("Blouses_Shirts" if female else "Shirts_Polos"), Piece(cut, "top", 0.01, loose)
     if kind == "sweater":
         pattern: Pattern = _pick(("plain", "striped", "plain"), rng)
-        cut = Top(_cloth(pattern, rng, folds=0.8), 0.97, hem, _pick(("crew", "high"), rng), 0.03)
+        cut = Top(
+            _cloth(pattern, rng, folds=0.8, palette=_WOMENS if female else _MENS),
+            0.97,
+            hem,
+            _pick(("crew", "high"), rng),
+            0.03,
+        )
         return "Sweaters", Piece(cut, "top", 0.014, 0.3 + loose)
     if kind == "tank":
         cut = Top(cloth, 0.0, hem, "scoop", depth, straps=bool(female or rng.random() < 0.4))
@@ -202,7 +212,9 @@ def _top(female: bool, rng: np.random.Generator) -> tuple[str, Piece]:
 
 
 def _bottom(female: bool, rng: np.random.Generator) -> tuple[str, Piece]:
-    kind = _pick(("denim", "trousers", "shorts", "skirt", "skirt") if female else ("denim", "trousers", "shorts"), rng)
+    kind = _pick(
+        ("denim", "trousers", "shorts", "skirt", "skirt", "skirt") if female else ("denim", "trousers", "shorts"), rng
+    )
     waist = float(rng.uniform(0.13, 0.19))
     if kind == "skirt":
         pattern: Pattern = _pick(("plain", "plaid", "floral", "plain", "dotted", "striped"), rng)
@@ -221,7 +233,9 @@ def _bottom(female: bool, rng: np.random.Generator) -> tuple[str, Piece]:
 
 
 def _dress(rng: np.random.Generator) -> tuple[Piece, ...]:
-    cloth = _cloth(_pick(("plain", "floral", "striped", "dotted", "plaid", "floral", "plain"), rng), rng)
+    cloth = _cloth(
+        _pick(("plain", "floral", "striped", "dotted", "plaid", "floral", "plain"), rng), rng, palette=_WOMENS
+    )
     neck: Neck = _pick(("crew", "v", "scoop", "boat", "strapless"), rng)
     sleeve = 0.0 if neck == "strapless" else float(rng.choice([0.0, 0.2, 0.55, 0.95]))
     depth = {"v": 0.13, "scoop": 0.1, "boat": 0.03, "crew": 0.035, "strapless": 0.0}[neck]
@@ -239,8 +253,11 @@ def _layer(rng: np.random.Generator) -> Piece:
     return Piece(cut, "outer", 0.024, 0.5)
 
 
-def _cloth(pattern: Pattern, rng: np.random.Generator, folds: float = 0.6) -> Cloth:
-    order = rng.permutation(len(_CLOTHES))[:3]
+def _cloth(
+    pattern: Pattern, rng: np.random.Generator, folds: float = 0.6, palette: tuple[int, ...] = tuple(range(20))
+) -> Cloth:
+    """Draw a cloth whose ground is one of the ``palette`` among `_CLOTHES`."""
+    order = [_pick(palette, rng), *rng.permutation(len(_CLOTHES))[:2]]
     ground, second, third = (_vary(_CLOTHES[int(i)], 0.02, rng) for i in order)
     if np.abs(np.array(ground) - second).max() < 0.3:
         second = (0.95, 0.95, 0.95) if sum(ground) < 1.6 else (0.1, 0.1, 0.14)

@@ -105,17 +105,17 @@ def _yaw(view: str, rng: np.random.Generator) -> float:
     """Degrees; positive turns the person to their left."""
     side = float(rng.choice([-1, 1]))
     if view == "front":
-        return float(rng.normal(0, 7))
+        return float(rng.normal(0, 6))
     if view == "back":
         return 180 + float(rng.normal(0, 12))
     if view == "side":
-        return side * float(rng.uniform(45, 95))
+        return side * float(rng.uniform(35, 95))
     return side * float(rng.uniform(5, 40))
 
 
 def _camera(view: str, surfaces: list[Surface], size: tuple[int, int], rng: np.random.Generator) -> Camera:
     """Full figures, to the knee, or to the hip."""
-    crops = {"full": (1, 0, 0), "additional": (0.1, 0.3, 0.6)}.get(view, (0.45, 0.35, 0.2))
+    crops = {"full": (1, 0, 0), "additional": (0.1, 0.3, 0.6)}.get(view, (0.3, 0.4, 0.3))
     lowest = _CROPS[str(rng.choice(list(_CROPS), p=crops))]
     seen = [s.vertices[s.template[:, 2] > (-9 if lowest is None else lowest)] for s in surfaces if s.name != "skirt"]
     below = rng.uniform(0.03, 0.06) if lowest is None else 0.0
@@ -153,11 +153,8 @@ def _dressed(body: Body, rest: Points, skin: Mesh, identity: Identity, item: Ite
     eyes, lashes = part(body, rest, "eyes"), part(body, rest, "lashes")
     add("eyes", eyes, Eyes(eyes, identity.complexion.iris))
     add("eyes", lashes, Lashes(lashes, 0.003 + 0.004 * (identity.gender == "WOMEN")))
-    hair = hair_mesh(skin, identity.hair_style, identity.hair_end, identity.hair_volume, identity.number)
-    material = Hair(
-        hair, identity.hair_colour, identity.hair_style, identity.hair_end, identity.hair_side, identity.number
-    )
-    add("hair", hair, material)
+    hair = hair_mesh(skin, identity.haircut, identity.number)
+    add("hair", hair, Hair(hair, identity.haircut, identity.number))
     return surfaces
 
 

@@ -74,7 +74,7 @@ class Skin:
         if look.beard:
             jaw = np.clip((0.795 - z) / 0.02, 0, 1) * np.clip((0.0 - y) / 0.02, 0, 1) * (z > 0.705)
             away = 1 - _spot(x, z - 0.79, 0.016)
-            albedo = _blend(albedo, from_srgb(look.brows), 0.55 * look.beard * jaw * away * (z > 0.7))
+            albedo = _blend(albedo, from_srgb(look.brows), np.clip(0.6 * look.beard, 0, 0.85) * jaw * away * (z > 0.7))
         rim = np.hypot(x - EYE[0], (z - EYE[2]) / 0.62)
         around = np.exp(-(((rim - 0.0165) / 0.003) ** 2)) * face
         albedo = _blend(albedo, tone * 0.25, look.liner * around)
