@@ -119,10 +119,12 @@ def with_people(
     progress: Progress | None = None,
     *,
     eyes: Eyes = "right-first",
+    faces: bool = True,
 ) -> ListedImages:
     """Add what detectors or keypoint files say of the people; pairs without a person become missing.
 
-    Without target images the keypoint files have to tell of the targets, and there are no faces.
+    Without target images the keypoint files have to tell of the targets, and there are no faces. Nor are there without
+    ``faces``: with keypoint files, nothing has to be detected then.
 
     Raises:
         UserError: There are neither target images nor keypoint files, ``eyes`` is given for other files than annotation
@@ -136,7 +138,8 @@ def with_people(
     if without_targets and keypoints is None:
         raise UserError("the target poses are needed: give --target DIR, or --keypoints.")
     refs = [ref for request in images.requests for ref in (request.source, request.target) if ref is not None]
-    people = find_people(refs, engine, keypoints=keypoints, eyes=eyes, faces=not without_targets, progress=progress)
+    faces = faces and not without_targets
+    people = find_people(refs, engine, keypoints=keypoints, eyes=eyes, faces=faces, progress=progress)
     missing = dict(images.missing)
     requests = []
     for request in images.requests:
@@ -162,7 +165,7 @@ def generate(
     output: Path,
     *,
     device: str,
-    batch_size: int,
+    batch_size: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Generated:
@@ -170,12 +173,13 @@ def generate(
 
     Each file is written whole or not at all, and says in a PNG text chunk what made it: a run that was stopped goes on
     where it was, and an image of other inputs is made anew. ``generation.json`` names the model. ``overwrite`` deletes
-    the images that an earlier generation made.
+    the images that an earlier generation made. The default of ``batch_size`` is 16 on a GPU, and otherwise 1.
 
     Raises:
         UserError: The model cannot be loaded, or the folder cannot be written or holds another model's images.
     """
     generator = model.load(device)
+    at_once = batch_size or (1 if device == "cpu" else 16)
     _claim(output, model, overwrite=overwrite)
     marks = _marks(model, requests)
     todo = [request for request in requests if _mark_of(output / f"{request.name}.png") != marks[request.name]]
@@ -184,8 +188,8 @@ def generate(
     made: list[str] = []
     missing: dict[str, str] = {}
     started = time.monotonic()
-    for start in range(0, len(todo), batch_size):
-        batch = todo[start : start + batch_size]
+    for start in range(0, len(todo), at_once):
+        batch = todo[start : start + at_once]
         for request, picture in _pictures(generator, batch, missing):
             _write_png(output / f"{request.name}.png", picture, marks[request.name])
             made.append(request.name)

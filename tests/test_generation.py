@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from PIL import Image
 from toys import write_image
 
 from fhpt_eval import Pairs
+from fhpt_eval.engine.base import Extraction, Plan
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
@@ -186,6 +187,24 @@ def annotations(root: Path, *names: str) -> KeypointFiles:
     path = root / "keypoints.csv"
     path.write_text("\n".join(["name:keypoints_y:keypoints_x", *rows]) + "\n")
     return KeypointFiles.at(path)
+
+
+def test_nothing_is_detected_where_files_have_the_bodies_and_faces_are_not_asked_for(tmp_path: Path) -> None:
+    source, target = folders(tmp_path)
+    found = list_images(pairs_of(tmp_path, "a.png,b.png"), source, target, tmp_path / "out")
+    planned: list[Plan] = []
+
+    class Watched(LocalEngine):
+        def run(self, plan: Plan, *rest: Any) -> Extraction:
+            planned.append(plan)
+            return super().run(plan, *rest)
+
+    with Cache(tmp_path / "cache") as cache:
+        keypoints = annotations(tmp_path, "a.png", "b.png")
+        people = with_people(found, Watched(cache), keypoints, faces=False)
+    assert [list(plan.images) for plan in planned] == [[]]
+    assert people.requests[0].people[1].face_box is None
+    np.testing.assert_array_equal(people.requests[0].people[1].body[0], [2.5, 5.5, 1])
 
 
 def test_poses_can_come_from_files_without_target_images(tmp_path: Path) -> None:

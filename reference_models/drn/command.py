@@ -137,7 +137,8 @@ def _requests(plan: Plan, progress: Progress | None) -> ListedImages:
     if waits:
         dist.barrier()
     with Cache() as cache:
-        listed = with_people(listed, LocalEngine(cache, device="cpu"), plan.keypoints, progress, eyes=plan.eyes)
+        engine, faces = LocalEngine(cache, device="cpu"), plan.part == "face"
+        listed = with_people(listed, engine, plan.keypoints, progress, eyes=plan.eyes, faces=faces)
     if dist.is_initialized() and not waits:
         dist.barrier()
     return listed
