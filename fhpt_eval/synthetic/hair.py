@@ -167,7 +167,7 @@ def _knot(style: Style, volume: float) -> tuple[Float, Index]:
     ball = np.stack([np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.sin(rise)], axis=-1)
     ball = ball.transpose(1, 0, 2)
     if style == "bun":
-        placed = ball * 0.042 + [0, 0.062 + volume, 0.915]
+        placed = ball * 0.05 + [0, 0.03 + volume, 0.955]
     else:
         taper = 0.7 + 0.3 * ball[..., [2]]
         placed = ball * [0.036, 0.034, 0.15] * np.concatenate([taper, taper, np.ones_like(taper)], axis=-1)

@@ -25,7 +25,7 @@ _HAIRS: tuple[Colour, ...] = (
     *((0.07, 0.06, 0.06), (0.13, 0.09, 0.07), (0.22, 0.14, 0.10), (0.34, 0.22, 0.14), (0.47, 0.31, 0.19)),
     *((0.72, 0.55, 0.34), (0.84, 0.72, 0.50), (0.50, 0.20, 0.10), (0.55, 0.53, 0.52)),
 )
-_WOMENS_HAIR: tuple[Style, ...] = ("bob", "bob", "long", "long", "long", "bun", "ponytail")
+_WOMENS_HAIR: tuple[Style, ...] = ("bob", "long", "long", "long", "bun", "ponytail")
 _MENS_HAIR: tuple[Style, ...] = ("cropped", "cropped", "short", "short", "short", "curly")
 _IRISES: tuple[Colour, ...] = ((0.2, 0.12, 0.07), (0.32, 0.2, 0.1), (0.35, 0.45, 0.55), (0.35, 0.42, 0.28))
 _CLOTHES: tuple[Colour, ...] = (
@@ -138,14 +138,14 @@ def sample_identity(seed: int, number: int, items: int = 2) -> Identity:
     return Identity(
         number=number,
         gender="WOMEN" if female else "MEN",
-        build=float(rng.normal(1, 0.12)) * (1 if female else -1),
+        build=float(rng.normal(1.1, 0.12)) * (1 if female else -1),
         shape=tuple(float(v) for v in np.clip(rng.normal(0, 0.9, load_body().shape_count), -2.2, 2.2)),
         changes=changes,
         complexion=complexion,
         haircut=Haircut(
             style=style,
             colour=hair,
-            end=float(rng.uniform(0.66, 0.72) if style == "bob" else rng.uniform(0.38, 0.56)),
+            end=float(rng.uniform(0.61, 0.68) if style == "bob" else rng.uniform(0.38, 0.56)),
             side=float(rng.uniform(66, 90)),
             volume=float({"cropped": 0.004, "curly": 0.024}.get(style, 0.0) or rng.uniform(0.011, 0.022)),
             forehead=float(rng.uniform(-0.018, 0.014)),
@@ -166,7 +166,7 @@ def _item(female: bool, rng: np.random.Generator) -> Item:
         pieces = (bottom, top)
         if rng.random() < 0.4:
             category = bottom_category
-    if rng.random() < 0.22:
+    if rng.random() < (0.15 if female else 0.22):
         pieces = (*pieces, _layer(rng))
         category = "Jackets_Coats" if female else "Jackets_Vests"
     dark = rng.random() < 0.5
@@ -213,7 +213,7 @@ def _top(female: bool, rng: np.random.Generator) -> tuple[str, Piece]:
 
 def _bottom(female: bool, rng: np.random.Generator) -> tuple[str, Piece]:
     kind = _pick(
-        ("denim", "trousers", "shorts", "skirt", "skirt", "skirt") if female else ("denim", "trousers", "shorts"), rng
+        ("denim", "trousers", "shorts", "skirt", "skirt", "skirt", "skirt") if female else ("denim", "trousers", "shorts"), rng
     )
     waist = float(rng.uniform(0.13, 0.19))
     if kind == "skirt":

@@ -115,7 +115,7 @@ def _yaw(view: str, rng: np.random.Generator) -> float:
 
 def _camera(view: str, surfaces: list[Surface], size: tuple[int, int], rng: np.random.Generator) -> Camera:
     """Full figures, to the knee, or to the hip."""
-    crops = {"full": (1, 0, 0), "additional": (0.1, 0.3, 0.6)}.get(view, (0.3, 0.4, 0.3))
+    crops = {"full": (1, 0, 0), "additional": (0, 0.2, 0.8)}.get(view, (0.2, 0.4, 0.4))
     lowest = _CROPS[str(rng.choice(list(_CROPS), p=crops))]
     seen = [s.vertices[s.template[:, 2] > (-9 if lowest is None else lowest)] for s in surfaces if s.name != "skirt"]
     below = rng.uniform(0.03, 0.06) if lowest is None else 0.0

@@ -258,8 +258,8 @@ def _carry_trunk(puppet: Puppet, yaw: float, rng: np.random.Generator) -> None:
         puppet.bend(bone, "z", twist / 3)
         puppet.bend(bone, "y", lean / 3)
     away = (yaw + 180) % 360 - 180
-    turned = 0.0 if abs(away) > 110 else -0.45 * away * rng.uniform(0, 1)
-    turned = float(np.clip(turned + rng.normal(0, 5), -42, 42))
+    turned = 0.0 if abs(away) > 110 else -0.8 * away * rng.uniform(0.4, 1)
+    turned = float(np.clip(turned + rng.normal(0, 4), -55, 55))
     nod, tilt = rng.normal(1, 3), rng.normal(0, 3)
     for bone, share in (("neck01", 0.2), ("neck02", 0.2), ("neck03", 0.2), ("head", 0.4)):
         puppet.bend(bone, "z", share * turned)
