@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
+from toys import StubRecords
 
 from fhpt_eval import Pairs, Score
 from fhpt_eval.errors import Unavailable, UserError
-from fhpt_eval.extract.base import Context, ImageExtractor, Missing, PairExtractor, Record, Result, Role
+from fhpt_eval.extract.base import Context, Missing, Record, Result
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, import_face_recognition
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.pairs import Pair, PairReport
-from fhpt_eval.protocol import Records, Results, configure
+from fhpt_eval.protocol import configure
 from fhpt_eval.protocols.face_identity import NO_GENERATED_FACE, FaceIdentity, face_distance
 
 UNREADABLE = Missing("unreadable: truncated PNG")
@@ -34,33 +35,13 @@ def face(x: float, faces: int = 1) -> Record:
     }
 
 
-class Given(Records):
-    """Records of each role, written down."""
-
-    def __init__(self, roles: Mapping[str, Sequence[Result]]) -> None:
-        self.roles = roles
-
-    def per_pair(self, extractor: ImageExtractor | PairExtractor, *roles: Role) -> Results:
-        (role,) = roles
-        return Results(range(len(self.roles[role])), lambda i: self.roles[role][i])
-
-    def unique(self, extractor: ImageExtractor, role: Role) -> Results:
-        return self.per_pair(extractor, role)
-
-    def unique_groups(self, role: Role) -> list[str]:
-        raise NotImplementedError
-
-    def reference(self) -> str:
-        raise NotImplementedError
-
-
 def scores(
     generated: Sequence[Result], real: Sequence[Result], protocol: FaceIdentity | None = None
 ) -> dict[str, Score]:
     protocol = protocol or FaceIdentity()
     rows = tuple(Pair(pair=f"{i}", generated=None, target=None, source=None) for i in range(len(generated)))
     pairs = Pairs(rows=rows, report=PairReport(matched=len(rows)), naming="csv")
-    given = Given({"generated": generated, protocol.against: real})
+    given = StubRecords({("generated",): generated, (protocol.against,): real})
     return {score.metric: score for score in protocol.score(pairs, given)}
 
 

@@ -48,7 +48,7 @@ class StubRecords(Records):
         return Results(range(len(results)), lambda i: results[i])
 
     def unique(self, extractor: ImageExtractor, role: Role) -> Results:
-        raise NotImplementedError
+        return self.per_pair(extractor, role)
 
     def unique_groups(self, role: Role) -> list[str]:
         raise NotImplementedError
