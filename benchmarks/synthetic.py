@@ -1,13 +1,14 @@
 """What detectors find in a rendered data set, against what is known: the "measured" part of its data card.
 
-python benchmarks/synthetic.py DIR [GENDER.safetensors]
+python benchmarks/synthetic.py DIR [--gender GENDER.safetensors] [--sheet PICTURE]
 
 DIR is a folder of `fhpt-eval synth`; its test split is measured, or all of it where that has fewer than 100 images.
+With --sheet, 48 of its images are put side by side instead.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from PIL import Image
 from scipy.stats import mannwhitneyu
 
 from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Result
@@ -28,6 +30,7 @@ from fhpt_eval.keypoints import BODY_JOINTS, FACE_POINTS, HAND_POINTS
 from fhpt_eval.weights import Store
 
 _BATCH = 16
+_ROWS, _COLUMNS = 4, 12
 _GROUPS = {
     "nose": ("nose",),
     "eyes": ("right eye", "left eye"),
@@ -44,12 +47,15 @@ _GROUPS = {
 Array = npt.NDArray[np.float64]
 
 
-def main(folder: Path, gender: Path | None) -> None:
-    """Print a line for each thing measured."""
+def main(folder: Path, gender: Path | None, picture: Path | None) -> None:
+    """Print a line for each thing measured, or make the sheet."""
     truth = pd.read_json(folder / "truth.jsonl", lines=True)
     test = truth[truth["split"] == "test"]
     truth = (test if len(test) >= 100 else truth).reset_index(drop=True)
     images = [folder / "img" / name for name in truth["name"]]
+    if picture:
+        _sheet(images, picture)
+        return
     print(f"images: {len(images)} of {truth['identity'].nunique()} people")
     for what, value in [
         *_keypoints(truth, images),
@@ -58,6 +64,13 @@ def main(folder: Path, gender: Path | None) -> None:
         *(_gender(truth, images, gender) if gender else []),
     ]:
         print(f"{what}: {value}", flush=True)
+
+
+def _sheet(images: Sequence[Path], picture: Path) -> None:
+    """Consecutive images, one person after the other, in rows."""
+    chosen = [np.asarray(read_image(ImageRef(path))) for path in images[: _ROWS * _COLUMNS]]
+    rows = [np.concatenate(chosen[i : i + _COLUMNS], axis=1) for i in range(0, len(chosen), _COLUMNS)]
+    Image.fromarray(np.concatenate(rows)).save(picture, quality=88)
 
 
 def _extract(extractor: ImageExtractor, images: Sequence[Path]) -> list[Result]:
@@ -142,4 +155,9 @@ def _pixels(errors: Array) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--gender", type=Path)
+    parser.add_argument("--sheet", type=Path)
+    options = parser.parse_args()
+    main(options.folder, options.gender, options.sheet)
