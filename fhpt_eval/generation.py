@@ -165,7 +165,7 @@ def generate(
     output: Path,
     *,
     device: str,
-    batch_size: int | None = None,
+    batch_size: int,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Generated:
@@ -173,13 +173,12 @@ def generate(
 
     Each file is written whole or not at all, and says in a PNG text chunk what made it: a run that was stopped goes on
     where it was, and an image of other inputs is made anew. ``generation.json`` names the model. ``overwrite`` deletes
-    the images that an earlier generation made. The default of ``batch_size`` is 16 on a GPU, and otherwise 1.
+    the images that an earlier generation made.
 
     Raises:
         UserError: The model cannot be loaded, or the folder cannot be written or holds another model's images.
     """
     generator = model.load(device)
-    at_once = batch_size or (1 if device == "cpu" else 16)
     _claim(output, model, overwrite=overwrite)
     marks = _marks(model, requests)
     todo = [request for request in requests if _mark_of(output / f"{request.name}.png") != marks[request.name]]
@@ -188,8 +187,8 @@ def generate(
     made: list[str] = []
     missing: dict[str, str] = {}
     started = time.monotonic()
-    for start in range(0, len(todo), at_once):
-        batch = todo[start : start + at_once]
+    for start in range(0, len(todo), batch_size):
+        batch = todo[start : start + batch_size]
         for request, picture in _pictures(generator, batch, missing):
             _write_png(output / f"{request.name}.png", picture, marks[request.name])
             made.append(request.name)
