@@ -213,7 +213,10 @@ def _top(female: bool, rng: np.random.Generator) -> tuple[str, Piece]:
 
 def _bottom(female: bool, rng: np.random.Generator) -> tuple[str, Piece]:
     kind = _pick(
-        ("denim", "trousers", "shorts", "skirt", "skirt", "skirt", "skirt") if female else ("denim", "trousers", "shorts"), rng
+        ("denim", "trousers", "shorts", "skirt", "skirt", "skirt", "skirt")
+        if female
+        else ("denim", "trousers", "shorts"),
+        rng,
     )
     waist = float(rng.uniform(0.13, 0.19))
     if kind == "skirt":
