@@ -261,7 +261,8 @@ class Garment:
         place = where(self.mesh, samples)
         edge = self.cut.edge(samples, place)
         if isinstance(self.cut, Skirt):
-            place = replace(place, leg=np.zeros_like(place.leg), across=place.across * 1.3)
+            around = np.arctan2(samples.template[:, 0], -samples.template[:, 1]) * 0.2
+            place = replace(place, leg=np.zeros_like(place.leg), across=around)
         paint = self.cut.cloth.paint(samples, place, edge)
         if isinstance(self.cut, Top) and self.cut.buttons:
             front = ~place.arm & (samples.template[:, 1] < 0)
