@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from fhpt_eval.engine.base import Engine, Progress
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Missing
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files import claiming, write_atomic
 from fhpt_eval.folders import Folder, file_name
 from fhpt_eval.images import ImageRef, Pixels
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
@@ -213,7 +213,7 @@ def _pictures(
 def _claim(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
     record = output / RECORD
     about = {"model": model.name, "options": _options(model), "content": model.identity()}
-    try:
+    with claiming(output):
         output.mkdir(parents=True, exist_ok=True)
         if record.exists():
             if _read_record(record) != about and not overwrite:
@@ -227,8 +227,6 @@ def _claim(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
         elif any(not entry.name.startswith(".") for entry in output.iterdir()):
             raise UserError(f"{output} holds files that are not generated images: choose a new folder with -o.")
         write_atomic(record, json.dumps(about, indent=2) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write to {output} ({error.strerror}): choose another folder with -o.") from None
 
 
 def _read_record(record: Path) -> object:

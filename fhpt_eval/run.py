@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Missing, Record
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files import claiming, write_atomic
 from fhpt_eval.protocol import Better, Group, Profile, Score
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -215,7 +215,7 @@ def claim_folder(folder: Path) -> None:
     Raises:
         UserError: If it cannot be written, or holds something else.
     """
-    try:
+    with claiming(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()) and not (folder / RECORD).exists() and not _is_ours(folder / MISSING):
             raise UserError(f"{folder} holds files that are not a run's: choose a new folder with -o.")
@@ -223,8 +223,6 @@ def claim_folder(folder: Path) -> None:
         # A run that is killed before its first score must not look like the one that was here before.
         for file in (RECORD, ARRAYS):
             (folder / file).unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}): choose another folder with -o.") from None
 
 
 def _is_ours(missing: Path) -> bool:

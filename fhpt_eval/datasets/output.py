@@ -10,7 +10,7 @@ from typing import Any
 
 from fhpt_eval.datasets.origins import ORIGINS, Origin, parse_origins, write_origins
 from fhpt_eval.errors import UserError
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files import claiming, write_atomic
 from fhpt_eval.naming import parse_deepfashion
 
 RECIPE = "recipe.json"
@@ -58,7 +58,7 @@ class CropFolder:
         """
         self.path = path
         self._images = images
-        try:
+        with claiming(path):
             path.mkdir(parents=True, exist_ok=True)
             self._refuse_foreign({RECIPE, ORIGINS, *images, *files})
             if overwrite:
@@ -74,9 +74,6 @@ class CropFolder:
                 (path / split).mkdir(exist_ok=True)
                 _remove_half_written(path / split, _is_crop)
             self.origins = parse_origins((path / ORIGINS).read_bytes()) if (path / ORIGINS).exists() else {}
-        except OSError as error:
-            what = error.filename or path
-            raise UserError(f"cannot write to {what} ({error.strerror}): choose another folder with -o.") from None
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write a file at once.

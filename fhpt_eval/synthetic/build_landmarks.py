@@ -62,7 +62,7 @@ def _template_points(number: int) -> Float | None:
     skin, eyes = part(body, rest, "body"), part(body, rest, "eyes")
     surfaces = [
         Surface("skin", skin.rest, skin.template, skin.faces, Skin(skin, identity.complexion, ()), 1),
-        Surface("eyes", eyes.rest, eyes.template, eyes.faces, Eyes(eyes, identity.complexion.iris), 9),
+        Surface("eyes", eyes.rest, eyes.template, eyes.faces, Eyes(identity.complexion.iris), 9),
     ]
     scene = Scene(surfaces)
     head = skin.rest[(skin.template[:, 2] > 0.69) & (skin.masks["head"] > 0.5)]

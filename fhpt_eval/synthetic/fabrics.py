@@ -38,18 +38,18 @@ class Fabric:
         colour = np.tile(ground, (len(across), 1))
         u, v = across / self.period, along / self.period
         if self.pattern == "striped":
-            return _lay(colour, second, _band(u if self.upright else v, 0.5))
+            return blend(colour, second, _band(u if self.upright else v, 0.5))
         if self.pattern == "checked":
-            return _lay(_lay(colour, second, 0.5 * _band(u, 0.5)), second, 0.5 * _band(v, 0.5))
+            return blend(blend(colour, second, 0.5 * _band(u, 0.5)), second, 0.5 * _band(v, 0.5))
         if self.pattern == "plaid":
             for value in (u, v):
-                colour = _lay(colour, second, 0.55 * _band(value, 0.42))
-                colour = _lay(colour, third, 0.8 * _band(value + 0.29, 0.09))
+                colour = blend(colour, second, 0.55 * _band(value, 0.42))
+                colour = blend(colour, third, 0.8 * _band(value + 0.29, 0.09))
             return colour
         if self.pattern == "dotted":
             row = np.floor(v)
             x = (u + 0.5 * (row % 2)) % 1 - 0.5
-            return _lay(colour, second, _disc(np.hypot(x, v % 1 - 0.5), 0.24))
+            return blend(colour, second, _disc(np.hypot(x, v % 1 - 0.5), 0.24))
         if self.pattern == "floral":
             return self._flowers(colour, u, v, second, third)
         if self.pattern == "logo":
@@ -68,8 +68,8 @@ class Fabric:
             x, y = x % 1 - 0.5 - 0.3 * (dx - 0.5), y % 1 - 0.5 - 0.3 * (dy - 0.5)
             radius = np.hypot(x, y) / (0.6 + 0.5 * size)
             angle = np.arctan2(y, x) + 2 * np.pi * turn
-            colour = _lay(colour, petal, _disc(radius / (1 + 0.3 * np.cos(5 * angle)), 0.3))
-            colour = _lay(colour, heart, _disc(radius, 0.1))
+            colour = blend(colour, petal, _disc(radius / (1 + 0.3 * np.cos(5 * angle)), 0.3))
+            colour = blend(colour, heart, _disc(radius, 0.1))
         return colour
 
     def _logo(self, colour: Float, across: Float, along: Float, second: Float, third: Float) -> Float:
@@ -79,7 +79,7 @@ class Fabric:
         inside = (column < 3) & (row >= -3) & (row < 2)
         drawn = inside & (_hash(column, row, self.seed) < 0.6)
         edge = (column < 3) & ((row == 3) | (row == -5)) & (np.abs(along % size - size / 2) < size / 4)
-        return _lay(_lay(colour, second, drawn.astype(float)), third, edge.astype(float))
+        return blend(blend(colour, second, drawn.astype(float)), third, edge.astype(float))
 
 
 def noise(x: Float, y: Float, seed: int) -> Float:
@@ -111,5 +111,6 @@ def _disc(radius: Float, size: float) -> Float:
     return (radius < size).astype(float)
 
 
-def _lay(under: Float, over: Float, amount: Float) -> Float:
+def blend(under: Float, over: Float, amount: Float) -> Float:
+    """Mix linear colours (n×3, or one), with ``amount`` (n, on [0, 1]) of what is over."""
     return np.asarray(under * (1 - amount[:, None]) + over * amount[:, None])

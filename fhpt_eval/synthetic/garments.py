@@ -305,7 +305,6 @@ class Shoes:
         high: Height of the shaft above the ankle, metres.
     """
 
-    mesh: Mesh
     colour: Colour
     sole: Colour
     high: float

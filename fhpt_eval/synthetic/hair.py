@@ -67,12 +67,10 @@ class Hair:
     """Hair on somebody's head.
 
     Attributes:
-        mesh: As `hair_mesh` drew it.
         cut: How it is worn.
         seed: Of the strands.
     """
 
-    mesh: Mesh
     cut: Haircut
     seed: int
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from fhpt_eval.datasets.report import SPLITS
 from fhpt_eval.errors import UserError
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files import claiming, write_atomic
 from fhpt_eval.folders import file_name
 from fhpt_eval.synthetic.truth import Truth
 
@@ -61,7 +61,7 @@ class DataSetFolder:
         """
         self.path = path
         recipe = {"made_by": _KIND, **recipe, _STEMS: list(stems)}
-        try:
+        with claiming(path):
             path.mkdir(parents=True, exist_ok=True)
             before = self._recipe()
             earlier = _ours(before[_STEMS]) if before else frozenset()
@@ -84,9 +84,6 @@ class DataSetFolder:
                 _remove_empty(path)
             if overwrite or not before:
                 self.write(RECIPE, json.dumps(recipe, indent=1) + "\n")
-        except OSError as error:
-            what = error.filename or path
-            raise UserError(f"cannot write to {what} ({error.strerror}): choose another folder with -o.") from None
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write a file at once.

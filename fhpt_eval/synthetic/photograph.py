@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fhpt_eval.keypoints import BODY_JOINTS
 from fhpt_eval.synthetic.body import Body, Float, Points, load_body
 from fhpt_eval.synthetic.camera import Camera, framing
 from fhpt_eval.synthetic.garments import Cover, Garment, Shoes, Skirt, shoe_mesh, tailored
@@ -19,10 +20,8 @@ from fhpt_eval.synthetic.light import Studio, shade, to_srgb
 from fhpt_eval.synthetic.mesh import Mesh, part
 from fhpt_eval.synthetic.poses import KINDS, strike
 from fhpt_eval.synthetic.raytrace import Material, Scene, Surface, unit
+from fhpt_eval.synthetic.shots import VIEWS
 from fhpt_eval.synthetic.skin import Eyes, Lashes, Skin
-
-VIEWS = ("front", "side", "back", "full", "additional")
-"""DeepFashion's words."""
 
 LABELS = ("background", "skin", "hair", "top", "bottom", "skirt", "dress", "outer", "shoes", "eyes")
 """Classes of the masks, by number."""
@@ -33,11 +32,7 @@ _FLOOR = -0.83
 _CROPS = MappingProxyType({"full": None, "knee": -0.42, "hip": 0.0})
 """Lower edges, metres of the average body."""
 
-_BODY = (
-    *("nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
-    *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye"),
-    *("right_ear", "left_ear"),
-)
+_BODY = tuple(joint.replace(" ", "_") for joint in BODY_JOINTS)
 _DEPTHS: Mapping[str, float] = MappingProxyType(
     {"nose": 0.02, "neck": 0.16, "shoulder": 0.16, "elbow": 0.09, "wrist": 0.06}
     | {"hip": 0.17, "knee": 0.11, "ankle": 0.09, "eye": 0.03, "ear": 0.035}
@@ -61,7 +56,7 @@ class Photograph:
         hands: 2×21×3, of the person's left and right hand; the wrist, then thumb to little finger.
         face_box: Left, top, right and bottom about the landmarks, where most of them are seen.
         pose: One of `KINDS`.
-        view: One of `VIEWS`.
+        view: One of `shots.VIEWS`.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -80,7 +75,7 @@ def photograph(identity: Identity, item: int, view: str, seed: int, size: tuple[
     Args:
         identity: Who.
         item: Which of their outfits.
-        view: One of `VIEWS`.
+        view: One of `shots.VIEWS`.
         seed: Of pose, crop and light.
         size: Height and width, pixels.
     """
@@ -147,14 +142,14 @@ def _dressed(body: Body, rest: Points, skin: Mesh, identity: Identity, item: Ite
         add(piece.label, mesh, Garment(mesh, piece.cut, tuple(outer)))
         outer.append(piece.cut)
     shoes_mesh = shoe_mesh(skin, item.shaft)
-    shoes = Shoes(shoes_mesh, item.shoe, item.sole, item.shaft)
+    shoes = Shoes(item.shoe, item.sole, item.shaft)
     add("shoes", shoes_mesh, shoes)
     add("skin", skin, Skin(skin, identity.complexion, (*outer, shoes)))
     eyes, lashes = part(body, rest, "eyes"), part(body, rest, "lashes")
-    add("eyes", eyes, Eyes(eyes, identity.complexion.iris))
-    add("eyes", lashes, Lashes(lashes, 0.003 + 0.004 * (identity.gender == "WOMEN")))
+    add("eyes", eyes, Eyes(identity.complexion.iris))
+    add("eyes", lashes, Lashes(0.003 + 0.004 * (identity.gender == "WOMEN")))
     hair = hair_mesh(skin, identity.haircut, identity.number)
-    add("hair", hair, Hair(hair, identity.haircut, identity.number))
+    add("hair", hair, Hair(identity.haircut, identity.number))
     return surfaces
 
 

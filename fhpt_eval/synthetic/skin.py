@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fhpt_eval.synthetic.body import Float
-from fhpt_eval.synthetic.fabrics import Colour, noise
+from fhpt_eval.synthetic.fabrics import Colour, blend, noise
 from fhpt_eval.synthetic.garments import Cover, covered, where
 from fhpt_eval.synthetic.light import from_srgb
 from fhpt_eval.synthetic.mesh import Mesh
@@ -68,25 +68,25 @@ class Skin:
         albedo = tone * (1 + 0.05 * noise(samples.template[:, 0] / 0.03, z / 0.03, 5)[:, None])
         face = (z > 0.7) & (y < -0.06)
         cheek = _spot(x - 0.045, z - 0.79, 0.024) * face
-        albedo = _blend(albedo, tone * np.array([1.15, 0.75, 0.75]), 0.5 * look.blush * cheek)
+        albedo = blend(albedo, tone * np.array([1.15, 0.75, 0.75]), 0.5 * look.blush * cheek)
         nose = _spot(x, z - 0.805, 0.02) * face
-        albedo = _blend(albedo, tone * np.array([1.08, 0.88, 0.85]), 0.3 * nose)
+        albedo = blend(albedo, tone * np.array([1.08, 0.88, 0.85]), 0.3 * nose)
         if look.beard:
             jaw = np.clip((0.795 - z) / 0.02, 0, 1) * np.clip((0.0 - y) / 0.02, 0, 1) * (z > 0.705)
             away = 1 - _spot(x, z - 0.79, 0.016)
-            albedo = _blend(albedo, from_srgb(look.brows), np.clip(0.6 * look.beard, 0, 0.85) * jaw * away * (z > 0.7))
+            albedo = blend(albedo, from_srgb(look.brows), np.clip(0.6 * look.beard, 0, 0.85) * jaw * away * (z > 0.7))
         rim = np.hypot(x - EYE[0], (z - EYE[2]) / 0.62)
         around = np.exp(-(((rim - 0.0165) / 0.003) ** 2)) * face
-        albedo = _blend(albedo, tone * 0.25, look.liner * around)
+        albedo = blend(albedo, tone * 0.25, look.liner * around)
         t = (x - 0.012) / 0.042
         arc = EYE[2] + 0.0195 + look.brow_height + 0.009 * np.sin(np.clip(t, 0, 1) * 2.2) - 0.004 * np.clip(t, 0, 1)
         width = look.brow_width * (1.1 - 0.75 * np.clip(t, 0, 1))
         brow = np.clip(1.6 - np.abs(z - arc) / width, 0, 1) * ((t > 0) & (t < 1) & face)
-        albedo = _blend(albedo, from_srgb(look.brows), 0.85 * brow)
+        albedo = blend(albedo, from_srgb(look.brows), 0.85 * brow)
         lips = np.clip((samples.interpolate(self.mesh.masks["lips"]) - 0.35) / 0.3, 0, 1)
-        albedo = _blend(albedo, from_srgb(look.lips), 0.9 * lips)
+        albedo = blend(albedo, from_srgb(look.lips), 0.9 * lips)
         nails = np.clip((samples.interpolate(self.mesh.masks["fingernails"]) - 0.4) / 0.3, 0, 1)
-        albedo = _blend(albedo, tone * np.array([1.15, 0.95, 0.95]), nails)
+        albedo = blend(albedo, tone * np.array([1.15, 0.95, 0.95]), nails)
         return Paint(albedo, samples.normal, 0.05 + 0.12 * lips, blood=1.0)
 
 
@@ -94,7 +94,6 @@ class Skin:
 class Eyes:
     """White, iris and pupil."""
 
-    mesh: Mesh
     iris: Colour
 
     def present(self, samples: Samples) -> Bool:
@@ -107,9 +106,9 @@ class Eyes:
         ring = np.hypot(x - EYE[0], z - EYE[2] + 0.0005)
         front = samples.template[:, 1] < EYE[1]
         albedo = np.tile(from_srgb((0.93, 0.91, 0.9)), (len(x), 1))
-        albedo = _blend(albedo, from_srgb(self.iris), ((ring < 0.0068) & front).astype(float))
-        albedo = _blend(albedo, from_srgb(self.iris) * 0.3, ((ring > 0.0058) & (ring < 0.0068) & front).astype(float))
-        albedo = _blend(albedo, np.full(3, 0.005), ((ring < 0.0028) & front).astype(float))
+        albedo = blend(albedo, from_srgb(self.iris), ((ring < 0.0068) & front).astype(float))
+        albedo = blend(albedo, from_srgb(self.iris) * 0.3, ((ring > 0.0058) & (ring < 0.0068) & front).astype(float))
+        albedo = blend(albedo, np.full(3, 0.005), ((ring < 0.0028) & front).astype(float))
         shade = np.clip((z - EYE[2] - 0.003) / 0.008, 0, 1)
         return Paint(albedo * (1 - 0.5 * shade[:, None]), samples.normal, np.full(len(x), 0.5))
 
@@ -118,7 +117,6 @@ class Eyes:
 class Lashes:
     """A dark line along the lids."""
 
-    mesh: Mesh
     length: float
 
     def present(self, samples: Samples) -> Bool:
@@ -137,7 +135,3 @@ class Lashes:
 
 def _spot(x: Float, z: Float, size: float) -> Float:
     return np.asarray(np.exp(-(np.hypot(x, z) ** 2) / (2 * size**2)))
-
-
-def _blend(under: Float, over: Float, amount: Float) -> Float:
-    return np.asarray(under * (1 - amount[:, None]) + over * amount[:, None])

@@ -15,9 +15,10 @@ from fhpt_eval.synthetic.fabrics import Fabric
 from fhpt_eval.synthetic.identity import sample_identity
 from fhpt_eval.synthetic.light import from_srgb, to_srgb
 from fhpt_eval.synthetic.mesh import part
-from fhpt_eval.synthetic.photograph import LABELS, VIEWS, Photograph, photograph
+from fhpt_eval.synthetic.photograph import LABELS, Photograph, photograph
 from fhpt_eval.synthetic.poses import KINDS, strike, turn
 from fhpt_eval.synthetic.raytrace import Bool, Paint, Samples, Scene, Surface
+from fhpt_eval.synthetic.shots import VIEWS
 
 SIZE = (128, 88)
 SKIN, HAIR = LABELS.index("skin"), LABELS.index("hair")
@@ -146,17 +147,35 @@ def test_bones_keep_their_lengths_and_skin_follows():
     np.testing.assert_allclose(same.vertices, rest.vertices, atol=1e-3)
 
 
+def posed_as(kind: str, number: int) -> dict[str, np.ndarray]:
+    """Heads of the bones of a person who faces the camera."""
+    body = load_body()
+    identity = sample_identity(0, number)
+    rest = body.rest(identity.build, np.array(identity.shape), dict(identity.changes))
+    transforms = strike(body, rest, part(body, rest, "body"), kind, 0, np.random.default_rng(number))
+    return dict(zip(body.bones, body.pose(rest, transforms).heads, strict=True))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_hands_stay_out_of_the_trunk(kind):
-    body = load_body()
-    identity = sample_identity(0, 2)
-    rest = body.rest(identity.build, np.array(identity.shape), dict(identity.changes))
-    skin = part(body, rest, "body")
-    posed = body.pose(rest, strike(body, rest, skin, kind, 0, np.random.default_rng(1)))
-    chest = posed.heads[body.bone("spine02")]
+    heads = posed_as(kind, 2)
     for side in "LR":
-        wrist = posed.heads[body.bone(f"wrist.{side}")]
-        assert np.linalg.norm((wrist - chest)[:2]) > 0.12 or abs(wrist[2] - chest[2]) > 0.35
+        away = heads[f"wrist.{side}"] - heads["spine02"]
+        assert np.linalg.norm(away[:2]) > 0.12 or abs(away[2]) > 0.35
+
+
+def test_poses_are_what_they_are_called():
+    for number in (1, 2, 3):
+        hip, walk, stand = (posed_as(kind, number) for kind in ("hand on hip", "walking", "standing"))
+        near = [np.linalg.norm(hip[f"wrist.{side}"] - hip[f"upperleg01.{side}"]) for side in "LR"]
+        raised = [hip[f"lowerarm01.{side}"][2] - hip[f"wrist.{side}"][2] for side in "LR"]
+        chosen = int(np.argmin(raised))
+        assert near[chosen] < 0.25
+        stride = abs(walk["foot.L"][1] - walk["foot.R"][1])
+        assert stride > 0.2
+        assert stride > abs(stand["foot.L"][1] - stand["foot.R"][1])
+        for side in "LR":
+            assert stand[f"wrist.{side}"][2] < stand[f"lowerarm01.{side}"][2] < stand[f"upperarm01.{side}"][2]
 
 
 def test_a_camera_projects_what_it_looks_at():
