@@ -25,8 +25,8 @@ _HAIRS: tuple[Colour, ...] = (
     *((0.07, 0.06, 0.06), (0.13, 0.09, 0.07), (0.22, 0.14, 0.10), (0.34, 0.22, 0.14), (0.47, 0.31, 0.19)),
     *((0.72, 0.55, 0.34), (0.84, 0.72, 0.50), (0.50, 0.20, 0.10), (0.55, 0.53, 0.52)),
 )
-_WOMENS_HAIR: tuple[Style, ...] = ("bob", "long", "long", "long", "bun", "ponytail")
-_MENS_HAIR: tuple[Style, ...] = ("cropped", "cropped", "short", "short", "short", "curly")
+_WOMENS_HAIR: tuple[Style, ...] = ("bob", "bob", "long", "long", "long", "long", "long", "bun", "ponytail")
+_MENS_HAIR: tuple[Style, ...] = ("cropped", "cropped", "cropped", "short", "short", "curly")
 _IRISES: tuple[Colour, ...] = ((0.2, 0.12, 0.07), (0.32, 0.2, 0.1), (0.35, 0.45, 0.55), (0.35, 0.42, 0.28))
 _CLOTHES: tuple[Colour, ...] = (
     *((0.95, 0.95, 0.93), (0.10, 0.10, 0.11), (0.55, 0.56, 0.58), (0.13, 0.17, 0.32), (0.70, 0.12, 0.15)),
@@ -37,6 +37,12 @@ _CLOTHES: tuple[Colour, ...] = (
 _WOMENS = (0, 1, 4, 5, 6, 8, 10, 11, 12, 13, 16, 18, 19)
 _MENS = (0, 1, 2, 3, 4, 7, 9, 14, 15, 16, 17)
 """Grounds of their tops among `_CLOTHES`."""
+_WOMENS_PATTERNS: tuple[Pattern, ...] = (
+    *("plain", "plain", "plain", "striped", "floral", "floral", "floral", "dotted", "dotted", "plaid"),
+)
+_MENS_PATTERNS: tuple[Pattern, ...] = (
+    *("plain", "plain", "plain", "striped", "striped", "checked", "checked", "plaid", "plaid", "logo", "logo"),
+)
 _DENIMS: tuple[Colour, ...] = ((0.20, 0.28, 0.42), (0.38, 0.50, 0.66), (0.11, 0.14, 0.21), (0.58, 0.68, 0.80))
 _TROUSERS: tuple[Colour, ...] = (
     *((0.10, 0.10, 0.11), (0.15, 0.18, 0.28), (0.45, 0.45, 0.47), (0.72, 0.64, 0.50), (0.92, 0.91, 0.88)),
@@ -91,7 +97,7 @@ class Identity:
     Attributes:
         number: In the data set, from 1.
         gender: ``MEN`` or ``WOMEN``.
-        build: Where between the average man (−1) and woman (1).
+        build: Where between the average man (−1) and woman (1), or beyond.
         shape: Principal shapes, standard deviations.
         changes: Of the face by name, on [−1, 1].
         complexion: Colours of the face.
@@ -122,23 +128,23 @@ def sample_identity(seed: int, number: int, items: int = 2) -> Identity:
         (name, float(np.clip(rng.normal(0, 0.52), -1, 1))) if name != "smile" else (name, float(rng.uniform(0, 0.5)))
         for name in CHANGES
     )
-    painted = female and rng.random() < 0.75
-    blood = np.array(skin) * ([0.88, 0.5, 0.52] if painted else [0.9, 0.72, 0.7])
+    painted = female and rng.random() < 0.9
+    blood = np.array(skin) * ([0.9, 0.42, 0.46] if painted else [0.9, 0.72, 0.7])
     complexion = Complexion(
         skin=skin,
         lips=_colour(blood * rng.uniform(0.85, 1.02)),
         brows=_colour(np.array(hair) * 0.75),
         iris=_pick(_IRISES[: 2 if tone >= 4 else 4], rng),
         brow_height=float(rng.normal(0, 0.0022)),
-        brow_width=float(rng.uniform(0.0012, 0.0028) if female else rng.uniform(0.0022, 0.0044)),
-        liner=float(rng.uniform(0.35, 0.8) if female else rng.uniform(0.2, 0.4)),
+        brow_width=float(rng.uniform(0.0012, 0.0028) if female else rng.uniform(0.0028, 0.0046)),
+        liner=float(rng.uniform(0.5, 0.9) if female else rng.uniform(0.1, 0.3)),
         blush=float(rng.uniform(0, 0.8) if female else 0.1),
-        beard=float(rng.uniform(0.3, 1.4) if not female and rng.random() < 0.6 else 0),
+        beard=float(rng.uniform(0.5, 1.4) if not female and rng.random() < 0.75 else 0),
     )
     return Identity(
         number=number,
         gender="WOMEN" if female else "MEN",
-        build=float(rng.normal(1.1, 0.12)) * (1 if female else -1),
+        build=float(rng.normal(1.35, 0.1)) * (1 if female else -1),
         shape=tuple(float(v) for v in np.clip(rng.normal(0, 0.9, load_body().shape_count), -2.2, 2.2)),
         changes=changes,
         complexion=complexion,
@@ -185,10 +191,10 @@ def _top(female: bool, rng: np.random.Generator) -> tuple[str, Piece]:
     loose = float(rng.uniform(0.1, 0.5))
     neck: Neck = "crew"
     depth = 0.035
-    if kind in {"tee", "tank", "long"} and rng.random() < (0.7 if female else 0.3):
+    if kind in {"tee", "tank", "long"} and rng.random() < (0.85 if female else 0.2):
         neck = _pick(("v", "scoop", "boat") if female else ("v",), rng)
         depth = {"v": 0.12, "scoop": 0.1, "boat": 0.04, "crew": 0.035}[neck] * float(rng.uniform(0.7, 1.1))
-    cloth = _cloth(_pattern(rng), rng, palette=_WOMENS if female else _MENS)
+    cloth = _cloth(_pattern(female, rng), rng, palette=_WOMENS if female else _MENS)
     if female:
         loose *= 0.5
     if kind == "shirt":
@@ -273,8 +279,8 @@ def _cloth(
     return Cloth(fabric, folds, 0.012, 0.015)
 
 
-def _pattern(rng: np.random.Generator) -> Pattern:
-    return _pick(("plain", "plain", "plain", "striped", "striped", "checked", "dotted", "plaid", "floral", "logo"), rng)
+def _pattern(female: bool, rng: np.random.Generator) -> Pattern:
+    return _pick(_WOMENS_PATTERNS if female else _MENS_PATTERNS, rng)
 
 
 def _pick(options: Sequence[Choice], rng: np.random.Generator) -> Choice:
