@@ -13,9 +13,10 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.images import ImageRef
+from fhpt_eval.measurement import Measurement
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.plan import ImageSets, prepare
-from fhpt_eval.protocol import Profile, Protocol, Records, Score, Unscorable
+from fhpt_eval.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.reading import ExtractedRecords
 from fhpt_eval.recording import start_run
 from fhpt_eval.registry import select
@@ -25,7 +26,7 @@ from fhpt_eval.weights import Store
 
 def evaluate(
     pairs: Pairs,
-    protocols: Sequence[Protocol | str] | None = None,
+    protocols: Sequence[Measurement | Protocol | str] | None = None,
     *,
     profile: Profile = "paper",
     reference: Sequence[ImageRef] | None = None,
@@ -39,7 +40,8 @@ def evaluate(
 
     Args:
         pairs: What to evaluate; see `Pairs.from_folders` and `Pairs.from_csv`.
-        protocols: Names, groups or configured protocols; None for all.
+        protocols: Names, groups, configured protocols, or measurements of a dialect (`fhpt_eval.dialects`); None for
+            all protocols.
         profile: ``paper`` (canonical networks) or ``embedded`` (what packages carry); for protocols given by name.
         reference: The reference set of FID and KID (`fhpt_eval.pairs.list_images`); None for the unique targets.
         name: What the run is called in leaderboards.
@@ -72,36 +74,40 @@ def evaluate(
         claim_folder(output)
     started = time.monotonic()
     images = ImageSets(pairs, reference)
-    prepared = prepare(images, chosen, store or Store(), progress)
+    prepared = prepare(images, list(dict.fromkeys(m.protocol for m in chosen)), store or Store(), progress)
     extraction = engine.run(prepared.plan, prepared.weights, progress)
     extracted = time.monotonic()
-    records = ExtractedRecords(images, extraction)
     run = start_run(name, profile, images, chosen, prepared, extraction, engine.device)
     run = _timed(run, "extract", extracted - started)
-    for done, protocol in enumerate(prepared.ready, start=1):
-        run = _score(run, protocol, pairs, records, extraction)
+    ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
+    for done, (index, measurement) in enumerate(ready, start=1):
+        run = _score(run, index, measurement, images, extraction)
         if output is not None:
             run.save(output)
         if progress is not None:
-            progress("scoring", done, len(prepared.ready))
+            progress("scoring", done, len(ready))
     run = _timed(run, "score", time.monotonic() - extracted)
     if output is not None:
         run.save(output)
     return run
 
 
-def _chosen(protocols: Sequence[Protocol | str] | None, profile: Profile) -> list[Protocol]:
+def _chosen(protocols: Sequence[Measurement | Protocol | str] | None, profile: Profile) -> list[Measurement]:
     if protocols is None:
-        return select(None, profile)
-    named = [[p] if isinstance(p, Protocol) else select([p], profile) for p in protocols]
-    chosen = list(dict.fromkeys(protocol for group in named for protocol in group))
-    twice = [name for name, count in Counter(p.name for p in chosen).items() if count > 1]
+        return [Measurement(protocol) for protocol in select(None, profile)]
+    chosen: dict[Measurement, None] = {}
+    for given in protocols:
+        found = select([given], profile) if isinstance(given, str) else [given]
+        chosen |= {m if isinstance(m, Measurement) else Measurement(m): None for m in found}
+    twice = [name for name, count in Counter(m.name for m in chosen).items() if count > 1]
     if twice:
         raise UserError(f"protocol '{twice[0]}' is given with two sets of options: evaluate them in runs of their own.")
-    return chosen
+    return list(chosen)
 
 
-def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extraction: Extraction) -> Run:
+def _score(run: Run, index: int, measurement: Measurement, images: ImageSets, extraction: Extraction) -> Run:
+    """Add to a run what comes of its protocol at ``index``."""
+    protocol = measurement.protocol
     started = time.monotonic()
     scores: list[Score] = []
     score_records: list[ScoreRecord] = []
@@ -112,7 +118,8 @@ def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extract
         reason = str(errors[0]) if status == "unavailable" else _bug(errors[0])
     else:
         try:
-            scores = protocol.score(pairs, records)
+            records = ExtractedRecords(images.seen_by(protocol), extraction)
+            scores = measurement.named(protocol.score(images.pairs, records))
             _check(scores, run)
             score_records = [score_record(score) for score in scores]
         except Unscorable as error:
@@ -126,9 +133,8 @@ def _score(run: Run, protocol: Protocol, pairs: Pairs, records: Records, extract
         "seconds": round(time.monotonic() - started, 3),
         "scores": score_records,
     }
-    protocol_records = [
-        old.model_copy(update=changes) if old.name == protocol.name else old for old in run.record.protocols
-    ]
+    protocol_records = list(run.record.protocols)
+    protocol_records[index] = protocol_records[index].model_copy(update=changes)
     warnings = [*run.record.warnings, *(w for score in scores for w in score.warnings)]
     per_pair, missing = add_per_pair(run.per_pair, run.missing, scores)
     arrays = {**run.arrays, **{score.metric: score.arrays for score in scores if score.arrays}}

@@ -45,6 +45,10 @@ def _cv2(interpolation: str, pixels: Array, width: int, height: int) -> Array:
     return resized
 
 
+def _cv2_float(interpolation: str, pixels: Array, width: int, height: int) -> Array:
+    return _cv2(interpolation, pixels.astype(np.float32), width, height)
+
+
 def _torch(mode: str, antialias: bool, pixels: Array, width: int, height: int) -> Array:
     import torch
     from torch.nn.functional import interpolate
@@ -96,6 +100,8 @@ _FILTERS: Mapping[str, Callable[[Array, int, int], Array]] = {
     "cv2-cubic": partial(_cv2, "INTER_CUBIC"),
     "cv2-area": partial(_cv2, "INTER_AREA"),
     "cv2-lanczos4": partial(_cv2, "INTER_LANCZOS4"),
+    "cv2-float-bilinear": partial(_cv2_float, "INTER_LINEAR"),
+    "cv2-float-cubic": partial(_cv2_float, "INTER_CUBIC"),
     "torch-nearest": partial(_torch, "nearest", False),
     "torch-bilinear": partial(_torch, "bilinear", False),
     "torch-bicubic": partial(_torch, "bicubic", False),
@@ -104,7 +110,7 @@ _FILTERS: Mapping[str, Callable[[Array, int, int], Array]] = {
     "torch-antialias-bicubic": partial(_torch, "bicubic", True),
     "tf1-bilinear": _tf1,
 }
-_FLOAT_FILTERS = ("pil-float-", "torch-", "tf1-")
+_FLOAT_FILTERS = ("pil-float-", "cv2-float-", "torch-", "tf1-")
 
 FILTERS = tuple(_FILTERS)
 """Names of the resize filters: the library, then what that library calls the filter."""
@@ -168,6 +174,22 @@ class Step:
     def __str__(self) -> str:
         arguments = ", ".join(f"{name}={value}" for name, value in vars(self).items())
         return f"{self.keyword}({arguments})" if arguments else self.keyword
+
+
+@dataclass(frozen=True)
+class Expect(Step):
+    """Change nothing, and refuse a picture of another size: for scripts that never resize what they are given."""
+
+    keyword = "expect"
+
+    width: int
+    height: int
+
+    def _apply(self, pixels: Array) -> Array:
+        height, width = pixels.shape[:2]
+        if (width, height) != (self.width, self.height):
+            raise ImageError(f"the picture is {width}×{height}, and {self} wants {self.width}×{self.height}")
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -240,6 +262,8 @@ class Resize(Step):
     * ``pil-float-*``: the same, channel by channel in mode "F"; float32, not clipped. clean-fid's own resize is
       ``pil-float-bicubic`` followed by ``clip``.
     * ``cv2-*``: ``cv2.resize`` with ``INTER_...``; not antialiased (except area); uint8.
+    * ``cv2-float-*``: the same of the float32 image, not clipped. PIDM scores its FID and LPIPS on
+      ``cv2-float-bilinear``, PCDMs everything on ``cv2-float-cubic``.
     * ``torch-*``: ``torch.nn.functional.interpolate`` on the CPU, ``align_corners=False``; float32, not clipped;
       antialiased only where the name says so.
     * ``tf1-bilinear``: TensorFlow 1's ``resize_bilinear`` with ``align_corners=False``; float32.
@@ -288,6 +312,23 @@ class Jpeg(Step):
 
 
 @dataclass(frozen=True)
+class Grey(Step):
+    """Replace all three channels by OpenCV's RGB to grey of uint8 (``cv2.cvtColor``), as DisCo does before SSIM."""
+
+    keyword = "grey"
+
+    def _apply(self, pixels: Array) -> Array:
+        import cv2
+
+        return np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
+
+    @property
+    def needs_uint8(self) -> bool:
+        """Whether pixels with fractions cannot be taken: OpenCV weighs those otherwise."""
+        return True
+
+
+@dataclass(frozen=True)
 class Clip(Step):
     """Bring what a filter left below 0 or above 255 to these values, and keep the fractions."""
 
@@ -325,7 +366,7 @@ class Truncate(_Quantise):
 
 
 _STEPS: Mapping[str, type[Step]] = {
-    step.keyword: step for step in (Crop, CentreCrop, Pad, Resize, Jpeg, Clip, Round, Truncate)
+    step.keyword: step for step in (Expect, Crop, CentreCrop, Pad, Resize, Jpeg, Grey, Clip, Round, Truncate)
 }
 
 
@@ -363,7 +404,7 @@ class Geometry:
             later step quantised. Bicubic and Lanczos overshoot the scale in float32, unless ``clip`` follows.
 
         Raises:
-            ImageError: The picture is too small for a crop or too large for a pad.
+            ImageError: The picture is too small for a crop, too large for a pad, or not of the size that is expected.
         """
         result: Array = pixels
         for step in self.steps:

@@ -21,6 +21,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.masks import Mask
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """Endings of the files that are looked at, lower-case; compare with ``path.suffix.lower()``."""
@@ -48,6 +49,7 @@ class ImageRef:
         panel: Which panel of the strip, from 0 at the left; ``None`` for the whole file.
         panels: How many panels stand side by side in the strip; ``None`` for the whole file.
         name: What the picture shows, whichever file holds it; the path when nothing else is known.
+        mask: What of the picture is looked at; ``None`` for all of it.
 
     Raises:
         ValueError: ``panel`` and ``panels`` are not given together, or ``panel`` is not one of them.
@@ -57,6 +59,7 @@ class ImageRef:
     panel: int | None = None
     panels: int | None = None
     name: str = ""
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
         if (self.panel is None) != (self.panels is None):

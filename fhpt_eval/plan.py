@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fhpt_eval.engine.base import Plan, Progress
@@ -29,9 +29,15 @@ class ImageSets:
 
     def unique(self, role: Role) -> Sequence[ImageRef]:
         """The different images of a role, in the order of their names."""
+        if role == "given":
+            return self.given_reference or ()
         if role != "reference":
             return self.pairs.unique(role)
         return self.pairs.unique("target") if self.given_reference is None else self.given_reference
+
+    def seen_by(self, protocol: Protocol) -> ImageSets:
+        """The images as a protocol looks at them."""
+        return replace(self, pairs=protocol.seen(self.pairs))
 
     @staticmethod
     def of_pair(pair: Pair, role: Role) -> ImageRef | None:
@@ -41,7 +47,7 @@ class ImageSets:
     def lacking(self, role: Role) -> int:
         """How many pairs have no image in a role although such images were given."""
         given = role if role != "reference" else "target"
-        if role == "reference" and self.given_reference is not None:
+        if role == "given" or (role == "reference" and self.given_reference is not None):
             return 0
         lacks = [self.of_pair(pair, given) is None for pair in self.pairs]
         return 0 if all(lacks) else sum(lacks)
@@ -115,6 +121,11 @@ def _check_roles(protocol: Protocol, images: ImageSets) -> None:
     for role in sorted({role for need in protocol.needs() for role in need.roles}):
         if images.unique(role):
             continue
+        if role == "given":
+            raise Unavailable(
+                "it compares with real images of their own, such as the whole training split: give their folder with"
+                " --reference DIR"
+            )
         if role == "reference":
             raise Unavailable("real images are needed: give --target DIR or --reference DIR")
         raise Unavailable(f"{role} images are needed: give --{role} DIR")
@@ -123,13 +134,14 @@ def _check_roles(protocol: Protocol, images: ImageSets) -> None:
 def _plan(protocols: Iterable[Protocol], images: ImageSets) -> Plan:
     singles: dict[ImageExtractor, dict[ImageRef, None]] = {}
     compared: dict[PairExtractor, dict[tuple[ImageRef, ImageRef], None]] = {}
-    for need in (need for protocol in protocols for need in protocol.needs()):
+    needs = [(need, images.seen_by(protocol)) for protocol in protocols for need in protocol.needs()]
+    for need, seen in needs:
         if isinstance(need.extractor, PairExtractor):
-            both = [[images.of_pair(pair, role) for role in need.roles] for pair in images.pairs]
+            both = [[seen.of_pair(pair, role) for role in need.roles] for pair in seen.pairs]
             whole = {(a, b): None for a, b in both if a is not None and b is not None}
             compared.setdefault(need.extractor, {}).update(whole)
         elif isinstance(need.extractor, ImageExtractor):
-            singles.setdefault(need.extractor, {}).update(dict.fromkeys(images.unique(need.roles[0])))
+            singles.setdefault(need.extractor, {}).update(dict.fromkeys(seen.unique(need.roles[0])))
     return Plan(
         {e: tuple(refs) for e, refs in singles.items()},
         {e: tuple(refs) for e, refs in compared.items()},

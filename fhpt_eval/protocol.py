@@ -22,6 +22,9 @@ Group: TypeAlias = Literal["perceptual", "structural", "semantic"]
 Better: TypeAlias = Literal["higher", "lower"]
 P = TypeVar("P", bound="Protocol")
 
+UNIQUE_TARGETS = "unique targets of the evaluated pairs"
+"""What the reference set is called where none was given."""
+
 
 @dataclass(frozen=True)
 class Need:
@@ -140,6 +143,10 @@ class Protocol(ABC):
         """What has to be given before it can run as configured, as a sentence without a full stop; None: nothing."""
         return None
 
+    def seen(self, pairs: Pairs) -> Pairs:
+        """The images as the protocol looks at them, such as masked ones."""
+        return pairs
+
     @abstractmethod
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Turn records into scores.
@@ -234,6 +241,24 @@ def resampling_groups(pairs: Pairs) -> tuple[list[str], str]:
     if any(items):
         return groups, "items where they are known, otherwise pairs"
     return groups, "pairs, because items are unknown"
+
+
+def in_file_order(pairs: Pairs, values: Sequence[float | Missing]) -> list[tuple[int, float]]:
+    """Index and value of the pairs that have one, in the order of generated file names: as scripts batch them."""
+    names = [pair.generated.name if pair.generated else "" for pair in pairs]
+    there = [(i, value) for i, value in enumerate(values) if not isinstance(value, Missing)]
+    return sorted(there, key=lambda item: names[item[0]])
+
+
+def last_incomplete_batch(order: Sequence[int], batch: int) -> frozenset[int]:
+    """Return the end of ``order`` that fills no batch; nothing for batch 0, or where there is less than one batch."""
+    whole = len(order) // batch * batch if batch else 0
+    return frozenset(order[whole:] if whole else ())
+
+
+def dropped(batch: int) -> Missing:
+    """What stands for a result in the `last_incomplete_batch`."""
+    return Missing(f"dropped: in the last incomplete batch of {batch}", fault=False)
 
 
 def found(results: Iterable[Result]) -> Iterator[Record]:

@@ -11,7 +11,7 @@ from fhpt_eval.images import ImageRef
 from fhpt_eval.naming import parse_deepfashion, without_suffix
 from fhpt_eval.pairs import Pair
 from fhpt_eval.plan import ImageSets
-from fhpt_eval.protocol import Records, Results
+from fhpt_eval.protocol import UNIQUE_TARGETS, Records, Results
 
 
 class ExtractedRecords(Records):
@@ -51,7 +51,7 @@ class ExtractedRecords(Records):
 
     def unique_groups(self, role: Role) -> Sequence[Hashable]:
         """The item of each image of `unique`."""
-        role_in_pairs: Role = "target" if role == "reference" else role
+        role_in_pairs: Role = "target" if role in {"reference", "given"} else role
         items = {
             without_suffix(ref.name): pair.item or pair.pair
             for pair in self._images.pairs
@@ -62,7 +62,7 @@ class ExtractedRecords(Records):
     def reference(self) -> str:
         """What the reference set is."""
         given = self._images.given_reference is not None
-        return "the folder given with --reference" if given else "unique targets of the evaluated pairs"
+        return "the folder given with --reference" if given else UNIQUE_TARGETS
 
     def _keys(self, role: Role) -> list[ImageRef | Missing]:
         refs: list[ImageRef | Missing] = list(self._images.unique(role))

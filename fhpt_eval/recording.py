@@ -8,13 +8,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from fhpt_eval.dialects import default_id
 from fhpt_eval.engine.base import Extraction
 from fhpt_eval.environment import describe_environment
 from fhpt_eval.extract.base import Missing
 from fhpt_eval.images import ImageRef
+from fhpt_eval.measurement import Measurement
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.plan import ImageSets, Prepared
-from fhpt_eval.protocol import Profile, Protocol
+from fhpt_eval.protocol import Profile, Protocol, configure
 from fhpt_eval.reading import content_hash
 from fhpt_eval.run import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, Run, RunRecord
 
@@ -23,7 +25,7 @@ def start_run(
     name: str,
     profile: Profile,
     images: ImageSets,
-    protocols: Sequence[Protocol],
+    measurements: Sequence[Measurement],
     prepared: Prepared,
     extraction: Extraction,
     device: str,
@@ -39,22 +41,32 @@ def start_run(
         profile=profile,
         pairs=_pairs_record(images.pairs, extraction),
         images=_images_record(images, prepared, extraction),
-        protocols=[
-            ProtocolRecord(
-                name=protocol.name,
-                group=protocol.group,
-                status="unavailable" if protocol in prepared.unavailable else "pending",
-                reason=prepared.unavailable.get(protocol),
-                recipe=_recipe(protocol, reference),
-                extractors={need.extractor.id: need.extractor.fingerprint(device) for need in protocol.needs()},
-            )
-            for protocol in protocols
-        ],
+        protocols=[_pending(measurement, prepared, reference, device) for measurement in measurements],
         environment=describe_environment(device),
         seconds={},
         warnings=warnings,
     )
     return Run(record, images.pairs.table, pd.DataFrame(columns=["metric", "pair", "reason"]))
+
+
+def _pending(measurement: Measurement, prepared: Prepared, reference: str | None, device: str) -> ProtocolRecord:
+    protocol = measurement.protocol
+    return ProtocolRecord(
+        name=protocol.name,
+        dialect=measurement.dialect or _default_dialect(protocol),
+        metric=measurement.metric,
+        note=measurement.note,
+        group=protocol.group,
+        status="unavailable" if protocol in prepared.unavailable else "pending",
+        reason=prepared.unavailable.get(protocol),
+        recipe=_recipe(protocol, reference),
+        extractors={need.extractor.id: need.extractor.fingerprint(device) for need in protocol.needs()},
+    )
+
+
+def _default_dialect(protocol: Protocol) -> str | None:
+    """Ours, where no option of the protocol was changed."""
+    return default_id() if protocol == configure(type(protocol), "paper", {}) else None
 
 
 def _copies_of_targets(pairs: Pairs, extraction: Extraction) -> str | None:
@@ -74,7 +86,7 @@ def _recipe(protocol: Protocol, reference: str | None) -> Recipe:
         parameters=protocol.parameters(),
         extractors={need.extractor.name: need.extractor.version for need in needs},
         weights={w.name: w.sha256 for need in needs for w in need.extractor.weights()},
-        reference=reference if any("reference" in need.roles for need in needs) else None,
+        reference=reference if any({"reference", "given"} & set(need.roles) for need in needs) else None,
     )
 
 

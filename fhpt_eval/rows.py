@@ -43,6 +43,14 @@ class Pair:
     target_name: str | None = None
     source_name: str | None = None
 
+    def names(self, role: Literal["generated", "target"]) -> tuple[str, ...]:
+        """What an image is called, its own name first; nothing where there is no image."""
+        image = self.generated if role == "generated" else self.target
+        if image is None:
+            return ()
+        listed = self.target_name if role == "target" else None
+        return (image.name, listed) if listed else (image.name,)
+
 
 @dataclass(frozen=True)
 class PairReport:

@@ -62,6 +62,12 @@ class ProtocolRecord(_Model):
     """What came of one protocol."""
 
     name: str
+    dialect: str | None = None
+    """Whose way of measuring, with its version (``gfla@1``); None where an option is the user's own."""
+    metric: str | None = None
+    """What that dialect calls the number, where it is not ours."""
+    note: str | None = None
+    """What the reader of the number must know."""
     group: Group
     status: Literal["done", "unavailable", "failed", "pending"]
     reason: str | None = None
@@ -72,6 +78,11 @@ class ProtocolRecord(_Model):
     seconds: float = 0.0
     """Time to score; extraction is shared and stands in `RunRecord.seconds`."""
     scores: list[ScoreRecord] = []
+
+    @property
+    def label(self) -> str:
+        """What it is called in tables and remarks: ``ssim``, ``gfla@1:ssim_256``."""
+        return self.name if self.metric is None else f"{self.dialect}:{self.metric}"
 
 
 class PairsRecord(_Model):

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from fhpt_eval.extract.base import ImageExtractor
+from pydantic import Field
+
+from fhpt_eval.extract.base import ImageExtractor, Missing, Role
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
-from fhpt_eval.extract.inception import Inception, Preprocess
+from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.pairs import Pairs
-from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, Unscorable, found, tally
+from fhpt_eval.protocol import (
+    UNIQUE_TARGETS,
+    Group,
+    Need,
+    Protocol,
+    Records,
+    Results,
+    Score,
+    Unscorable,
+    dropped,
+    found,
+    last_incomplete_batch,
+    tally,
+)
 from fhpt_eval.stats import GaussianStats, frechet_distance
 
-Network = Literal["inception-2015", "efficientnet-lite0"]
+Network = Literal["inception-2015", "inception-v3-imagenet", "efficientnet-lite0"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureDistribution(Protocol):
     """Compares the features of all generated images with those of a reference set.
 
-    The reference set is the unique targets of the evaluated pairs, unless a folder is given with ``--reference``
-    (GFLA, PIDM, CFLD and their kin use all 48,674 training images).
-
     Attributes:
-        network: ``inception-2015`` (pool3, 2048-d), or ``efficientnet-lite0`` (1280-d), which is never called FID or
-            KID.
-        preprocess: Whose way to 299×299, for Inception: ``pytorch-fid``, ``torch-fidelity`` or ``clean-fid``.
+        network: ``inception-2015`` (pool3, 2048-d). ``inception-v3-imagenet``: torchvision's (2048-d), the "FID" of
+            GFLA, PIDM, CFLD and their kin; and ``efficientnet-lite0`` (1280-d): neither is called FID or KID.
+        preprocess: Whose way to 299×299, for Inception: ``pytorch-fid``, ``torch-fidelity`` or ``clean-fid``; or
+            ``pytorch-fid-2018``: the normalisation that was mended in 2019 and that GFLA and its kin still have; what
+            comes of it is called neither FID nor KID.
+        reference: What is compared with. ``auto``: the unique targets of the evaluated pairs, unless a folder is given
+            with ``--reference``; ``given``: such a folder only (GFLA, PIDM, CFLD and their kin use all 48,674 training
+            images); ``targets``: the unique targets, whatever is given.
+        tail: Batch size whose last incomplete batch is dropped (GFLA: 64, PCDMs: 128), on either side in the order of
+            file names; nothing is dropped where there is less than one batch. 0 keeps all.
         generated_geometry: What is done to a generated image before it is handed over.
         reference_geometry: The same for the reference set.
     """
@@ -36,32 +55,63 @@ class FeatureDistribution(Protocol):
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
     network: Network = "inception-2015"
     preprocess: Preprocess = "pytorch-fid"
+    reference: Literal["auto", "given", "targets"] = "auto"
+    tail: Annotated[int, Field(ge=0)] = 0
     generated_geometry: Geometry = Geometry()
     reference_geometry: Geometry = Geometry()
 
     def __post_init__(self) -> None:
-        if self.network != "inception-2015" and self.preprocess != "pytorch-fid":
-            raise ValueError(f"preprocess belongs to inception-2015; {self.network} has one way only")
+        if self.network == "efficientnet-lite0" and self.preprocess != "pytorch-fid":
+            raise ValueError(f"preprocess belongs to Inception; {self.network} has one way only")
 
     def needs(self) -> tuple[Need, ...]:
         """Features of the generated and of the reference images."""
-        return (Need(self.extractor("generated"), ("generated",)), Need(self.extractor("reference"), ("reference",)))
+        return (
+            Need(self.extractor("generated"), ("generated",)),
+            Need(self.extractor("reference"), (self.reference_role,)),
+        )
 
     def extractor(self, role: Literal["generated", "reference"]) -> ImageExtractor:
         """The network on the images of one side."""
         geometry = self.generated_geometry if role == "generated" else self.reference_geometry
-        if self.network == "inception-2015":
-            return Inception(preprocess=self.preprocess, geometry=geometry)
-        return EfficientNetLite0(geometry=geometry)
+        if self.network == "efficientnet-lite0":
+            return EfficientNetLite0(geometry=geometry)
+        inception = Inception if self.network == "inception-2015" else ImageNetInception
+        return inception(preprocess=self.preprocess, geometry=geometry)
+
+    @property
+    def reference_role(self) -> Role:
+        """The role of the images that are compared with."""
+        roles: dict[str, Role] = {"auto": "reference", "given": "given", "targets": "target"}
+        return roles[self.reference]
+
+    def compared_with(self, records: Records) -> str:
+        """What the reference set is, in words."""
+        return UNIQUE_TARGETS if self.reference == "targets" else records.reference()
+
+    def features(self, records: Records) -> tuple[Results, Results]:
+        """Records of the generated and of the reference images, without the tails."""
+        generated = records.unique(self.extractor("generated"), "generated")
+        reference = records.unique(self.extractor("reference"), self.reference_role)
+        return self._without_tail(generated), self._without_tail(reference)
+
+    def _without_tail(self, results: Results) -> Results:
+        if not self.tail:
+            return results
+        there = [i for i, result in enumerate(results) if not isinstance(result, Missing)]
+        tail = last_incomplete_batch(there, self.tail)
+        return Results(range(len(results)), lambda i: dropped(self.tail) if i in tail else results[i])
 
     @property
     def feature(self) -> tuple[str, int]:
         """The record's key, and its dimension."""
-        return ("pool3", 2048) if self.network == "inception-2015" else ("features", 1280)
+        return ("features", 1280) if self.network == "efficientnet-lite0" else ("pool3", 2048)
 
     def metric(self, canonical: str, generic: str) -> str:
-        """The canonical name for the canonical network, a name with the network in it otherwise."""
-        return canonical if self.network == "inception-2015" else f"{generic}_{self.network.replace('-', '_')}"
+        """The canonical name for the canonical network, fed as it expects; a name with the network in it otherwise."""
+        if self.network == "inception-2015" and self.preprocess != "pytorch-fid-2018":
+            return canonical
+        return f"{generic}_{self.network.replace('-', '_')}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +125,7 @@ class Fid(FeatureDistribution):
     def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - a distribution has no pairs
         """Stream both sides' features into mean and covariance, and compare."""
         key, dim = self.feature
-        generated = records.unique(self.extractor("generated"), "generated")
-        reference = records.unique(self.extractor("reference"), "reference")
+        generated, reference = self.features(records)
         a = GaussianStats.of((r[key] for r in found(generated)), dim)
         b = GaussianStats.of((r[key] for r in found(reference)), dim)
         if min(a.n, b.n) < 2:
@@ -96,7 +145,7 @@ class Fid(FeatureDistribution):
                 n=a.n,
                 missing=missing,
                 faults=faults,
-                details={"reference": records.reference(), "reference_n": b.n},
+                details={"reference": self.compared_with(records), "reference_n": b.n},
                 warnings=(warning,) if few else (),
             )
         ]

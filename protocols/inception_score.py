@@ -11,15 +11,16 @@ from pydantic import Field
 
 from fhpt_eval.extract.base import ImageExtractor
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
-from fhpt_eval.extract.inception import Inception, Preprocess
+from fhpt_eval.extract.inception import Inception
 from fhpt_eval.geometry import Geometry
+from fhpt_eval.masking import MaskedProtocol
 from fhpt_eval.pairs import Pairs
-from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, Unscorable, found, tally
+from fhpt_eval.protocol import Group, Need, Records, Score, Unscorable, found, tally
 from fhpt_eval.stats import inception_score
 
 
 @dataclass(frozen=True, kw_only=True)
-class InceptionScore(Protocol):
+class InceptionScore(MaskedProtocol):
     """Inception Score ↑ (Salimans et al., NeurIPS 2016), mean over consecutive splits in the order of file names.
 
     Shown because the paper's Table III has it. The paper itself cautions that it depends on the network's weights and
@@ -32,6 +33,7 @@ class InceptionScore(Protocol):
             ``torch-fidelity`` is the original graph's.
         splits: Parts that the images are cut into; the field prints the mean over 10.
         generated_geometry: What is done to a generated image before it is handed over.
+        mask, mask_keypoints: As `fhpt_eval.masking.MaskedProtocol` (DSC and PATN on Market-1501).
     """
 
     name: ClassVar[str] = "is"
@@ -40,7 +42,7 @@ class InceptionScore(Protocol):
     metrics: ClassVar[tuple[str, ...]] = ("is",)
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
     network: Literal["inception-2015", "efficientnet-lite0"] = "inception-2015"
-    preprocess: Preprocess = "pytorch-fid"
+    preprocess: Literal["pytorch-fid", "torch-fidelity", "clean-fid"] = "pytorch-fid"
     splits: Annotated[int, Field(ge=1)] = 10
     generated_geometry: Geometry = Geometry()
 
@@ -71,7 +73,7 @@ class InceptionScore(Protocol):
         missing, faults = tally(results)
         return [
             Score(
-                metric="is" if self.network == "inception-2015" else "is_efficientnet_lite0",
+                metric=self.prefix() + ("is" if self.network == "inception-2015" else "is_efficientnet_lite0"),
                 value=float(scores.mean()),
                 better="higher",
                 n=len(logits),

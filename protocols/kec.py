@@ -31,7 +31,7 @@ from fhpt_eval.keypoints import (
     inside_frame,
     interocular_distance,
 )
-from fhpt_eval.pairs import Pair, Pairs
+from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Better, Group, Need, Protocol, Records, Score, Unscorable, resampling_groups, tally
 from fhpt_eval.stats import cluster_bootstrap
 
@@ -218,7 +218,7 @@ class KeypointProtocol(Protocol):
         self, side: Side, files: KeypointFiles, pairs: Pairs, frames: Iterable[Result]
     ) -> tuple[list[Result], list[str]]:
         """One side's results as the detector would give them, and warnings."""
-        names = [_names(row, side) for row in pairs]
+        names = [row.names(side) for row in pairs]
         keys = [next(filter(None, map(files.key, of_image)), None) for of_image in names]
         images: dict[str, set[str]] = defaultdict(set)
         for key, of_image in zip(keys, names, strict=True):
@@ -404,15 +404,6 @@ def mean_over_keypoints(
         details={"keypoints": len(values), **details, "interval_over": over},
         arrays=arrays or {},
     )
-
-
-def _names(row: Pair, side: Side) -> tuple[str, ...]:
-    """What an image is called, its own name first; nothing where there is no image."""
-    image = row.generated if side == "generated" else row.target
-    if image is None:
-        return ()
-    listed = row.target_name if side == "target" else None
-    return (image.name, listed) if listed else (image.name,)
 
 
 def _mostly_outside(body: Points, frame: Record) -> bool:

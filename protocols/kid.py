@@ -39,14 +39,13 @@ class Kid(FeatureDistribution):
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - a distribution has no pairs
         """Compare both sides' features by the cubic kernel."""
-        generated = records.unique(self.extractor("generated"), "generated")
-        reference = records.unique(self.extractor("reference"), "reference")
+        generated, reference = self.features(records)
         x, groups_x = self._present(generated, records.unique_groups("generated"))
-        y, groups_y = self._present(reference, records.unique_groups("reference"))
+        y, groups_y = self._present(reference, records.unique_groups(self.reference_role))
         n, m = len(groups_x), len(groups_y)
         if min(n, m) < 2:
             raise Unscorable(f"a kernel distance needs at least 2 images on each side, here are {n} and {m}")
-        details: dict[str, object] = {"reference": records.reference(), "reference_n": m}
+        details: dict[str, object] = {"reference": self.compared_with(records), "reference_n": m}
         interval: Interval | None
         if self.subsets is None:
             value, interval = kernel_distance(x, y, groups_x, groups_y)

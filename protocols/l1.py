@@ -1,31 +1,68 @@
-"""Mean absolute difference between generated image and target: L1."""
+"""Mean absolute difference between generated image and target: L1, and what else goes by that name."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from fhpt_eval.extract.base import Missing
-from fhpt_eval.extract.pixels import PixelDifference
+from fhpt_eval.extract.base import Missing, Record
+from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
+
+BLACK = Missing("both images are black: no relative difference", fault=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class L1(PairedProtocol):
-    """L1 ↓: mean absolute difference over pixels and channels, for values in [0, 1], mean over pairs."""
+    """L1 ↓: mean absolute difference over pixels and channels, for values in [0, 1], mean over pairs.
+
+    Attributes:
+        form: ``mean``; ``relative``: Σ|a − b| / Σ(a + b) (GFLA's "mae"), called ``l1_relative``; or ``root``:
+            √Σ(a − b)² / N over the N values of an image (PG2's "L2"), called ``l2_root``.
+        scale: Of the pixels: ``1`` for [0, 1], ``2`` for [−1, 1] (PATN), ``255`` for 0…255 (PG2), or ``per-pixel``: on
+            0…255, and divided once more by width × height (DisCo).
+        arithmetic: ``float64``, or ``uint8``: target minus generated wraps around, by mistake (DSC); called
+            ``l1_uint8``.
+    """
 
     name: ClassVar[str] = "l1"
     title: ClassVar[str] = "mean absolute difference to the target, on [0, 1]"
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("l1",)
+    form: Literal["mean", "relative", "root"] = "mean"
+    scale: Literal["1", "2", "255", "per-pixel"] = "1"
+    arithmetic: DifferenceArithmetic = "float64"
+
+    def __post_init__(self) -> None:
+        if self.form == "relative" and self.scale != "1":
+            raise ValueError("a relative difference has no scale")
+        if self.form == "root" and self.scale == "per-pixel":
+            raise ValueError("scale=per-pixel goes with form=mean")
+        if self.arithmetic == "uint8" and (self.form, self.scale) != ("mean", "1"):
+            raise ValueError("uint8 arithmetic goes with form=mean and scale=1")
 
     def extractor(self) -> PixelDifference:
         """The difference of generated image and target."""
-        return PixelDifference(first_geometry=self.generated_geometry, second_geometry=self.target_geometry)
+        return PixelDifference(
+            arithmetic=self.arithmetic, first_geometry=self.generated_geometry, second_geometry=self.target_geometry
+        )
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Average over the pairs."""
-        results = self.values(records, "mae")
-        values = [r if isinstance(r, Missing) else r / 255 for r in results]
-        return [mean_over_pairs("l1", "lower", pairs, values)]
+        results = records.per_pair(self.extractor(), "generated", "target")
+        values = [r if isinstance(r, Missing) else self._value(r) for r in results]
+        if self.arithmetic == "uint8":
+            metric = "l1_uint8"
+        else:
+            metric = {"mean": "l1", "relative": "l1_relative", "root": "l2_root"}[self.form]
+        return [mean_over_pairs(metric, "lower", pairs, values)]
+
+    def _value(self, record: Record) -> float | Missing:
+        mse, mae, total, area = (float(record[key]) for key in ("mse", "mae", "sum", "area"))
+        if self.form == "relative":
+            return mae / total if total else BLACK
+        difference = mae if self.form == "mean" else math.sqrt(mse / (3 * area))
+        unit_in_grey_levels = {"1": 255, "2": 127.5, "255": 1, "per-pixel": area}[self.scale]
+        return difference / unit_in_grey_levels

@@ -4,35 +4,62 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
 
 from fhpt_eval.extract.base import Missing
-from fhpt_eval.extract.pixels import PixelDifference
+from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
 from fhpt_eval.pairs import Pairs
-from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
+from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, in_file_order, mean_over_pairs
 
 IDENTICAL = Missing("identical images (infinite PSNR)", fault=False)
+WRAPPED_TO_ZERO = Missing("no difference in uint8 arithmetic (infinite PSNR)", fault=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Psnr(PairedProtocol):
-    """PSNR ↑ in decibel for a peak of 255, mean over pairs; identical images are infinite and are counted apart."""
+    """PSNR ↑ in decibel for a peak of 255, mean over pairs; identical images are infinite and are counted apart.
+
+    Attributes:
+        arithmetic: ``float64``, or ``uint8``: difference and square wrap around (PISE and early DisCo, by mistake),
+            which gives about 27 to 33 dB whatever the images; called ``psnr_uint8``.
+        batch: Pairs whose squared error is averaged before the logarithm, in the order of generated file names, the
+            last batch as it is (Leffa: 16); each pair has the value of its batch.
+        identical: Decibel of images without a difference (DisCo: 100). None counts them apart.
+    """
 
     name: ClassVar[str] = "psnr"
     title: ClassVar[str] = "peak signal-to-noise ratio against the target"
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("psnr",)
+    arithmetic: DifferenceArithmetic = "float64"
+    batch: Annotated[int, Field(ge=1)] = 1
+    identical: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
     def extractor(self) -> PixelDifference:
         """The difference of generated image and target."""
-        return PixelDifference(first_geometry=self.generated_geometry, second_geometry=self.target_geometry)
+        return PixelDifference(
+            arithmetic=self.arithmetic, first_geometry=self.generated_geometry, second_geometry=self.target_geometry
+        )
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Average the decibels of the pairs."""
         errors = self.values(records, "mse")
-        values = [e if isinstance(e, Missing) else _decibel(e) for e in errors]
-        return [mean_over_pairs("psnr", "higher", pairs, values, unit="dB")]
+        order = in_file_order(pairs, errors)
+        values = list(errors)
+        for start in range(0, len(order), self.batch):
+            batch = order[start : start + self.batch]
+            value = self._decibel(float(np.mean([error for _, error in batch])))
+            for i, _ in batch:
+                values[i] = value
+        metric = "psnr" if self.arithmetic == "float64" else f"psnr_{self.arithmetic}"
+        return [mean_over_pairs(metric, "higher", pairs, values, unit="dB")]
 
-
-def _decibel(mse: float) -> float | Missing:
-    return IDENTICAL if mse == 0 else 10 * math.log10(255**2 / mse)
+    def _decibel(self, mse: float) -> float | Missing:
+        if mse > 0:
+            return 10 * math.log10(255**2 / mse)
+        if self.identical is not None:
+            return self.identical
+        return IDENTICAL if self.arithmetic == "float64" else WRAPPED_TO_ZERO

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from fhpt_eval.extract.pixels import Covariance, DataRange, StructuralSimilarity, Window, gaussian_taps
+from fhpt_eval.masking import MaskedProtocol
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ssim(PairedProtocol):
+class Ssim(PairedProtocol, MaskedProtocol):
     """SSIM ↑ (Wang et al., IEEE TIP 2004) as scikit-image computes it, mean over channels and pairs.
 
     The defaults are the original's: Gaussian window of σ 1.5 and 11 taps, population covariance, data range 255, no
@@ -25,7 +26,12 @@ class Ssim(PairedProtocol):
         taps: Width of the window in pixels, odd. None is scikit-image's rule for the Gaussian, 2·⌊3.5σ + 0.5⌋ + 1: 11
             for σ 1.5 and 9 for σ 1.2 (before 0.15 it had 13 at σ 1.5); a uniform window names its own.
         covariance: ``population`` (÷ N) or ``sample`` (÷ N − 1).
-        data_range: ``255``, or ``generated``: maximum less minimum of the generated image (PATN and its kin).
+        data_range: ``255``; ``1``: pixels are divided by 255, in exact arithmetic the same (CFLD, and GFLA with its 51
+            taps); or ``generated``: maximum less minimum of the generated image (PATN and its kin).
+        arithmetic: ``float64``, or ``float32``: scikit-image's since 0.20 on images of float32 (CFLD), which loses
+            digits where an image is nearly constant.
+        mask, mask_keypoints: As `fhpt_eval.masking.MaskedProtocol`: what lies outside of the person counts as perfect
+            agreement (DSC and PATN on Market-1501).
     """
 
     name: ClassVar[str] = "ssim"
@@ -37,6 +43,7 @@ class Ssim(PairedProtocol):
     taps: Annotated[int, Field(ge=3, le=999)] | None = None
     covariance: Covariance = "population"
     data_range: DataRange = "255"
+    arithmetic: Literal["float64", "float32"] = "float64"
 
     def __post_init__(self) -> None:
         if self.taps is not None and self.taps % 2 == 0:
@@ -54,6 +61,7 @@ class Ssim(PairedProtocol):
             taps=self.taps if self.taps is not None else gaussian_taps(self.sigma),
             covariance=self.covariance,
             data_range=self.data_range,
+            arithmetic=self.arithmetic,
             first_geometry=self.generated_geometry,
             second_geometry=self.target_geometry,
         )
@@ -61,4 +69,4 @@ class Ssim(PairedProtocol):
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Average over the pairs."""
         values = self.values(records, "ssim")
-        return [mean_over_pairs("ssim", "higher", pairs, values)]
+        return [mean_over_pairs(f"{self.prefix()}ssim", "higher", pairs, values)]

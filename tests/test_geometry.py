@@ -21,7 +21,9 @@ from fhpt_eval.geometry import (
     CentreCrop,
     Clip,
     Crop,
+    Expect,
     Geometry,
+    Grey,
     Jpeg,
     Pad,
     Resize,
@@ -48,7 +50,8 @@ steps = st.one_of(
     st.builds(Pad, sides, sides, st.sampled_from(sorted(COLOURS))),
     st.builds(Resize, sides, sides, st.sampled_from(FILTERS)),
     st.builds(Jpeg, st.integers(1, 100), st.sampled_from(["4:2:0", "4:2:2", "4:4:4"])),
-    st.sampled_from([Clip(), Round(), Truncate()]),
+    st.builds(Expect, sides, sides),
+    st.sampled_from([Grey(), Clip(), Round(), Truncate()]),
 )
 
 
@@ -90,7 +93,8 @@ def test_any_other_text_is_a_user_error_of_whole_sentences(text: str) -> None:
 
 def test_the_text_form_of_each_step() -> None:
     text = (
-        "crop(left=40, top=0, width=176, height=256) > centre-crop(width=170, height=250)"
+        "expect(width=256, height=256) > grey > crop(left=40, top=0, width=176, height=256)"
+        " > centre-crop(width=170, height=250)"
         " > pad(width=256, height=256, colour=white) > jpeg(quality=75, subsampling=4:2:0)"
         " > resize(width=299, height=299, filter=pil-float-bicubic) > clip > round > truncate"
     )
@@ -132,8 +136,8 @@ def test_mistakes_are_named_with_a_way_out(text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("filter_name", ["torch-bicubic", "tf1-bilinear", "pil-float-box"])
-@pytest.mark.parametrize("step", ["jpeg", "resize(width=9, height=9, filter=pil-box)"])
+@pytest.mark.parametrize("filter_name", ["torch-bicubic", "tf1-bilinear", "pil-float-box", "cv2-float-cubic"])
+@pytest.mark.parametrize("step", ["jpeg", "grey", "resize(width=9, height=9, filter=pil-box)"])
 def test_a_step_for_uint8_after_float32_is_refused_before_any_picture(filter_name: str, step: str) -> None:
     float_first = f"resize(width=9, height=9, filter={filter_name})"
     with pytest.raises(UserError, match=r"needs uint8 .* put round or truncate in front of it\.$"):
@@ -189,6 +193,8 @@ def test_steps_keep_fractions_that_a_filter_left() -> None:
         ("crop(left=1, top=1, width=12, height=9)", "12×10, too small for a crop of 12×9 at (1, 1)"),
         ("centre-crop(width=12, height=11)", "12×10, too small for a centre-crop of 12×11"),
         ("pad(width=11, height=20)", "12×10, too large to pad to 11×20"),
+        ("expect(width=10, height=12)", "12×10, and expect(width=10, height=12) wants 10×12"),
+        ("expect(width=12, height=9)", "12×10, and expect(width=12, height=9) wants 12×9"),
     ],
 )
 def test_a_picture_of_the_wrong_size_is_named_with_both_sizes(text: str, message: str) -> None:
@@ -197,10 +203,28 @@ def test_a_picture_of_the_wrong_size_is_named_with_both_sizes(text: str, message
     assert message in str(caught.value)
 
 
+def test_expect_changes_nothing() -> None:
+    pixels = noise(10, 12)
+    np.testing.assert_array_equal(apply("expect(width=12, height=10)", pixels), pixels)
+    fractions = apply("resize(width=6, height=5, filter=torch-area) > expect(width=6, height=5)", pixels)
+    np.testing.assert_array_equal(fractions, apply("resize(width=6, height=5, filter=torch-area)", pixels))
+
+
+def test_grey_is_the_same_in_all_channels_and_leaves_grey_alone() -> None:
+    pixels = noise(11, 7)
+    grey = apply("grey", pixels)
+    assert grey.dtype == np.uint8
+    assert grey.shape == pixels.shape
+    assert grey.flags.c_contiguous
+    assert (grey == grey[:, :, :1]).all()
+    np.testing.assert_array_equal(apply("grey", grey), grey)
+    np.testing.assert_allclose(grey[:, :, 0], pixels @ [0.299, 0.587, 0.114], atol=0.51)
+
+
 def test_overshoot_stays_in_float_and_is_clipped_on_request() -> None:
     edge = np.zeros((8, 8, 3), dtype=np.uint8)
     edge[:, 4:] = 255
-    for name in ("torch-bicubic", "pil-float-bicubic"):
+    for name in ("torch-bicubic", "pil-float-bicubic", "cv2-float-cubic"):
         raw = apply(f"resize(width=16, height=16, filter={name})", edge)
         clipped = apply(f"resize(width=16, height=16, filter={name}) > clip", edge)
         assert raw.min() < 0

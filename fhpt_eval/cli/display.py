@@ -107,7 +107,7 @@ def summary(run: Run) -> Table:
                 for name, value in _controls(score):
                     table.add_row(f"    · {name}", Text(value), style="dim")
             if not protocol.scores:
-                table.add_row(f"  {protocol.name}", Text(protocol.status, style="yellow"))
+                table.add_row(f"  {protocol.label}", Text(protocol.status, style="yellow"))
         table.add_section()
     over = {str(s.details["interval_over"]) for s in run.scores.values() if "interval_over" in s.details}
     if over:
@@ -142,7 +142,7 @@ def options(run: Run) -> list[str]:
     known = find_protocols().classes
     changed = []
     for protocol in run.record.protocols:
-        if protocol.name in known:
+        if protocol.name in known and protocol.metric is None:
             defaults = configure(known[protocol.name], run.record.profile, {}).parameters()
             given = protocol.recipe.parameters.items()
             changed += [f"{protocol.name}.{key}={value}" for key, value in given if defaults.get(key) != value]
@@ -155,12 +155,12 @@ def remarks(run: Run) -> list[str]:
     open_ends: dict[str, list[str]] = {}
     for protocol in record.protocols:
         if protocol.status != "done":
-            open_ends.setdefault(_because(protocol), []).append(protocol.name)
+            open_ends.setdefault(_because(protocol), []).append(protocol.label)
     lines = [f"{', '.join(names)}: {why}" for why, names in open_ends.items()]
     reasons: dict[str, set[str]] = {}
     for protocol in record.protocols:
         for reason, count in ((r, c) for score in protocol.scores for r, c in score.missing.items()):
-            reasons.setdefault(f"{count} × {reason}", set()).add(protocol.name)
+            reasons.setdefault(f"{count} × {reason}", set()).add(protocol.label)
     lines += [f"missing: {what} ({', '.join(sorted(names))})" for what, names in reasons.items()]
     if any("sizes differ" in what for what in reasons):
         lines.append(
@@ -176,6 +176,11 @@ def remarks(run: Run) -> list[str]:
             more_text = f" and {len(names) - 3} more" if len(names) > 3 else ""
             lines.append(f"{kind} pairs: {'; '.join(names[:3])}{more_text}")
     lines += [f"decoding: {count} × {note}" for note, count in record.images.notes.items()]
+    noted: dict[str, dict[str, None]] = {}
+    for protocol in record.protocols:
+        if protocol.note is not None:
+            noted.setdefault(protocol.note, {})[str(protocol.dialect)] = None
+    lines += [f"{', '.join(dialects)}: {note}" for note, dialects in noted.items()]
     return lines + list(record.warnings)
 
 

@@ -15,6 +15,7 @@ from fhpt_eval._version import __version__
 from fhpt_eval.cli import (
     cache,
     data,
+    dialects,
     doctor,
     generate,
     leaderboard,
@@ -49,6 +50,7 @@ app.command("generate")(generate.generate)
 app.command("synth")(synth.synth)
 app.command("protocols")(protocols.protocols)
 app.command("doctor")(doctor.doctor)
+app.add_typer(dialects.app, name="dialects")
 app.add_typer(plot.app, name="plot")
 app.add_typer(data.app, name="data")
 train.app.command("drn")(train_drn.drn)

@@ -63,8 +63,10 @@ Eyes = Annotated[
 ]
 
 
-def read_keypoints(path: str | None, eyes: str) -> tuple[KeypointFiles | None, KeypointEyes]:
-    """Read what ``--keypoints`` and ``--eyes`` say.
+def read_keypoints(
+    path: str | None, eyes: str, option: str = "--keypoints"
+) -> tuple[KeypointFiles | None, KeypointEyes]:
+    """Read what ``--keypoints``, or another option for such files, and ``--eyes`` say.
 
     Raises:
         UserError: They cannot be.
@@ -78,7 +80,7 @@ def read_keypoints(path: str | None, eyes: str) -> tuple[KeypointFiles | None, K
     try:
         return None if path is None else KeypointFiles.at(path_of(path, "keypoint files")), order
     except ValueError as error:
-        raise UserError(f"--keypoints '{path}': {error}.") from None
+        raise UserError(f"{option} '{path}': {error}.") from None
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

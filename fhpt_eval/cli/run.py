@@ -6,17 +6,17 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.errors import UserError
 from fhpt_eval.naming import NAMINGS
 
 if TYPE_CHECKING:
+    from fhpt_eval.measurement import Measurement
     from fhpt_eval.pairs import Pairs
     from fhpt_eval.plan import Prepared
-    from fhpt_eval.protocol import Profile, Protocol
     from fhpt_eval.run import Run
 
 _WHAT, _HOW, _WHERE, _MACHINE = "What is evaluated", "How", "Output", "Machine"
@@ -80,6 +80,23 @@ def run(
             rich_help_panel=_HOW,
         ),
     ] = "paper",
+    dialect: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dialect",
+            metavar="NAME|FILE",
+            help="Measure as a published method did, e.g. gfla; again for several. `fhpt-eval dialects list` has all.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    all_dialects: Annotated[
+        bool,
+        typer.Option(
+            "--all-dialects",
+            help="In every dialect at once; `fhpt-eval dialects explain` then tells what that is worth.",
+            rich_help_panel=_HOW,
+        ),
+    ] = False,
     options: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,6 +104,15 @@ def run(
             metavar="PROTOCOL.OPTION=VALUE",
             help="Set an option of a protocol; `fhpt-eval protocols NAME` lists them.",
             rich_help_panel=_HOW,
+        ),
+    ] = None,
+    mask_keypoints: Annotated[
+        str | None,
+        typer.Option(
+            "--mask-keypoints",
+            help="Keypoints of the targets (an annotation CSV, a folder of OpenPose's) that masks are drawn from, where"
+            " a dialect or an option asks for masks.",
+            rich_help_panel=_WHAT,
         ),
     ] = None,
     generated_geometry: Annotated[
@@ -165,36 +191,43 @@ def run(
     cannot be read is named, with what would change that. Results are cached by content: a second run, or a run after
     a kill, computes only what is new.
     """
+    from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, with_geometry, with_mask_keypoints
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.evaluation import evaluate
     from fhpt_eval.images import MAX_PIXELS
     from fhpt_eval.pairs import Pairs, list_images
     from fhpt_eval.plan import ImageSets, prepare
-    from fhpt_eval.registry import find_protocols, select
+    from fhpt_eval.registry import find_protocols
     from fhpt_eval.weights import Store
 
     for warning in () if quiet else find_protocols().warnings:
         print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
-    chosen_profile = _profile(profile)
-    chosen = select(_names(protocols), chosen_profile, _options(options or []))
-    chosen = _with_geometry(chosen, "--generated-geometry", generated_geometry, {"generated_geometry"})
-    chosen = _with_geometry(chosen, "--target-geometry", target_geometry, {"target_geometry", "reference_geometry"})
-    if reference is not None and not any("reference" in n.roles for p in chosen for n in p.needs()):
+    chosen_profile = profile_named(profile)
+    dialects = chosen_dialects(dialect or [], everything=all_dialects)
+    chosen = measurements(dialects, protocols, chosen_profile, options or [])
+    chosen = with_geometry(chosen, "--generated-geometry", generated_geometry, {"generated_geometry"})
+    chosen = with_geometry(chosen, "--target-geometry", target_geometry, {"target_geometry", "reference_geometry"})
+    chosen = with_mask_keypoints(chosen, mask_keypoints)
+    roles = {role for m in chosen for need in m.protocol.needs() for role in need.roles}
+    if reference is not None and not roles & {"reference", "given"}:
         raise UserError("--reference: none of the chosen protocols compares with a reference set; leave it out.")
     table = (
         Pairs.from_folders(generated, target, source, naming)
         if pairs is None
         else Pairs.from_csv(pairs, generated, target, source, naming)
     )
+    for asked in dialects:
+        asked.check(table)
     if not allow_missing:
         table.require_complete()
     reference_images = None if reference is None else list_images(reference)
     chosen_name = _run_name(name, generated)
     store = Store(weights_dir, offline)
     if dry_run:
-        prepared = prepare(ImageSets(table, reference_images), chosen, store, fetch=False)
-        _print_plan(table, prepared, as_json=as_json)
+        wanted = list(dict.fromkeys(m.protocol for m in chosen))
+        prepared = prepare(ImageSets(table, reference_images), wanted, store, fetch=False)
+        _print_plan(table, chosen, prepared, as_json=as_json)
         return
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         from fhpt_eval.engine.local import LocalEngine
@@ -218,55 +251,6 @@ def run(
     raise typer.Exit(result.exit_code)
 
 
-def _profile(profile: str) -> Profile:
-    if profile == "paper" or profile == "embedded":
-        return profile  # type: ignore[return-value]
-    raise UserError(f"there is no profile '{profile}'.{did_you_mean(profile, ['paper', 'embedded'])}")
-
-
-def _names(protocols: str | None) -> list[str] | None:
-    if protocols is None:
-        return None
-    names = [name.strip() for name in protocols.split(",") if name.strip()]
-    if not names:
-        raise UserError(
-            f"--protocols '{protocols}' names none: write for example --protocols ssim,fid, or leave it out."
-        )
-    return names
-
-
-def _options(given: Sequence[str]) -> dict[str, dict[str, Any]]:
-    options: dict[str, dict[str, Any]] = {}
-    for text in given:
-        match = re.fullmatch(r"([^.=]+)\.([^.=]+)=(.*)", text, re.DOTALL)
-        if match is None:
-            raise UserError(f"--set {text}: write PROTOCOL.OPTION=VALUE, for example --set ssim.sigma=1.2.")
-        protocol, option, value = match.groups()
-        if option in options.get(protocol, {}):
-            raise UserError(f"--set {protocol}.{option} is given twice: keep one.")
-        options.setdefault(protocol, {})[option] = value
-    return options
-
-
-def _with_geometry(protocols: list[Protocol], option: str, text: str | None, fields: set[str]) -> list[Protocol]:
-    """Give a geometry to every protocol that has a field for it and was not given one by --set."""
-    import dataclasses
-
-    from fhpt_eval.geometry import Geometry
-
-    if text is None:
-        return protocols
-    geometry = Geometry.parse(text)
-    having = [fields & {f.name for f in dataclasses.fields(protocol)} for protocol in protocols]
-    if not any(having):
-        raise UserError(f"{option}: none of the chosen protocols looks at such images; leave it out.")
-    changes: list[dict[str, Any]] = [
-        {name: geometry for name in names if getattr(protocol, name) == Geometry()}
-        for protocol, names in zip(protocols, having, strict=True)
-    ]
-    return [dataclasses.replace(p, **change) for p, change in zip(protocols, changes, strict=True)]
-
-
 def _run_name(name: str | None, generated: Path) -> str:
     if name is not None:
         if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name in {".", ".."}:
@@ -279,20 +263,21 @@ def _run_name(name: str | None, generated: Path) -> str:
     return folder.parent.name if folder.name.lower() in _UNTELLING and folder.parent.name else folder.name
 
 
-def _print_plan(pairs: Pairs, prepared: Prepared, *, as_json: bool) -> None:
+def _print_plan(pairs: Pairs, chosen: Sequence[Measurement], prepared: Prepared, *, as_json: bool) -> None:
     """Print what a run would do."""
     import json
 
     absent = {weights.name for weights in prepared.downloads}
     protocols: list[dict[str, str | None]] = []
-    for protocol in prepared.ready:
-        lacks = sorted({w.name for n in protocol.needs() for w in n.extractor.weights()} & absent)
-        reason = f"ready after the download of {', '.join(lacks)}" if lacks else None
-        status = "needs download" if lacks else "ready"
-        protocols.append({"protocol": protocol.name, "status": status, "reason": reason})
-    protocols += [
-        {"protocol": p.name, "status": "unavailable", "reason": why} for p, why in prepared.unavailable.items()
-    ]
+    for measurement in chosen:
+        protocol, reason = measurement.protocol, None
+        status = "ready"
+        if protocol in prepared.unavailable:
+            status, reason = "unavailable", prepared.unavailable[protocol]
+        elif lacks := sorted({w.name for n in protocol.needs() for w in n.extractor.weights()} & absent):
+            status, reason = "needs download", f"ready after the download of {', '.join(lacks)}"
+        protocols.append({"protocol": measurement.name, "status": status, "reason": reason})
+    protocols.sort(key=lambda row: row["status"] == "unavailable")
     extractors = [{"extractor": e.id, "images": len(refs)} for e, refs in prepared.plan.images.items()]
     extractors += [{"extractor": e.id, "pairs": len(refs)} for e, refs in prepared.plan.pairs.items()]
     if as_json:

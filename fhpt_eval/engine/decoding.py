@@ -16,6 +16,7 @@ from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.extract.base import Missing, Pixels, Record
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.images import DECODE_VERSION, ImageError, ImageRef, cut_panel, decode
+from fhpt_eval.masks import Mask
 
 DECODING = hashlib.sha256(f"decode {DECODE_VERSION}, pillow {metadata.version('pillow')}".encode()).hexdigest()
 """The fingerprint under which the cache keeps what decoding told of an image."""
@@ -52,12 +53,20 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
         pixels = decoded.pixels
         if ref.panel is not None and ref.panels is not None:
             pixels = cut_panel(pixels, ref.panel, ref.panels)
+        height, width = pixels.shape[:2]
+        info = ImageInfo(width, height, decoded.notes, hashlib.sha256(pixels.tobytes()).hexdigest())
+        if ref.mask is not None:
+            pixels = _masked(ref.mask, pixels)
     except (ImageError, OSError) as error:
         unreadable = Missing(f"unreadable: {error}")
         return Opened(key, unreadable, dict.fromkeys(geometries, unreadable))
-    height, width = pixels.shape[:2]
-    info = ImageInfo(width, height, decoded.notes, hashlib.sha256(pixels.tobytes()).hexdigest())
     return Opened(key, info, {geometry: _view(geometry, pixels) for geometry in geometries})
+
+
+def _masked(mask: Mask, pixels: Pixels) -> Pixels:
+    if not mask.joints:
+        raise ImageError("its target is not among the keypoints that masks are drawn from")
+    return mask.apply(pixels)
 
 
 def _view(geometry: Geometry, pixels: Pixels) -> Pixels | Missing:

@@ -193,9 +193,10 @@ class _Pass:
 
     def _key(self, ref: ImageRef) -> str | None:
         content = self.contents.get(ref.path)
-        if content is None or ref.panel is None:
-            return content
-        return f"{content}#{ref.panel}/{ref.panels}"
+        if content is None:
+            return None
+        panel = "" if ref.panel is None else f"#{ref.panel}/{ref.panels}"
+        return content + panel + ("" if ref.mask is None else f"#{ref.mask.key}")
 
     def _refuse_large(self, decoded: Iterable[str]) -> None:
         """Hold images that an earlier run decoded to this run's pixel limit."""

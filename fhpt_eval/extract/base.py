@@ -140,7 +140,8 @@ class PairExtractor(Extractor):
         """Return the loaded model."""
 
 
-Role: TypeAlias = Literal["generated", "target", "source", "reference"]
+Role: TypeAlias = Literal["generated", "target", "source", "reference", "given"]
+"""``reference``: the reference set that is given, or else the unique targets; ``given``: only one that is given."""
 
 
 def size_mismatch(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> Missing | None:

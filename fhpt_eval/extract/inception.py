@@ -1,8 +1,9 @@
-"""Inception-2015: the network that FID, KID and the Inception Score are defined on.
+"""Inception-2015, the network that FID, KID and the Inception Score are defined on, and torchvision's Inception v3.
 
-The weights are those of Google's graph ``inception-2015-12-05``, converted by pytorch-fid (Apache-2.0), which also
-documents the four places where that graph differs from torchvision's Inception v3: average pooling that leaves the
-padding out (Mixed 5b-d, 6b-e, 7b), and max pooling in the last block (Mixed 7c).
+The weights of the first are those of Google's graph ``inception-2015-12-05``, converted by pytorch-fid (Apache-2.0),
+which also documents the four places where that graph differs from torchvision's Inception v3: average pooling that
+leaves the padding out (Mixed 5b-d, 6b-e, 7b), and max pooling in the last block (Mixed 7c). Torchvision's own is what
+GFLA and its descendants compute their "FID" with.
 """
 
 from __future__ import annotations
@@ -29,12 +30,23 @@ INCEPTION_2015 = Weights(
     used_by="fid, kid, is",
     url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
 )
-WEIGHTS = (INCEPTION_2015,)
+INCEPTION_V3_IMAGENET = Weights(
+    name="inception-v3-imagenet",
+    filename="inception_v3_google-0cc3c7bd.pth",
+    bytes=108_949_747,
+    sha256="0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
+    licence="BSD-3-Clause",
+    used_by="fid, kid of GFLA and its kin",
+    url="https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+)
+WEIGHTS = (INCEPTION_2015, INCEPTION_V3_IMAGENET)
 
-Preprocess = Literal["pytorch-fid", "torch-fidelity", "clean-fid"]
+Preprocess = Literal["pytorch-fid", "torch-fidelity", "clean-fid", "pytorch-fid-2018"]
 
+_BILINEAR = Geometry.parse("resize(width=299, height=299, filter=torch-bilinear)")
 _RESIZE = {
-    "pytorch-fid": Geometry.parse("resize(width=299, height=299, filter=torch-bilinear)"),
+    "pytorch-fid": _BILINEAR,
+    "pytorch-fid-2018": _BILINEAR,
     "torch-fidelity": Geometry.parse("resize(width=299, height=299, filter=tf1-bilinear)"),
     "clean-fid": Geometry.parse("resize(width=299, height=299, filter=pil-float-bicubic) > clip"),
 }
@@ -47,7 +59,8 @@ class Inception(ImageExtractor):
     Attributes:
         preprocess: Whose way to 299×299 and to [−1, 1]: ``pytorch-fid`` (bilinear without antialiasing, 2x/255 − 1),
             ``torch-fidelity`` (TensorFlow 1's bilinear, (x − 128)/128: the original's) or ``clean-fid`` (Pillow's
-            antialiased bicubic on floats, (x − 128)/128).
+            antialiased bicubic on floats, (x − 128)/128). ``pytorch-fid-2018`` is pytorch-fid's before May 2019, by
+            mistake: the change from ImageNet's normalisation, x·2σ + 2μ − 1, made on [0, 1]; it ends in [−0.19, 0.43].
     """
 
     name: ClassVar[str] = "inception-2015"
@@ -62,22 +75,14 @@ class Inception(ImageExtractor):
         """Build the network, load the weights and fold batch normalisation into the convolutions."""
         import torch
 
-        from fhpt_eval.extract._torch import exact_float32, prepare, stack, to_tensor
-
-        exact_float32()
         network = build_network()
         network.load_state_dict(load_state_dict(context.weights[INCEPTION_2015.name]))
-        network.eval()
-        fold_batch_norm(network)
-        prepare(network, context.device)
-        resize = _RESIZE[self.preprocess]
-        scale, shift = (1 / 127.5, 1.0) if self.preprocess == "pytorch-fid" else (1 / 128, 1.0)
+        features = _on_images(network, self.preprocess, context.device)
         head: Any = network.fc
 
         @torch.inference_mode()
         def extract(images: Sequence[Pixels]) -> list[Result]:
-            x = stack([to_tensor(resize.apply(image), context.device) * scale - shift for image in images])
-            pool3: Tensor = network(x)
+            pool3 = features(images)
             logits = pool3 @ head.weight.T
             return [
                 {"pool3": p, "logits": q}
@@ -85,6 +90,64 @@ class Inception(ImageExtractor):
             ]
 
         return extract
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNetInception(ImageExtractor):
+    """Records ``pool3`` (2048 float32, ≥ 0) of torchvision's Inception v3, IMAGENET1K_V1, without its classifiers.
+
+    Attributes:
+        preprocess: As `Inception`'s. Whichever it is, torchvision's own ``transform_input`` is not applied on top.
+    """
+
+    name: ClassVar[str] = "inception-v3-imagenet"
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision")
+    preprocess: Preprocess = "pytorch-fid"
+
+    def weights(self) -> tuple[Weights, ...]:
+        """Torchvision's weights."""
+        return (INCEPTION_V3_IMAGENET,)
+
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
+        """Build the network, load the weights and fold batch normalisation into the convolutions."""
+        import torch
+        from torchvision.models import inception_v3
+
+        state = load_state_dict(context.weights[INCEPTION_V3_IMAGENET.name])
+        network = inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
+        network.fc = torch.nn.Identity()
+        network.load_state_dict({k: v for k, v in state.items() if not k.startswith(("AuxLogits.", "fc."))})
+        features = _on_images(network, self.preprocess, context.device)
+
+        @torch.inference_mode()
+        def extract(images: Sequence[Pixels]) -> list[Result]:
+            return [{"pool3": row} for row in features(images).cpu().numpy()]
+
+        return extract
+
+
+def _on_images(network: nn.Module, preprocess: Preprocess, device: str) -> Callable[[Sequence[Pixels]], Tensor]:
+    """Make a network ready for inference, and bring images to what it takes."""
+    from fhpt_eval.extract._torch import exact_float32, imagenet_normalisation, prepare, stack, to_tensor
+
+    exact_float32()
+    network.eval()
+    fold_batch_norm(network)
+    prepare(network, device)
+    resize = _RESIZE[preprocess]
+    scale: float | Tensor
+    shift: float | Tensor
+    if preprocess == "pytorch-fid-2018":
+        mean, std = imagenet_normalisation(device)
+        scale, shift = std / 127.5, 1 - 2 * mean
+    else:
+        scale, shift = (1 / 127.5 if preprocess == "pytorch-fid" else 1 / 128), 1.0
+
+    def features(images: Sequence[Pixels]) -> Tensor:
+        found: Tensor = network(stack([to_tensor(resize.apply(i), device) * scale - shift for i in images]))
+        return found
+
+    return features
 
 
 def build_network() -> nn.Module:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TorchTrunk = Literal["alex", "vgg", "squeeze"]
 Trunk = Literal["alex", "vgg", "squeeze", "efficientnet_lite0"]
+InputRange = Literal["-1..1", "0..1"]
 
 _TORCHVISION = "https://download.pytorch.org/models/"
 TRUNKS = {
@@ -90,13 +91,15 @@ class PerceptualDistance(PairExtractor):
     """Records ``distance`` (float64 scalar, ≥ 0).
 
     Attributes:
-        net: ``alex``, ``vgg``, ``squeeze``: LPIPS v0.1, input in [−1, 1], native size. ``efficientnet_lite0``: five
-            stages of the embedded network without learned weights, mean over stages; that is not LPIPS.
+        net: ``alex``, ``vgg``, ``squeeze``: LPIPS v0.1, native size. ``efficientnet_lite0``: five stages of the
+            embedded network without learned weights, mean over stages; that is not LPIPS.
+        range: What LPIPS is fed: [−1, 1], which it expects, or [0, 1].
     """
 
     name: ClassVar[str] = "perceptual-distance"
     libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "timm")
     net: Trunk = "alex"
+    range: InputRange = "-1..1"
 
     def weights(self) -> tuple[Weights, ...]:
         """The trunk, and for LPIPS the learned heads."""
@@ -111,14 +114,14 @@ class PerceptualDistance(PairExtractor):
         exact_float32()
         if self.net == "efficientnet_lite0":
             return _Model(_efficientnet_layers(context), context.device, self.net)
-        return _Model(_lpips_layers(context, self.net), context.device, self.net)
+        return _Model(_lpips_layers(context, self.net, self.range), context.device, self.net)
 
 
 Layers = list[tuple["Tensor", "Tensor"]]
 """For each layer: N×C×H×W features, and the C channel weights."""
 
 
-def _lpips_layers(context: Context, net: TorchTrunk) -> Callable[[Tensor], Layers]:
+def _lpips_layers(context: Context, net: TorchTrunk, input_range: InputRange) -> Callable[[Tensor], Layers]:
     import torch
     from torchvision import models
 
@@ -139,7 +142,7 @@ def _lpips_layers(context: Context, net: TorchTrunk) -> Callable[[Tensor], Layer
     shift, scale = (torch.tensor(v, device=context.device).view(1, 3, 1, 1) for v in (_SHIFT, _SCALE))
 
     def layers(x: Tensor) -> Layers:
-        x = (x / 127.5 - 1 - shift) / scale
+        x = ((x / 127.5 - 1 if input_range == "-1..1" else x / 255) - shift) / scale
         found: Layers = []
         start = 0
         for end, weight in zip(_LAYER_ENDS[net], weights, strict=True):

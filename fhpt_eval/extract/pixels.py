@@ -1,4 +1,4 @@
-"""Pixel by pixel: structural similarity and mean differences, in float64; and the size of an image."""
+"""Pixel by pixel: structural similarity and mean differences; and the size of an image."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from fhpt_eval.extract.base import (
 
 Window = Literal["gaussian", "uniform"]
 Covariance = Literal["population", "sample"]
-DataRange = Literal["255", "generated"]
-Floats = npt.NDArray[np.float64]
+DataRange = Literal["255", "1", "generated"]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +36,13 @@ class StructuralSimilarity(PairExtractor):
     """
 
     name: ClassVar[str] = "ssim"
-    libraries: ClassVar[tuple[str, ...]] = ("opencv-contrib-python",)
+    libraries: ClassVar[tuple[str, ...]] = ("opencv-contrib-python", "scipy")
     window: Window = "gaussian"
     sigma: float = 1.5
     taps: int = 11
     covariance: Covariance = "population"
     data_range: DataRange = "255"
+    arithmetic: Literal["float64", "float32"] = "float64"
 
     def load(self, context: Context) -> PairModel:  # noqa: ARG002 - runs on the CPU, without weights
         """Return the model; nothing is loaded."""
@@ -50,15 +51,8 @@ class StructuralSimilarity(PairExtractor):
 
 class _Ssim(PairModel):
     def __init__(self, spec: StructuralSimilarity) -> None:
-        import cv2
-
         self._spec = spec
-        kernel = _gaussian(spec.sigma, spec.taps) if spec.window == "gaussian" else np.full(spec.taps, 1 / spec.taps)
-
-        def smooth(x: Floats) -> Floats:
-            return np.asarray(cv2.sepFilter2D(x, cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REFLECT), np.float64)
-
-        self._filter = smooth
+        self._filter = _filter_float64(spec) if spec.arithmetic == "float64" else _filter_float32(spec)
         # scikit-image crops by its nominal window, which for σ = 1.5 is 11 taps whatever the truncation.
         self._crop = (spec.taps if spec.window == "uniform" else gaussian_taps(spec.sigma)) // 2
         count = (2 * self._crop + 1) ** 2
@@ -67,7 +61,9 @@ class _Ssim(PairModel):
     def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
         encoded: list[Encoded] = []
         for image in images:
-            x = image.astype(np.float64)
+            x = image.astype(self._spec.arithmetic)
+            if self._spec.data_range == "1":
+                x /= 255
             mean = self._filter(x)
             encoded.append((x, mean, self._filter(x * x) - mean * mean))
         return encoded
@@ -79,7 +75,7 @@ class _Ssim(PairModel):
         side = 2 * self._crop + 1
         if min(x.shape[:2]) < side:
             return Missing(f"smaller than the {side}×{side} window")
-        span = 255.0 if self._spec.data_range == "255" else float(x.max() - x.min())
+        span = float(x.max() - x.min()) if self._spec.data_range == "generated" else float(self._spec.data_range)
         if span == 0:
             return Missing("constant generated image has no data range")
         c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
@@ -90,7 +86,25 @@ class _Ssim(PairModel):
         )
         c = self._crop
         inner = similarity[c : similarity.shape[0] - c, c : similarity.shape[1] - c]
-        return {"ssim": np.array(inner.mean())}
+        return {"ssim": np.array(inner.mean(dtype=np.float64))}
+
+
+def _filter_float64(spec: StructuralSimilarity) -> Callable[[Floats], Floats]:
+    import cv2
+
+    kernel = _gaussian(spec.sigma, spec.taps) if spec.window == "gaussian" else np.full(spec.taps, 1 / spec.taps)
+    return lambda x: np.asarray(
+        cv2.sepFilter2D(x, cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REFLECT), np.float64
+    )
+
+
+def _filter_float32(spec: StructuralSimilarity) -> Callable[[Floats], Floats]:
+    """SciPy's filters, as in scikit-image: where E[x²] − E[x]² cancels, their rounding decides."""
+    from scipy.ndimage import gaussian_filter, uniform_filter
+
+    if spec.window == "uniform":
+        return lambda x: np.asarray(uniform_filter(x, spec.taps, axes=(0, 1)))
+    return lambda x: np.asarray(gaussian_filter(x, spec.sigma, radius=spec.taps // 2, axes=(0, 1)))
 
 
 def gaussian_taps(sigma: float) -> int:
@@ -104,18 +118,33 @@ def _gaussian(sigma: float, taps: int) -> Floats:
     return np.asarray(weights / weights.sum())
 
 
+DifferenceArithmetic = Literal["float64", "uint8"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PixelDifference(PairExtractor):
-    """Records ``mse`` (0…255²) and ``mae`` (0…255): means over pixels and channels, float64 scalars."""
+    """Records of two H×W×3 images, over pixels and channels, as float64 scalars.
+
+    ``mse`` (0…255²) and ``mae`` (0…255), means of the squared and the absolute second less first; ``sum`` (0…510), the
+    mean of first plus second; ``area``, H·W.
+
+    Attributes:
+        arithmetic: ``float64``, or ``uint8``, in which the difference and its square wrap around: NumPy without a cast,
+            on pixels that have to be uint8.
+    """
 
     name: ClassVar[str] = "pixel-difference"
+    arithmetic: DifferenceArithmetic = "float64"
 
     def load(self, context: Context) -> PairModel:  # noqa: ARG002 - runs on the CPU, without weights
         """Return the model; nothing is loaded."""
-        return _Difference()
+        return _Difference(self.arithmetic)
 
 
 class _Difference(PairModel):
+    def __init__(self, arithmetic: DifferenceArithmetic) -> None:
+        self._dtype = np.dtype(arithmetic)
+
     def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
         return [(image,) for image in images]
 
@@ -124,11 +153,14 @@ class _Difference(PairModel):
         y: Any = second[0]
         if mismatch := size_mismatch(x, y):
             return mismatch
-        # Subtracting uint8 wraps around: the PSNR of about 31 dB in several published tables is that.
-        difference = x.astype(np.float64) - y.astype(np.float64)
+        if not (np.can_cast(x.dtype, self._dtype) and np.can_cast(y.dtype, self._dtype)):
+            return Missing("pixels with fractions in uint8 arithmetic: end the geometry with round or truncate")
+        difference = y.astype(self._dtype) - x.astype(self._dtype)
         return {
             "mse": np.array(np.square(difference).mean()),
             "mae": np.array(np.abs(difference).mean()),
+            "sum": np.array(np.add(x, y, dtype=np.float64).mean()),
+            "area": np.array(float(x.shape[0] * x.shape[1])),
         }
 
 

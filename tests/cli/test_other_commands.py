@@ -99,12 +99,12 @@ def test_protocol_is_explained_with_every_option_and_its_default(command: Comman
 
 
 def test_the_defaults_as_shown_can_be_set(command: Command) -> None:
-    from fhpt_eval.cli.run import _options
+    from fhpt_eval.cli.choosing import protocol_options
 
     for name, protocol in find_protocols().classes.items():
         out = command("protocols", name).out
         shown = [line.strip().removeprefix("--set ") for line in out.splitlines() if line.startswith("  --set ")]
-        assert configure(protocol, "paper", _options(shown).get(name, {})) == configure(protocol, "paper", {})
+        assert configure(protocol, "paper", protocol_options(shown).get(name, {})) == configure(protocol, "paper", {})
 
 
 # doctor

@@ -6,6 +6,7 @@ Both compute in float32 and agree to 1e-5 of the distance.
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,11 +16,14 @@ import numpy.typing as npt
 import pytest
 import skimage
 import torch
+from PIL import Image
 from torchvision import models
+from toys import record_of
 
 from fhpt_eval.extract.base import Context, Missing, PairModel
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.lpips import HEADS, TRUNKS, PerceptualDistance, TorchTrunk
+from fhpt_eval.geometry import Geometry
 from fhpt_eval.weights import Store
 
 Image8 = npt.NDArray[np.uint8]
@@ -49,6 +53,7 @@ class Peer:
         context = Context(weights={TRUNKS[net].name: file, HEADS[net].name: head})
         self.net = net
         self.ours: PairModel = PerceptualDistance(net=net).load(context)
+        self.unnormalised: PairModel = PerceptualDistance(net=net, range="0..1").load(context)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "(The parameter 'pretrained'|Arguments other than a weight enum)")
             self.theirs: Any = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
@@ -73,6 +78,10 @@ def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Peer(request.param, tmp_path_factory.mktemp("weights"))
 
 
+def on_unit_interval(image: Image8) -> torch.Tensor:
+    return torch.from_numpy(image.astype(np.float32) / 255).permute(2, 0, 1)[None]
+
+
 def photographs(height: int, width: int) -> list[Image8]:
     return [image[100 : 100 + height, 120 : 120 + width] for image in (data.astronaut(), data.coffee())] + [
         data.chelsea()[30 : 30 + height, 150 : 150 + width]
@@ -88,6 +97,38 @@ def test_distance_is_that_of_the_lpips_package(peer: Peer, height: int, width: i
     assert distances == pytest.approx(expected, rel=1e-5)
     assert min(distances) > 1e-3
     assert len({round(d, 4) for d in distances}) == 3
+
+
+def jpeg(image: Image8) -> Image8:
+    buffer = BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG")
+    return np.array(Image.open(buffer))
+
+
+@pytest.mark.parametrize(("height", "width"), [(65, 101), (128, 88)])
+def test_distance_of_images_in_0_to_1_is_that_of_the_lpips_package_without_normalising(
+    peer: Peer, height: int, width: int
+) -> None:
+    first, second, _ = photographs(height, width)
+    nearly_constant = np.random.default_rng(3).integers(127, 129, first.shape, dtype=np.uint8)
+    for a, b in ((first, second), (jpeg(first), first), (first, nearly_constant)):
+        result = peer.unnormalised.compare(*peer.unnormalised.encode([a, b]))
+        unit = [on_unit_interval(image) for image in (a, b)]
+        with torch.inference_mode():
+            expected, normalised = float(peer.theirs(*unit)), float(peer.theirs(*unit, normalize=True))
+        actual = float(record_of(result)["distance"])
+        assert actual == pytest.approx(expected, rel=1e-4)
+        assert peer.distance(a, b) == pytest.approx(normalised, rel=1e-4)
+        assert abs(actual - normalised) > 1e-2 * normalised
+
+
+def test_distance_of_pixels_with_fractions_is_that_of_the_lpips_package(peer: Peer) -> None:
+    cubic = Geometry.parse("resize(width=88, height=128, filter=cv2-float-cubic)")
+    first, second = (cubic.apply(image) for image in photographs(101, 67)[:2])
+    tensors = [torch.from_numpy(i).permute(2, 0, 1)[None] / 127.5 - 1 for i in (first, second)]
+    with torch.inference_mode():
+        expected = float(peer.theirs(*tensors))
+    assert peer.distance(first, second) == pytest.approx(expected, rel=1e-4)
 
 
 def test_distance_to_itself_is_exactly_zero(peer: Peer) -> None:

@@ -41,6 +41,7 @@ CV2_FILTERS = {
     "area": cv2.INTER_AREA,
     "lanczos4": cv2.INTER_LANCZOS4,
 }
+CV2_FLOAT_FILTERS = {"bilinear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 TORCH_FILTERS: dict[str, dict[str, Any]] = {
     "torch-nearest": {"mode": "nearest"},
     "torch-area": {"mode": "area"},
@@ -77,6 +78,7 @@ def assert_same(actual: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
 
 def test_every_filter_has_a_reference_here() -> None:
     named = {f"pil-{name}" for name in PIL_FILTERS} | {f"cv2-{name}" for name in CV2_FILTERS} | set(TORCH_FILTERS)
+    named |= {f"cv2-float-{name}" for name in CV2_FLOAT_FILTERS}
     named |= {f"pil-float-{name}" for name in ("box", "bilinear", "bicubic", "lanczos")} | {"tf1-bilinear"}
     assert named == set(FILTERS)
 
@@ -120,6 +122,30 @@ def test_cv2_filters_are_opencvs_in_either_channel_order(
     bgr = np.ascontiguousarray(pixels[:, :, ::-1])
     expected = cv2.resize(bgr, after[::-1], interpolation=CV2_FILTERS[name])
     assert_same(resized(pixels, after, f"cv2-{name}"), np.ascontiguousarray(expected[:, :, ::-1]))
+
+
+@each_size
+@pytest.mark.parametrize("name", CV2_FLOAT_FILTERS)
+def test_cv2_float_filters_are_opencvs_of_float32(name: str, before: tuple[int, int], after: tuple[int, int]) -> None:
+    pixels = noise(before)
+    # PIDM and PCDMs: cv2.resize(imread(file).astype(np.float32), (width, height), interpolation=...)
+    expected = cv2.resize(pixels.astype(np.float32), after[::-1], interpolation=CV2_FLOAT_FILTERS[name])
+    assert_same(resized(pixels, after, f"cv2-float-{name}"), expected)
+
+
+def test_cv2s_bilinear_of_floats_is_that_of_bytes_but_for_the_rounding() -> None:
+    pixels = noise((256, 256))
+    floats, whole = (resized(pixels, (256, 176), f"cv2-{name}") for name in ("float-bilinear", "bilinear"))
+    # Of bytes OpenCV computes in fixed point.
+    assert 0.4 < np.abs(floats - whole).max() < 0.6
+
+
+@pytest.mark.parametrize("size", [(1, 1), (31, 29), (64, 48)])
+def test_grey_is_opencvs_in_either_channel_order(size: tuple[int, int]) -> None:
+    pixels = noise(size)
+    grey = Geometry.parse("grey").apply(pixels)
+    bgr = np.ascontiguousarray(pixels[:, :, ::-1])
+    assert_same(grey, np.dstack([cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)] * 3))
 
 
 @each_size

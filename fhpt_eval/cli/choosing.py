@@ -1,0 +1,143 @@
+"""Which measurements a command line asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from fhpt_eval.cli.options import read_keypoints
+from fhpt_eval.dialects import Dialect, dialect_named, find_dialects, measurements_of
+from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.geometry import Geometry
+from fhpt_eval.masking import MaskedProtocol
+from fhpt_eval.measurement import DEFAULT, Measurement
+from fhpt_eval.protocol import Profile
+from fhpt_eval.registry import select
+
+
+def profile_named(profile: str) -> Profile:
+    """Return a profile.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    if profile == "paper" or profile == "embedded":
+        return profile  # type: ignore[return-value]
+    raise UserError(f"there is no profile '{profile}'.{did_you_mean(profile, ['paper', 'embedded'])}")
+
+
+def chosen_dialects(names: Sequence[str], *, everything: bool) -> list[Dialect]:
+    """Return the dialects of ``--dialect``, or with ``--all-dialects`` all in which anybody can measure.
+
+    Raises:
+        UserError: There is none of a name, one is given twice, or both options are given.
+    """
+    if everything:
+        if names:
+            raise UserError("--all-dialects has every dialect: leave --dialect out.")
+        return [dialect for dialect in find_dialects().values() if not dialect.refused]
+    found = [dialect_named(name) for name in names]
+    keys = [dialect.key for dialect in found]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise UserError(f"--dialect: '{twice[0]}' is given twice, by this name or another: keep one.")
+    return found
+
+
+def measurements(
+    dialects: Sequence[Dialect], protocols: str | None, profile: Profile, settings: Sequence[str]
+) -> list[Measurement]:
+    """Return what ``--dialect``, ``--protocols``, ``--profile`` and ``--set`` ask for.
+
+    Raises:
+        UserError: They ask for what is not there, or contradict each other.
+    """
+    names, options = _names(protocols), protocol_options(settings)
+    if not dialects:
+        return [Measurement(protocol) for protocol in select(names, profile, options)]
+    others = [dialect.key for dialect in dialects if dialect.key != DEFAULT]
+    if profile != "paper":
+        raise UserError(f"a dialect names its own networks: leave --profile out, or --dialect {' '.join(others)}.")
+    if options:
+        raise UserError(
+            "--set would change what the dialect is: write a file of your own from `fhpt-eval dialects show"
+            f" {(others or [DEFAULT])[0]} --toml`, and give it as --dialect FILE."
+        )
+    return measurements_of(dialects, names)
+
+
+def _names(protocols: str | None) -> list[str] | None:
+    if protocols is None:
+        return None
+    names = [name.strip() for name in protocols.split(",") if name.strip()]
+    if not names:
+        raise UserError(
+            f"--protocols '{protocols}' names none: write for example --protocols ssim,fid, or leave it out."
+        )
+    return names
+
+
+def protocol_options(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read ``--set PROTOCOL.OPTION=VALUE``, by protocol.
+
+    Raises:
+        UserError: One is not written so, or is given twice.
+    """
+    options: dict[str, dict[str, Any]] = {}
+    for text in given:
+        match = re.fullmatch(r"([^.=]+)\.([^.=]+)=(.*)", text, re.DOTALL)
+        if match is None:
+            raise UserError(f"--set {text}: write PROTOCOL.OPTION=VALUE, for example --set ssim.sigma=1.2.")
+        protocol, option, value = match.groups()
+        if option in options.get(protocol, {}):
+            raise UserError(f"--set {protocol}.{option} is given twice: keep one.")
+        options.setdefault(protocol, {})[option] = value
+    return options
+
+
+def with_geometry(chosen: Sequence[Measurement], option: str, text: str | None, fields: set[str]) -> list[Measurement]:
+    """Give a geometry to every protocol that has a field for it: before a dialect's own, or where --set gave none.
+
+    Raises:
+        UserError: No protocol has such a field, or the text is not a geometry.
+    """
+    if text is None:
+        return list(chosen)
+    first = Geometry.parse(text)
+    having = [fields & {f.name for f in dataclasses.fields(m.protocol)} for m in chosen]
+    if not any(having):
+        raise UserError(f"{option}: none of the chosen protocols looks at such images; leave it out.")
+    changed = []
+    for measurement, names in zip(chosen, having, strict=True):
+        own = {name: getattr(measurement.protocol, name) for name in names}
+        steps = {
+            name: Geometry((*first.steps, *geometry.steps))
+            for name, geometry in own.items()
+            if measurement.dialect is not None or geometry == Geometry()
+        }
+        changed.append(dataclasses.replace(measurement, protocol=dataclasses.replace(measurement.protocol, **steps)))
+    return changed
+
+
+def with_mask_keypoints(chosen: Sequence[Measurement], path: str | None) -> list[Measurement]:
+    """Give the targets' keypoints to every protocol that draws masks from them.
+
+    Raises:
+        UserError: No protocol does, or the keypoints cannot be read.
+    """
+    if path is None:
+        return list(chosen)
+    keypoints, _ = read_keypoints(path, "right-first", option="--mask-keypoints")
+    changed = []
+    for measurement in chosen:
+        protocol = measurement.protocol
+        if isinstance(protocol, MaskedProtocol) and protocol.mask is not None:
+            protocol = dataclasses.replace(protocol, mask_keypoints=keypoints)
+        changed.append(dataclasses.replace(measurement, protocol=protocol))
+    if changed == list(chosen):
+        raise UserError(
+            "--mask-keypoints: none of the chosen protocols draws masks; leave it out, or ask for them, for example"
+            " with --set ssim.mask=black."
+        )
+    return changed

@@ -1,0 +1,234 @@
+"""``fhpt-eval dialects``: how the published methods measured, what sets them apart, and what that is worth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fhpt_eval.cli.options import AsJson, WeightsDir
+from fhpt_eval.errors import UserError
+
+if TYPE_CHECKING:
+    from fhpt_eval.dialect_effects import Difference, Family
+    from fhpt_eval.dialects import Dialect
+    from fhpt_eval.pairs import Pairs
+
+app = typer.Typer(help="How the published methods measured: list, show, diff, check, explain.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A dialect, an alias of it, or a TOML file.")]
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the dialects, and those that nobody can know."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from fhpt_eval.cli.display import print_table
+    from fhpt_eval.dialects import find_dialects
+
+    found = find_dialects().values()
+    if as_json:
+        typer.echo(json.dumps([dialect.model_dump(exclude_defaults=True) for dialect in found], indent=2))
+        return
+    table = Table("dialect", "also", "measures", box=SIMPLE_HEAD, pad_edge=False)
+    for dialect in found:
+        measures = " ".join(metric.name for metric in dialect.metrics) or f"unknown: {dialect.refused}"
+        table.add_row(dialect.id, " ".join(dialect.aliases), measures)
+    print_table(table)
+
+
+@app.command()
+def show(
+    name: Name,
+    toml: Annotated[bool, typer.Option("--toml", help="Print the file itself, to start one of your own from.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show a dialect: whose it is, what is known and unknown, every option of its metrics."""
+    from fhpt_eval.dialects import dialect_named, file_of
+
+    if toml:
+        typer.echo(file_of(name).read_text(encoding="utf-8"), nl=False)
+        return
+    dialect = dialect_named(name)
+    if as_json:
+        typer.echo(json.dumps({**dialect.model_dump(), "configured": _configured(dialect)}, indent=2))
+        return
+    typer.echo(f"{dialect.id}: {dialect.title}")
+    about = {
+        "also": ", ".join(dialect.aliases),
+        "paper": dialect.paper,
+        "code": f"{dialect.repository} {dialect.commit} {' '.join(dialect.files)}".strip(),
+        "reference set": dialect.reference,
+        "order of files": dialect.order,
+        "unknown": dialect.refused,
+    }
+    for what, text in about.items():
+        if text:
+            typer.echo(f"  {what}: {text}")
+    for what, sentences in (("known", dialect.known), ("unknown", dialect.unknown)):
+        for sentence in sentences:
+            typer.echo(f"  {what}: {sentence}")
+    for metric, parameters in _configured(dialect).items():
+        options = ", ".join(f"{option}={value}" for option, value in parameters.items() if value is not None)
+        typer.echo(f"  {metric}: {options}")
+
+
+def _configured(dialect: Dialect) -> dict[str, dict[str, Any]]:
+    if dialect.refused:
+        return {}
+    return {
+        m.metric or m.name: {"protocol": m.protocol.name, **m.protocol.parameters()} for m in dialect.measurements()
+    }
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file of your own.")],
+) -> None:
+    """Check a file of your own: unknown keys, protocols, options and values are errors."""
+    from fhpt_eval.dialects import read_dialect
+
+    dialect = read_dialect(file)
+    count = 0 if dialect.refused else len(dialect.measurements())
+    typer.echo(f"{dialect.id}: {count} metrics, all of them known; use it with --dialect {file}")
+
+
+@app.command()
+def diff(
+    one: Name,
+    other: Name,
+    generated: Annotated[
+        Path | None, typer.Option("--generated", "-g", help="Measure what each difference is worth on these images.")
+    ] = None,
+    target: Annotated[Path | None, typer.Option("--target", "-t", help="Their targets.")] = None,
+    pairs: Annotated[Path | None, typer.Option("--pairs", help="CSV of the pairs.")] = None,
+    naming: Annotated[str, typer.Option("--naming", help="How generated files are named.")] = "auto",
+    reference: Annotated[Path | None, typer.Option("--reference", help="Folder of FID's reference set.")] = None,
+    weights_dir: WeightsDir = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say in which options two dialects differ, and with images what each of them is worth.
+
+    Each option is changed by itself, from the first dialect's value to the second's.
+    """
+    from fhpt_eval.dialect_effects import differences
+    from fhpt_eval.dialects import dialect_named
+    from fhpt_eval.pairs import Pairs
+    from fhpt_eval.weights import Store
+
+    found = differences(dialect_named(one), dialect_named(other))
+    if not found:
+        raise UserError(f"'{one}' and '{other}' measure nothing by the same protocol: there is nothing to compare.")
+    if (generated is None) != (target is None):
+        raise UserError("what a difference is worth is measured on images and their targets: give both -g and -t.")
+    worth: dict[str, float | None] = {}
+    if generated is not None:
+        table = (
+            Pairs.from_folders(generated, target, None, naming)
+            if pairs is None
+            else Pairs.from_csv(pairs, generated, target, None, naming)
+        )
+        worth = _measured(found, table, reference, Store(weights_dir, offline))
+    if as_json:
+        typer.echo(json.dumps([_plain(difference, worth) for difference in found], indent=2))
+        return
+    for difference in found:
+        _print_difference(difference, worth)
+
+
+def _measured(found: list[Difference], pairs: Pairs, reference: Path | None, store: Any) -> dict[str, float | None]:
+    """Every step's number by its name."""
+    from fhpt_eval.cli.display import ProgressDisplay, remarks
+    from fhpt_eval.engine.cache import Cache
+    from fhpt_eval.engine.local import LocalEngine
+    from fhpt_eval.evaluation import evaluate
+    from fhpt_eval.pairs import list_images
+
+    images = None if reference is None else list_images(reference)
+    steps = [step for difference in found for step in difference.steps()]
+    with ProgressDisplay() as progress, Cache() as cache:
+        run = evaluate(pairs, steps, reference=images, engine=LocalEngine(cache), store=store, progress=progress)
+    for line in remarks(run):
+        typer.echo(f"fhpt-eval: {line}", err=True)
+    return {name: score.value for name, score in run.scores.items()}
+
+
+def _plain(difference: Difference, worth: dict[str, float | None]) -> dict[str, Any]:
+    names = [step.name for step in difference.steps()]
+    return {
+        "one": difference.one.name,
+        "other": difference.other.name,
+        "value": worth.get(names[0]),
+        "other_value": worth.get(names[-1]),
+        "changes": [
+            {"options": {k: list(v) for k, v in change.options.items()}, "value": worth.get(name)}
+            for change, name in zip(difference.changes, names[1:-1], strict=True)
+        ],
+    }
+
+
+def _print_difference(difference: Difference, worth: dict[str, float | None]) -> None:
+    names = [step.name for step in difference.steps()]
+    first, last = worth.get(names[0]), worth.get(names[-1])
+    values = f"  {_number(first)} → {_number(last)}" if worth else ""
+    typer.echo(f"{difference.one.name} → {difference.other.name}{values}")
+    for change, name in zip(difference.changes, names[1:-1], strict=True):
+        value = worth.get(name)
+        effect = f"  {value - first:+.4f}" if value is not None and first is not None else ""
+        what = ", ".join(f"{option}: {before} → {after}" for option, (before, after) in change.options.items())
+        typer.echo(f"  {what}{effect}")
+    if not difference.changes:
+        typer.echo("  the same")
+
+
+def _number(value: float | None) -> str:
+    from fhpt_eval.cli.display import number
+
+    return "–" if value is None else number(value)
+
+
+@app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run with several dialects.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show the same images under every dialect of a run (`fhpt-eval run --all-dialects`), with the spread."""
+    from fhpt_eval.dialect_effects import families
+    from fhpt_eval.run import Run
+
+    found = families(Run.load(run))
+    if not found:
+        raise UserError(f"{run} has no number in two dialects: measure with `fhpt-eval run --all-dialects` first.")
+    if as_json:
+        plain = [
+            {"protocol": f.protocol, "better": f.better, "unit": f.unit, "spread": f.spread, "values": dict(f.values)}
+            for f in found
+        ]
+        typer.echo(json.dumps(plain, indent=2))
+        return
+    _print_families(found)
+
+
+def _print_families(found: list[Family]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from fhpt_eval.cli.display import print_table
+    from fhpt_eval.leaderboard import ARROWS
+
+    table = Table("metric", "value", box=SIMPLE_HEAD, pad_edge=False)
+    table.columns[1].justify = "right"
+    for family in found:
+        spread = "" if family.spread is None else f"spread {_number(family.spread)}"
+        unit = f" {family.unit}" if family.unit else ""
+        table.add_row(Text(f"{family.protocol} {ARROWS[family.better]}", style="bold"), Text(spread, style="bold"))
+        for name, value in family.values.items():
+            table.add_row(f"  {name}", _number(value) + (unit if value is not None else ""))
+        table.add_section()
+    print_table(table)

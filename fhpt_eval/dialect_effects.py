@@ -1,0 +1,129 @@
+"""What sets two dialects apart, and what that is worth in numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhpt_eval.dialects import Dialect
+from fhpt_eval.measurement import Measurement
+from fhpt_eval.protocol import Better, Protocol
+from fhpt_eval.run import ProtocolRecord, Run
+
+_TOGETHER = (
+    ("window", "sigma", "taps"),
+    ("network", "preprocess"),
+    ("generated_geometry", "target_geometry", "reference_geometry"),
+)
+"""Options that mean something only together, and change together."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Options of one metric in which two dialects differ, and which change together.
+
+    Attributes:
+        options: By name, their value in the one and in the other.
+        protocol: The one's, with the other's values of these options.
+    """
+
+    options: Mapping[str, tuple[Any, Any]]
+    protocol: Protocol
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of one dialect, and the nearest by the same protocol of another.
+
+    Attributes:
+        one: The first dialect's.
+        other: The second's.
+        changes: What leads from one to the other; empty where they are the same number.
+    """
+
+    one: Measurement
+    other: Measurement
+    changes: tuple[Change, ...]
+
+    def steps(self) -> list[Measurement]:
+        """What has to be measured: the one, each change by itself, the other."""
+        protocols = [self.one.protocol, *(change.protocol for change in self.changes), self.other.protocol]
+        return [Measurement(p, dialect=self.one.name, metric=str(step)) for step, p in enumerate(protocols)]
+
+
+def differences(one: Dialect, other: Dialect) -> list[Difference]:
+    """Compare each metric of a dialect with the other's that is nearest to it.
+
+    Raises:
+        UserError: Nobody can measure in one of them.
+    """
+    theirs = other.measurements()
+    found = []
+    for measurement in one.measurements():
+        alike = [m for m in theirs if m.protocol.name == measurement.protocol.name]
+        compared = [Difference(measurement, m, _changes(measurement.protocol, m.protocol)) for m in alike]
+        if compared:
+            found.append(min(compared, key=lambda difference: len(difference.changes)))
+    return found
+
+
+def _changes(one: Protocol, other: Protocol) -> tuple[Change, ...]:
+    names = [field.name for field in dataclasses.fields(one)]
+    groups = [[name for name in group if name in names] for group in _TOGETHER]
+    grouped = {name for group in groups for name in group}
+    groups += [[name] for name in names if name not in grouped]
+    mine, theirs = one.parameters(), other.parameters()
+    changes = []
+    for group in groups:
+        differing = {name: (mine[name], theirs[name]) for name in group if mine[name] != theirs[name]}
+        if differing:
+            changed = dataclasses.replace(one, **{name: getattr(other, name) for name in group})
+            changes.append(Change(differing, changed))
+    return tuple(changes)
+
+
+@dataclass(frozen=True)
+class Family:
+    """All numbers of a run that measure the same thing in some dialect.
+
+    Attributes:
+        protocol: What measures it.
+        better: Which direction is good.
+        unit: Of the numbers.
+        values: By dialect and metric; None where there is no number.
+    """
+
+    protocol: str
+    better: Better
+    unit: str
+    values: Mapping[str, float | None]
+
+    @property
+    def spread(self) -> float | None:
+        """Largest less smallest number."""
+        numbers = [value for value in self.values.values() if value is not None]
+        return max(numbers) - min(numbers) if len(numbers) > 1 else None
+
+
+def families(run: Run) -> list[Family]:
+    """Put a run's numbers together by what they measure, those that two dialects have."""
+    groups: dict[str, list[ProtocolRecord]] = {}
+    for record in run.record.protocols:
+        groups.setdefault(record.name, []).append(record)
+    return [_family(name, records) for name, records in groups.items() if len(records) > 1]
+
+
+def _family(name: str, records: Sequence[ProtocolRecord]) -> Family:
+    scores = [score for record in records for score in record.scores]
+    return Family(
+        protocol=name,
+        better=scores[0].better if scores else "higher",
+        unit=scores[0].unit if scores else "",
+        values={_title(record): record.scores[0].value if record.scores else None for record in records},
+    )
+
+
+def _title(record: ProtocolRecord) -> str:
+    return record.label if record.metric is not None else f"{record.dialect or 'your own options'}:{record.name}"

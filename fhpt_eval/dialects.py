@@ -1,0 +1,236 @@
+"""Dialects: how each published method measured, as lists of configured protocols (``protocols/dialects/*.toml``)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fhpt_eval import protocols as _protocols
+from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.measurement import DEFAULT, Measurement
+from fhpt_eval.naming import NAMINGS
+from fhpt_eval.pairs import Pairs
+from fhpt_eval.protocol import Protocol, configure
+from fhpt_eval.registry import find_protocols
+
+FOLDER = Path(_protocols.__path__[0]) / "dialects"
+_FILE_SYSTEMS = ("os.listdir", "os.scandir", "glob", "pathlib.glob")
+_GEOMETRIES = ("generated_geometry", "target_geometry", "reference_geometry")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Metric(_Model):
+    """One number of a dialect.
+
+    Attributes:
+        name: What the original calls it.
+        protocol: Which of ours measures it.
+        options: Of the protocol, where they are not the default.
+    """
+
+    name: str
+    protocol: str
+    options: dict[str, Any] = {}
+
+
+class Dialect(_Model):
+    """What a file says.
+
+    Attributes:
+        key: The file's name.
+        version: Raised when a number of the dialect changes.
+        title: Method and venue.
+        paper: Where it is published.
+        repository: Whose code is followed.
+        commit: Of that repository.
+        files: Which of its files measure.
+        aliases: Other methods that measured by the same code.
+        naming: The convention that generated files follow, a key of `fhpt_eval.naming.NAMINGS`; empty for any.
+        panels: How many pictures a generated file has side by side, where they are strips.
+        order: Whose order of files decides which are dropped or stand in a batch together.
+        reference: The set that FID compares with, in words.
+        generated_geometry: For every metric that has no other; likewise those of targets and reference set.
+        known: What is peculiar and certain.
+        unknown: What could not be found out, and what is assumed.
+        refused: Why nothing can be measured in this dialect; it has no metrics then.
+        metrics: In the order of listings.
+    """
+
+    key: str
+    version: int = 1
+    title: str
+    paper: str = ""
+    repository: str = ""
+    commit: str = ""
+    files: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    naming: str = ""
+    panels: int | None = None
+    order: str = ""
+    reference: str = ""
+    generated_geometry: str | None = None
+    target_geometry: str | None = None
+    reference_geometry: str | None = None
+    known: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    refused: str = ""
+    metrics: tuple[Metric, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Key and version, as they stand in records: ``gfla@1``."""
+        return f"{self.key}@{self.version}"
+
+    def measurements(self) -> list[Measurement]:
+        """The configured protocols, with the names of their numbers.
+
+        Raises:
+            UserError: The dialect is unknown to the field, or names a protocol or an option that is not there.
+        """
+        if self.refused:
+            raise UserError(f"nobody can measure in the dialect '{self.key}': {self.refused}.")
+        known = find_protocols().classes
+        found = []
+        for metric in self.metrics:
+            if metric.protocol not in known:
+                raise UserError(
+                    f"dialect '{self.key}': {metric.name}: there is no protocol '{metric.protocol}'."
+                    f"{did_you_mean(metric.protocol, known)}"
+                )
+            protocol = known[metric.protocol]
+            fields = {field.name for field in dataclasses.fields(protocol)}
+            shared = {
+                name: text for name in _GEOMETRIES if name in fields and (text := getattr(self, name)) is not None
+            }
+            try:
+                configured = configure(protocol, "paper", {**shared, **metric.options})
+            except UserError as error:
+                raise UserError(f"dialect '{self.key}': {metric.name}: {error}") from None
+            found.append(
+                Measurement(configured)
+                if self.key == DEFAULT
+                else Measurement(configured, dialect=self.id, metric=metric.name, note=self._note(configured))
+            )
+        return found
+
+    def check(self, pairs: Pairs) -> None:
+        """Refuse strips of another number of pictures than the dialect's.
+
+        Raises:
+            UserError: They are.
+        """
+        panels = len(NAMINGS[pairs.naming].strip) if pairs.naming in NAMINGS else 0
+        if self.panels and panels and panels != self.panels:
+            raise UserError(
+                f"the dialect '{self.key}' is for strips of {self.panels} pictures ({self.naming}), and these are"
+                f" strips of {panels} ({pairs.naming}): choose another dialect, or another --naming."
+            )
+
+    def _note(self, protocol: Protocol) -> str | None:
+        """What the reader of a number must know that depends on an order which only the original's machine had."""
+        decides = getattr(protocol, "tail", 0) or getattr(protocol, "batch", 1) > 1 or hasattr(protocol, "splits")
+        if not decides or self.order not in _FILE_SYSTEMS:
+            return None
+        return f"sorted order; the original's order ({self.order}) depends on its file system"
+
+
+def find_dialects() -> dict[str, Dialect]:
+    """Every dialect of this package by key, the default first."""
+    read = [read_dialect(file) for file in sorted(FOLDER.glob("*.toml"))]
+    return {dialect.key: dialect for dialect in sorted(read, key=lambda d: (d.key != DEFAULT, bool(d.refused), d.key))}
+
+
+@functools.cache
+def default_id() -> str:
+    """Key and version of ours."""
+    return read_dialect(FOLDER / f"{DEFAULT}.toml").id
+
+
+def dialect_named(name: str) -> Dialect:
+    """Return a dialect by its key, one of its aliases, or the path of a TOML file.
+
+    Raises:
+        UserError: There is none, or the file cannot be read.
+    """
+    return read_dialect(file_of(name))
+
+
+def file_of(name: str) -> Path:
+    """Return the file of a dialect, by its key, one of its aliases, or its path.
+
+    Raises:
+        UserError: There is none of the name.
+    """
+    if name.endswith(".toml"):
+        return Path(name)
+    keys = {name: key for key, dialect in find_dialects().items() for name in (key, *dialect.aliases)}
+    if name not in keys:
+        raise UserError(f"there is no dialect '{name}'.{did_you_mean(name, keys)}")
+    return FOLDER / f"{keys[name]}.toml"
+
+
+def read_dialect(file: Path) -> Dialect:
+    """Read a TOML file; its name without the ending is the dialect's key.
+
+    Raises:
+        UserError: It cannot be read, is not TOML, or says what no dialect has.
+    """
+    try:
+        values: dict[str, Any] = tomli.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}; `fhpt-eval dialects list` names those that are there.") from None
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is not TOML: {error}.") from None
+    if "key" in values:
+        raise UserError(f"{file}: the file's name is the key: leave 'key' out.")
+    ours = FOLDER / file.name
+    if ours.exists() and not ours.samefile(file):
+        raise UserError(f"{file}: '{file.stem}' is one of fhpt-eval's own dialects: give yours another file name.")
+    try:
+        dialect = Dialect(key=file.stem, **values)
+    except ValidationError as error:
+        raise UserError(f"{file}: {_sentence(error)}") from None
+    if dialect.naming and dialect.naming not in NAMINGS:
+        raise UserError(f"{file}: there is no naming '{dialect.naming}'.{did_you_mean(dialect.naming, NAMINGS)}")
+    names = [metric.name for metric in dialect.metrics]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"{file}: the metric '{min(twice)}' stands there twice.")
+    if bool(dialect.metrics) == bool(dialect.refused):
+        raise UserError(f"{file}: a dialect has [[metrics]], or says in 'refused' why it has none.")
+    return dialect
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        model = Dialect if len(first["loc"]) == 1 else Metric
+        return f"'{where}' is not known.{did_you_mean(str(first['loc'][-1]), model.model_fields)}"
+    if first["type"] == "missing":
+        return f"'{where}' is missing."
+    return f"'{where}': {first['msg']}."
+
+
+def measurements_of(dialects: Sequence[Dialect], protocols: Sequence[str] | None) -> list[Measurement]:
+    """All measurements of some dialects, or those by some protocols or groups.
+
+    Raises:
+        UserError: A dialect cannot be measured in, or none of the protocols is in any of them.
+    """
+    chosen = [m for dialect in dialects for m in dialect.measurements()]
+    if protocols is None:
+        return chosen
+    kept = [m for m in chosen if {m.protocol.name, m.protocol.group} & set(protocols)]
+    if not kept:
+        having = sorted({m.protocol.name for m in chosen})
+        raise UserError(f"--protocols {','.join(protocols)}: the dialect has none of them; it has {', '.join(having)}.")
+    return kept

@@ -1,0 +1,78 @@
+"""Masks of a person, drawn from keypoints: what the field multiplies images by before it compares them (mask-SSIM).
+
+As ``produce_ma_mask`` of pose-gan, PATN and GFLA: a band of eight pixels along each of 23 limbs, a disk about each
+joint, then a dilation and an erosion by 5×5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Fill: TypeAlias = Literal["black", "grey"]
+"""What stands outside of the mask: 0, or the middle of the scale, 127.5."""
+
+Bool = npt.NDArray[np.bool_]
+Joint: TypeAlias = tuple[float, float] | None
+
+_RADIUS = 4
+_CLOSING = 5
+_LIMBS = (
+    *((1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13)),
+    *((1, 0), (0, 14), (14, 16), (0, 15), (15, 17), (1, 16), (1, 17), (8, 11), (11, 5), (8, 2), (16, 17)),
+)
+"""Pairs of `fhpt_eval.keypoints.BODY_JOINTS`."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What of an image is looked at.
+
+    Attributes:
+        joints: x and y of the 18 body joints in pixels of the image as decoded, counted from 0 in the middle of the
+            first as annotation lists count; None where a joint is missing. Empty
+            where nothing is known of the person: the image is missing then.
+        fill: What stands in place of the rest.
+    """
+
+    joints: tuple[Joint, ...]
+    fill: Fill
+
+    @property
+    def key(self) -> str:
+        """Hash of what the mask is made of."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
+
+    def draw(self, height: int, width: int) -> Bool:
+        """Where the person is, H×W."""
+        from skimage import draw, morphology
+
+        # scikit-image's drawing is untyped.
+        disk: Any = draw.disk
+        polygon: Any = draw.polygon
+        mask = np.zeros((height, width), dtype=np.uint8)
+        for first, second in _LIMBS:
+            ends = self.joints[first], self.joints[second]
+            if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
+                continue
+            a, b = np.array(ends[0][::-1]), np.array(ends[1][::-1])
+            along = a - b
+            across = _RADIUS * np.array([-along[1], along[0]]) / np.linalg.norm(along)
+            corners = np.array([a + across, a - across, b - across, b + across])
+            mask[polygon(corners[:, 0], corners[:, 1], shape=mask.shape)] = 1
+        for joint in self.joints:
+            if joint is not None:
+                mask[disk(joint[::-1], _RADIUS, shape=mask.shape)] = 1
+        square = np.ones((_CLOSING, _CLOSING), dtype=np.uint8)
+        return np.asarray(morphology.erosion(morphology.dilation(mask, square), square), dtype=bool)
+
+    def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The pixels (H×W×3, 0…255) within the mask; float32 where the fill is grey."""
+        inside = self.draw(*pixels.shape[:2])[..., None]
+        if self.fill == "black":
+            return np.asarray(pixels * inside)
+        return np.where(inside, pixels, 127.5).astype(np.float32)

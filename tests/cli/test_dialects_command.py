@@ -1,0 +1,114 @@
+"""``fhpt-eval dialects`` and ``run --dialect``: listings, differences, and wrong use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Command, Draw
+
+from fhpt_eval.run import Run
+
+PIXELS = ("--protocols", "ssim,psnr", "--device", "cpu")
+
+
+@pytest.fixture
+def images(draw: Draw) -> tuple[str, ...]:
+    names = [str(i) for i in range(3)]
+    size = (256, 176)
+    return "-g", str(draw("mine", names, 1, size)), "-t", str(draw("real", names, 2, size))
+
+
+def test_list_names_all_and_why_some_are_unknown(command: Command) -> None:
+    outcome = command("dialects", "list")
+    assert outcome.code == 0
+    assert "gfla@1" in outcome.out
+    assert "adgan xinggan" in outcome.out
+    assert "unknown: its repository is a README" in outcome.out
+    plain = json.loads(command("dialects", "list", "--json").out)
+    assert {"clean", "gfla", "nted"} <= {dialect["key"] for dialect in plain}
+
+
+def test_show_has_every_option_and_the_file_itself(command: Command) -> None:
+    outcome = command("dialects", "show", "adgan")
+    assert outcome.out.startswith("patn@1: PATN")
+    assert "data_range=generated" in outcome.out
+    assert "pad(width=256, height=256, colour=white)" in outcome.out
+    plain = json.loads(command("dialects", "show", "patn", "--json").out)
+    assert plain["configured"]["ssim"]["taps"] == 13
+    assert "unknown: its repository is a README" in command("dialects", "show", "rate").out
+
+
+def test_a_file_that_was_shown_can_be_changed_checked_and_used(command: Command, images: tuple[str, ...]) -> None:
+    text = command("dialects", "show", "pocold", "--toml").out
+    Path("mine.toml").write_text(text.replace("sigma = 1.5", "sigma = 1.2"), encoding="utf-8")
+    outcome = command("dialects", "check", "mine.toml")
+    assert outcome.code == 0
+    assert outcome.out.startswith("mine@1: 7 metrics")
+    assert command("run", *images, *PIXELS, "--dialect", "mine.toml", "-o", "out").code == 0
+    assert set(Run.load(Path("out")).scores) == {"mine@1:ssim", "mine@1:ssim_256", "mine@1:psnr"}
+
+
+def test_check_refuses_with_one_sentence(command: Command) -> None:
+    Path("mine.toml").write_text("title = 'a'\n[[metrics]]\nname = 'a'\nprotocol = 'simm'\n", encoding="utf-8")
+    outcome = command("dialects", "check", "mine.toml")
+    assert outcome.code == 2
+    assert outcome.sentence == "dialect 'mine': a: there is no protocol 'simm'. Did you mean 'ssim'?"
+
+
+def test_diff_tells_options_and_what_they_are_worth(command: Command, images: tuple[str, ...]) -> None:
+    outcome = command("dialects", "diff", "pise", "clean")
+    assert outcome.code == 0
+    assert "pise@1:psnr → psnr" in outcome.out
+    assert "arithmetic: uint8 → float64" in outcome.out
+    measured = command("dialects", "diff", "pise", "clean", *images, "--json")
+    (difference,) = json.loads(measured.out)
+    wrapped, true = difference["value"], difference["other_value"]
+    assert 26 < wrapped < 32
+    assert true < 12
+    by_itself = [c["value"] for c in difference["changes"] if "arithmetic" in c["options"]]
+    assert by_itself == [pytest.approx(true)]
+
+
+def test_explain_shows_the_same_images_under_every_dialect(command: Command, images: tuple[str, ...]) -> None:
+    outcome = command("run", *images, *PIXELS, "--all-dialects", "-o", "out")
+    # GFLA and PIDM want 256×256.
+    assert outcome.code == 3
+    shown = command("dialects", "explain", "out")
+    assert shown.code == 0
+    assert "ssim ↑" in shown.out
+    assert "spread" in shown.out
+    assert "patn@1:ssim" in shown.out
+    plain = json.loads(command("dialects", "explain", "out", "--json").out)
+    assert {family["protocol"] for family in plain} == {"ssim", "psnr"}
+    assert command("run", *images, *PIXELS, "-o", "one").code == 0
+    assert command("dialects", "explain", "one").sentence.endswith("measure with `fhpt-eval run --all-dialects` first.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--dialect", "nted"), "nobody can measure in the dialect 'nted'"),
+        (("--dialect", "gfal"), "there is no dialect 'gfal'. Did you mean 'gfla'?"),
+        (("--dialect", "patn", "--dialect", "adgan"), "'patn' is given twice"),
+        (("--dialect", "patn", "--all-dialects"), "leave --dialect out"),
+        (("--dialect", "patn", "--set", "ssim.sigma=1.2"), "--set would change what the dialect is"),
+        (("--dialect", "patn", "--profile", "embedded"), "a dialect names its own networks"),
+        (("--dialect", "pise", "--protocols", "ssim"), "the dialect has none of them; it has psnr"),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    command: Command, images: tuple[str, ...], arguments: tuple[str, ...], sentence: str
+) -> None:
+    outcome = command("run", *images, *arguments)
+    assert outcome.code == 2
+    assert sentence in outcome.sentence
+
+
+def test_a_geometry_of_the_users_goes_before_the_dialects(command: Command, images: tuple[str, ...]) -> None:
+    both = "resize(width=256, height=256, filter=pil-bicubic)"
+    geometry = ("--generated-geometry", both, "--target-geometry", both)
+    assert command("run", *images, *PIXELS, "--dialect", "gfla", *geometry, "-o", "out").code == 0
+    recipe = Run.load(Path("out")).record.protocols[0].recipe
+    assert recipe.parameters["generated_geometry"] == f"{both} > expect(width=256, height=256)"
