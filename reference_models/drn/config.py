@@ -114,7 +114,9 @@ SIZES = MappingProxyType(
             discriminator_width=16,
             discriminator_steps=1,
             perceptual="efficientnet_lite0",
-            learning_rate=5e-4,
+            perceptual_weight=1.0,
+            style_weight=1.0,
+            learning_rate=1e-3,
             batch_size=4,
         ),
     }
