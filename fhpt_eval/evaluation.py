@@ -15,7 +15,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.images import ImageRef
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.pairs import Pairs
-from fhpt_eval.plan import ImageSets, prepare
+from fhpt_eval.plan import ImageSets, Prepared, prepare
 from fhpt_eval.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.reading import ExtractedRecords
 from fhpt_eval.recording import start_run
@@ -81,7 +81,7 @@ def evaluate(
     run = _timed(run, "extract", extracted - started)
     ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
     for done, (index, measurement) in enumerate(ready, start=1):
-        run = _score(run, index, measurement, images, extraction)
+        run = _score(run, index, measurement, images, prepared, extraction)
         if output is not None:
             run.save(output)
         if progress is not None:
@@ -105,20 +105,23 @@ def _chosen(protocols: Sequence[Measurement | Protocol | str] | None, profile: P
     return list(chosen)
 
 
-def _score(run: Run, index: int, measurement: Measurement, images: ImageSets, extraction: Extraction) -> Run:
+def _score(
+    run: Run, index: int, measurement: Measurement, images: ImageSets, prepared: Prepared, extraction: Extraction
+) -> Run:
     """Add to a run what comes of its protocol at ``index``."""
     protocol = measurement.protocol
     started = time.monotonic()
     scores: list[Score] = []
     score_records: list[ScoreRecord] = []
     status, reason = "done", None
-    errors = [extraction.broken[n.extractor] for n in protocol.needs() if n.extractor in extraction.broken]
+    ran = [prepared.same.get(need.extractor, need.extractor) for need in protocol.needs()]
+    errors = [extraction.broken[extractor] for extractor in ran if extractor in extraction.broken]
     if errors:
         status = "unavailable" if isinstance(errors[0], UserError) else "failed"
         reason = str(errors[0]) if status == "unavailable" else _bug(errors[0])
     else:
         try:
-            records = ExtractedRecords(images.seen_by(protocol), extraction)
+            records = ExtractedRecords(images.seen_by(protocol), extraction, prepared.same)
             scores = measurement.named(protocol.score(images.pairs, records))
             _check(scores, run)
             score_records = [score_record(score) for score in scores]

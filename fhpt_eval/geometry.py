@@ -9,6 +9,7 @@ Every filter gives, bit for bit, what the library in its name gives; the names k
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -161,6 +162,11 @@ class Step:
 
     def _apply(self, pixels: Array) -> Array:
         raise NotImplementedError
+
+    def leaves(self, width: int, height: int) -> bool:
+        """Whether a picture of this size stays as it is: it has the size that the step makes, or asks for."""
+        box = {"left": 0, "top": 0, **vars(self)}
+        return (box["left"], box["top"], box.get("width"), box.get("height")) == (0, 0, width, height)
 
     @property
     def needs_uint8(self) -> bool:
@@ -410,6 +416,10 @@ class Geometry:
         for step in self.steps:
             result = step(result)
         return result
+
+    def on(self, width: int, height: int) -> Geometry:
+        """The same for pictures of one size: without the first steps, as far as they leave these as they are."""
+        return Geometry(tuple(itertools.dropwhile(lambda step: step.leaves(width, height), self.steps)))
 
     @classmethod
     def parse(cls, text: str) -> Geometry:

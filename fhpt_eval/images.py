@@ -121,6 +121,10 @@ _ORIENTATIONS = {
 }
 
 
+_HEADER = 1 << 17
+"""Bytes of a file that hold its size, and its orientation if it has one."""
+
+
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
     """Decode the bytes of a JPEG, PNG, WebP or BMP file; what the file is called does not matter.
 
@@ -162,6 +166,27 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
     if upright is not None:
         notes.add("EXIF orientation applied")
     return Decoded(pixels, frozenset(notes))
+
+
+def size_of(ref: ImageRef) -> tuple[int, int]:
+    """Width and height of a picture as it would be decoded, from the header of its file.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ImageError: It is not an image, or its panels are not equally wide.
+    """
+    with ref.path.open("rb") as stream:
+        data = stream.read(_HEADER)
+    name, reader = _reader(data)
+    try:
+        image = reader(BytesIO(data))
+        orientation = _orientation(image.info.get("exif", b""))
+    except Exception as error:
+        raise ImageError(_reason(name, data, error)) from error
+    width, height = image.size if orientation < 5 else image.size[::-1]
+    if width % (ref.panels or 1):
+        raise ImageError(f"width {width} is not a multiple of {ref.panels} panels")
+    return width // (ref.panels or 1), height
 
 
 def read_image(ref: ImageRef) -> Pixels:

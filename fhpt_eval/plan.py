@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fhpt_eval.engine.base import Plan, Progress
 from fhpt_eval.errors import Unavailable, UserError
-from fhpt_eval.extract.base import ImageExtractor, PairExtractor, Role
+from fhpt_eval.extract.base import Extractor, ImageExtractor, PairExtractor, Role
+from fhpt_eval.geometry import Geometry
 from fhpt_eval.images import ImageRef
 from fhpt_eval.pairs import Pair, Pairs
 from fhpt_eval.protocol import Protocol
+from fhpt_eval.sizes import common_size
 from fhpt_eval.weights import Store, Weights
 
 
@@ -62,6 +64,7 @@ class Prepared:
         unavailable: For each other protocol, why it cannot and what would enable it.
         plan: What the engine is asked for.
         weights: The verified file of each weights name.
+        same: For extractors whose geometry leaves these images as they are, the one without it: computed once.
         downloads: Weights that would have to be downloaded first; empty once they have been.
     """
 
@@ -69,6 +72,7 @@ class Prepared:
     unavailable: Mapping[Protocol, str]
     plan: Plan
     weights: Mapping[str, Path]
+    same: Mapping[Extractor, Extractor] = field(default_factory=dict)
     downloads: tuple[Weights, ...] = ()
 
 
@@ -110,7 +114,9 @@ def prepare(
             unavailable[protocol] = str(error)
         else:
             ready.append(protocol)
-    return Prepared(tuple(ready), unavailable, _plan(ready, images), weights, tuple(downloads.values()))
+    same = _same(ready, images)
+    plan = _plan(ready, images, same)
+    return Prepared(tuple(ready), unavailable, plan, weights, same, tuple(downloads.values()))
 
 
 def _reporter(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:
@@ -131,17 +137,49 @@ def _check_roles(protocol: Protocol, images: ImageSets) -> None:
         raise Unavailable(f"{role} images are needed: give --{role} DIR")
 
 
-def _plan(protocols: Iterable[Protocol], images: ImageSets) -> Plan:
+def _same(protocols: Iterable[Protocol], images: ImageSets) -> dict[Extractor, Extractor]:
+    """Extractors whose geometry begins with steps that leave the images as they are, and the same without these."""
+    sizes: dict[Role, tuple[int, int] | None] = {}
+
+    def on(geometry: Geometry, role: Role) -> Geometry:
+        if not geometry.steps:
+            return geometry
+        if role not in sizes:
+            of_pairs = (images.of_pair(pair, role) for pair in images.pairs)
+            sizes[role] = common_size({*images.unique(role), *(ref for ref in of_pairs if ref is not None)})
+        size = sizes[role]
+        return geometry if size is None else geometry.on(*size)
+
+    plain: dict[Extractor, set[Extractor]] = {}
+    for need in (need for protocol in protocols for need in protocol.needs()):
+        extractor = need.extractor
+        if isinstance(extractor, PairExtractor):
+            first, second = (
+                on(geometry, role)
+                for geometry, role in zip(
+                    (extractor.first_geometry, extractor.second_geometry), need.roles, strict=True
+                )
+            )
+            same: Extractor = replace(extractor, first_geometry=first, second_geometry=second)
+        elif isinstance(extractor, ImageExtractor):
+            same = replace(extractor, geometry=on(extractor.geometry, need.roles[0]))
+        plain.setdefault(extractor, set()).add(same)
+    # One that is asked for in two roles, of pictures of two sizes, is another extractor in each.
+    return {extractor: found.pop() for extractor, found in plain.items() if len(found) == 1}
+
+
+def _plan(protocols: Iterable[Protocol], images: ImageSets, same: Mapping[Extractor, Extractor]) -> Plan:
     singles: dict[ImageExtractor, dict[ImageRef, None]] = {}
     compared: dict[PairExtractor, dict[tuple[ImageRef, ImageRef], None]] = {}
     needs = [(need, images.seen_by(protocol)) for protocol in protocols for need in protocol.needs()]
     for need, seen in needs:
-        if isinstance(need.extractor, PairExtractor):
+        extractor = same.get(need.extractor, need.extractor)
+        if isinstance(extractor, PairExtractor):
             both = [[seen.of_pair(pair, role) for role in need.roles] for pair in seen.pairs]
             whole = {(a, b): None for a, b in both if a is not None and b is not None}
-            compared.setdefault(need.extractor, {}).update(whole)
-        elif isinstance(need.extractor, ImageExtractor):
-            singles.setdefault(need.extractor, {}).update(dict.fromkeys(seen.unique(need.roles[0])))
+            compared.setdefault(extractor, {}).update(whole)
+        elif isinstance(extractor, ImageExtractor):
+            singles.setdefault(extractor, {}).update(dict.fromkeys(seen.unique(need.roles[0])))
     return Plan(
         {e: tuple(refs) for e, refs in singles.items()},
         {e: tuple(refs) for e, refs in compared.items()},

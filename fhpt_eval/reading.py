@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 from fhpt_eval.engine.base import Extraction
-from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor, Result, Role
+from fhpt_eval.extract.base import Extractor, ImageExtractor, Missing, PairExtractor, Result, Role
 from fhpt_eval.images import ImageRef
 from fhpt_eval.naming import parse_deepfashion, without_suffix
 from fhpt_eval.pairs import Pair
@@ -15,14 +16,24 @@ from fhpt_eval.protocol import UNIQUE_TARGETS, Records, Results
 
 
 class ExtractedRecords(Records):
-    """Records of the images under evaluation, read from an extraction one at a time."""
+    """Records of the images under evaluation, read from an extraction one at a time.
 
-    def __init__(self, images: ImageSets, extraction: Extraction) -> None:
+    Args:
+        images: What is evaluated.
+        extraction: What was found.
+        same: For an extractor, the one that ran in its place.
+    """
+
+    def __init__(
+        self, images: ImageSets, extraction: Extraction, same: Mapping[Extractor, Extractor] | None = None
+    ) -> None:
         self._images = images
         self._extraction = extraction
+        self._same = same or {}
 
     def per_pair(self, extractor: ImageExtractor | PairExtractor, *roles: Role) -> Results:
         """Results in the order of the pairs."""
+        extractor = self._ran(extractor)
         # A picture that stands in several strips was extracted from the first of them.
         alone = isinstance(extractor, ImageExtractor)
         first = {ref.name: ref for role in roles for ref in self._images.unique(role)} if alone else {}
@@ -45,6 +56,7 @@ class ExtractedRecords(Records):
 
     def unique(self, extractor: ImageExtractor, role: Role) -> Results:
         """Results of each different image of a role, and what pairs lack of it."""
+        extractor = self._ran(extractor)
         return Results(
             self._keys(role), lambda ref: ref if isinstance(ref, Missing) else self._extraction.image(extractor, ref)
         )
@@ -63,6 +75,9 @@ class ExtractedRecords(Records):
         """What the reference set is."""
         given = self._images.given_reference is not None
         return "the folder given with --reference" if given else UNIQUE_TARGETS
+
+    def _ran(self, extractor: Any) -> Any:
+        return self._same.get(extractor, extractor)
 
     def _keys(self, role: Role) -> list[ImageRef | Missing]:
         refs: list[ImageRef | Missing] = list(self._images.unique(role))

@@ -1,0 +1,21 @@
+"""Whether all pictures of a set have one size, told from the files' headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fhpt_eval.images import ImageError, ImageRef, size_of
+
+
+def common_size(refs: Iterable[ImageRef]) -> tuple[int, int] | None:
+    """Width and height that all pictures have; None where they differ, or where one cannot be told."""
+    common: tuple[int, int] | None = None
+    for ref in refs:
+        try:
+            size = size_of(ref)
+        except (OSError, ImageError):
+            return None
+        if common not in (None, size):
+            return None
+        common = size
+    return common
