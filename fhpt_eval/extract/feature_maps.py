@@ -41,9 +41,11 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
 
     ``vgg19``: four maps, of strides 1, 2, 4 and 8 (torchvision's IMAGENET1K_V1). ``efficientnet_lite0``: five maps, of
     strides 2 to 32, each divided by its usual size, because they are sums without an activation and some ten times as
-    large as VGG's. The networks are frozen and in evaluation mode.
+    large as VGG's; this one sees images through a filter of 1, 2, 1, because its first convolution skips every other
+    pixel and takes a weave of coloured pixels for cloth. The networks are frozen and in evaluation mode.
     """
     import torch
+    from torch.nn.functional import avg_pool2d
     from torchvision import models
 
     from fhpt_eval.extract._torch import imagenet_normalisation, load_features, prepare
@@ -52,10 +54,10 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
         trunk: Any = prepare(build_network(weights), device)
 
         def stages(images: Tensor) -> list[Tensor]:
+            # Twice a mean over 2×2: the weights 1, 2, 1 in height and width.
+            soft = avg_pool2d(avg_pool2d(images, 2, stride=1), 2, stride=1)
             # (x − 127) / 128 of pixels in 0…255.
-            maps: list[Tensor] = trunk.forward_intermediates(
-                ((images + 1) * 127.5 - 127) / 128, intermediates_only=True
-            )
+            maps: list[Tensor] = trunk.forward_intermediates(((soft + 1) * 127.5 - 127) / 128, intermediates_only=True)
             return [m / scale for m, scale in zip(maps, _STAGE_SCALES, strict=True)]
 
         return stages

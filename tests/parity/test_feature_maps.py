@@ -57,15 +57,25 @@ def test_vgg19_gives_what_torchvisions_layers_give_by_name(vgg19: tuple[Path, An
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_efficientnet_gives_its_stages_brought_to_one_scale(embedded: Path) -> None:
+def test_efficientnet_gives_its_stages_of_softened_images_brought_to_one_scale(embedded: Path) -> None:
     network = build_network(embedded).eval()
+    weights = torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1])) / 16
+    soft = torch.nn.functional.conv2d(images(), weights.expand(3, 1, 3, 3), groups=3)
     with torch.no_grad():
-        stages = network.forward_intermediates(((images() + 1) * 127.5 - 127) / 128, intermediates_only=True)
+        stages = network.forward_intermediates(((soft + 1) * 127.5 - 127) / 128, intermediates_only=True)
         found = build_feature_maps("efficientnet_lite0", embedded, "cpu")(images())
     for one, stage in zip(found, stages, strict=True):
         ratio = stage.norm() / one.norm()
         assert 2 < float(ratio) < 9
         torch.testing.assert_close(one * ratio, stage, rtol=1e-3, atol=1e-3)
+
+
+def test_efficientnet_does_not_see_a_weave_of_single_pixels(embedded: Path) -> None:
+    maps = build_feature_maps("efficientnet_lite0", embedded, "cpu")
+    plain = torch.nn.functional.avg_pool2d(images(), 5, stride=1)
+    weave = 0.2 * (-1.0) ** (torch.arange(60)[:, None] + torch.arange(60))
+    for one, other in zip(maps(plain), maps(plain + weave), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["vgg19", "efficientnet_lite0"])
