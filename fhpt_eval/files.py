@@ -50,7 +50,7 @@ def claiming(path: Path) -> Iterator[None]:
 
 
 def own_folder(path: Path, ours: Collection[str]) -> None:
-    """Make the folder of a training, or take over one that holds nothing but files called ``ours`` and hidden ones.
+    """Make a folder, or take over one that holds nothing but what is called as one of ``ours``, and hidden files.
 
     Raises:
         UserError: It cannot be made or read, or holds something else.
@@ -59,4 +59,4 @@ def own_folder(path: Path, ours: Collection[str]) -> None:
         path.mkdir(parents=True, exist_ok=True)
         foreign = sorted(p.name for p in path.iterdir() if p.name not in ours and not p.name.startswith("."))
     if foreign:
-        raise UserError(f"{path} holds '{foreign[0]}', which is no training's: choose a new folder with -o.")
+        raise UserError(f"{path} holds '{foreign[0]}', which is none of this command's: choose a new folder with -o.")

@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from pydantic import TypeAdapter
 
 from fhpt_eval.engine.base import Engine, Progress
+from fhpt_eval.engine.local import cpu_count
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Missing
 from fhpt_eval.files import claiming, write_atomic
@@ -165,7 +166,7 @@ def generate(
     output: Path,
     *,
     device: str,
-    batch_size: int,
+    batch_size: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Generated:
@@ -173,12 +174,13 @@ def generate(
 
     Each file is written whole or not at all, and says in a PNG text chunk what made it: a run that was stopped goes on
     where it was, and an image of other inputs is made anew. ``generation.json`` names the model. ``overwrite`` deletes
-    the images that an earlier generation made.
+    the images that an earlier generation made. The default of ``batch_size`` is 16 on a GPU, otherwise one a core.
 
     Raises:
         UserError: The model cannot be loaded, or the folder cannot be written or holds another model's images.
     """
     generator = model.load(device)
+    at_once = batch_size or (cpu_count() if device == "cpu" else 16)
     _claim(output, model, overwrite=overwrite)
     marks = _marks(model, requests)
     todo = [request for request in requests if _mark_of(output / f"{request.name}.png") != marks[request.name]]
@@ -187,8 +189,8 @@ def generate(
     made: list[str] = []
     missing: dict[str, str] = {}
     started = time.monotonic()
-    for start in range(0, len(todo), batch_size):
-        batch = todo[start : start + batch_size]
+    for start in range(0, len(todo), at_once):
+        batch = todo[start : start + at_once]
         for request, picture in _pictures(generator, batch, missing):
             _write_png(output / f"{request.name}.png", picture, marks[request.name])
             made.append(request.name)
@@ -212,11 +214,10 @@ def _pictures(
 
 def _claim(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
     record = output / RECORD
-    about = {"model": model.name, "options": _options(model), "content": model.identity()}
     with claiming(output):
         output.mkdir(parents=True, exist_ok=True)
         if record.exists():
-            if _read_record(record) != about and not overwrite:
+            if not overwrite and holds_another(output, model):
                 raise UserError(
                     f"{output} holds images that another model made ({RECORD} says which):"
                     " choose another folder with -o, or --overwrite."
@@ -226,7 +227,21 @@ def _claim(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
                     path.unlink()
         elif any(not entry.name.startswith(".") for entry in output.iterdir()):
             raise UserError(f"{output} holds files that are not generated images: choose a new folder with -o.")
-        write_atomic(record, json.dumps(about, indent=2) + "\n")
+        write_atomic(record, json.dumps(_about(model), indent=2) + "\n")
+
+
+def holds_another(output: Path, model: ReferenceModel) -> bool:
+    """Whether a folder holds images of another model, or of this one with other options or another checkpoint.
+
+    Raises:
+        UserError: What it says of its images is damaged.
+    """
+    record = output / RECORD
+    return record.exists() and _read_record(record) != _about(model)
+
+
+def _about(model: ReferenceModel) -> dict[str, Any]:
+    return {"model": model.name, "options": _options(model), "content": model.identity()}
 
 
 def _read_record(record: Path) -> object:

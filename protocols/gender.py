@@ -15,10 +15,16 @@ from fhpt_eval.geometry import Geometry
 from fhpt_eval.given_file import GivenFile
 from fhpt_eval.naming import Gender as Label
 from fhpt_eval.pairs import Pair, Pairs
+from fhpt_eval.pretrained import gender_classifier
 from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs
 from fhpt_eval.stats import Floats, Interval
 
 Value = float | Missing
+
+_SHIPPED = (
+    "gender is judged by the classifier that comes with the package, which was trained on rendered people"
+    " (docs/models.md): look at its error on the real targets first"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +33,7 @@ class Gender(Protocol):
 
     A generator that was trained on far more women than men tends to turn men into women. The classifier is trained on
     real images by `fhpt-eval train gender`; it answers WOMEN or MEN, and an answer that is not the pair's counts as 1.
+    The profile `embedded` has one that comes with the package and was trained on rendered people (docs/models.md).
 
     * gender_error: mean over the pairs. Of DeepFashion's test pairs 88 % show women, so it says little about men.
     * gender_error_men, gender_error_women: mean over the pairs of that gender.
@@ -58,7 +65,7 @@ class Gender(Protocol):
         "gender_error_women",
         "gender_error_balanced",
     )
-    embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0"}
+    embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0", "classifier": gender_classifier()}
     network: Network = "vgg16"
     classifier: GivenFile | None = None
     ceiling: bool = True
@@ -111,7 +118,8 @@ class Gender(Protocol):
             return {"controls": found}
 
         everything = [True] * len(pairs)
-        scores = [mean_over_pairs(self._metric(), "lower", pairs, errors, details=details(everything))]
+        overall = mean_over_pairs(self._metric(), "lower", pairs, errors, details=details(everything))
+        scores = [replace(overall, warnings=self._warnings())]
         for label in ("MEN", "WOMEN"):
             # A pair of unknown gender may belong to either.
             part = [row.gender in (label, None) for row in pairs]
@@ -124,6 +132,11 @@ class Gender(Protocol):
             scores.append(replace(score, per_pair=()))
         scores.append(self._balanced(pairs, errors, scores[0], details(everything, balanced=True)))
         return scores
+
+    def _warnings(self) -> tuple[str, ...]:
+        if self.classifier is None or self.classifier.path != self.embedded["classifier"]:
+            return ()
+        return (_SHIPPED,)
 
     def _metric(self, which: str = "") -> str:
         return f"gender_error{which}" + ("" if self.network == "vgg16" else f"[{self.network}]")

@@ -68,6 +68,22 @@ def command(own_folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
 
 
 @pytest.fixture
+def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of networks that come with the package holds toys: a DRN and a gender classifier."""
+    from toy_weights import write_drn, write_head
+
+    from fhpt_eval import pretrained
+    from fhpt_eval.protocols.gender import Gender
+
+    folder = tmp_path / "pretrained"
+    folder.mkdir()
+    monkeypatch.setattr(pretrained, "FOLDER", folder)
+    write_drn(folder / "drn")
+    monkeypatch.setitem(Gender.embedded, "classifier", write_head(folder / "gender.safetensors"))  # type: ignore[arg-type]
+    return folder
+
+
+@pytest.fixture
 def draw(own_folders: Path) -> Draw:
     """Fill a folder with seeded noise: 64 rows by 48 columns, or another (height, width)."""
 

@@ -201,7 +201,7 @@ def test_errors_are_those_of_a_plain_loop() -> None:
 
 
 def test_another_network_stands_in_the_name_and_in_what_is_asked_for() -> None:
-    embedded = configure(Gender, "embedded", {})
+    embedded = configure(Gender, "embedded", {"classifier": "none"})
     scores = score_all([pair("MEN", "a"), pair("WOMEN", "b")], [1, 1], protocol=embedded)
     assert list(scores) == [f"{metric}[efficientnet_lite0]" for metric in Gender.metrics]
     assert [w.name for need in embedded.needs() for w in need.extractor.weights()] == ["efficientnet-lite0"] * 2

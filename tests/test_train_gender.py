@@ -439,7 +439,9 @@ def test_a_folder_of_another_training_names_what_differs(
 def test_a_folder_with_other_files_or_a_damaged_state_is_refused(tmp_path: Path, head: Callable[..., Trained]) -> None:
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     for overwrite in (False, True):
-        with pytest.raises(UserError, match=r"holds 'thesis\.txt', which is no training's: choose a new folder"):
+        with pytest.raises(
+            UserError, match=r"holds 'thesis\.txt', which is none of this command's: choose a new folder"
+        ):
             head(tmp_path, overwrite=overwrite)
     (tmp_path / "thesis.txt").unlink()
     (tmp_path / STATE).write_bytes(b"half of it")

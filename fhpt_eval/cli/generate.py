@@ -46,7 +46,7 @@ def generate(
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1…")] = "auto",
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help="Images at once.  [default: 16 on a GPU, else 1]")
+        int | None, typer.Option("--batch-size", min=1, help="Images at once.  [default: 16 on a GPU, else one a core]")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make images anew that are there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr.")] = False,
@@ -89,13 +89,12 @@ def generate(
             raise UserError(f"{model} does not look at poses: leave --keypoints out.")
         for remark in () if quiet else chosen.remarks(listed.requests):
             print(f"fhpt-eval: {remark}", file=sys.stderr)
-        at_once = batch_size or (1 if engine.device == "cpu" else 16)
         done = generate_images(
             chosen,
             listed.requests,
             output,
             device=engine.device,
-            batch_size=at_once,
+            batch_size=batch_size,
             overwrite=overwrite,
             progress=progress,
         )

@@ -47,7 +47,7 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
     """Keep torch from splitting one image's work over threads, which changes rounding with the number of cores."""
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(1)
@@ -154,7 +154,7 @@ class _Pass:
         with (
             Workers(self.engine.workers, self.weights) as workers,
             ThreadPoolExecutor(_DECODERS) as self.decoders,
-            ThreadPoolExecutor(self.engine.workers, initializer=_one_thread) as self.cores,
+            ThreadPoolExecutor(self.engine.workers, initializer=one_thread) as self.cores,
         ):
             for done, chunk in self._chunks(self._open(jobs)):
                 self._store_infos(chunk)

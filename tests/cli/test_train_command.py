@@ -88,6 +88,8 @@ def test_a_run_without_a_classifier_names_what_to_do(command: Command, real: Pat
         "gender,l1",
         "--profile",
         "embedded",
+        "--set",
+        "gender.classifier=none",
         "--device",
         "cpu",
         "-o",
