@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -592,9 +591,7 @@ def test_all_real_pairs_are_found_from_the_list_and_from_folders(tmp_path: Path)
     paths = [name.path_name for stem, _ in stems if (name := parse_deepfashion(stem))]
     real = folder(tmp_path / "t", (f"{path}.jpg" for path in set(paths)))
 
-    started = time.perf_counter()
     by_list = Pairs.from_csv(TEST_PAIRS, generated, real, real)
-    seconds = time.perf_counter() - started
     by_folders = Pairs.from_folders(generated, real, real)
 
     assert by_list.report == PairReport(matched=8570)
@@ -607,7 +604,6 @@ def test_all_real_pairs_are_found_from_the_list_and_from_folders(tmp_path: Path)
     assert [len(by_list.unique(role)) for role in ("generated", "target", "source")] == [8570, 3144, 3144]
     assert len({row.item for row in by_list}) == 811
     assert len({row.item_colour for row in by_list}) == 876
-    assert seconds < 10  # about 1 s on an idle core
 
 
 def test_one_file_does_not_stand_for_two_listed_people(tmp_path: Path) -> None:

@@ -24,6 +24,13 @@ def widths(width: int, max_width: int, down_samplings: int) -> list[int]:
     return [min(width * 2**i, max_width) for i in range(down_samplings + 1)]
 
 
+def _doubling(channels_in: int, channels_out: int, patch: int) -> nn.Module:
+    """PATN's transposed convolution, or where squares are painted, whose unevenness it would add to, a resized one."""
+    if patch == 1:
+        return nn.ConvTranspose2d(channels_in, channels_out, kernel_size=3, stride=2, padding=1, output_padding=1)
+    return nn.Sequential(nn.Upsample(scale_factor=2), reflected(channels_in, channels_out, 3))
+
+
 class PoseTransferBranch(nn.Module):
     """Eq. (1): Ĩ_c = G_P(I_s, P_s, P_t).
 
@@ -62,8 +69,7 @@ class PoseTransferBranch(nn.Module):
         )
         layers: list[nn.Module] = []
         for wide, narrow in pairwise(channels[::-1]):
-            up = nn.ConvTranspose2d(wide, narrow, kernel_size=3, stride=2, padding=1, output_padding=1)
-            layers += normalised(up, narrow, activation)
+            layers += normalised(_doubling(wide, narrow, patch), narrow, activation)
         image = reflected(channels[0], 3 * patch**2, stem_size(patch))
         self.decoder = nn.Sequential(*layers, image, nn.Tanh(), nn.PixelShuffle(patch))
         self.apply(initialise)
