@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhpt_eval.dialects import Dialect
+from fhpt_eval.geometry import Expect, Geometry, Resize
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.protocol import Better, Protocol
 from fhpt_eval.run import ProtocolRecord, Run
@@ -82,6 +83,18 @@ def _changes(one: Protocol, other: Protocol) -> tuple[Change, ...]:
             changed = dataclasses.replace(one, **{name: getattr(other, name) for name in group})
             changes.append(Change(differing, changed))
     return tuple(changes)
+
+
+def brought_to_size(measurement: Measurement) -> Measurement:
+    """The same on images of another size: where a geometry expects one, they are resized to it first."""
+    protocol = measurement.protocol
+    changed = {}
+    for field in dataclasses.fields(protocol):
+        geometry = getattr(protocol, field.name)
+        if isinstance(geometry, Geometry) and geometry.steps and isinstance(expected := geometry.steps[0], Expect):
+            resize = Resize(expected.width, expected.height, "pil-bicubic")
+            changed[field.name] = Geometry((resize, *geometry.steps))
+    return dataclasses.replace(measurement, protocol=dataclasses.replace(protocol, **changed))
 
 
 @dataclass(frozen=True)

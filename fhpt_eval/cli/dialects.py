@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +13,18 @@ from fhpt_eval.cli.options import AsJson, WeightsDir
 from fhpt_eval.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fhpt_eval.dialect_effects import Difference, Family
     from fhpt_eval.dialects import Dialect
+    from fhpt_eval.measurement import Measurement
     from fhpt_eval.pairs import Pairs
+    from fhpt_eval.weights import Store
 
 app = typer.Typer(help="How the published methods measured: list, show, diff, check, explain.", no_args_is_help=True)
+
+_SAMPLED = 24
+"""Pairs of the sample: one a person."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A dialect, an alias of it, or a TOML file.")]
 
@@ -112,13 +120,15 @@ def diff(
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say in which options two dialects differ, and with images what each of them is worth.
+    """Say in which options two dialects differ, and what each of them is worth.
 
-    Each option is changed by itself, from the first dialect's value to the second's.
+    Each option is changed by itself, from the first dialect's value to the second's, and measured on images: without -g
+    and -t on copied sources of the sample of rendered people, by what needs no download.
     """
-    from fhpt_eval.dialect_effects import differences
+    from fhpt_eval.dialect_effects import brought_to_size, differences
     from fhpt_eval.dialects import dialect_named
     from fhpt_eval.pairs import Pairs
+    from fhpt_eval.sample import copied_sources
     from fhpt_eval.weights import Store
 
     found = differences(dialect_named(one), dialect_named(other))
@@ -126,35 +136,47 @@ def diff(
         raise UserError(f"'{one}' and '{other}' measure nothing by the same protocol: there is nothing to compare.")
     if (generated is None) != (target is None):
         raise UserError("what a difference is worth is measured on images and their targets: give both -g and -t.")
-    worth: dict[str, float | None] = {}
-    if generated is not None:
-        table = (
+    steps = [step for difference in found for step in difference.steps()]
+    if generated is None:
+        images = copied_sources(_SAMPLED)
+        steps = [brought_to_size(step) for step in steps]
+        store = Store(weights_dir, offline=True)
+        told = (
+            f"on {len(images)} copied sources of the sample of rendered people, resized where a size is expected;"
+            " -g and -t take others"
+        )
+    else:
+        images = (
             Pairs.from_folders(generated, target, None, naming)
             if pairs is None
             else Pairs.from_csv(pairs, generated, target, None, naming)
         )
-        worth = _measured(found, table, reference, Store(weights_dir, offline))
+        store = Store(weights_dir, offline)
+        told = f"on {len(images)} pairs"
+    worth = _measured(steps, images, reference, store, remarks=generated is not None)
     if as_json:
         typer.echo(json.dumps([_plain(difference, worth) for difference in found], indent=2))
         return
     for difference in found:
         _print_difference(difference, worth)
+    typer.echo(told)
 
 
-def _measured(found: list[Difference], pairs: Pairs, reference: Path | None, store: Any) -> dict[str, float | None]:
+def _measured(
+    steps: Sequence[Measurement], pairs: Pairs, reference: Path | None, store: Store, *, remarks: bool
+) -> dict[str, float | None]:
     """Every step's number by its name."""
-    from fhpt_eval.cli.display import ProgressDisplay, remarks
+    from fhpt_eval.cli import display
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
     from fhpt_eval.evaluation import evaluate
     from fhpt_eval.pairs import list_images
 
     images = None if reference is None else list_images(reference)
-    steps = [step for difference in found for step in difference.steps()]
-    with ProgressDisplay() as progress, Cache() as cache:
+    with display.ProgressDisplay() as progress, Cache() as cache:
         run = evaluate(pairs, steps, reference=images, engine=LocalEngine(cache), store=store, progress=progress)
-    for line in remarks(run):
-        typer.echo(f"fhpt-eval: {line}", err=True)
+    for line in display.remarks(run) if remarks else ():
+        print(f"fhpt-eval: {line}", file=sys.stderr)
     return {name: score.value for name, score in run.scores.items()}
 
 
@@ -175,8 +197,7 @@ def _plain(difference: Difference, worth: dict[str, float | None]) -> dict[str, 
 def _print_difference(difference: Difference, worth: dict[str, float | None]) -> None:
     names = [step.name for step in difference.steps()]
     first, last = worth.get(names[0]), worth.get(names[-1])
-    values = f"  {_number(first)} → {_number(last)}" if worth else ""
-    typer.echo(f"{difference.one.name} → {difference.other.name}{values}")
+    typer.echo(f"{difference.one.name} → {difference.other.name}  {_number(first)} → {_number(last)}")
     for change, name in zip(difference.changes, names[1:-1], strict=True):
         value = worth.get(name)
         effect = f"  {value - first:+.4f}" if value is not None and first is not None else ""

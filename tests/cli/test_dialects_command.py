@@ -62,6 +62,7 @@ def test_diff_tells_options_and_what_they_are_worth(command: Command, images: tu
     assert outcome.code == 0
     assert "pise@1:psnr → psnr" in outcome.out
     assert "arithmetic: uint8 → float64" in outcome.out
+    assert "on 24 copied sources of the sample of rendered people" in outcome.out
     measured = command("dialects", "diff", "pise", "clean", *images, "--json")
     (difference,) = json.loads(measured.out)
     wrapped, true = difference["value"], difference["other_value"]
@@ -69,6 +70,16 @@ def test_diff_tells_options_and_what_they_are_worth(command: Command, images: tu
     assert true < 12
     by_itself = [c["value"] for c in difference["changes"] if "arithmetic" in c["options"]]
     assert by_itself == [pytest.approx(true)]
+
+
+def test_diff_brings_the_sample_to_the_size_that_a_dialect_expects(command: Command) -> None:
+    differences = json.loads(command("dialects", "diff", "pidm", "pocold", "--json").out)
+    (ssim,) = [d for d in differences if d["one"] == "pidm@1:ssim_256"]
+    frame, sigma = ssim["changes"][-1], ssim["changes"][0]
+    assert list(frame["options"]) == ["generated_geometry", "target_geometry"]
+    assert frame["value"] < ssim["value"] - 0.005
+    assert list(sigma["options"]) == ["sigma"]
+    assert sigma["value"] < ssim["value"] - 0.005
 
 
 def test_explain_shows_the_same_images_under_every_dialect(command: Command, images: tuple[str, ...]) -> None:
