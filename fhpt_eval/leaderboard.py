@@ -101,8 +101,9 @@ def _recipe_difference(one: Recipe, other: Recipe) -> str | None:
 def to_csv(blocks: Sequence[Block]) -> str:
     """One row a run: block, run, profile, then value, low, high, n and missing of every metric.
 
-    The header has the direction of each metric. Columns ``METRIC common`` hold the mean over the pairs on which every
-    run of the block has a value, where runs differ in that.
+    The header has the direction of each metric, and its dialect with the version where that is not ours (``gfla@1:``).
+    The column ``without prefix`` says whose way the others are. Columns ``METRIC common`` hold the mean over the pairs
+    on which every run of the block has a value, where runs differ in that.
     """
     rows = [row for number, block in enumerate(blocks, start=1) for row in _rows(number, block)]
     header = list(dict.fromkeys(column for row in rows for column in row))
@@ -116,7 +117,13 @@ def to_csv(blocks: Sequence[Block]) -> str:
 
 def _rows(number: int, block: Block) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = [
-        {"block": number, "run": _cell(run.record.name), "profile": run.record.profile} for run in block.runs
+        {
+            "block": number,
+            "run": _cell(run.record.name),
+            "profile": run.record.profile,
+            "without prefix": _without_prefix(run),
+        }
+        for run in block.runs
     ]
     for metric, about in block.metrics.items():
         title = f"{metric} {ARROWS[about.better]}"
@@ -135,6 +142,14 @@ def _rows(number: int, block: Block) -> list[dict[str, object]]:
     for row in rows:
         row["why apart"] = block.apart
     return rows
+
+
+def _without_prefix(run: Run) -> str:
+    """Whose way of measuring numbers are that do not carry a dialect's name: ours, but for options of the user's."""
+    plain = [protocol for protocol in run.record.protocols if protocol.metric is None and protocol.scores]
+    own = [protocol.name for protocol in plain if protocol.dialect is None]
+    ids = dict.fromkeys(protocol.dialect for protocol in plain if protocol.dialect is not None)
+    return "; ".join([*map(str, ids), *([f"own options: {' '.join(own)}"] if own else [])])
 
 
 def _cell(text: str) -> str:
@@ -158,6 +173,8 @@ def _markdown_block(block: Block) -> str:
         cells = [_markdown_cell(run.scores.get(metric), best[metric]) for metric in metrics]
         name = run.record.name.replace("|", "\\|")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    if told := "; ".join(dict.fromkeys(filter(None, map(_without_prefix, block.runs)))):
+        lines.append(f"\nMetrics without a prefix: {told}.")
     if block.apart:
         lines.append(f"\nApart from the first table: {block.apart}.")
     return "\n".join(lines) + "\n"

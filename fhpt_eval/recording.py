@@ -41,7 +41,7 @@ def start_run(
         profile=profile,
         pairs=_pairs_record(images.pairs, extraction),
         images=_images_record(images, prepared, extraction),
-        protocols=[_pending(measurement, prepared, reference, device) for measurement in measurements],
+        protocols=[_pending(measurement, profile, prepared, reference, device) for measurement in measurements],
         environment=describe_environment(device),
         seconds={},
         warnings=warnings,
@@ -49,11 +49,13 @@ def start_run(
     return Run(record, images.pairs.table, pd.DataFrame(columns=["metric", "pair", "reason"]))
 
 
-def _pending(measurement: Measurement, prepared: Prepared, reference: str | None, device: str) -> ProtocolRecord:
+def _pending(
+    measurement: Measurement, profile: Profile, prepared: Prepared, reference: str | None, device: str
+) -> ProtocolRecord:
     protocol = measurement.protocol
     return ProtocolRecord(
         name=protocol.name,
-        dialect=measurement.dialect or _default_dialect(protocol),
+        dialect=measurement.dialect or _default_dialect(protocol, profile),
         metric=measurement.metric,
         note=measurement.note,
         group=protocol.group,
@@ -64,9 +66,11 @@ def _pending(measurement: Measurement, prepared: Prepared, reference: str | None
     )
 
 
-def _default_dialect(protocol: Protocol) -> str | None:
-    """Ours, where no option of the protocol was changed."""
-    return default_id() if protocol == configure(type(protocol), "paper", {}) else None
+def _default_dialect(protocol: Protocol, profile: Profile) -> str | None:
+    """Ours, or that of another profile, where no option of the protocol was changed."""
+    if protocol == configure(type(protocol), "paper", {}):
+        return default_id()
+    return profile if protocol == configure(type(protocol), profile, {}) else None
 
 
 def _copies_of_targets(pairs: Pairs, extraction: Extraction) -> str | None:

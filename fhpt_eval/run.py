@@ -63,7 +63,8 @@ class ProtocolRecord(_Model):
 
     name: str
     dialect: str | None = None
-    """Whose way of measuring, with its version (``gfla@1``); None where an option is the user's own."""
+    """Whose way of measuring, with its version (``gfla@1``), or the profile ``embedded``; None where an option is the
+    user's own."""
     metric: str | None = None
     """What that dialect calls the number, where it is not ours."""
     note: str | None = None

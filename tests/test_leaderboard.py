@@ -103,7 +103,8 @@ def test_no_common_mean_where_all_runs_have_the_same_pairs(run_of: Evaluate) -> 
 def test_markdown_marks_the_best_by_the_direction_of_the_metric(run_of: Evaluate) -> None:
     runs = [run_of("one"), run_of("better", copies=3)]
     text = to_markdown(blocks_of(runs))
-    head, _, first, second = text.splitlines()
+    head, _, first, second, _, told = text.splitlines()
+    assert told == "Metrics without a prefix: clean@1."
     assert head == "| run | ssim ↑ | l1 ↓ |"
     assert "**" not in first
     assert second.count("**") == 4
@@ -111,3 +112,13 @@ def test_markdown_marks_the_best_by_the_direction_of_the_metric(run_of: Evaluate
 
 def test_names_cannot_be_formulas(run_of: Evaluate) -> None:
     assert table(to_csv(blocks_of([run_of("=1+1")])))[0]["run"] == "'=1+1"
+
+
+def test_whose_way_numbers_without_a_prefix_are(run_of: Evaluate) -> None:
+    def told(*protocols: Protocol) -> object:
+        (row,) = csv.DictReader(io.StringIO(to_csv(blocks_of([run_of("one", *protocols)]))))
+        return row["without prefix"]
+
+    assert told(Ssim(), L1()) == "clean@1"
+    assert told(Ssim(), L1(scale="2")) == "clean@1; own options: l1"
+    assert told(L1(scale="2")) == "own options: l1"
