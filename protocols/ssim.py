@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fhpt_eval.extract.pixels import Covariance, DataRange, StructuralSimilarity, Window, gaussian_taps
+from fhpt_eval.extract.pixels import Border, Covariance, DataRange, StructuralSimilarity, Window, gaussian_taps
 from fhpt_eval.masking import MaskedProtocol
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
@@ -30,6 +30,8 @@ class Ssim(PairedProtocol, MaskedProtocol):
             taps); or ``generated``: maximum less minimum of the generated image (PATN and its kin).
         arithmetic: ``float64``, or ``float32``: scikit-image's since 0.20 on images of float32 (CFLD), which loses
             digits where an image is nearly constant.
+        border: ``cut``: half a window is cut off all around, as scikit-image does; ``kept``: the image is mirrored
+            beyond its edge (torchmetrics since 1.4.2).
         mask, mask_keypoints: As `fhpt_eval.masking.MaskedProtocol`: what lies outside of the person counts as perfect
             agreement (DSC and PATN on Market-1501).
     """
@@ -44,6 +46,7 @@ class Ssim(PairedProtocol, MaskedProtocol):
     covariance: Covariance = "population"
     data_range: DataRange = "255"
     arithmetic: Literal["float64", "float32"] = "float64"
+    border: Border = "cut"
 
     def __post_init__(self) -> None:
         if self.taps is not None and self.taps % 2 == 0:
@@ -62,6 +65,7 @@ class Ssim(PairedProtocol, MaskedProtocol):
             covariance=self.covariance,
             data_range=self.data_range,
             arithmetic=self.arithmetic,
+            border=self.border,
             first_geometry=self.generated_geometry,
             second_geometry=self.target_geometry,
         )

@@ -23,6 +23,7 @@ from fhpt_eval.extract.base import (
 
 Window = Literal["gaussian", "uniform"]
 Covariance = Literal["population", "sample"]
+Border = Literal["cut", "kept"]
 DataRange = Literal["255", "1", "generated"]
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -43,6 +44,7 @@ class StructuralSimilarity(PairExtractor):
     covariance: Covariance = "population"
     data_range: DataRange = "255"
     arithmetic: Literal["float64", "float32"] = "float64"
+    border: Border = "cut"
 
     def load(self, context: Context) -> PairModel:  # noqa: ARG002 - runs on the CPU, without weights
         """Return the model; nothing is loaded."""
@@ -64,6 +66,9 @@ class _Ssim(PairModel):
             x = image.astype(self._spec.arithmetic)
             if self._spec.data_range == "1":
                 x /= 255
+            elif self._spec.arithmetic == "float32":
+                # By way of [0, 1], as scripts in float32 do: where digits cancel, this rounding is seen.
+                x = x / 255 * 255
             mean = self._filter(x)
             encoded.append((x, mean, self._filter(x * x) - mean * mean))
         return encoded
@@ -85,26 +90,27 @@ class _Ssim(PairModel):
             (mean_x * mean_x + mean_y * mean_y + c1) * (self._unbias * (var_x + var_y) + c2)
         )
         c = self._crop
-        inner = similarity[c : similarity.shape[0] - c, c : similarity.shape[1] - c]
-        return {"ssim": np.array(inner.mean(dtype=np.float64))}
+        if self._spec.border == "cut":
+            similarity = similarity[c : similarity.shape[0] - c, c : similarity.shape[1] - c]
+        return {"ssim": np.array(similarity.mean(dtype=np.float64))}
 
 
 def _filter_float64(spec: StructuralSimilarity) -> Callable[[Floats], Floats]:
     import cv2
 
     kernel = _gaussian(spec.sigma, spec.taps) if spec.window == "gaussian" else np.full(spec.taps, 1 / spec.taps)
-    return lambda x: np.asarray(
-        cv2.sepFilter2D(x, cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REFLECT), np.float64
-    )
+    edge = cv2.BORDER_REFLECT if spec.border == "cut" else cv2.BORDER_REFLECT_101
+    return lambda x: np.asarray(cv2.sepFilter2D(x, cv2.CV_64F, kernel, kernel, borderType=edge), np.float64)
 
 
 def _filter_float32(spec: StructuralSimilarity) -> Callable[[Floats], Floats]:
     """SciPy's filters, as in scikit-image: where E[x²] − E[x]² cancels, their rounding decides."""
     from scipy.ndimage import gaussian_filter, uniform_filter
 
+    edge = "reflect" if spec.border == "cut" else "mirror"
     if spec.window == "uniform":
-        return lambda x: np.asarray(uniform_filter(x, spec.taps, axes=(0, 1)))
-    return lambda x: np.asarray(gaussian_filter(x, spec.sigma, radius=spec.taps // 2, axes=(0, 1)))
+        return lambda x: np.asarray(uniform_filter(x, spec.taps, axes=(0, 1), mode=edge))
+    return lambda x: np.asarray(gaussian_filter(x, spec.sigma, radius=spec.taps // 2, axes=(0, 1), mode=edge))
 
 
 def gaussian_taps(sigma: float) -> int:
