@@ -1,0 +1,90 @@
+"""What we measure in a dialect, and what a script's numbers are compared with. Of fhpt_eval, only what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dialect_files import COUNT, Floats, Folders
+from dialect_people import annotated, people
+
+from fhpt_eval import Pairs, evaluate
+from fhpt_eval.dialects import Dialect, measurements_of
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.pairs import list_images
+from fhpt_eval.run import Run
+from fhpt_eval.weights import Progress, Store, Weights
+
+Runs = Callable[[str], tuple[Folders, Run]]
+
+
+class SeededStore(Store):
+    """Hands out the file of seeded weights that lies in its folder, its hash unchecked."""
+
+    def get(self, weights: Weights, progress: Progress | None = None) -> Path:
+        assert self.folder is not None
+        file = self.folder / weights.filename
+        return file if file.exists() else super().get(weights, progress)
+
+
+def measured(dialect: Dialect, folders: Folders, protocols: tuple[str, ...], cache: Path, weights: Path) -> Run:
+    """Evaluate images in a dialect.
+
+    Args:
+        dialect: Whose numbers.
+        folders: The images.
+        protocols: Which of the dialect's.
+        cache: A folder.
+        weights: The folder of seeded weights.
+    """
+    targets, generated = (annotated(folders.root / f"{r}.csv", people(folders, r)) for r in ("target", "generated"))
+    pairs = Pairs.from_folders(folders.generated, folders.target, naming=dialect.naming or "auto")
+    pairs.require_complete()
+    assert len(pairs) == COUNT
+    chosen = []
+    for measurement in measurements_of([dialect], protocols):
+        protocol: Any = measurement.protocol
+        if getattr(protocol, "mask", None):
+            protocol = replace(protocol, mask_keypoints=targets)
+        if protocol.name == "pckh":
+            protocol = replace(protocol, target_keypoints=targets, generated_keypoints=generated)
+        chosen.append(replace(measurement, protocol=protocol))
+    with Cache(cache) as opened:
+        run = evaluate(
+            pairs,
+            chosen,
+            reference=list_images(folders.reference),
+            engine=LocalEngine(opened, device="cpu"),
+            store=SeededStore(weights),
+        )
+    assert {record.status for record in run.record.protocols} == {"done"}
+    return run
+
+
+def named(dialect: Dialect, metric: str) -> str:
+    """What a run calls a number of a dialect."""
+    return metric if dialect.key == "clean" else f"{dialect.id}:{metric}"
+
+
+def per_pair(run: Run, metric: str) -> Floats:
+    """In the order of generated file names."""
+    values: Floats = run.per_pair.sort_values("generated")[metric].to_numpy(dtype=np.float64)
+    return values
+
+
+def assert_agrees(run: Run, metric: str, expected: Sequence[float], *, rel: float, abs: float) -> None:  # noqa: A002
+    """Every pair, and the number that is printed; NaN where a pair is dropped."""
+    assert per_pair(run, metric) == pytest.approx(np.array(expected), rel=rel, abs=abs, nan_ok=True)
+    assert_number(run, metric, float(np.nanmean(expected)), int(np.isfinite(expected).sum()), rel=rel, abs=abs)
+
+
+def assert_number(run: Run, metric: str, expected: float, n: int, *, rel: float, abs: float) -> None:  # noqa: A002
+    """What is printed, and of how many."""
+    score = run.scores[metric]
+    assert score.value == pytest.approx(expected, rel=rel, abs=abs)
+    assert score.n == n

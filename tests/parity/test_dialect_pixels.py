@@ -1,0 +1,359 @@
+"""SSIM, PSNR, L1 and PCKh of every dialect against its script, written anew from what is documented of it.
+
+On the one side files, file names, and scikit-image, SciPy, OpenCV, Pillow and NumPy of today; on the other the
+evaluation of the same files. Twenty pairs agree to 1e-6, one by one: SSIM absolutely, the others relatively.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from dialect_files import COUNT, Pixels, cubic, images_of, lay_out, white_at_the_sides
+from dialect_people import HEAD, masks, people
+from dialect_runs import Runs, assert_agrees, measured, named
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage import metrics as _metrics
+from torch.nn import functional
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from fhpt_eval import Pairs, evaluate
+from fhpt_eval.dialects import dialect_named, find_dialects, measurements_of
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.local import LocalEngine
+
+PROTOCOLS = ("ssim", "psnr", "l1", "pckh")
+Compare = Callable[[Pixels, Pixels], float]
+
+# Any, because scikit-image is typed in part only.
+metrics: Any = _metrics
+
+# What scripts do to a picture
+
+
+def unit(image: Pixels) -> Pixels:
+    """[0, 1] in float64, in which scikit-image before 0.20 reckoned whatever it was given."""
+    return image.astype(np.float64) / 255
+
+
+# What scripts do to a pair: generated image and target, H×W×3 of 0…255
+
+
+def seen_as(change: Callable[[Pixels], Pixels], compare: Compare) -> Compare:
+    return lambda generated, target: compare(change(generated), change(target))
+
+
+def ssim_51(generated: Pixels, target: Pixels) -> float:
+    """GFLA's first."""
+    return float(
+        metrics.structural_similarity(unit(target), unit(generated), data_range=1, win_size=51, channel_axis=2)
+    )
+
+
+def ssim_256(generated: Pixels, target: Pixels, sigma: float = 1.5) -> float:
+    """GFLA's second; PIDM's with σ 1.2."""
+    x, y = target.astype(np.float64), generated.astype(np.float64)
+    return float(
+        metrics.structural_similarity(
+            x,
+            y,
+            gaussian_weights=True,
+            sigma=sigma,
+            use_sample_covariance=False,
+            channel_axis=2,
+            data_range=y.max() - y.min(),
+        )
+    )
+
+
+def ssim_255(generated: Pixels, target: Pixels) -> float:
+    """Ours: Wang et al.'s, as scikit-image's documentation says to match them."""
+    return float(
+        metrics.structural_similarity(
+            target.astype(np.float64),
+            generated.astype(np.float64),
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            channel_axis=2,
+            data_range=255,
+        )
+    )
+
+
+def ssim_13(generated: Pixels, target: Pixels) -> float:
+    """As scikit-image had it before 0.15: SciPy's Gaussian to 4 σ, and 5 pixels cut off all the same."""
+    span = float(generated.max()) - float(generated.min())
+    c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
+    found = []
+    for channel in range(3):
+        x, y = (image[..., channel].astype(np.float64) for image in (target, generated))
+        mean = partial(gaussian_filter, sigma=1.5, truncate=4.0)
+        mx, my = mean(x), mean(y)
+        vx, vy, vxy = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
+        values = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+        found.append(values[5:-5, 5:-5].mean())
+    return float(np.mean(found))
+
+
+def ssim_float32(generated: Pixels, target: Pixels, first: int = 0, **settings: Any) -> float:
+    """CFLD (``first`` for channels first) and PCDMs: float32 in, so float32 all through."""
+    x, y = (image.astype(np.float32) / np.float32(255) for image in (target, generated))
+    axis = 2
+    if first:
+        x, y, axis = x.transpose(2, 0, 1), y.transpose(2, 0, 1), 0
+    if "sigma" not in settings:
+        return float(metrics.structural_similarity(x, y, data_range=1, win_size=51, channel_axis=axis))
+    x, y = x * np.float32(255), y * np.float32(255)
+    return float(
+        metrics.structural_similarity(
+            x,
+            y,
+            gaussian_weights=True,
+            use_sample_covariance=False,
+            channel_axis=axis,
+            data_range=y.max() - y.min(),
+            **settings,
+        )
+    )
+
+
+def ssim_7(generated: Pixels, target: Pixels) -> float:
+    """PG²: whatever scikit-image does to uint8 of its own accord."""
+    return float(metrics.structural_similarity(generated, target, channel_axis=2))
+
+
+def ssim_of_grey(generated: Pixels, target: Pixels) -> float:
+    """DisCo."""
+    x, y = (cv2.cvtColor(np.ascontiguousarray(i[..., ::-1]), cv2.COLOR_BGR2GRAY) for i in (generated, target))
+    return float(metrics.structural_similarity(x, y))
+
+
+def ssim_of_torchmetrics(generated: Pixels, target: Pixels) -> float:
+    """Leffa: a convolution by 11×11 weights, variances from below at 0, the image reflected beyond its edge.
+
+    So since 1.4.2 (its pull request 2721); before, the border of 5 pixels was cut off.
+    """
+    x, y = (torch.from_numpy(unit(image)).permute(2, 0, 1)[:, None] for image in (generated, target))
+    x, y = (functional.pad(image, [5] * 4, mode="reflect") for image in (x, y))
+    line = torch.exp(-((torch.arange(-5, 6, dtype=torch.float64) / 1.5) ** 2) / 2)
+    line = line / line.sum()
+
+    def mean(values: torch.Tensor) -> torch.Tensor:
+        return functional.conv2d(functional.conv2d(values, line[None, None, :, None]), line[None, None, None])
+
+    mx, my = mean(x), mean(y)
+    vx, vy, vxy = (mean(x * x) - mx * mx).clamp(min=0), (mean(y * y) - my * my).clamp(min=0), mean(x * y) - mx * my
+    values = (2 * mx * my + 1e-4) * (2 * vxy + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
+    return float(values.mean())
+
+
+def psnr(generated: Pixels, target: Pixels) -> float:
+    return float(metrics.peak_signal_noise_ratio(unit(target), unit(generated), data_range=1))
+
+
+def psnr_of_bytes(generated: Pixels, target: Pixels) -> float:
+    """PISE: differences and squares wrap around; a target of 256 columns loses 40 on either side."""
+    if target.shape[1] == 256:
+        target = target[:, 40:-40]
+    return float(20 * np.log10(255) - 10 * np.log10(((generated - target) ** 2).mean()))
+
+
+def psnr_or_100(generated: Pixels, target: Pixels) -> float:
+    """DisCo since it was mended."""
+    mse = np.mean((generated.astype(np.float64) - target.astype(np.float64)) ** 2)
+    return 100 if mse == 0 else float(20 * np.log10(255 / np.sqrt(mse)))
+
+
+def l1(generated: Pixels, target: Pixels) -> float:
+    return float(np.abs(unit(target) - unit(generated)).mean())
+
+
+def mae(generated: Pixels, target: Pixels) -> float:
+    x, y = unit(target), unit(generated)
+    return float(np.abs(x - y).sum() / (x + y).sum())
+
+
+def l1_from_minus_1(generated: Pixels, target: Pixels) -> float:
+    """PATN."""
+    return float(np.abs((2 * unit(target) - 1) - (2 * unit(generated) - 1)).mean())
+
+
+def l1_of_bytes(generated: Pixels, target: Pixels) -> float:
+    """DSC: uint8 less uint8 wraps around, and its absolute value is itself."""
+    return float(np.abs(target - generated).mean() / 255)
+
+
+def l1_of_255(generated: Pixels, target: Pixels) -> float:
+    """PG²."""
+    return float(np.abs(generated.astype(float) - target.astype(float)).sum() / generated.size)
+
+
+def l2_of_255(generated: Pixels, target: Pixels) -> float:
+    """PG²: a norm over a count."""
+    return float(np.linalg.norm((generated.astype(float) - target.astype(float)).ravel()) / generated.size)
+
+
+def l1_by_area(generated: Pixels, target: Pixels) -> float:
+    """DisCo."""
+    height, width, _ = generated.shape
+    return float((np.abs(generated.astype(float) - target.astype(float)) / (height * width)).mean())
+
+
+RECONSTRUCTION: dict[str, Compare] = {"ssim": ssim_51, "ssim_256": ssim_256, "psnr": psnr, "l1": l1, "mae": mae}
+PCDM: dict[str, Compare] = {
+    "ssim": ssim_float32,
+    "ssim_256": partial(ssim_float32, sigma=1.2),
+    "psnr": psnr,
+    "l1": l1,
+    "mae": mae,
+}
+SCRIPTS: dict[str, dict[str, Compare]] = {
+    "clean": {
+        "ssim": ssim_255,
+        "psnr": psnr,
+        "l1": l1,
+    },
+    "cfld": {
+        "ssim": partial(ssim_float32, first=1),
+        "ssim_256": partial(ssim_float32, first=1, sigma=1.5),
+        "psnr": psnr,
+    },
+    "dior": {"ssim": seen_as(white_at_the_sides, ssim_256)},
+    "disco": {"ssim": ssim_of_grey, "psnr": psnr_or_100, "l1": l1_by_area},
+    "dptn": {name: seen_as(white_at_the_sides, compare) for name, compare in RECONSTRUCTION.items()},
+    "dsc": {"ssim": ssim_13, "l1": l1_of_bytes},
+    "gfla": RECONSTRUCTION,
+    "gfla-market": RECONSTRUCTION,
+    "leffa": {"ssim": ssim_of_torchmetrics},
+    "patn": {
+        "ssim": seen_as(white_at_the_sides, ssim_13),
+        "l1": seen_as(white_at_the_sides, l1_from_minus_1),
+    },
+    "patn-market": {"ssim": ssim_13, "l1": l1_from_minus_1},
+    "pcdm": {name: seen_as(partial(cubic, (176, 256)), compare) for name, compare in PCDM.items()},
+    "pcdm-512": {name: seen_as(partial(cubic, (352, 512)), compare) for name, compare in PCDM.items()},
+    "pg2": {"ssim": ssim_7, "psnr": psnr, "l1": l1_of_255, "l2": l2_of_255},
+    "pidm": {**RECONSTRUCTION, "ssim_256": partial(ssim_256, sigma=1.2)},
+    "pise": {"psnr": psnr_of_bytes},
+    "pocold": RECONSTRUCTION,
+}
+"""What each script makes of one pair."""
+
+APART = {"clean": {"pckh"}, "leffa": {"psnr"}, "patn": {"pckh"}, "patn-market": {"mask_ssim"}}
+"""What needs more than one pair of pictures: keypoints, batches, masks."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Each dialect on its own files, once."""
+    root = tmp_path_factory.mktemp("dialects")
+
+    @cache
+    def run_in(key: str) -> Any:
+        dialect = dialect_named(key)
+        folders = lay_out(root / key, dialect)
+        return folders, measured(dialect, folders, PROTOCOLS, root / "cache", root)
+
+    return run_in
+
+
+def tolerance_of(metric: str) -> dict[str, float]:
+    return {"rel": 0, "abs": 1e-6} if "ssim" in metric else {"rel": 1e-6, "abs": 0}
+
+
+def test_every_metric_of_every_dialect_is_compared() -> None:
+    for key, dialect in find_dialects().items():
+        own = {metric.name for metric in dialect.metrics if metric.protocol in PROTOCOLS}
+        assert own == {*SCRIPTS.get(key, ()), *APART.get(key, ())}, key
+
+
+@pytest.mark.parametrize("key", SCRIPTS)
+def test_pixels_agree_to_6_digits_in_every_pair(runs: Runs, key: str) -> None:
+    folders, run = runs(key)
+    dialect, images = dialect_named(key), images_of(folders)
+    for metric, compare in SCRIPTS[key].items():
+        expected = [compare(*pair) for pair in images]
+        assert_agrees(run, named(dialect, metric), expected, **tolerance_of(metric))
+        assert np.ptp(expected) > 0.1 * np.mean(expected), "the pairs must not be all alike"
+
+
+def test_psnr_of_leffa_pools_16_pairs(runs: Runs) -> None:
+    folders, run = runs("leffa")
+    squares = [((unit(generated) - unit(target)) ** 2).mean() for generated, target in images_of(folders)]
+    expected = [-10 * math.log10(np.mean(batch)) for batch in (squares[:16], squares[16:])]
+    assert_agrees(run, "leffa@1:psnr", [*[expected[0]] * 16, *[expected[1]] * 4], **tolerance_of("psnr"))
+
+
+def test_ssim_of_leffa_is_that_of_torchmetrics(runs: Runs) -> None:
+    folders, _ = runs("leffa")
+    for pair in images_of(folders)[:4]:  # two of them nearly constant; 20 take ten seconds
+        x, y = (torch.from_numpy(unit(image)).permute(2, 0, 1)[None] for image in pair)
+        expected = cast("torch.Tensor", structural_similarity_index_measure(x, y, data_range=1.0))
+        assert ssim_of_torchmetrics(*pair) == pytest.approx(float(expected), abs=1e-9)
+
+
+def test_masked_ssim_of_market_agrees_to_6_digits(runs: Runs) -> None:
+    folders, run = runs("patn-market")
+    through = masks(folders)
+    assert all(0.1 < mask.mean() < 0.95 for mask in through)
+    expected = [ssim_13(g * mask, t * mask) for (g, t), mask in zip(images_of(folders), through, strict=True)]
+    assert_agrees(run, "patn-market@1:mask_ssim", expected, **tolerance_of("ssim"))
+
+
+@pytest.mark.parametrize("key", ["clean", "patn"])
+def test_pckh_is_that_of_a_loop_over_joints(runs: Runs, key: str) -> None:
+    folders, run = runs(key)
+    right = there = bodies = 0
+    for generated, target in zip(
+        people(folders, "generated").values(), people(folders, "target").values(), strict=True
+    ):
+        head = [target[joint] for joint in HEAD if target[joint].min() >= 0]
+        if len(head) < 2:
+            continue
+        height, width = np.ptp(head, axis=0)
+        bodies += 1
+        for (y, x), (own_y, own_x) in zip(target.tolist(), generated.tolist(), strict=True):
+            if y < 0:
+                continue
+            there += 1
+            if own_y < 0:
+                continue
+            if key == "patn":
+                right += abs(own_x - x) < width / 2 and abs(own_y - y) < height / 2
+            else:  # MPII's head: 0.6 of its box's diagonal
+                right += math.dist((x, y), (own_x, own_y)) < 0.6 * math.hypot(width, height) / 2
+    score = run.scores[named(dialect_named(key), "pckh")]
+    assert score.value == pytest.approx(right / there, rel=1e-12)
+    assert 0.1 < right / there < 0.9
+    assert (score.n, sum(score.missing.values())) == (bodies, COUNT - bodies) == (19, 1)
+
+
+REAL = Path(__file__).resolve().parents[2] / "../shared/data/real/methods_figure"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real outputs of a published figure are not here")
+def test_pixels_of_real_outputs_agree_to_6_digits(tmp_path: Path) -> None:
+    names = [(f"{m}/row{i}.png", f"row{i}.png") for m in ("DSC", "PATN", "PG2", "VUNet") for i in (1, 2, 3, 4)]
+    csv = tmp_path / "pairs.csv"
+    csv.write_text("\n".join(["generated,target", *(",".join(pair) for pair in names)]) + "\n", encoding="utf-8")
+    pairs = Pairs.from_csv(csv, REAL / "generated", REAL / "target")
+    images = [[np.array(Image.open(REAL / f)) for f in (f"generated/{g}", f"target/{t}")] for g, t in names]
+    # Those that take 176×256; PCDMs' other size is only larger.
+    keys = [key for key in SCRIPTS if key not in {"gfla", "gfla-market", "patn-market", "pcdm-512", "pidm"}]
+    dialects = [dialect_named(key) for key in keys]
+    chosen = [m for m in measurements_of(dialects, ("ssim", "psnr", "l1")) if m.name != "leffa@1:psnr"]
+    with Cache(tmp_path / "cache") as opened:
+        run = evaluate(pairs, chosen, engine=LocalEngine(opened, device="cpu"))
+    assert {m.name for m in chosen} == {named(d, metric) for d in dialects for metric in SCRIPTS[d.key]}
+    for dialect in dialects:
+        for metric, compare in SCRIPTS[dialect.key].items():
+            assert_agrees(run, named(dialect, metric), [compare(*pair) for pair in images], **tolerance_of(metric))
