@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from fhpt_eval.errors import UserError, did_you_mean
 
 T = TypeVar("T")
+
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 def configured(
@@ -47,7 +50,7 @@ def configured(
 
 def _validated(kind: type[T], values: Mapping[str, Any]) -> T:
     """On the command line ``none`` is a word that some options know, and None for the others."""
-    adapter = TypeAdapter(kind)
+    adapter: TypeAdapter[T] = _adapter(kind)
     try:
         return adapter.validate_python(values)
     except ValidationError:
@@ -55,3 +58,9 @@ def _validated(kind: type[T], values: Mapping[str, Any]) -> T:
         if plain == values:
             raise
         return adapter.validate_python(plain)
+
+
+def plain_options(configured: object) -> dict[str, Any]:
+    """All options of a dataclass in plain form, as they stand in records."""
+    plain: dict[str, Any] = _adapter(type(configured)).dump_python(configured, mode="json")
+    return plain

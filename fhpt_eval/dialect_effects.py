@@ -16,6 +16,9 @@ from fhpt_eval.run import ProtocolRecord, Run
 _TOGETHER = (
     ("window", "sigma", "taps"),
     ("network", "preprocess"),
+    ("net", "range"),
+    ("form", "scale", "arithmetic"),
+    ("subsets", "subset_size"),
     ("generated_geometry", "target_geometry", "reference_geometry"),
 )
 """Options that mean something only together, and change together."""
@@ -80,7 +83,10 @@ def _changes(one: Protocol, other: Protocol) -> tuple[Change, ...]:
     for group in groups:
         differing = {name: (mine[name], theirs[name]) for name in group if mine[name] != theirs[name]}
         if differing:
-            changed = dataclasses.replace(one, **{name: getattr(other, name) for name in group})
+            try:
+                changed = dataclasses.replace(one, **{name: getattr(other, name) for name in group})
+            except ValueError:  # They do not go with the one's other options.
+                return (Change({n: (mine[n], theirs[n]) for n in names if mine[n] != theirs[n]}, other),)
             changes.append(Change(differing, changed))
     return tuple(changes)
 

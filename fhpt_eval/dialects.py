@@ -55,7 +55,6 @@ class Dialect(_Model):
         files: Which of its files measure.
         aliases: Other methods that measured by the same code.
         naming: The convention that generated files follow, a key of `fhpt_eval.naming.NAMINGS`; empty for any.
-        panels: How many pictures a generated file has side by side, where they are strips.
         order: Whose order of files decides which are dropped or stand in a batch together.
         reference: The set that FID compares with, in words.
         generated_geometry: For every metric that has no other; likewise those of targets and reference set.
@@ -74,7 +73,6 @@ class Dialect(_Model):
     files: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     naming: str = ""
-    panels: int | None = None
     order: str = ""
     reference: str = ""
     generated_geometry: str | None = None
@@ -128,11 +126,11 @@ class Dialect(_Model):
         Raises:
             UserError: They are.
         """
-        panels = len(NAMINGS[pairs.naming].strip) if pairs.naming in NAMINGS else 0
-        if self.panels and panels and panels != self.panels:
+        asked, found = (len(NAMINGS[name].strip) if name in NAMINGS else 0 for name in (self.naming, pairs.naming))
+        if asked and found and asked != found:
             raise UserError(
-                f"the dialect '{self.key}' is for strips of {self.panels} pictures ({self.naming}), and these are"
-                f" strips of {panels} ({pairs.naming}): choose another dialect, or another --naming."
+                f"the dialect '{self.key}' is for strips of {asked} pictures ({self.naming}), and these are strips of"
+                f" {found} ({pairs.naming}): choose another dialect, or another --naming."
             )
 
     def _note(self, protocol: Protocol) -> str | None:

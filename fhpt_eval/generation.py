@@ -14,8 +14,8 @@ from typing import Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from pydantic import TypeAdapter
 
+from fhpt_eval.configuring import plain_options
 from fhpt_eval.engine.base import Engine, Progress
 from fhpt_eval.engine.local import cpu_count
 from fhpt_eval.errors import UserError
@@ -253,8 +253,8 @@ def _read_record(record: Path) -> object:
 
 def _options(model: ReferenceModel) -> dict[str, Any]:
     """The options in plain form, without paths: what lies there is in the model's identity."""
-    plain: dict[str, Any] = TypeAdapter(type(model)).dump_python(model, mode="json")
-    return {name: value for name, value in plain.items() if not isinstance(getattr(model, name), Path)}
+    options = plain_options(model)
+    return {name: value for name, value in options.items() if not isinstance(getattr(model, name), Path)}
 
 
 def _marks(model: ReferenceModel, requests: Sequence[Request]) -> dict[str, str]:

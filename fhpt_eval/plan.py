@@ -152,18 +152,8 @@ def _same(protocols: Iterable[Protocol], images: ImageSets) -> dict[Extractor, E
 
     plain: dict[Extractor, set[Extractor]] = {}
     for need in (need for protocol in protocols for need in protocol.needs()):
-        extractor = need.extractor
-        if isinstance(extractor, PairExtractor):
-            first, second = (
-                on(geometry, role)
-                for geometry, role in zip(
-                    (extractor.first_geometry, extractor.second_geometry), need.roles, strict=True
-                )
-            )
-            same: Extractor = replace(extractor, first_geometry=first, second_geometry=second)
-        elif isinstance(extractor, ImageExtractor):
-            same = replace(extractor, geometry=on(extractor.geometry, need.roles[0]))
-        plain.setdefault(extractor, set()).add(same)
+        geometries = map(on, need.extractor.geometries, need.roles)
+        plain.setdefault(need.extractor, set()).add(need.extractor.in_geometries(*geometries))
     # One that is asked for in two roles, of pictures of two sizes, is another extractor in each.
     return {extractor: found.pop() for extractor, found in plain.items() if len(found) == 1}
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
-from pydantic import TypeAdapter
 
-from fhpt_eval.configuring import configured
+from fhpt_eval.configuring import configured, plain_options
 from fhpt_eval.extract.base import Extractor, ImageExtractor, Missing, PairExtractor, Record, Result, Role
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.pairs import Pairs
@@ -157,8 +156,7 @@ class Protocol(ABC):
 
     def parameters(self) -> dict[str, Any]:
         """All parameters in plain form, as they stand in the record of a run."""
-        plain: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
-        return plain
+        return plain_options(self)
 
 
 @dataclass(frozen=True, kw_only=True)

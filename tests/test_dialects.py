@@ -186,8 +186,7 @@ def test_the_order_of_files_is_noted_where_it_decides(measured: Evaluate) -> Non
     assert set(notes.values()) == {None}
 
 
-def test_an_option_of_the_users_own_is_no_dialect(tmp_path: Path, measured: Evaluate) -> None:
-    del measured
+def test_an_option_of_the_users_own_is_no_dialect(tmp_path: Path) -> None:
     write_image(tmp_path / "real" / "a.png", 1)
     write_image(tmp_path / "mine" / "a.png", 2)
     pairs = Pairs.from_folders(tmp_path / "mine", tmp_path / "real")
@@ -221,11 +220,17 @@ def test_differences_lead_from_one_dialect_to_the_other() -> None:
     assert [list(c.options) for c in found["ssim_256"].changes] == [["sigma"]]
     assert found["ssim_256"].changes[0].options["sigma"] == (1.2, 1.5)
     assert found["ssim"].changes == ()
-    for difference in found.values():
-        protocol = difference.one.protocol
+    assert found["ssim_256"].changes[0].protocol == found["ssim_256"].other.protocol
+
+
+@pytest.mark.parametrize("one", MEASURED, ids=lambda dialect: dialect.key)
+def test_all_changes_together_make_the_other_dialects_metric(one: Dialect) -> None:
+    for difference in (difference for other in MEASURED for difference in differences(one, other)):
+        protocol, other = difference.one.protocol, difference.other.protocol
         for change in difference.changes:
-            new = {name: getattr(difference.other.protocol, name) for name in change.options}
-            assert change.protocol == dataclasses.replace(protocol, **new)
+            assert change.protocol != protocol
+            protocol = dataclasses.replace(protocol, **{name: getattr(other, name) for name in change.options})
+        assert protocol == other
 
 
 def test_options_that_mean_something_only_together_change_together() -> None:

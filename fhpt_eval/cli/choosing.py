@@ -12,7 +12,7 @@ from fhpt_eval.dialects import Dialect, dialect_named, find_dialects, measuremen
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.masking import MaskedProtocol
-from fhpt_eval.measurement import DEFAULT, Measurement
+from fhpt_eval.measurement import Measurement
 from fhpt_eval.protocol import Profile
 from fhpt_eval.registry import select
 
@@ -56,13 +56,12 @@ def measurements(
     names, options = _names(protocols), protocol_options(settings)
     if not dialects:
         return [Measurement(protocol) for protocol in select(names, profile, options)]
-    others = [dialect.key for dialect in dialects if dialect.key != DEFAULT]
     if profile != "paper":
-        raise UserError(f"a dialect names its own networks: leave --profile out, or --dialect {' '.join(others)}.")
+        raise UserError("a dialect names its own networks: leave --profile out, or the dialects.")
     if options:
         raise UserError(
             "--set would change what the dialect is: write a file of your own from `fhpt-eval dialects show"
-            f" {(others or [DEFAULT])[0]} --toml`, and give it as --dialect FILE."
+            f" {dialects[-1].key} --toml`, and give it as --dialect FILE."
         )
     return measurements_of(dialects, names)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhpt_eval.cli.options import AsJson, WeightsDir
+from fhpt_eval.cli.options import AsJson, WeightsDir, read_pairs
 from fhpt_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -127,7 +127,6 @@ def diff(
     """
     from fhpt_eval.dialect_effects import brought_to_size, differences
     from fhpt_eval.dialects import dialect_named
-    from fhpt_eval.pairs import Pairs
     from fhpt_eval.sample import copied_sources
     from fhpt_eval.weights import Store
 
@@ -146,11 +145,7 @@ def diff(
             " -g and -t take others"
         )
     else:
-        images = (
-            Pairs.from_folders(generated, target, None, naming)
-            if pairs is None
-            else Pairs.from_csv(pairs, generated, target, None, naming)
-        )
+        images = read_pairs(pairs, generated, target, None, naming)
         store = Store(weights_dir, offline)
         told = f"on {len(images)} pairs"
     worth = _measured(steps, images, reference, store, remarks=generated is not None)

@@ -14,6 +14,7 @@ from fhpt_eval.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     from fhpt_eval.keypoint_files import Eyes as KeypointEyes
     from fhpt_eval.keypoint_files import KeypointFiles
+    from fhpt_eval.pairs import Pairs
 
 DONE, BUG, WRONG_USE, DONE_IN_PART, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -50,6 +51,19 @@ def name_some(what: str, things: Sequence[str], all_in: Path | None = None) -> N
         print(f"fhpt-eval: {what}: {thing}", file=sys.stderr)
     if (more := len(things) - NAMED) > 0:
         print(f"fhpt-eval: {what}: and {more} more{f', all named in {all_in}' if all_in else ''}", file=sys.stderr)
+
+
+def read_pairs(list_: Path | None, generated: Path, target: Path | None, source: Path | None, naming: str) -> Pairs:
+    """Pair the images of folders, by ``--pairs`` where it is given.
+
+    Raises:
+        UserError: As `Pairs.from_csv` and `Pairs.from_folders`.
+    """
+    from fhpt_eval.pairs import Pairs
+
+    if list_ is None:
+        return Pairs.from_folders(generated, target, source, naming)
+    return Pairs.from_csv(list_, generated, target, source, naming)
 
 
 Keypoints = Annotated[

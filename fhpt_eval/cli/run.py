@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fhpt_eval.cli.options import read_pairs
 from fhpt_eval.errors import UserError
 from fhpt_eval.naming import NAMINGS
 
@@ -196,7 +197,7 @@ def run(
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.evaluation import evaluate
     from fhpt_eval.images import MAX_PIXELS
-    from fhpt_eval.pairs import Pairs, list_images
+    from fhpt_eval.pairs import list_images
     from fhpt_eval.plan import ImageSets, prepare
     from fhpt_eval.registry import find_protocols
     from fhpt_eval.weights import Store
@@ -212,11 +213,7 @@ def run(
     roles = {role for m in chosen for need in m.protocol.needs() for role in need.roles}
     if reference is not None and not roles & {"reference", "given"}:
         raise UserError("--reference: none of the chosen protocols compares with a reference set; leave it out.")
-    table = (
-        Pairs.from_folders(generated, target, source, naming)
-        if pairs is None
-        else Pairs.from_csv(pairs, generated, target, source, naming)
-    )
+    table = read_pairs(pairs, generated, target, source, naming)
     for asked in dialects:
         asked.check(table)
     if not allow_missing:

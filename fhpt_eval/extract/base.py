@@ -71,6 +71,15 @@ class Extractor(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     process: ClassVar[bool] = False
 
+    @property
+    @abstractmethod
+    def geometries(self) -> tuple[Geometry, ...]:
+        """What is done to each image first, in the order of the roles."""
+
+    @abstractmethod
+    def in_geometries(self, *geometries: Geometry) -> Extractor:
+        """The same with other `geometries`."""
+
     def weights(self) -> tuple[Weights, ...]:
         """The weights files that `load` expects in its context."""
         return ()
@@ -123,6 +132,16 @@ class ImageExtractor(Extractor):
 
     geometry: Geometry = Geometry()
 
+    @property
+    def geometries(self) -> tuple[Geometry, ...]:
+        """That of the image."""
+        return (self.geometry,)
+
+    def in_geometries(self, *geometries: Geometry) -> ImageExtractor:
+        """The same in another geometry."""
+        (geometry,) = geometries
+        return dataclasses.replace(self, geometry=geometry)
+
     @abstractmethod
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
         """Return a function from images (which may differ in size) to as many results, each by itself."""
@@ -134,6 +153,16 @@ class PairExtractor(Extractor):
 
     first_geometry: Geometry = Geometry()
     second_geometry: Geometry = Geometry()
+
+    @property
+    def geometries(self) -> tuple[Geometry, ...]:
+        """Those of the two images."""
+        return (self.first_geometry, self.second_geometry)
+
+    def in_geometries(self, *geometries: Geometry) -> PairExtractor:
+        """The same in other geometries."""
+        first, second = geometries
+        return dataclasses.replace(self, first_geometry=first, second_geometry=second)
 
     @abstractmethod
     def load(self, context: Context) -> PairModel:

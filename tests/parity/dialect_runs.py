@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from dialect_files import COUNT, Floats, Folders
 from dialect_people import annotated, people
 
 from fhpt_eval import Pairs, evaluate
-from fhpt_eval.dialects import Dialect, measurements_of
+from fhpt_eval.dialects import Dialect, dialect_named, measurements_of
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.pairs import list_images
@@ -64,6 +65,28 @@ def measured(dialect: Dialect, folders: Folders, protocols: tuple[str, ...], cac
         )
     assert {record.status for record in run.record.protocols} == {"done"}
     return run
+
+
+def runs_in(
+    root: Path, laid_out: Callable[[Path, Dialect], Folders], protocols: tuple[str, ...], cache: Path, weights: Path
+) -> Runs:
+    """Evaluate each dialect on files of its own, once.
+
+    Args:
+        root: Where files are laid out.
+        laid_out: Lays them out.
+        protocols: Which of the dialects'.
+        cache: A folder.
+        weights: The folder of seeded weights.
+    """
+
+    @functools.cache
+    def run_in(key: str) -> tuple[Folders, Run]:
+        dialect = dialect_named(key)
+        folders = laid_out(root / key, dialect)
+        return folders, measured(dialect, folders, protocols, cache, weights)
+
+    return run_in
 
 
 def named(dialect: Dialect, metric: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,16 @@ from dialect_files import (
     white_at_the_sides,
 )
 from dialect_people import masks
-from dialect_runs import Runs, assert_number, measured, named
+from dialect_runs import Runs, assert_number, measured, named, runs_in
 from PIL import Image
 from scipy import linalg
+from seeded import blocks_of, enlivened
 from torch.nn import functional
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torchvision import models
 
-from fhpt_eval.dialects import FOLDER, dialect_named, find_dialects
+from fhpt_eval.dialects import FOLDER, Dialect, dialect_named, find_dialects
 
 PROTOCOLS = ("fid", "kid", "is")
 DIGITS = {"rel": 1e-4, "abs": 0}
@@ -55,21 +56,11 @@ DIFFERENT = 4
 """Pictures of a folder."""
 
 
-def enlivened(network: Any, seed: int) -> Any:
-    """He weights, normalised by the statistics of a forward pass, so that no layer dies or explodes."""
-    torch.manual_seed(seed)
-    for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-            torch.nn.init.uniform_(module.weight, 0.7, 1)
-            torch.nn.init.normal_(module.bias, 0.5, 0.3)
-    torch.nn.init.normal_(network.fc.weight, 0, 0.1)
+def inception(seed: int, **options: Any) -> Any:
+    """Torchvision's network, seeded."""
     pictures = [cv2.resize(picture.pixels, (299, 299)) for picture in pool(CROP, "target")[:4]]
-    with torch.inference_mode():
-        network.train()(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 127.5 - 1)
-    return network.eval()
+    network = models.inception_v3(weights=None, init_weights=False, **options)
+    return enlivened(network, seed, np.stack(pictures))
 
 
 class Peers:
@@ -78,20 +69,11 @@ class Peers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.known: dict[tuple[str, bytes], Floats] = {}
-        whole: Any = enlivened(models.inception_v3(weights=None, init_weights=False), 2018)
+        whole = inception(2018)
         torch.save(whole.state_dict(), folder / "inception_v3_google-0cc3c7bd.pth")
-        pooling = torch.nn.MaxPool2d(3, stride=2)
-        self.imagenet = torch.nn.Sequential(
-            *(whole.Conv2d_1a_3x3, whole.Conv2d_2a_3x3, whole.Conv2d_2b_3x3, pooling),
-            *(whole.Conv2d_3b_1x1, whole.Conv2d_4a_3x3, pooling),
-            *(whole.Mixed_5b, whole.Mixed_5c, whole.Mixed_5d),
-            *(whole.Mixed_6a, whole.Mixed_6b, whole.Mixed_6c, whole.Mixed_6d, whole.Mixed_6e),
-            *(whole.Mixed_7a, whole.Mixed_7b, whole.Mixed_7c),
-            torch.nn.AdaptiveAvgPool2d((1, 1)),
-        )
+        self.imagenet = blocks_of(whole)
         # FID's network has other poolings than torchvision's, and the same weights.
-        same: Any = models.inception_v3(weights=None, init_weights=False, num_classes=1008, aux_logits=False)
-        weights = enlivened(same, 2015).state_dict()
+        weights = inception(2015, num_classes=1008, aux_logits=False).state_dict()
         self.head = weights["fc.weight"].double().numpy()
         file = folder / "pt_inception-2015-12-05-6726825d.pth"
         torch.save(weights, file)
@@ -209,15 +191,11 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
 @pytest.fixture(scope="module")
 def runs(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Each dialect on its own files, once."""
-    root = tmp_path_factory.mktemp("dialects")
 
-    @cache
-    def run_in(key: str) -> Any:
-        dialect = dialect_named(key)
-        folders = lay_out(root / key, dialect, size=ODD if key == "disco" else None, different=DIFFERENT)
-        return folders, measured(dialect, folders, PROTOCOLS, peers.folder / "cache", peers.folder)
+    def laid_out(root: Path, dialect: Dialect) -> Folders:
+        return lay_out(root, dialect, size=ODD if dialect.key == "disco" else None, different=DIFFERENT)
 
-    return run_in
+    return runs_in(tmp_path_factory.mktemp("dialects"), laid_out, PROTOCOLS, peers.folder / "cache", peers.folder)
 
 
 def frechet(a: Floats, b: Floats) -> float:

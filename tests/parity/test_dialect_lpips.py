@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ import pytest
 import torch
 from dialect_files import Pixels, bilinear, cropped_and_saved_again, cubic, images_of, lay_out
 from dialect_people import masks
-from dialect_runs import Runs, assert_agrees, measured, named
+from dialect_runs import Runs, assert_agrees, measured, named, runs_in
 from torchvision import models
 
 from fhpt_eval.dialects import FOLDER, dialect_named, find_dialects
@@ -123,15 +123,7 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
 @pytest.fixture(scope="module")
 def runs(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Each dialect on its own files, once."""
-    root = tmp_path_factory.mktemp("dialects")
-
-    @cache
-    def run_in(key: str) -> Any:
-        dialect = dialect_named(key)
-        folders = lay_out(root / key, dialect)
-        return folders, measured(dialect, folders, PROTOCOLS, peers.folder / "cache", peers.folder)
-
-    return run_in
+    return runs_in(tmp_path_factory.mktemp("dialects"), lay_out, PROTOCOLS, peers.folder / "cache", peers.folder)
 
 
 def test_every_lpips_of_every_dialect_is_compared() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ import pytest
 import torch
 from dialect_files import COUNT, Pixels, cubic, images_of, lay_out, white_at_the_sides
 from dialect_people import HEAD, masks, people
-from dialect_runs import Runs, assert_agrees, measured, named
+from dialect_runs import Runs, assert_agrees, named, runs_in
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import metrics as _metrics
@@ -256,14 +256,7 @@ APART = {"clean": {"pckh"}, "leffa": {"psnr"}, "patn": {"pckh"}, "patn-market": 
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Each dialect on its own files, once."""
     root = tmp_path_factory.mktemp("dialects")
-
-    @cache
-    def run_in(key: str) -> Any:
-        dialect = dialect_named(key)
-        folders = lay_out(root / key, dialect)
-        return folders, measured(dialect, folders, PROTOCOLS, root / "cache", root)
-
-    return run_in
+    return runs_in(root, lay_out, PROTOCOLS, root / "cache", root)
 
 
 def tolerance_of(metric: str) -> dict[str, float]:

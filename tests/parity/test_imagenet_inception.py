@@ -16,6 +16,7 @@ import skimage
 import torch
 from PIL import Image
 from scipy import linalg
+from seeded import blocks_of, enlivened
 from torch.nn import functional
 from torchvision import models
 from toys import record_of
@@ -55,39 +56,19 @@ def crop(index: int, height: int, width: int) -> Pixels:
     return np.ascontiguousarray(whole[top : top + height, left : left + width])
 
 
-def enliven(network: Any, seed: int) -> None:
-    """He weights, normalised by the statistics of a forward pass, so that no layer dies or explodes."""
-    torch.manual_seed(seed)
-    for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-            torch.nn.init.uniform_(module.weight, 0.7, 1)
-            torch.nn.init.normal_(module.bias, 0.5, 0.3)
-    batch = torch.from_numpy(np.stack([crop(i, 299, 299) for i in range(4)])).permute(0, 3, 1, 2)
-    with torch.inference_mode():
-        network.train()(batch / 127.5 - 1)
-    network.eval()
+def crops() -> Pixels:
+    """N×299×299×3."""
+    return np.stack([crop(i, 299, 299) for i in range(4)])
 
 
 class Peer:
     """Torchvision's network with all that its weights file has, and the file."""
 
     def __init__(self, folder: Path) -> None:
-        whole: Any = models.inception_v3(weights=None, init_weights=False)
-        enliven(whole, 2018)
+        whole = enlivened(models.inception_v3(weights=None, init_weights=False), 2018, crops())
         self.file = folder / INCEPTION_V3_IMAGENET.filename
         torch.save(whole.state_dict(), self.file)
-        pooling = torch.nn.MaxPool2d(3, stride=2)
-        self.blocks = torch.nn.Sequential(
-            *(whole.Conv2d_1a_3x3, whole.Conv2d_2a_3x3, whole.Conv2d_2b_3x3, pooling),
-            *(whole.Conv2d_3b_1x1, whole.Conv2d_4a_3x3, pooling),
-            *(whole.Mixed_5b, whole.Mixed_5c, whole.Mixed_5d),
-            *(whole.Mixed_6a, whole.Mixed_6b, whole.Mixed_6c, whole.Mixed_6d, whole.Mixed_6e),
-            *(whole.Mixed_7a, whole.Mixed_7b, whole.Mixed_7c),
-            torch.nn.AdaptiveAvgPool2d((1, 1)),
-        )
+        self.blocks = blocks_of(whole)
 
     def features(self, image: Pixels) -> Floats:
         """GFLA's way: [0, 1], bilinear to 299×299, then what would undo ImageNet's normalisation."""
@@ -155,8 +136,7 @@ def test_torchvisions_own_normalisation_is_not_applied_on_top(peer: Peer) -> Non
 
 
 def test_the_normalisation_of_2018_is_available_to_the_network_of_2015(tmp_path: Path) -> None:
-    network: Any = build_network()
-    enliven(network, 2015)
+    network = enlivened(build_network(), 2015, crops())
     torch.save(network.state_dict(), tmp_path / "2015.pth")
     image = crop(3, 101, 67)
     with torch.inference_mode():

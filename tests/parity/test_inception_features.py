@@ -18,6 +18,7 @@ import skimage
 import torch
 from PIL import Image
 from pytorch_fid.fid_score import calculate_frechet_distance, get_activations
+from seeded import enlivened
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
@@ -61,25 +62,7 @@ def images() -> list[Image8]:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """He weights, with normalisation by the statistics of a forward pass, so that no layer dies or explodes.
-
-    Half of a unit in front of each ReLU keeps the network from being chaotic: at 0 it magnifies the rounding of
-    float32 tenfold, on either side alike.
-    """
-    torch.manual_seed(2015)
-    network: Any = build_network()
-    for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-            torch.nn.init.uniform_(module.weight, 0.7, 1)
-            torch.nn.init.normal_(module.bias, 0.5, 0.3)
-    torch.nn.init.normal_(network.fc.weight, 0, 0.1)
-    torch.nn.init.normal_(network.fc.bias, 0, 1)
-    batch = np.stack(crops([(299, 299)] * 8, seed=0))
-    with torch.inference_mode():
-        network.train()(torch.from_numpy(batch).permute(0, 3, 1, 2) / 127.5 - 1)
+    network = enlivened(build_network(), 2015, np.stack(crops([(299, 299)] * 8, seed=0)))
     file = tmp_path_factory.mktemp("weights") / "seeded-inception.pth"
     torch.save(network.state_dict(), file)
     return file

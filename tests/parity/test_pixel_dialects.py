@@ -20,6 +20,7 @@ from PIL import Image as PillowImage
 from scipy.ndimage import gaussian_filter
 from torchmetrics.image import PeakSignalNoiseRatio
 from toys import StubRecords, record_of
+from windows import WINDOWS, each_window
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
@@ -39,14 +40,6 @@ Image = npt.NDArray[Any]
 # Any, because scikit-image is typed in part only.
 data: Any = skimage.data
 metrics: Any = skimage.metrics
-
-WINDOWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "gaussian σ 1.5": ({}, {"gaussian_weights": True, "sigma": 1.5}),
-    "gaussian σ 1.2": ({"sigma": 1.2, "taps": 9}, {"gaussian_weights": True, "sigma": 1.2}),
-    "uniform 7": ({"window": "uniform", "taps": 7}, {"win_size": 7}),
-    "uniform 51": ({"window": "uniform", "taps": 51}, {"win_size": 51}),
-}
-each_window = pytest.mark.parametrize("window", WINDOWS)
 
 
 def jpeg(image: Image) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 import skimage
 from scipy.ndimage import gaussian_filter
 from toys import StubRecords
+from windows import WINDOWS, each_window
 
 from fhpt_eval import Pairs
 from fhpt_eval.extract.base import Context, Missing, PairExtractor, Record
@@ -23,13 +24,6 @@ Image = npt.NDArray[Any]
 data: Any = skimage.data
 metrics: Any = skimage.metrics
 
-WINDOWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "gaussian σ 1.5": ({}, {"gaussian_weights": True, "sigma": 1.5}),
-    "gaussian σ 1.2": ({"sigma": 1.2, "taps": 9}, {"gaussian_weights": True, "sigma": 1.2}),
-    "uniform 7": ({"window": "uniform", "taps": 7}, {"win_size": 7}),
-    "uniform 51": ({"window": "uniform", "taps": 51}, {"win_size": 51}),
-}
-each_window = pytest.mark.parametrize("window", WINDOWS)
 each_covariance = pytest.mark.parametrize("covariance", ["population", "sample"])
 each_range = pytest.mark.parametrize("data_range", ["255", "generated"])
 
