@@ -45,7 +45,7 @@ class ProgressDisplay:
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
-        self._tasks: dict[str, tuple[TaskID, float]] = {}
+        self._tasks: dict[str, tuple[TaskID, float, int]] = {}
         self._last_line = time.monotonic()
 
     def __enter__(self) -> ProgressDisplay:
@@ -58,14 +58,14 @@ class ProgressDisplay:
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` steps of a stage are done."""
         if stage not in self._tasks:
-            self._tasks[stage] = (self._bars.add_task(stage, total=total), time.monotonic())
-        task, started = self._tasks[stage]
+            self._tasks[stage] = (self._bars.add_task(stage, total=total, completed=done), time.monotonic(), done)
+        task, started, before = self._tasks[stage]
         self._bars.update(task, completed=done, total=total)
         now = time.monotonic()
         if not self._quiet and not self._console.is_terminal and now - max(started, self._last_line) > _LOG_EVERY:
             self._last_line = now
-            rate = done / max(now - started, 1e-9)
-            left = f", {_minutes((total - done) / rate)} left" if done else ""
+            rate = (done - before) / (now - started)
+            left = f", {_minutes((total - done) / rate)} left" if rate else ""
             self._console.print(f"{stage}: {done}/{total} ({rate:.1f}/s{left})", highlight=False)
 
 
