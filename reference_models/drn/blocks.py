@@ -74,6 +74,26 @@ def stem(channels_in: int, channels_out: int, patch: int, *, smooth: bool = Fals
     return nn.Sequential(*fold, *reflected(channels_in, channels_out, stem_size(patch)))
 
 
+class Paint(nn.Module):
+    """Channels become squares of pixels, seen through a filter of 1, 2, 1: no weave of single pixels can be painted.
+
+    Args:
+        patch: Side of the squares; with 1, images pass as they are.
+    """
+
+    def __init__(self, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+
+    def forward(self, channels: Tensor) -> Tensor:
+        """N×(C·``patch``²)×h×w to N×C×(h·``patch``)×(w·``patch``)."""
+        if self.patch == 1:
+            return channels
+        image = functional.pad(functional.pixel_shuffle(channels, self.patch), (1, 1, 1, 1), mode="replicate")
+        # Twice a mean over 2×2: the weights 1, 2, 1 in height and width.
+        return functional.avg_pool2d(functional.avg_pool2d(image, 2, stride=1), 2, stride=1)
+
+
 def encoder(
     channels_in: int, widths: list[int], activation: Activation, patch: int = 1, *, smooth: bool = False
 ) -> nn.Sequential:

@@ -114,6 +114,7 @@ SIZES = MappingProxyType(
             discriminator_width=16,
             discriminator_steps=1,
             perceptual="efficientnet_lite0",
+            adversarial_weight=0.2,
             perceptual_weight=1.0,
             style_weight=1.0,
             learning_rate=1e-3,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fhpt_eval.reference_models.drn.blocks import (
     Activation,
+    Paint,
     PoseAttentionalTransferBlock,
     encoder,
     initialise,
@@ -71,7 +72,7 @@ class PoseTransferBranch(nn.Module):
         for wide, narrow in pairwise(channels[::-1]):
             layers += normalised(_doubling(wide, narrow, patch), narrow, activation)
         image = reflected(channels[0], 3 * patch**2, stem_size(patch))
-        self.decoder = nn.Sequential(*layers, image, nn.Tanh(), nn.PixelShuffle(patch))
+        self.decoder = nn.Sequential(*layers, image, nn.Tanh(), Paint(patch))
         self.apply(initialise)
         paint_evenly(image, patch)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import convolve1d
 from torch import nn
 from torch.nn import functional
 
@@ -12,6 +13,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.reference_models.drn.blocks import (
     AdaptiveInstanceNorm,
     InstanceNorm,
+    Paint,
     PoseAttentionalTransferBlock,
     relu,
     stem,
@@ -183,12 +185,29 @@ def test_unknown_names_are_named() -> None:
 
 
 def test_the_pixels_of_a_patch_start_alike():
-    """An untrained branch paints no checkerboard: its image is constant on patches."""
+    """An untrained branch paints no checkerboard: before the filter its image is constant on patches."""
     torch.manual_seed(0)
     config = named_config("drn", "small")
     branch = DetailReplenishingNetwork(config).transfer.eval()
+    branch.decoder[-1] = nn.PixelShuffle(config.patch)
     with torch.no_grad():
         image, _ = branch(torch.randn(1, 3, 32, 32), torch.rand(1, 36, 32, 32))
     squares = image.unfold(2, config.patch, config.patch).unfold(3, config.patch, config.patch)
     assert torch.equal(squares, squares[..., :1, :1].expand_as(squares))
     assert image.std() > 0
+
+
+def test_painted_images_are_filtered_by_1_2_1() -> None:
+    torch.manual_seed(0)
+    channels = torch.randn(2, 12, 5, 4)
+    kernel = np.array([1, 2, 1]) / 4
+    expected = functional.pixel_shuffle(channels, 2).numpy()
+    for axis in (2, 3):
+        expected = convolve1d(expected, kernel, axis, mode="nearest")
+    assert Paint(2)(channels).numpy() == pytest.approx(expected, abs=1e-6)
+    assert Paint(1)(channels) is channels
+
+
+def test_no_weave_of_single_pixels_can_be_painted():
+    weave = functional.pixel_unshuffle((torch.arange(12) % 2 * 2.0 - 1).expand(1, 3, 12, 12), 2)
+    assert Paint(2)(weave)[..., 1:-1, 1:-1].abs().max() < 1e-6
