@@ -7,10 +7,6 @@ READY := $(ENV)/.ready
 # mypy does not see through an editable install: show it the namespace as it is installed.
 TYPING := build/typing
 
-DEMO := results/demo
-# All but gender, which wants a trained classifier.
-SCORED := perceptual,structural,face_identity,retrieval
-
 .PHONY: setup demo check test clean
 .DELETE_ON_ERROR:
 
@@ -22,14 +18,9 @@ $(READY): setup.cfg pyproject.toml
 	$(UV) pip install --quiet --python $(BIN)/python --editable ".[dev]"
 	touch $@
 
-# Draws people and three "methods", and scores them with what the packages carry: no download.
+# Generates, scores and compares on the sample of rendered people: no download.
 demo: $(READY)
-	$(BIN)/python examples/drawn_people.py $(DEMO)/images
-	set -e; for method in blurred shifted copy-source; do \
-	  $(BIN)/fhpt-eval run --profile embedded --protocols $(SCORED) --generated $(DEMO)/images/$$method --target $(DEMO)/images/real \
-	    --source $(DEMO)/images/real --output $(DEMO)/$$method; done
-	$(BIN)/fhpt-eval leaderboard $(DEMO)/blurred $(DEMO)/shifted $(DEMO)/copy-source -o $(DEMO)/leaderboard.csv
-	$(BIN)/fhpt-eval plot kec $(DEMO)/blurred $(DEMO)/shifted $(DEMO)/copy-source -o $(DEMO)/kec.png
+	$(BIN)/fhpt-eval demo --output results/demo
 
 check: $(READY)
 	$(BIN)/ruff check .

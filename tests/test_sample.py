@@ -14,6 +14,7 @@ from PIL import Image
 from synthetic.toy_people import TOY
 
 from fhpt_eval.datasets.lists import read_list_of_pairs
+from fhpt_eval.demo import some_pairs
 from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.naming import parse_deepfashion
 from fhpt_eval.sample import ANNOTATION, IMAGES, PAIRS, RECIPE, SAMPLE, TRUTH
@@ -104,3 +105,16 @@ def test_a_sample_is_built_of_the_test_split_of_any_data_set(tmp_path: Path) -> 
     assert "5 images of 1 people" in card
     assert "| body: mean error | 3 px |\n| nose | 2 px |\n" in card
     assert "--identities 4 --views 5 --seed 3 --size 48x32" in card
+
+
+@pytest.mark.parametrize("count", [1, 24, 72, 288])
+def test_a_part_of_the_pairs_shows_all_people_alike_and_is_in_every_larger_part(count: int) -> None:
+    header, *rows = some_pairs(count).splitlines()
+    everything = (SAMPLE / PAIRS).read_text(encoding="utf-8").splitlines()
+    assert header == everything[0]
+    assert len(set(rows)) == count
+    assert set(rows) <= set(everything[1:])
+    assert some_pairs(288).splitlines()[1 : count + 1] == rows
+    people = [row.split(",")[2] for row in rows]
+    assert len(set(people)) == min(count, 24)
+    assert max(map(people.count, people)) - min(map(people.count, people)) <= 1

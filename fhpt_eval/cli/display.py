@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -31,7 +32,10 @@ class _Rate(ProgressColumn):
 
 
 class ProgressDisplay:
-    """A bar a stage with rate and time left; a line now and then where stderr is not a terminal; nothing if quiet."""
+    """A bar a stage with rate and time left; a line now and then where stderr is not a terminal; nothing if quiet.
+
+    The bar of a stage that is done makes room; the same stage may come again.
+    """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True)
@@ -67,6 +71,9 @@ class ProgressDisplay:
             rate = (done - before) / (now - started)
             left = f", {_minutes((total - done) / rate)} left" if rate else ""
             self._console.print(f"{stage}: {done}/{total} ({rate:.1f}/s{left})", highlight=False)
+        if done >= total:
+            self._bars.remove_task(task)
+            del self._tasks[stage]
 
 
 def _minutes(seconds: float) -> str:
@@ -116,15 +123,41 @@ def summary(run: Run) -> Table:
     return table
 
 
-def _cells(score: ScoreRecord) -> list[Text]:
-    arrow = "↑" if score.better == "higher" else "↓"
+def comparison(runs: Sequence[Run]) -> Table:
+    """The values of runs that can be compared, a column a run, grouped as in `summary`."""
+    table = Table("metric", *(run.record.name for run in runs), box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for group in GROUPS:
+        members = [p for run in runs for p in run.record.protocols if p.group == group]
+        metrics = {score.metric: score for protocol in members for score in protocol.scores}
+        if not metrics:
+            continue
+        table.add_row(Text(group, style="bold"))
+        for metric, score in metrics.items():
+            values = [_value(run.scores[metric]) if metric in run.scores else "–" for run in runs]
+            table.add_row(*map(Text, (_title(score), *values)))
+        table.add_section()
+    return table
+
+
+def _title(score: ScoreRecord) -> str:
+    return f"  {score.metric} {'↑' if score.better == 'higher' else '↓'}"
+
+
+def _value(score: ScoreRecord) -> str:
     unit = f" {score.unit}" if score.unit else ""
-    value = "–" if score.value is None else number(score.value) + unit
+    return "–" if score.value is None else number(score.value) + unit
+
+
+def _cells(score: ScoreRecord) -> list[Text]:
     std = score.details.get("std")
     spread = f"(std {number(std)})" if isinstance(std, float) else ""
     interval = f"{number(score.interval[0])} … {number(score.interval[1])}" if score.interval else spread
     missing = sum(score.missing.values())
-    cells = [f"  {score.metric} {arrow}", value, interval, str(score.n), str(missing or "")]
+    cells = [_title(score), _value(score), interval, str(score.n), str(missing or "")]
     return [Text(cell) for cell in cells]
 
 
@@ -149,14 +182,19 @@ def options(run: Run) -> list[str]:
     return changed
 
 
+def left_undone(run: Run) -> list[str]:
+    """One line for each reason why protocols have no scores."""
+    open_ends: dict[str, list[str]] = {}
+    for protocol in run.record.protocols:
+        if protocol.status != "done":
+            open_ends.setdefault(_because(protocol), []).append(protocol.label)
+    return [f"{', '.join(names)}: {why}" for why, names in open_ends.items()]
+
+
 def remarks(run: Run) -> list[str]:
     """One line for each thing that the reader of the numbers must know."""
     record = run.record
-    open_ends: dict[str, list[str]] = {}
-    for protocol in record.protocols:
-        if protocol.status != "done":
-            open_ends.setdefault(_because(protocol), []).append(protocol.label)
-    lines = [f"{', '.join(names)}: {why}" for why, names in open_ends.items()]
+    lines = left_undone(run)
     reasons: dict[str, set[str]] = {}
     for protocol in record.protocols:
         for reason, count in ((r, c) for score in protocol.scores for r, c in score.missing.items()):

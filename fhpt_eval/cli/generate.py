@@ -17,8 +17,8 @@ def generate(
     model: Annotated[
         str,
         typer.Argument(
-            help="drn (with --checkpoint, and -t or --keypoints), copy-source, real (with -t), or another package's;"
-            " `list` names them all."
+            help="drn (with -t or --keypoints), copy-source, real (with -t), or another package's; `list` names them"
+            " all."
         ),
     ],
     pairs: Annotated[
@@ -31,7 +31,12 @@ def generate(
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the images.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", help="Folder that `fhpt-eval train drn` wrote.")
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            help="Folder that `fhpt-eval train drn` wrote.  [default: what comes with the package, trained on rendered"
+            " people]",
+        ),
     ] = None,
     image: Annotated[
         str | None,

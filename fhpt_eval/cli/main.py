@@ -15,6 +15,7 @@ from fhpt_eval._version import __version__
 from fhpt_eval.cli import (
     cache,
     data,
+    demo,
     dialects,
     doctor,
     generate,
@@ -44,6 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 all done · 1 a bug · 2 wrong use · 3 done in part, what is missing was named · 130 stopped.",
 )
+app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("generate")(generate.generate)
@@ -73,7 +75,7 @@ def about(
 ) -> None:
     """Evaluate images of people that a model has put into a new pose.
 
-    Start with: fhpt-eval run --generated DIR --target DIR
+    Start with: fhpt-eval demo -o demo, or fhpt-eval run --generated DIR --target DIR
     """
 
 

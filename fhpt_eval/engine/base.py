@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,20 @@ class Plan:
     images: Mapping[ImageExtractor, tuple[ImageRef, ...]]
     pairs: Mapping[PairExtractor, tuple[tuple[ImageRef, ImageRef], ...]]
     hashed: tuple[ImageRef, ...] = ()
+
+    @classmethod
+    def union(cls, plans: Iterable[Plan]) -> Plan:
+        """All that several plans ask for, each thing once."""
+        images: dict[ImageExtractor, dict[ImageRef, None]] = {}
+        pairs: dict[PairExtractor, dict[tuple[ImageRef, ImageRef], None]] = {}
+        hashed: dict[ImageRef, None] = {}
+        for plan in plans:
+            for extractor, refs in plan.images.items():
+                images.setdefault(extractor, {}).update(dict.fromkeys(refs))
+            for comparison, both in plan.pairs.items():
+                pairs.setdefault(comparison, {}).update(dict.fromkeys(both))
+            hashed.update(dict.fromkeys(plan.hashed))
+        return cls({e: tuple(r) for e, r in images.items()}, {e: tuple(r) for e, r in pairs.items()}, tuple(hashed))
 
     def refs(self) -> tuple[ImageRef, ...]:
         """Every image that is read, once, in an order that keeps the images of a pair together."""

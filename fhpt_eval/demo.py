@@ -1,0 +1,156 @@
+"""The demo: on the sample that comes with the package, make images, score them, and show what came of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from fhpt_eval.engine.base import Engine, Plan, Progress
+from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation import evaluate
+from fhpt_eval.files import own_folder, write_atomic
+from fhpt_eval.gallery import draw_gallery
+from fhpt_eval.generation import generate, holds_another, list_images, with_people
+from fhpt_eval.images import ImageRef, read_image
+from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.leaderboard import blocks_of, to_csv
+from fhpt_eval.pairs import Pairs
+from fhpt_eval.plan import ImageSets, prepare
+from fhpt_eval.plots import plot_kec
+from fhpt_eval.protocol import Protocol
+from fhpt_eval.reference_model import ReferenceModel, Request
+from fhpt_eval.reference_models.drn.model import Drn
+from fhpt_eval.reference_models.trivial import CopySource, Real
+from fhpt_eval.registry import select
+from fhpt_eval.run import Run
+from fhpt_eval.sample import ANNOTATION, IMAGES, PAIRS, SAMPLE
+from fhpt_eval.weights import Store
+
+BOARD, CURVES, GALLERY = "leaderboard.csv", "kec.png", "gallery.png"
+_CHOSEN, _MADE, _RUNS = "pairs.csv", "images", "runs"
+_OURS = (BOARD, CURVES, GALLERY, _CHOSEN, _MADE, _RUNS, "README.md")
+"""What the folder may hold. A README that somebody added is left alone."""
+
+_SHOWN = 6
+"""Pairs in the gallery, at most."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What came of it.
+
+    Attributes:
+        runs: Of each method; the records are in ``folder``, too.
+        folder: Of these.
+        board: The leaderboard.
+        curves: The keypoint error curves.
+        gallery: The pictures side by side.
+    """
+
+    runs: tuple[Run, ...]
+    folder: Path
+    board: Path
+    curves: Path
+    gallery: Path
+
+
+def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> Demo:
+    """Generate by the DRN, copy-source and real, score by every protocol of the profile ``embedded``, and draw.
+
+    A second call finds images and results where the first one left them.
+
+    Args:
+        output: Folder that is new, empty, or from an earlier call.
+        count: How many pairs of the sample; the same ones are among those of a larger number.
+        engine: Finds people and scores.
+        progress: Called often.
+
+    Raises:
+        UserError: The sample has no such number of pairs, or the folder holds something else or cannot be written.
+    """
+    text = some_pairs(count)
+    own_folder(output, _OURS)
+    chosen, real = output / _CHOSEN, SAMPLE / IMAGES
+    write_atomic(chosen, text)
+    listed = list_images(chosen, real, real, output)
+    requests = with_people(listed, engine, KeypointFiles.at(SAMPLE / ANNOTATION), progress).requests
+    methods: dict[str, Pairs] = {}
+    for name, model in _methods().items():
+        made = output / _MADE / name
+        # Of a version of the package with another checkpoint.
+        stale = holds_another(made, model)
+        generate(model, requests, made, device=engine.device, overwrite=stale, progress=_of(name, progress))
+        methods[name] = Pairs.from_csv(chosen, made, real, real)
+        methods[name].require_complete()
+    protocols, store = select(None, "embedded"), Store()
+    _extract(methods.values(), protocols, engine, store, progress)
+    runs = [
+        evaluate(
+            pairs, protocols, profile="embedded", name=name, output=output / _RUNS / name, engine=engine, store=store,
+            progress=_of(name, progress),
+        )
+        for name, pairs in methods.items()
+    ]  # fmt: skip
+    demo = Demo(tuple(runs), output / _RUNS, output / BOARD, output / CURVES, output / GALLERY)
+    write_atomic(demo.board, to_csv(blocks_of(runs)))
+    plot_kec(runs, demo.curves)
+    _draw(requests[:_SHOWN], output / _MADE, demo.gallery)
+    return demo
+
+
+def _methods() -> Mapping[str, ReferenceModel]:
+    return {
+        "drn-refined": Drn(image="refined"),
+        "drn-coarse": Drn(image="coarse"),
+        "copy-source": CopySource(),
+        "real": Real(),
+    }
+
+
+def some_pairs(count: int) -> str:
+    """The list of so many of the sample's pairs: of each person as many as of the others, otherwise by lot.
+
+    The first ones are those of every larger number.
+
+    Raises:
+        UserError: The sample has no such number.
+    """
+    with (SAMPLE / PAIRS).open(encoding="utf-8", newline="") as stream:
+        header, *rows = csv.reader(stream)
+    if not 0 < count <= len(rows):
+        raise UserError(f"--pairs cannot be {count}: the sample has {len(rows)}, so give a number from 1 to that.")
+    of_person: dict[str, list[list[str]]] = defaultdict(list)
+    for index in np.random.default_rng(0).permutation(len(rows)):
+        of_person[rows[index][header.index("identity")]].append(rows[index])
+    in_turn = [row for turn in zip_longest(*of_person.values()) for row in turn if row is not None]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *in_turn[:count]])
+    return text.getvalue()
+
+
+def _extract(
+    methods: Iterable[Pairs], protocols: Sequence[Protocol], engine: Engine, store: Store, progress: Progress
+) -> None:
+    """Compute for all methods at once what their runs will find in the cache: networks and workers start once."""
+    prepared = [prepare(ImageSets(pairs), protocols, store, progress) for pairs in methods]
+    engine.run(Plan.union(each.plan for each in prepared), prepared[0].weights, progress)
+
+
+def _of(method: str, progress: Progress) -> Progress:
+    return lambda stage, done, total: progress(f"{method}: {stage}", done, total)
+
+
+def _draw(requests: Sequence[Request], made: Path, file: Path) -> None:
+    columns = {
+        "source": [request.source for request in requests],
+        "target": [request.target for request in requests if request.target is not None],
+        **{name: [ImageRef(made / name / f"{request.name}.png") for request in requests] for name in _methods()},
+    }
+    draw_gallery({heading: [read_image(ref) for ref in refs] for heading, refs in columns.items()}, file)
