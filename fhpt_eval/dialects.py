@@ -6,10 +6,10 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tomli
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fhpt_eval import protocols as _protocols
 from fhpt_eval.errors import UserError, did_you_mean
@@ -22,6 +22,10 @@ from fhpt_eval.registry import find_protocols
 FOLDER = Path(_protocols.__path__[0]) / "dialects"
 _FILE_SYSTEMS = ("os.listdir", "os.scandir", "glob", "pathlib.glob")
 _GEOMETRIES = ("generated_geometry", "target_geometry", "reference_geometry")
+
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""Stands in the columns of leaderboards, as ``key@version:name``."""
 
 
 class _Model(BaseModel):
@@ -37,7 +41,7 @@ class Metric(_Model):
         options: Of the protocol, where they are not the default.
     """
 
-    name: str
+    name: _Name
     protocol: str
     options: dict[str, Any] = {}
 
@@ -64,8 +68,8 @@ class Dialect(_Model):
         metrics: In the order of listings.
     """
 
-    key: str
-    version: int = 1
+    key: _Name
+    version: Annotated[int, Field(strict=True, ge=1)] = 1
     title: str
     paper: str = ""
     repository: str = ""
@@ -95,7 +99,10 @@ class Dialect(_Model):
             UserError: The dialect is unknown to the field, or names a protocol or an option that is not there.
         """
         if self.refused:
-            raise UserError(f"nobody can measure in the dialect '{self.key}': {self.refused}.")
+            raise UserError(
+                f"nobody can measure in the dialect '{self.key}': {self.refused.rstrip('.')}; `fhpt-eval dialects list`"
+                " names the others."
+            )
         known = find_protocols().classes
         found = []
         for metric in self.metrics:
@@ -172,6 +179,8 @@ def file_of(name: str) -> Path:
         return Path(name)
     keys = {name: key for key, dialect in find_dialects().items() for name in (key, *dialect.aliases)}
     if name not in keys:
+        if Path(name).is_file():
+            raise UserError(f"{name}: the name of a file with a dialect ends in .toml: rename it.")
         raise UserError(f"there is no dialect '{name}'.{did_you_mean(name, keys)}")
     return FOLDER / f"{keys[name]}.toml"
 
@@ -183,15 +192,14 @@ def read_dialect(file: Path) -> Dialect:
         UserError: It cannot be read, is not TOML, or says what no dialect has.
     """
     try:
-        values: dict[str, Any] = tomli.loads(file.read_text(encoding="utf-8"))
+        values: dict[str, Any] = tomli.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}; `fhpt-eval dialects list` names those that are there.") from None
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not TOML: {error}.") from None
+    except (tomli.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{file} is not TOML: {error}; `fhpt-eval dialects show --toml gfla` is a pattern.") from None
     if "key" in values:
         raise UserError(f"{file}: the file's name is the key: leave 'key' out.")
-    ours = FOLDER / file.name
-    if ours.exists() and not ours.samefile(file):
+    if file.parent.resolve() != FOLDER.resolve() and file.stem in _taken():
         raise UserError(f"{file}: '{file.stem}' is one of fhpt-eval's own dialects: give yours another file name.")
     try:
         dialect = Dialect(key=file.stem, **values)
@@ -207,28 +215,35 @@ def read_dialect(file: Path) -> Dialect:
     return dialect
 
 
+def _taken() -> set[str]:
+    return {name for dialect in find_dialects().values() for name in (dialect.key, *dialect.aliases)}
+
+
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A key that is mistyped is missing, too: say what was typed.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         model = Dialect if len(first["loc"]) == 1 else Metric
         return f"'{where}' is not known.{did_you_mean(str(first['loc'][-1]), model.model_fields)}"
     if first["type"] == "missing":
         return f"'{where}' is missing."
-    return f"'{where}': {first['msg']}."
+    if first["type"] == "string_pattern_mismatch":
+        return f"{'the file name' if where == 'key' else repr(where)} may have letters, digits, '.', '_' and '-' only."
+    return f"'{where}' cannot be {first['input']!r}: {first['msg'].rstrip('.')}."
 
 
 def measurements_of(dialects: Sequence[Dialect], protocols: Sequence[str] | None) -> list[Measurement]:
     """All measurements of some dialects, or those by some protocols or groups.
 
     Raises:
-        UserError: A dialect cannot be measured in, or none of the protocols is in any of them.
+        UserError: A dialect cannot be measured in, or one of the protocols is in none of them.
     """
     chosen = [m for dialect in dialects for m in dialect.measurements()]
     if protocols is None:
         return chosen
-    kept = [m for m in chosen if {m.protocol.name, m.protocol.group} & set(protocols)]
-    if not kept:
-        having = sorted({m.protocol.name for m in chosen})
-        raise UserError(f"--protocols {','.join(protocols)}: the dialect has none of them; it has {', '.join(having)}.")
-    return kept
+    having = {name for m in chosen for name in (m.protocol.name, m.protocol.group)}
+    if lacking := [name for name in protocols if name not in having]:
+        measured = ", ".join(sorted({m.protocol.name for m in chosen}))
+        raise UserError(f"--protocols {','.join(lacking)}: not in what was chosen by dialect, which has {measured}.")
+    return [m for m in chosen if {m.protocol.name, m.protocol.group} & set(protocols)]

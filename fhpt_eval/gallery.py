@@ -14,7 +14,7 @@ _INCHES = 1.1
 _GAP = 0.04
 """Between pictures, as a share of their size."""
 _DPI = 160
-"""At which the field's images, 176 pixels wide, keep their size."""
+"""At which the field's images, 176 pixels wide, nearly keep their size."""
 
 
 def draw_gallery(columns: Mapping[str, Sequence[Pixels]], file: Path) -> None:

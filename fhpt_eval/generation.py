@@ -269,10 +269,11 @@ def _marks(model: ReferenceModel, requests: Sequence[Request]) -> dict[str, str]
 
 
 def _mark_of(path: Path) -> str | None:
-    """The mark in an image that `generate` wrote; None without one."""
+    """The mark in an image that `generate` wrote; None without one, or where the file is cut off."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
             mark = image.info.get(_KEY)
+            image.verify()
     except (OSError, ValueError, SyntaxError):
         return None
     return mark if isinstance(mark, str) else None

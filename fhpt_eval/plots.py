@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.files import write_atomic
-from fhpt_eval.keypoints import PARTS, Part, areas, share_within
+from fhpt_eval.keypoints import PARTS, Part, share_within
 from fhpt_eval.leaderboard import blocks_of
 from fhpt_eval.run import Run
 
@@ -70,7 +71,7 @@ def _draw(runs: Sequence[Run], limits: dict[Part, float]) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    figure = Figure(figsize=(10, 3.6 + 0.18 * math.ceil(len(runs) / 2)), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for panel, part in zip(panels, PARTS, strict=True):
         limit = limits[part]
@@ -82,7 +83,7 @@ def _draw(runs: Sequence[Run], limits: dict[Part, float]) -> Any:
             found = distances[np.isfinite(distances)]
             label = f"{run.record.name} (not measured)"
             if len(distances):
-                label = f"{run.record.name} ({areas(distances, limit).mean():.3f})"
+                label = f"{run.record.name} ({_area(run, part)})"
                 panel.plot(fine, share_within(distances, fine), color=colour, linewidth=1.4)
                 panel.plot(anchors, share_within(distances, anchors), marker, color=colour, markersize=4)
             if len(found):
@@ -95,12 +96,26 @@ def _draw(runs: Sequence[Run], limits: dict[Part, float]) -> Any:
         panel.grid(alpha=0.25, linewidth=0.5)
         panel.tick_params(labelsize=8)
         panel.spines[["top", "right"]].set_visible(False)
-        panel.legend(handles=handles, title="AUC", title_fontsize=8, fontsize=8, loc="lower right", frameon=False)
+        panel.legend(
+            handles=handles,
+            title=f"kec_auc_{part}",
+            title_fontsize=8,
+            fontsize=8,
+            ncols=2,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.16),
+            frameon=False,
+        )
     panels[0].set_ylabel("P(α): share of keypoints nearer than α", fontsize=9)
     figure.supxlabel(
         "solid: of all keypoints of the target (not found = miss)   dashed: of those found in both", fontsize=8
     )
     return figure
+
+
+def _area(run: Run, part: Part) -> str:
+    score = run.scores.get(f"kec_auc_{part}")
+    return "–" if score is None or score.value is None else f"{score.value:.3f}"
 
 
 def _distances(run: Run, part: Part) -> npt.NDArray[np.float64]:

@@ -128,7 +128,11 @@ def test_a_file_of_ones_own_is_a_dialect(tmp_path: Path) -> None:
         ("title = 'a'", "a dialect has [[metrics]]"),
         ("refused = 'so'\n" + OWN, "a dialect has [[metrics]]"),
         ("key = 'a'\n" + OWN, "the file's name is the key"),
-        ("version = 'one'\n" + OWN, "'version': "),
+        ("version = 'one'\n" + OWN, "'version' cannot be 'one'"),
+        ("version = true\n" + OWN, "'version' cannot be True"),
+        ("version = 0\n" + OWN, "'version' cannot be 0"),
+        (OWN.replace("'sharp'", "''").replace('"sharp"', '"a:b"'), "'metrics.0.name' may have letters"),
+        ("known = " + "[" * 5000, "is not TOML"),
         ("naming = 'a-b'\n" + OWN, "there is no naming 'a-b'"),
     ],
 )
@@ -136,6 +140,28 @@ def test_a_file_that_is_not_a_dialect_is_refused(tmp_path: Path, text: str, sent
     with pytest.raises(UserError) as error:
         read_dialect(write(tmp_path, text))
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("gfla.toml", "'gfla' is one of fhpt-eval's own dialects"),
+        ("pcdms.toml", "'pcdms' is one of fhpt-eval's own dialects"),
+        ("a b.toml", "the file name may have letters"),
+        ("mine.txt", "the name of a file with a dialect ends in .toml"),
+    ],
+)
+def test_a_file_has_a_name_of_its_own(tmp_path: Path, name: str, sentence: str) -> None:
+    (tmp_path / name).write_text(OWN, encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        dialect_named(str(tmp_path / name))
+    assert sentence in str(error.value)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(OWN, encoding="utf-8-sig")
+    assert read_dialect(file).title == "mine"
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,17 @@ def test_a_stopped_generation_goes_on(tmp_path: Path, listed: ListedImages) -> N
     assert json.loads((output / "generation.json").read_text())["options"] == {"shade": 128}
 
 
+def test_an_image_that_was_cut_off_is_made_anew(tmp_path: Path, listed: ListedImages) -> None:
+    output = tmp_path / "out"
+    generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    file = output / "a_2_b_vis.png"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) * 2 // 3])
+    again = generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    assert (again.made, again.kept) == (("a_2_b_vis",), ("b_2_a_vis",))
+    assert file.read_bytes() == whole
+
+
 def test_an_image_of_other_inputs_is_made_anew(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "out"
     generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)

@@ -20,7 +20,7 @@ def demo(
         Path, typer.Option("--output", "-o", help="Folder for everything; new, empty, or from an earlier demo.")
     ],
     pairs: Annotated[
-        int, typer.Option("--pairs", min=1, help="How many of the sample's 288 pairs; fewer take less time.")
+        int, typer.Option("--pairs", min=10, help="How many of the sample's 288 pairs; fewer take less time.")
     ] = 72,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr; the table stays.")] = False,

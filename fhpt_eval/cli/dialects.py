@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -98,11 +99,11 @@ def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file of your own.")],
 ) -> None:
     """Check a file of your own: unknown keys, protocols, options and values are errors."""
-    from fhpt_eval.dialects import read_dialect
+    from fhpt_eval.dialects import dialect_named
 
-    dialect = read_dialect(file)
-    count = 0 if dialect.refused else len(dialect.measurements())
-    typer.echo(f"{dialect.id}: {count} metrics, all of them known; use it with --dialect {file}")
+    dialect = dialect_named(str(file))
+    count = len(dialect.measurements())
+    typer.echo(f"{dialect.id}: {count} metrics, all of them known; use it with --dialect {shlex.quote(str(file))}")
 
 
 @app.command()

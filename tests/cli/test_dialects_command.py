@@ -106,7 +106,11 @@ def test_explain_shows_the_same_images_under_every_dialect(command: Command, ima
         (("--dialect", "patn", "--all-dialects"), "leave --dialect out"),
         (("--dialect", "patn", "--set", "ssim.sigma=1.2"), "--set would change what the dialect is"),
         (("--dialect", "patn", "--profile", "embedded"), "a dialect names its own networks"),
-        (("--dialect", "pise", "--protocols", "ssim"), "the dialect has none of them; it has psnr"),
+        (
+            ("--dialect", "pise", "--protocols", "ssim"),
+            "--protocols ssim: not in what was chosen by dialect, which has psnr",
+        ),
+        (("--dialect", "gfla", "--protocols", "psnr,fooo"), "--protocols fooo: not in what was chosen"),
     ],
 )
 def test_wrong_use_is_one_sentence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import resource
@@ -358,7 +359,13 @@ def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A command in a session of its own that has made four photographs; it and its workers have ended afterwards."""
     command = [sys.executable, "-m", "synthetic.toy_people", folder]
     process = subprocess.Popen(  # noqa: S603
-        command, cwd=Path(__file__).parents[1], start_new_session=True, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=Path(__file__).parents[1],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts what runs in the background with interrupts ignored, and that is inherited.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     journal = folder / "unfinished.jsonl"
     try:
