@@ -112,16 +112,23 @@ class Family:
         better: Which direction is good.
         unit: Of the numbers.
         values: By dialect and metric; None where there is no number.
+        counts: Of what each is a number.
+        missing: What each lacks, by reason.
     """
 
     protocol: str
     better: Better
     unit: str
     values: Mapping[str, float | None]
+    counts: Mapping[str, int]
+    missing: Mapping[str, Mapping[str, int]]
 
     @property
     def spread(self) -> float | None:
-        """Largest less smallest number."""
+        """Largest less smallest number; None where there is one only, or where they lack different images."""
+        having = [name for name, value in self.values.items() if value is not None]
+        if any(self.missing[name] != self.missing[having[0]] for name in having):
+            return None
         numbers = [value for value in self.values.values() if value is not None]
         return max(numbers) - min(numbers) if len(numbers) > 1 else None
 
@@ -141,6 +148,8 @@ def _family(name: str, records: Sequence[ProtocolRecord]) -> Family:
         better=scores[0].better if scores else "higher",
         unit=scores[0].unit if scores else "",
         values={_title(record): record.scores[0].value if record.scores else None for record in records},
+        counts={_title(record): record.scores[0].n if record.scores else 0 for record in records},
+        missing={_title(record): record.scores[0].missing if record.scores else {} for record in records},
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from toys import write_image
 
-from fhpt_eval.dialect_effects import differences, families
+from fhpt_eval.dialect_effects import Family, differences, families
 from fhpt_eval.dialects import FOLDER, Dialect, dialect_named, find_dialects, measurements_of, read_dialect
 from fhpt_eval.dialects_page import BEGIN, with_page
 from fhpt_eval.engine.cache import Cache
@@ -270,6 +270,19 @@ def test_families_put_together_what_measures_the_same(measured: Evaluate) -> Non
     assert list(found["ssim"].values) == ["clean@1:ssim", "patn@1:ssim"]
     numbers = [value for value in found["ssim"].values.values() if value is not None]
     assert found["ssim"].spread == pytest.approx(max(numbers) - min(numbers))
+
+
+def test_numbers_of_different_images_have_no_spread() -> None:
+    def spread(*missing: dict[str, int]) -> float | None:
+        names = [str(i) for i in range(len(missing))]
+        values = {name: float(name) for name in names}
+        counts = dict.fromkeys(names, 3)
+        return Family("ssim", "higher", "", values, counts, dict(zip(names, missing, strict=True))).spread
+
+    assert spread({}, {}) == 1
+    assert spread({"too small": 3}, {"too small": 3}) == 1
+    assert spread({"too small": 3}, {"too large": 3}) is None
+    assert spread({}) is None
 
 
 def test_the_documentation_says_what_the_files_say() -> None:

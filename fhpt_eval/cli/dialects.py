@@ -214,7 +214,10 @@ def explain(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run with several dialects.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show the same images under every dialect of a run (`fhpt-eval run --all-dialects`), with the spread."""
+    """Show the same images under every dialect of a run (`fhpt-eval run --all-dialects`), with the spread.
+
+    There is no spread where the numbers are of different images.
+    """
     from fhpt_eval.dialect_effects import families
     from fhpt_eval.run import Run
 
@@ -223,7 +226,14 @@ def explain(
         raise UserError(f"{run} has no number in two dialects: measure with `fhpt-eval run --all-dialects` first.")
     if as_json:
         plain = [
-            {"protocol": f.protocol, "better": f.better, "unit": f.unit, "spread": f.spread, "values": dict(f.values)}
+            {
+                "protocol": f.protocol,
+                "better": f.better,
+                "unit": f.unit,
+                "spread": f.spread,
+                "values": dict(f.values),
+                "n": dict(f.counts),
+            }
             for f in found
         ]
         typer.echo(json.dumps(plain, indent=2))
@@ -239,13 +249,16 @@ def _print_families(found: list[Family]) -> None:
     from fhpt_eval.cli.display import print_table
     from fhpt_eval.leaderboard import ARROWS
 
-    table = Table("metric", "value", box=SIMPLE_HEAD, pad_edge=False)
-    table.columns[1].justify = "right"
+    table = Table("metric", "value", "n", box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
     for family in found:
-        spread = "" if family.spread is None else f"spread {_number(family.spread)}"
+        several = sum(value is not None for value in family.values.values()) > 1
+        apart = "of different images" if several else ""
+        spread = apart if family.spread is None else f"spread {_number(family.spread)}"
         unit = f" {family.unit}" if family.unit else ""
         table.add_row(Text(f"{family.protocol} {ARROWS[family.better]}", style="bold"), Text(spread, style="bold"))
         for name, value in family.values.items():
-            table.add_row(f"  {name}", _number(value) + (unit if value is not None else ""))
+            table.add_row(f"  {name}", _number(value) + (unit if value is not None else ""), str(family.counts[name]))
         table.add_section()
     print_table(table)
