@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from fhpt_eval.dialects import Dialect
 from fhpt_eval.geometry import Expect, Geometry, Resize
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.protocol import Better, Protocol
-from fhpt_eval.run import ProtocolRecord, Run
+from fhpt_eval.run import ProtocolRecord, Run, ScoreRecord
 
 _TOGETHER = (
     ("window", "sigma", "taps"),
@@ -109,28 +109,37 @@ class Family:
 
     Attributes:
         protocol: What measures it.
-        better: Which direction is good.
-        unit: Of the numbers.
-        values: By dialect and metric; None where there is no number.
-        counts: Of what each is a number.
-        missing: What each lacks, by reason.
+        scores: By dialect and metric; None where there is none.
     """
 
     protocol: str
-    better: Better
-    unit: str
-    values: Mapping[str, float | None]
-    counts: Mapping[str, int]
-    missing: Mapping[str, Mapping[str, int]]
+    scores: Mapping[str, ScoreRecord | None]
+
+    @property
+    def better(self) -> Better:
+        """Which direction is good."""
+        return next((score.better for score in self.scores.values() if score), "higher")
+
+    @property
+    def unit(self) -> str:
+        """Of the numbers."""
+        return next((score.unit for score in self.scores.values() if score), "")
+
+    @property
+    def measured(self) -> list[ScoreRecord]:
+        """The scores that have a value."""
+        return [score for score in self.scores.values() if score is not None and score.value is not None]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether all that is measured lacks the same images."""
+        return all(score.missing == self.measured[0].missing for score in self.measured)
 
     @property
     def spread(self) -> float | None:
-        """Largest less smallest number; None where there is one only, or where they lack different images."""
-        having = [name for name, value in self.values.items() if value is not None]
-        if any(self.missing[name] != self.missing[having[0]] for name in having):
-            return None
-        numbers = [value for value in self.values.values() if value is not None]
-        return max(numbers) - min(numbers) if len(numbers) > 1 else None
+        """Largest less smallest number; None where there is one only, or where they are of different images."""
+        numbers = [score.value for score in self.measured if score.value is not None]
+        return max(numbers) - min(numbers) if self.comparable and len(numbers) > 1 else None
 
 
 def families(run: Run) -> list[Family]:
@@ -138,19 +147,11 @@ def families(run: Run) -> list[Family]:
     groups: dict[str, list[ProtocolRecord]] = {}
     for record in run.record.protocols:
         groups.setdefault(record.name, []).append(record)
-    return [_family(name, records) for name, records in groups.items() if len(records) > 1]
-
-
-def _family(name: str, records: Sequence[ProtocolRecord]) -> Family:
-    scores = [score for record in records for score in record.scores]
-    return Family(
-        protocol=name,
-        better=scores[0].better if scores else "higher",
-        unit=scores[0].unit if scores else "",
-        values={_title(record): record.scores[0].value if record.scores else None for record in records},
-        counts={_title(record): record.scores[0].n if record.scores else 0 for record in records},
-        missing={_title(record): record.scores[0].missing if record.scores else {} for record in records},
-    )
+    return [
+        Family(name, {_title(record): record.scores[0] if record.scores else None for record in records})
+        for name, records in groups.items()
+        if len(records) > 1
+    ]
 
 
 def _title(record: ProtocolRecord) -> str:

@@ -21,7 +21,7 @@ from fhpt_eval.naming import NAMINGS
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import configure
 from fhpt_eval.protocols.ssim import Ssim
-from fhpt_eval.run import Run
+from fhpt_eval.run import Run, ScoreRecord
 
 DIALECTS = find_dialects()
 MEASURED = [dialect for dialect in DIALECTS.values() if not dialect.refused]
@@ -267,17 +267,20 @@ def test_options_that_mean_something_only_together_change_together() -> None:
 def test_families_put_together_what_measures_the_same(measured: Evaluate) -> None:
     found = {family.protocol: family for family in families(measured("clean", "patn", "pise"))}
     assert set(found) == {"ssim", "psnr", "l1"}
-    assert list(found["ssim"].values) == ["clean@1:ssim", "patn@1:ssim"]
-    numbers = [value for value in found["ssim"].values.values() if value is not None]
+    assert list(found["ssim"].scores) == ["clean@1:ssim", "patn@1:ssim"]
+    numbers = [score.value for score in found["ssim"].measured if score.value is not None]
     assert found["ssim"].spread == pytest.approx(max(numbers) - min(numbers))
 
 
 def test_numbers_of_different_images_have_no_spread() -> None:
     def spread(*missing: dict[str, int]) -> float | None:
-        names = [str(i) for i in range(len(missing))]
-        values = {name: float(name) for name in names}
-        counts = dict.fromkeys(names, 3)
-        return Family("ssim", "higher", "", values, counts, dict(zip(names, missing, strict=True))).spread
+        scores = [
+            ScoreRecord(
+                metric="ssim", better="higher", unit="", value=i, interval=None, n=3, missing=m, faults=0, details={}
+            )
+            for i, m in enumerate(missing)
+        ]
+        return Family("ssim", {str(score.value): score for score in scores}).spread
 
     assert spread({}, {}) == 1
     assert spread({"too small": 3}, {"too small": 3}) == 1

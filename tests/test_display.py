@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import count
 from types import SimpleNamespace
 
@@ -9,29 +10,35 @@ import pytest
 from fhpt_eval.cli import display
 
 
-def test_a_stage_that_comes_again_begins_anew(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def progress(monkeypatch: pytest.MonkeyPatch) -> Iterator[display.ProgressDisplay]:
+    """One on whose clock ten seconds pass at every look."""
     now = count(step=10.0)
     monkeypatch.setattr(display, "time", SimpleNamespace(monotonic=lambda: next(now)))
-    with display.ProgressDisplay() as progress:
-        for total in (2, 4):
-            for done in range(total + 1):
-                progress("drawing", done, total)
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("drawing: 1/")]
-    assert [re.sub(r" \(.*", "", line) for line in lines] == ["drawing: 1/2", "drawing: 1/4"]
-    rates = [re.findall(r"([0-9.]+)/s", line)[0] for line in lines]
+    with display.ProgressDisplay() as shown:
+        yield shown
+
+
+def lines(capsys: pytest.CaptureFixture[str], beginning: str) -> list[str]:
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith(beginning)]
+
+
+def test_a_stage_that_comes_again_begins_anew(
+    capsys: pytest.CaptureFixture[str], progress: display.ProgressDisplay
+) -> None:
+    for total in (2, 4):
+        for done in range(total + 1):
+            progress("drawing", done, total)
+    shown = lines(capsys, "drawing: 1/")
+    assert [re.sub(r" \(.*", "", line) for line in shown] == ["drawing: 1/2", "drawing: 1/4"]
+    rates = [re.findall(r"([0-9.]+)/s", line)[0] for line in shown]
     assert rates[0] == rates[1]
 
 
 def test_time_left_is_of_what_was_done_since(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], progress: display.ProgressDisplay
 ) -> None:
-    now = count(step=10.0)
-    monkeypatch.setattr(display, "time", SimpleNamespace(monotonic=lambda: next(now)))
-    with display.ProgressDisplay() as progress:
-        for done in range(60, 64):
-            progress("training", done, 100)
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("training: 63/")]
-    assert [re.findall(r"\((.*)/s", line)[0] for line in lines] == ["0.1"]
-    assert "8 min left" in lines[0]
+    for done in range(60, 64):
+        progress("training", done, 100)
+    (line,) = lines(capsys, "training: 63/")
+    assert line == "training: 63/100 (0.1/s, 8 min left)"

@@ -231,8 +231,8 @@ def explain(
                 "better": f.better,
                 "unit": f.unit,
                 "spread": f.spread,
-                "values": dict(f.values),
-                "n": dict(f.counts),
+                "values": {name: score and score.value for name, score in f.scores.items()},
+                "n": {name: score.n if score else 0 for name, score in f.scores.items()},
             }
             for f in found
         ]
@@ -246,19 +246,17 @@ def _print_families(found: list[Family]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from fhpt_eval.cli.display import print_table
+    from fhpt_eval.cli.display import print_table, score_value
     from fhpt_eval.leaderboard import ARROWS
 
     table = Table("metric", "value", "n", box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for family in found:
-        several = sum(value is not None for value in family.values.values()) > 1
-        apart = "of different images" if several else ""
-        spread = apart if family.spread is None else f"spread {_number(family.spread)}"
-        unit = f" {family.unit}" if family.unit else ""
-        table.add_row(Text(f"{family.protocol} {ARROWS[family.better]}", style="bold"), Text(spread, style="bold"))
-        for name, value in family.values.items():
-            table.add_row(f"  {name}", _number(value) + (unit if value is not None else ""), str(family.counts[name]))
+        spread = "" if family.spread is None else f"spread {_number(family.spread)}"
+        told = spread if family.comparable else "of different images"
+        table.add_row(Text(f"{family.protocol} {ARROWS[family.better]}", style="bold"), Text(told, style="bold"))
+        for name, score in family.scores.items():
+            table.add_row(f"  {name}", score_value(score) if score else "–", str(score.n if score else 0))
         table.add_section()
     print_table(table)

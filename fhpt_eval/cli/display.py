@@ -137,7 +137,7 @@ def comparison(runs: Sequence[Run]) -> Table:
             continue
         table.add_row(Text(group, style="bold"))
         for metric, score in metrics.items():
-            values = [_value(run.scores[metric]) if metric in run.scores else "–" for run in runs]
+            values = [score_value(run.scores[metric]) if metric in run.scores else "–" for run in runs]
             table.add_row(*map(Text, (_title(score), *values)))
         table.add_section()
     return table
@@ -147,7 +147,8 @@ def _title(score: ScoreRecord) -> str:
     return f"  {score.metric} {'↑' if score.better == 'higher' else '↓'}"
 
 
-def _value(score: ScoreRecord) -> str:
+def score_value(score: ScoreRecord) -> str:
+    """A score as tables show it, with its unit."""
     unit = f" {score.unit}" if score.unit else ""
     return "–" if score.value is None else number(score.value) + unit
 
@@ -157,7 +158,7 @@ def _cells(score: ScoreRecord) -> list[Text]:
     spread = f"(std {number(std)})" if isinstance(std, float) else ""
     interval = f"{number(score.interval[0])} … {number(score.interval[1])}" if score.interval else spread
     missing = sum(score.missing.values())
-    cells = [_title(score), _value(score), interval, str(score.n), str(missing or "")]
+    cells = [_title(score), score_value(score), interval, str(score.n), str(missing or "")]
     return [Text(cell) for cell in cells]
 
 

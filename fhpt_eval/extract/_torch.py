@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from fhpt_eval.extract.base import Pixels
 
@@ -15,6 +16,11 @@ from fhpt_eval.extract.base import Pixels
 def to_tensor(image: Pixels, device: str) -> Tensor:
     """H×W×3 in 0…255 to 1×3×H×W float32 in 0…255."""
     return torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1).unsqueeze(0).float()
+
+
+def softened(images: Tensor) -> Tensor:
+    """Filter by 1, 2, 1 in height and width, as twice a mean over 2×2: N×C×H×W to N×C×(H − 2)×(W − 2)."""
+    return avg_pool2d(avg_pool2d(images, 2, stride=1), 2, stride=1)
 
 
 def imagenet_normalisation(device: str) -> tuple[Tensor, Tensor]:

@@ -45,19 +45,17 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
     pixel and takes a weave of coloured pixels for cloth. The networks are frozen and in evaluation mode.
     """
     import torch
-    from torch.nn.functional import avg_pool2d
     from torchvision import models
 
-    from fhpt_eval.extract._torch import imagenet_normalisation, load_features, prepare
+    from fhpt_eval.extract._torch import imagenet_normalisation, load_features, prepare, softened
 
     if network == "efficientnet_lite0":
         trunk: Any = prepare(build_network(weights), device)
 
         def stages(images: Tensor) -> list[Tensor]:
-            # Twice a mean over 2×2: the weights 1, 2, 1 in height and width.
-            soft = avg_pool2d(avg_pool2d(images, 2, stride=1), 2, stride=1)
             # (x − 127) / 128 of pixels in 0…255.
-            maps: list[Tensor] = trunk.forward_intermediates(((soft + 1) * 127.5 - 127) / 128, intermediates_only=True)
+            scaled = ((softened(images) + 1) * 127.5 - 127) / 128
+            maps: list[Tensor] = trunk.forward_intermediates(scaled, intermediates_only=True)
             return [m / scale for m, scale in zip(maps, _STAGE_SCALES, strict=True)]
 
         return stages

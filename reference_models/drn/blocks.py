@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fhpt_eval.extract._torch import softened
+
 Activation = Callable[[], nn.Module]
 
 
@@ -90,8 +92,7 @@ class Paint(nn.Module):
         if self.patch == 1:
             return channels
         image = functional.pad(functional.pixel_shuffle(channels, self.patch), (1, 1, 1, 1), mode="replicate")
-        # Twice a mean over 2×2: the weights 1, 2, 1 in height and width.
-        return functional.avg_pool2d(functional.avg_pool2d(image, 2, stride=1), 2, stride=1)
+        return softened(image)
 
 
 def encoder(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from dialect_files import COUNT, Floats, Folders
 from dialect_people import annotated, people
+from seeded import SeededStore
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.dialects import Dialect, dialect_named, measurements_of
@@ -19,18 +20,8 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.pairs import list_images
 from fhpt_eval.run import Run
-from fhpt_eval.weights import Progress, Store, Weights
 
 Runs = Callable[[str], tuple[Folders, Run]]
-
-
-class SeededStore(Store):
-    """Hands out the file of seeded weights that lies in its folder, its hash unchecked."""
-
-    def get(self, weights: Weights, progress: Progress | None = None) -> Path:
-        assert self.folder is not None
-        file = self.folder / weights.filename
-        return file if file.exists() else super().get(weights, progress)
 
 
 def measured(dialect: Dialect, folders: Folders, protocols: tuple[str, ...], cache: Path, weights: Path) -> Run:
@@ -39,7 +30,7 @@ def measured(dialect: Dialect, folders: Folders, protocols: tuple[str, ...], cac
     Args:
         dialect: Whose numbers.
         folders: The images.
-        protocols: Which of the dialect's.
+        protocols: Which of them, where the dialect has them.
         cache: A folder.
         weights: The folder of seeded weights.
     """
@@ -48,7 +39,8 @@ def measured(dialect: Dialect, folders: Folders, protocols: tuple[str, ...], cac
     pairs.require_complete()
     assert len(pairs) == COUNT
     chosen = []
-    for measurement in measurements_of([dialect], protocols):
+    having = {metric.protocol for metric in dialect.metrics}
+    for measurement in measurements_of([dialect], [name for name in protocols if name in having]):
         protocol: Any = measurement.protocol
         if getattr(protocol, "mask", None):
             protocol = replace(protocol, mask_keypoints=targets)
@@ -75,7 +67,7 @@ def runs_in(
     Args:
         root: Where files are laid out.
         laid_out: Lays them out.
-        protocols: Which of the dialects'.
+        protocols: Which of them, where a dialect has them.
         cache: A folder.
         weights: The folder of seeded weights.
     """

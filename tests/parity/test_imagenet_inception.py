@@ -16,7 +16,7 @@ import skimage
 import torch
 from PIL import Image
 from scipy import linalg
-from seeded import blocks_of, enlivened
+from seeded import SeededStore, blocks_of, enlivened
 from torch.nn import functional
 from torchvision import models
 from toys import record_of
@@ -38,7 +38,6 @@ from fhpt_eval.pairs import list_images
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.kid import Kid
 from fhpt_eval.run import Run
-from fhpt_eval.weights import Progress, Store, Weights
 
 Pixels = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]
@@ -147,15 +146,6 @@ def test_the_normalisation_of_2018_is_available_to_the_network_of_2015(tmp_path:
     context = Context(weights={INCEPTION_2015.name: tmp_path / "2015.pth"})
     (result,) = Inception(preprocess="pytorch-fid-2018").load(context)([image])
     assert relative_error(record_of(result)["pool3"][None], expected) < 1e-5
-
-
-class SeededStore(Store):
-    """Hands out the seeded file, its hash unchecked."""
-
-    def get(self, weights: Weights, progress: Progress | None = None) -> Path:
-        assert weights == INCEPTION_V3_IMAGENET
-        assert self.folder is not None
-        return self.folder / weights.filename
 
 
 @pytest.fixture(scope="module")

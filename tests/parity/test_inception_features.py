@@ -18,7 +18,7 @@ import skimage
 import torch
 from PIL import Image
 from pytorch_fid.fid_score import calculate_frechet_distance, get_activations
-from seeded import enlivened
+from seeded import SeededStore, enlivened
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
@@ -27,11 +27,10 @@ from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.extract.base import Context, Missing
-from fhpt_eval.extract.inception import Inception, Preprocess, build_network
+from fhpt_eval.extract.inception import INCEPTION_2015, Inception, Preprocess, build_network
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.inception_score import InceptionScore
 from fhpt_eval.protocols.kid import Kid
-from fhpt_eval.weights import Progress, Store, Weights
 
 Image8 = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
@@ -63,7 +62,7 @@ def images() -> list[Image8]:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = enlivened(build_network(), 2015, np.stack(crops([(299, 299)] * 8, seed=0)))
-    file = tmp_path_factory.mktemp("weights") / "seeded-inception.pth"
+    file = tmp_path_factory.mktemp("weights") / INCEPTION_2015.filename
     torch.save(network.state_dict(), file)
     return file
 
@@ -167,15 +166,6 @@ def test_the_three_ways_to_299_pixels_differ(extracted: dict[Preprocess, dict[st
     first, second, third = (extracted[way]["pool3"][0] for way in WAYS)
     apart = [np.linalg.norm(a - b) / np.linalg.norm(a) for a, b in ((first, second), (first, third), (second, third))]
     assert min(apart) > 1e-3
-
-
-class SeededStore(Store):
-    """Hands out the seeded file under whatever name, its hash unchecked."""
-
-    def get(self, weights: Weights, progress: Progress | None = None) -> Path:
-        assert weights.name == "inception-2015"
-        assert self.folder is not None
-        return self.folder / "seeded-inception.pth"
 
 
 @pytest.fixture(scope="module")
