@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fhpt_eval.dialects import Dialect
+from fhpt_eval.dialects import Dialect, default_id
 from fhpt_eval.geometry import Expect, Geometry, Resize
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.protocol import Better, Protocol
@@ -53,8 +53,29 @@ class Difference:
 
     def steps(self) -> list[Measurement]:
         """What has to be measured: the one, each change by itself, the other."""
-        protocols = [self.one.protocol, *(change.protocol for change in self.changes), self.other.protocol]
-        return [Measurement(p, dialect=self.one.name, metric=str(step)) for step, p in enumerate(protocols)]
+        dialect, metric = self.one.dialect or default_id(), self.one.metric or self.one.protocol.name
+        steps = {metric: self.one.protocol}
+        for change in self.changes:
+            steps[f"{metric} with other {', '.join(change.options)}"] = change.protocol
+        steps[f"{metric} as {self.other.name}"] = self.other.protocol
+        return [Measurement(protocol, dialect=dialect, metric=name) for name, protocol in steps.items()]
+
+
+def without_counterpart(one: Dialect, other: Dialect) -> list[str]:
+    """Names of the one's metrics that the other measures nothing like."""
+    theirs = {metric.protocol for metric in other.metrics}
+    return [metric.name for metric in one.metrics if metric.protocol not in theirs]
+
+
+def effect(change: Change, before: ScoreRecord, after: ScoreRecord) -> float | None:
+    """What a change adds to a number; None where one is missing, or they are of different images.
+
+    Images that a change of ``tail`` drops or keeps are part of its effect.
+    """
+    if before.value is None or after.value is None:
+        return None
+    of_the_same = before.missing == after.missing or set(change.options) == {"tail"}
+    return after.value - before.value if of_the_same else None
 
 
 def differences(one: Dialect, other: Dialect) -> list[Difference]:

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhpt_eval.cli.options import AsJson, WeightsDir, read_pairs
+from fhpt_eval.cli.options import DONE, AsJson, WeightsDir, read_pairs
 from fhpt_eval.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fhpt_eval.dialect_effects import Difference, Family
     from fhpt_eval.dialects import Dialect
     from fhpt_eval.measurement import Measurement
     from fhpt_eval.pairs import Pairs
+    from fhpt_eval.run import Run, ScoreRecord
     from fhpt_eval.weights import Store
 
 app = typer.Typer(help="How the published methods measured: list, show, diff, check, explain.", no_args_is_help=True)
@@ -82,8 +83,13 @@ def show(
         for sentence in sentences:
             typer.echo(f"  {what}: {sentence}")
     for metric, parameters in _configured(dialect).items():
-        options = ", ".join(f"{option}={value}" for option, value in parameters.items() if value is not None)
+        options = ", ".join(f"{option}={_word(value)}" for option, value in parameters.items())
         typer.echo(f"  {metric}: {options}")
+
+
+def _word(value: Any) -> str:
+    """An option's value as it is given on the command line."""
+    return "none" if value is None else str(value)
 
 
 def _configured(dialect: Dialect) -> dict[str, dict[str, Any]]:
@@ -126,12 +132,14 @@ def diff(
     Each option is changed by itself, from the first dialect's value to the second's, and measured on images: without -g
     and -t on copied sources of the sample of rendered people, by what needs no download.
     """
-    from fhpt_eval.dialect_effects import brought_to_size, differences
+    from fhpt_eval.cli import display
+    from fhpt_eval.dialect_effects import brought_to_size, differences, without_counterpart
     from fhpt_eval.dialects import dialect_named
     from fhpt_eval.sample import copied_sources
     from fhpt_eval.weights import Store
 
-    found = differences(dialect_named(one), dialect_named(other))
+    first, second = dialect_named(one), dialect_named(other)
+    found = differences(first, second)
     if not found:
         raise UserError(f"'{one}' and '{other}' measure nothing by the same protocol: there is nothing to compare.")
     if (generated is None) != (target is None):
@@ -149,19 +157,24 @@ def diff(
         images = read_pairs(pairs, generated, target, None, naming)
         store = Store(weights_dir, offline)
         told = f"on {len(images)} pairs"
-    worth = _measured(steps, images, reference, store, remarks=generated is not None)
+    run = _measured(steps, images, reference, store)
+    only = {a.id: without_counterpart(a, b) for a, b in ((first, second), (second, first))}
     if as_json:
-        typer.echo(json.dumps([_plain(difference, worth) for difference in found], indent=2))
-        return
-    for difference in found:
-        _print_difference(difference, worth)
-    typer.echo(told)
+        typer.echo(json.dumps({"differences": [_plain(d, run.scores) for d in found], "only": only}, indent=2))
+    else:
+        for difference in found:
+            _print_difference(difference, run.scores)
+        for dialect, metrics in only.items():
+            if metrics:
+                typer.echo(f"only in {dialect}: {', '.join(metrics)}")
+        typer.echo(told)
+    for line in display.remarks(run):
+        print(f"fhpt-eval: {line}", file=sys.stderr)
+    # What cannot be measured without a download was not asked for where no images are given.
+    raise typer.Exit(DONE if generated is None else run.exit_code)
 
 
-def _measured(
-    steps: Sequence[Measurement], pairs: Pairs, reference: Path | None, store: Store, *, remarks: bool
-) -> dict[str, float | None]:
-    """Every step's number by its name."""
+def _measured(steps: Sequence[Measurement], pairs: Pairs, reference: Path | None, store: Store) -> Run:
     from fhpt_eval.cli import display
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
@@ -170,37 +183,52 @@ def _measured(
 
     images = None if reference is None else list_images(reference)
     with display.ProgressDisplay() as progress, Cache() as cache:
-        run = evaluate(pairs, steps, reference=images, engine=LocalEngine(cache), store=store, progress=progress)
-    for line in display.remarks(run) if remarks else ():
-        print(f"fhpt-eval: {line}", file=sys.stderr)
-    return {name: score.value for name, score in run.scores.items()}
+        return evaluate(pairs, steps, reference=images, engine=LocalEngine(cache), store=store, progress=progress)
 
 
-def _plain(difference: Difference, worth: dict[str, float | None]) -> dict[str, Any]:
-    names = [step.name for step in difference.steps()]
+def _plain(difference: Difference, scores: Mapping[str, ScoreRecord]) -> dict[str, Any]:
+    from fhpt_eval.dialect_effects import effect
+
+    first, *changed, last = [scores.get(step.name) for step in difference.steps()]
     return {
         "one": difference.one.name,
         "other": difference.other.name,
-        "value": worth.get(names[0]),
-        "other_value": worth.get(names[-1]),
+        **_plain_score(first),
+        **{f"other_{key}": value for key, value in _plain_score(last).items()},
         "changes": [
-            {"options": {k: list(v) for k, v in change.options.items()}, "value": worth.get(name)}
-            for change, name in zip(difference.changes, names[1:-1], strict=True)
+            {
+                "options": {name: list(values) for name, values in change.options.items()},
+                **_plain_score(score),
+                "effect": effect(change, first, score) if first and score else None,
+            }
+            for change, score in zip(difference.changes, changed, strict=True)
         ],
     }
 
 
-def _print_difference(difference: Difference, worth: dict[str, float | None]) -> None:
-    names = [step.name for step in difference.steps()]
-    first, last = worth.get(names[0]), worth.get(names[-1])
-    typer.echo(f"{difference.one.name} → {difference.other.name}  {_number(first)} → {_number(last)}")
-    for change, name in zip(difference.changes, names[1:-1], strict=True):
-        value = worth.get(name)
-        effect = f"  {value - first:+.4f}" if value is not None and first is not None else ""
-        what = ", ".join(f"{option}: {before} → {after}" for option, (before, after) in change.options.items())
-        typer.echo(f"  {what}{effect}")
+def _plain_score(score: ScoreRecord | None) -> dict[str, Any]:
+    return {"value": score and score.value, "n": score.n if score else 0}
+
+
+def _print_difference(difference: Difference, scores: Mapping[str, ScoreRecord]) -> None:
+    from fhpt_eval.dialect_effects import effect
+
+    first, *changed, last = [scores.get(step.name) for step in difference.steps()]
+    typer.echo(f"{difference.one.name} → {difference.other.name}  {_told(first)} → {_told(last)}")
+    for change, score in zip(difference.changes, changed, strict=True):
+        alike: dict[str, list[str]] = {}
+        for name, (old, new) in change.options.items():
+            alike.setdefault(f"{_word(old)} → {_word(new)}", []).append(name)
+        what = ", ".join(f"{', '.join(names)}: {values}" for values, names in alike.items())
+        worth = effect(change, first, score) if first and score else None
+        told = f"{_told(score)}, of other images" if worth is None and score and score.n else ""
+        typer.echo(f"  {what}  {told if worth is None else f'{worth:+.4f}'}".rstrip())
     if not difference.changes:
         typer.echo("  the same")
+
+
+def _told(score: ScoreRecord | None) -> str:
+    return "–" if score is None or score.value is None else f"{_number(score.value)} (n {score.n})"
 
 
 def _number(value: float | None) -> str:

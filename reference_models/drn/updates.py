@@ -112,16 +112,18 @@ class Updates(ABC):
         pose: Tensor,
         discriminators: Discriminators,
     ) -> tuple[Tensor, Losses]:
-        """L_2, eq. (7)."""
+        """L_2, eq. (7); what weighs 0 of the style and the adversarial loss is left out."""
         maps = self.features(image)
         parts = {
             "reconstruction": reconstruction_loss(image, target),
             "perceptual": perceptual_loss(maps, true_maps),
-            "style": style_loss([m.float() for m in maps], [m.float() for m in true_maps]),
         }
-        with _frozen(discriminators):
-            scores = discriminators(image, appearance, pose)
-        parts["adversarial"] = torch.stack([least_squares(s, real=True) for s in scores]).sum()
+        if self.config.style_weight:
+            parts["style"] = style_loss([m.float() for m in maps], [m.float() for m in true_maps])
+        if self.config.adversarial_weight:
+            with _frozen(discriminators):
+                scores = discriminators(image, appearance, pose)
+            parts["adversarial"] = torch.stack([least_squares(s, real=True) for s in scores]).sum()
         weights = {part: getattr(self.config, f"{part}_weight") for part in parts}
         loss = torch.stack([weights[part] * value for part, value in parts.items()]).sum()
         return loss, {f"refined/{part}": value for part, value in parts.items()}
@@ -129,9 +131,9 @@ class Updates(ABC):
     def _update_discriminators(
         self, generated: Tensor, target: Tensor, appearance: Tensor, pose: Tensor, discriminators: Discriminators
     ) -> Losses:
-        """K steps on the images of this iteration."""
+        """K steps on the images of this iteration; none where the adversarial loss weighs nothing."""
         losses: Losses = {}
-        for _ in range(self.config.discriminator_steps):
+        for _ in range(self.config.discriminator_steps if self.config.adversarial_weight else 0):
             with self._autocast():
                 real = discriminators(target, appearance, pose)
                 fake = discriminators(generated, appearance, pose)

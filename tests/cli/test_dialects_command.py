@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def test_show_has_every_option_and_the_file_itself(command: Command) -> None:
     outcome = command("dialects", "show", "adgan")
     assert outcome.out.startswith("patn@1: PATN")
     assert "data_range=generated" in outcome.out
+    assert "mask=none" in outcome.out
     assert "pad(width=256, height=256, colour=white)" in outcome.out
     plain = json.loads(command("dialects", "show", "patn", "--json").out)
     assert plain["configured"]["ssim"]["taps"] == 13
@@ -63,17 +65,41 @@ def test_diff_tells_options_and_what_they_are_worth(command: Command, images: tu
     assert "pise@1:psnr → psnr" in outcome.out
     assert "arithmetic: uint8 → float64" in outcome.out
     assert "on 24 copied sources of the sample of rendered people" in outcome.out
+    (only,) = re.findall("only in clean@1: (.*)", outcome.out)
+    assert set(only.split(", ")) == {"fid", "kid", "is", "lpips", "ssim", "l1", "pckh"}
     measured = command("dialects", "diff", "pise", "clean", *images, "--json")
-    (difference,) = json.loads(measured.out)
+    assert measured.code == 0
+    (difference,) = json.loads(measured.out)["differences"]
     wrapped, true = difference["value"], difference["other_value"]
     assert 26 < wrapped < 32
     assert true < 12
     by_itself = [c["value"] for c in difference["changes"] if "arithmetic" in c["options"]]
     assert by_itself == [pytest.approx(true)]
+    (effect,) = [c["effect"] for c in difference["changes"] if "arithmetic" in c["options"]]
+    assert effect == pytest.approx(true - wrapped)
+
+
+def test_diff_gives_no_effect_of_other_images_and_says_why_numbers_are_missing(command: Command, draw: Draw) -> None:
+    """PIDM's frame is 256×256, PoCoLD takes images as they are; half of these are 176×256."""
+    folders = []
+    for name, seed in (("mine", 1), ("real", 2)):
+        draw(name, ["a", "b"], seed, (256, 256))
+        folders.append(str(draw(name, ["c", "d"], seed, (256, 176))))
+    images = ("-g", folders[0], "-t", folders[1], "--offline")
+    outcome = command("dialects", "diff", "pidm", "pocold", *images)
+    assert outcome.code == 3
+    assert re.search(r"generated_geometry, target_geometry: .* → native  [0-9.]+ \(n 4\), of other images", outcome.out)
+    assert "pidm@1:lpips with other" in outcome.err
+    found = json.loads(command("dialects", "diff", "pidm", "pocold", *images, "--json").out)["differences"]
+    (ssim,) = [d for d in found if d["one"] == "pidm@1:ssim_256"]
+    assert (ssim["n"], ssim["other_n"]) == (2, 4)
+    effects = {tuple(c["options"]): c["effect"] for c in ssim["changes"]}
+    assert effects["generated_geometry", "target_geometry"] is None
+    assert effects["sigma",] is not None
 
 
 def test_diff_brings_the_sample_to_the_size_that_a_dialect_expects(command: Command) -> None:
-    differences = json.loads(command("dialects", "diff", "pidm", "pocold", "--json").out)
+    differences = json.loads(command("dialects", "diff", "pidm", "pocold", "--json").out)["differences"]
     (ssim,) = [d for d in differences if d["one"] == "pidm@1:ssim_256"]
     frame, sigma = ssim["changes"][-1], ssim["changes"][0]
     assert list(frame["options"]) == ["generated_geometry", "target_geometry"]
