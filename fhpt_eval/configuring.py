@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.errors import UserError, did_you_mean, sentence
 
 T = TypeVar("T")
 
@@ -42,10 +42,10 @@ def configured(
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            raise UserError(f"{what} '{name}': {message}.") from None
+            raise UserError(f"{what} '{name}': {sentence(message)}") from None
         option = str(first["loc"][0])
         given = options.get(option, first["input"])
-        raise UserError(f"option '{name}.{option}' cannot be '{given}': {message}.") from None
+        raise UserError(f"option '{name}.{option}' cannot be '{given}': {sentence(message)}") from None
 
 
 def _validated(kind: type[T], values: Mapping[str, Any]) -> T:

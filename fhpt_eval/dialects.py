@@ -12,7 +12,8 @@ import tomli
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fhpt_eval import protocols as _protocols
-from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.errors import UserError, did_you_mean, sentence
+from fhpt_eval.geometry import Geometry
 from fhpt_eval.measurement import DEFAULT, Measurement
 from fhpt_eval.naming import NAMINGS
 from fhpt_eval.pairs import Pairs
@@ -79,9 +80,9 @@ class Dialect(_Model):
     naming: str = ""
     order: str = ""
     reference: str = ""
-    generated_geometry: str | None = None
-    target_geometry: str | None = None
-    reference_geometry: str | None = None
+    generated_geometry: Geometry | None = None
+    target_geometry: Geometry | None = None
+    reference_geometry: Geometry | None = None
     known: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     refused: str = ""
@@ -114,7 +115,7 @@ class Dialect(_Model):
             protocol = known[metric.protocol]
             fields = {field.name for field in dataclasses.fields(protocol)}
             shared = {
-                name: text for name in _GEOMETRIES if name in fields and (text := getattr(self, name)) is not None
+                name: given for name in _GEOMETRIES if name in fields and (given := getattr(self, name)) is not None
             }
             try:
                 configured = configure(protocol, "paper", {**shared, **metric.options})
@@ -230,7 +231,7 @@ def _sentence(error: ValidationError) -> str:
         return f"'{where}' is missing."
     if first["type"] == "string_pattern_mismatch":
         return f"{'the file name' if where == 'key' else repr(where)} may have letters, digits, '.', '_' and '-' only."
-    return f"'{where}' cannot be {first['input']!r}: {first['msg'].rstrip('.')}."
+    return f"'{where}' cannot be {first['input']!r}: {sentence(first['msg'].removeprefix('Value error, '))}"
 
 
 def measurements_of(dialects: Sequence[Dialect], protocols: Sequence[str] | None) -> list[Measurement]:

@@ -36,7 +36,7 @@ def _table(name: str, measured: list[Measurement]) -> str:
         label = m.name if m.dialect else f"clean@1:{m.name}"
         rows.append([f"`{label}`", *("" if values[o] == defaults[o] else f"`{values[o]}`" for o in options)])
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    usual = ", ".join(f"`{o}={defaults[o]}`" for o in options if defaults[o] is not None)
+    usual = ", ".join(f"`{o}={'none' if defaults[o] is None else defaults[o]}`" for o in options)
     return f"### {name}\n\n{lines}\n\nEmpty: as ours{f', {usual}' if usual else ''}.\n"
 
 

@@ -14,10 +14,16 @@ class Unavailable(UserError):
     """Something that a protocol needs is not here; the sentence ends with the command that would bring it."""
 
 
+def sentence(text: str) -> str:
+    """End a text with a full stop, unless it ends like a sentence already."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the closest of ``choices``, or the list of them when none is close."""
     known = sorted(choices)
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    cased = {choice.lower(): choice for choice in known}
+    close = get_close_matches(name.lower(), cased, n=1, cutoff=0.6)
     if close:
-        return f" Did you mean '{close[0]}'?"
+        return f" Did you mean '{cased[close[0]]}'?"
     return f" Known: {', '.join(known)}." if known else ""

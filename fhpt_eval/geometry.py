@@ -490,5 +490,5 @@ def _parse_step(part: str, text: str) -> Step:
 
 def _whole(name: str, value: str, where: str) -> int:
     if not re.fullmatch(r"\d{1,6}", value, re.ASCII):
-        raise UserError(f"{where}: {name}='{value}' is not a whole number; write one, such as {name}=176.")
+        raise UserError(f"{where}: {name}='{value}' is not a whole number up to 999999; write one, such as {name}=176.")
     return int(value)

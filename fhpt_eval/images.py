@@ -184,9 +184,10 @@ def size_of(ref: ImageRef) -> tuple[int, int]:
     except Exception as error:
         raise ImageError(_reason(name, data, error)) from error
     width, height = image.size if orientation < 5 else image.size[::-1]
-    if width % (ref.panels or 1):
-        raise ImageError(f"width {width} is not a multiple of {ref.panels} panels")
-    return width // (ref.panels or 1), height
+    panels = ref.panels or 1
+    if width % panels:
+        raise ImageError(_uneven(width, panels))
+    return width // panels, height
 
 
 def read_image(ref: ImageRef) -> Pixels:
@@ -219,9 +220,13 @@ def cut_panel(pixels: Pixels, panel: int, panels: int) -> Pixels:
     """
     width = pixels.shape[1]
     if width % panels:
-        raise ImageError(f"width {width} is not a multiple of {panels} panels")
+        raise ImageError(_uneven(width, panels))
     step = width // panels
     return np.ascontiguousarray(pixels[:, panel * step : (panel + 1) * step])
+
+
+def _uneven(width: int, panels: int) -> str:
+    return f"width {width} is not a multiple of the {panels} panels that its naming stands for"
 
 
 def _reader(data: bytes) -> tuple[str, type[ImageFile.ImageFile]]:
@@ -244,7 +249,7 @@ def _not_an_image(data: bytes) -> str:
     head = data[:256].decode("utf-8", errors="replace").strip()
     if head.lower().startswith(("<!doctype html", "<html")):
         return "not an image (found an HTML page)"
-    if all(character.isprintable() or character.isspace() for character in head.rstrip("\ufffd")):
+    if all((c.isprintable() and c != "\ufffd") or c.isspace() for c in head.rstrip("\ufffd")):
         return "not an image (found text)"
     return "not a JPEG, PNG, WebP or BMP image"
 

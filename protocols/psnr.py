@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -26,7 +26,7 @@ class Psnr(PairedProtocol):
         arithmetic: ``float64``, or ``uint8``: difference and square wrap around (PISE and early DisCo, by mistake),
             which gives about 27 to 33 dB whatever the images; called ``psnr_uint8``.
         batch: Pairs whose squared error is averaged before the logarithm, in the order of generated file names, the
-            last batch as it is (Leffa: 16); each pair has the value of its batch.
+            last batch as it is (Leffa: 16); each pair has the value of its batch, and there is no interval.
         identical: Decibel of images without a difference (DisCo: 100). None counts them apart.
     """
 
@@ -55,7 +55,8 @@ class Psnr(PairedProtocol):
             for i, _ in batch:
                 values[i] = value
         metric = "psnr" if self.arithmetic == "float64" else f"psnr_{self.arithmetic}"
-        return [mean_over_pairs(metric, "higher", pairs, values, unit="dB")]
+        score = mean_over_pairs(metric, "higher", pairs, values, unit="dB")
+        return [score if self.batch == 1 else replace(score, interval=None, details={})]
 
     def _decibel(self, mse: float) -> float | Missing:
         if mse > 0:

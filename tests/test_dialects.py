@@ -123,6 +123,8 @@ def test_a_file_of_ones_own_is_a_dialect(tmp_path: Path) -> None:
         ("title = ", "is not TOML"),
         ("[[metrics]]\nname='a'\nprotocol='ssim'", "'title' is missing"),
         ("titel = 'a'\n" + OWN, "'titel' is not known. Did you mean 'title'"),
+        (OWN.replace("centre-crop", "center-crop"), "'center-crop' is not a step. Did you mean 'centre-crop'"),
+        ("reference_geometry = 'foo(('\n" + OWN, "'reference_geometry' cannot be 'foo((': In the geometry"),
         (OWN.replace("options =", "option ="), "'metrics.0.option' is not known. Did you mean 'options'"),
         (OWN + "\n[[metrics]]\nname='sharp'\nprotocol='l1'", "the metric 'sharp' stands there twice"),
         ("title = 'a'", "a dialect has [[metrics]]"),
@@ -170,7 +172,6 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
         ("ssim", "ssmi", "there is no protocol 'ssmi'. Did you mean 'ssim'"),
         ("sigma", "sgma", "protocol 'ssim' has no option 'sgma'. Did you mean 'sigma'"),
         ("1.2", "-1", "option 'ssim.sigma' cannot be '-1'"),
-        ("centre-crop", "center-crop", "'center-crop' is not a step"),
     ],
 )
 def test_what_a_file_asks_of_protocols_is_checked(tmp_path: Path, old: str, new: str, sentence: str) -> None:
@@ -187,6 +188,8 @@ def test_the_name_of_one_of_ours_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_dialect_that_is_not_there() -> None:
+    with pytest.raises(UserError, match="Did you mean 'gfla'"):
+        dialect_named("GFLA")
     with pytest.raises(UserError, match="Did you mean 'gfla'"):
         dialect_named("glfa")
     with pytest.raises(UserError, match="No such file"):

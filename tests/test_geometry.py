@@ -119,6 +119,7 @@ def test_defaults_may_be_left_out_and_order_is_free_but_one_form_is_printed() ->
         ("crop(40, 0, 176, 256)", "write <name>=40"),
         ("crop(left=40, left=41)", "has 'left' twice"),
         ("pad(width=9.5, height=9)", "'9.5' is not a whole number"),
+        ("pad(width=99999999, height=9)", "'99999999' is not a whole number up to 999999"),
         ("pad(width=-9, height=9)", "'-9' is not a whole number"),
         ("pad(width=0, height=9)", "out of range; give 1 to 65500"),
         ("jpeg(quality=101)", "out of range; give 1 to 100"),

@@ -201,6 +201,7 @@ def test_first_frame_of_an_animation_counts(file_format: str) -> None:
     ("data", "reason"),
     [
         (b"", "empty file"),
+        (b"\x89PNG broken", "not a JPEG, PNG, WebP or BMP image"),
         (b"not an image\n" * 9, "not an image (found text)"),
         ("größer\n".encode() * 99, "not an image (found text)"),
         (b"<!DOCTYPE html><html>404</html>", "not an image (found an HTML page)"),
@@ -335,7 +336,7 @@ def test_panels_of_a_strip_are_cut_from_left_to_right() -> None:
 
 
 def test_a_strip_that_does_not_divide_evenly_is_an_error() -> None:
-    with pytest.raises(ImageError, match=r"^width 881 is not a multiple of 5 panels$"):
+    with pytest.raises(ImageError, match=r"^width 881 is not a multiple of the 5 panels that its naming stands for$"):
         cut_panel(np.zeros((2, 881, 3), dtype=np.uint8), 0, 5)
 
 

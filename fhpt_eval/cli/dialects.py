@@ -42,7 +42,7 @@ def list_(as_json: AsJson = False) -> None:
 
     found = find_dialects().values()
     if as_json:
-        typer.echo(json.dumps([dialect.model_dump(exclude_defaults=True) for dialect in found], indent=2))
+        typer.echo(json.dumps([dialect.model_dump(mode="json", exclude_defaults=True) for dialect in found], indent=2))
         return
     table = Table("dialect", "also", "measures", box=SIMPLE_HEAD, pad_edge=False)
     for dialect in found:
@@ -65,7 +65,7 @@ def show(
         return
     dialect = dialect_named(name)
     if as_json:
-        typer.echo(json.dumps({**dialect.model_dump(), "configured": _configured(dialect)}, indent=2))
+        typer.echo(json.dumps({**dialect.model_dump(mode="json"), "configured": _configured(dialect)}, indent=2))
         return
     typer.echo(f"{dialect.id}: {dialect.title}")
     about = {

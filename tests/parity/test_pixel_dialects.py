@@ -267,6 +267,8 @@ def test_psnr_pools_errors_over_batches_in_the_order_of_file_names() -> None:
     assert list(score.per_pair) == pytest.approx([expected[name] for name in NAMES], rel=1e-9)
     assert score.value == pytest.approx(np.mean(list(expected.values())), rel=1e-9)
     assert score.metric == "psnr"
+    assert score.interval is None
+    assert of_pairs(Psnr(), [compared(Psnr().extractor(), *images[name]) for name in NAMES], NAMES).interval
     whole = Psnr(batch=100)
     one = of_pairs(whole, [compared(whole.extractor(), *images[name]) for name in NAMES], NAMES)
     x, y = (np.stack([pair[side] for pair in images.values()]) for side in (0, 1))
