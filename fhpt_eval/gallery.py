@@ -9,16 +9,15 @@ from pathlib import Path
 from fhpt_eval.files import write_atomic
 from fhpt_eval.images import Pixels
 
-_INCHES = 1.1
-"""Width of a column."""
-_GAP = 0.04
-"""Between pictures, as a share of their size."""
+_GAP = 8
+"""Pixels between pictures."""
+_HEADING = 30
+"""Pixels above them."""
 _DPI = 160
-"""At which the field's images, 176 pixels wide, nearly keep their size."""
 
 
 def draw_gallery(columns: Mapping[str, Sequence[Pixels]], file: Path) -> None:
-    """Write a PNG with a row a pair and a headed column a method.
+    """Write a PNG with a row a pair and a headed column a method; pictures keep their pixels.
 
     Args:
         columns: By their headings, as many pictures each (H×W×3 uint8), all of one size.
@@ -29,23 +28,18 @@ def draw_gallery(columns: Mapping[str, Sequence[Pixels]], file: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    rows = list(zip(*columns.values(), strict=True))
-    height, width = rows[0][0].shape[:2]
-    size = (_INCHES * len(columns), _INCHES * height / width * len(rows) + 0.25)
-    figure = Figure(figsize=size)
-    top = 1 - 0.25 / size[1]
-    grid = figure.subplots(
-        len(rows),
-        len(columns),
-        squeeze=False,
-        gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": top, "wspace": _GAP, "hspace": _GAP * width / height},
-    )
-    for row, panels in zip(rows, grid, strict=True):
-        for picture, panel in zip(row, panels, strict=True):
-            panel.imshow(picture, aspect="auto", interpolation="lanczos")
+    height, width = next(iter(columns.values()))[0].shape[:2]
+    across = len(columns) * (width + _GAP) - _GAP
+    down = len(next(iter(columns.values()))) * (height + _GAP) - _GAP + _HEADING
+    figure = Figure(figsize=(across / _DPI, down / _DPI), dpi=_DPI)
+    for column, (heading, pictures) in enumerate(columns.items()):
+        for row, picture in enumerate(pictures):
+            left, top = column * (width + _GAP), _HEADING + row * (height + _GAP)
+            panel = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+            panel.imshow(picture, aspect="auto", interpolation="none")
             panel.set_axis_off()
-    for heading, panel in zip(columns, grid[0], strict=True):
-        panel.set_title(heading, fontsize=9, pad=4)
+            if row == 0:
+                panel.set_title(heading, fontsize=9, pad=4)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=_DPI)
+    figure.savefig(stream, format="png")
     write_atomic(file, stream.getvalue())

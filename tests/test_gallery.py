@@ -7,21 +7,15 @@ from PIL import Image
 
 from fhpt_eval.gallery import draw_gallery
 
-RED, GREEN, BLUE, GREY = (200, 0, 0), (0, 200, 0), (0, 0, 200), (90, 90, 90)
 
-
-def test_a_row_a_pair_and_a_headed_column_a_method(tmp_path: Path) -> None:
-    def plain(colour: tuple[int, int, int]) -> np.ndarray:
-        return np.full((64, 44, 3), colour, dtype=np.uint8)
-
-    columns = {"source": [plain(RED), plain(GREEN), plain(RED)], "model": [plain(BLUE), plain(GREY), plain(GREY)]}
-    draw_gallery(columns, tmp_path / "gallery.png")
+def test_a_row_a_pair_and_a_headed_column_a_method_to_the_pixel(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 44, 3), dtype=np.uint8)
+    draw_gallery(dict(zip(("source", "model"), map(list, noise), strict=True)), tmp_path / "gallery.png")
     with Image.open(tmp_path / "gallery.png") as picture:
         pixels = np.asarray(picture.convert("RGB"))
-    heading = len(pixels) - 3 * 64 * pixels.shape[1] // 2 // 44
-    assert (pixels[: heading // 2] < 128).any(), "no headings"
-    height, width = (len(pixels) - heading) // 3, pixels.shape[1] // 2
-    for column, pictures in enumerate(columns.values()):
+    assert pixels.shape == (30 + 3 * 64 + 2 * 8, 2 * 44 + 8, 3)
+    assert (pixels[:20] < 128).any(), "no headings"
+    for column, pictures in enumerate(noise):
         for row, expected in enumerate(pictures):
-            shown = pixels[heading + row * height + height // 2, column * width + width // 2]
-            assert tuple(shown) == tuple(expected[0, 0])
+            left, top = column * 52, 30 + row * 72
+            np.testing.assert_array_equal(pixels[top : top + 64, left : left + 44], expected)

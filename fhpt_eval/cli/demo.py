@@ -49,7 +49,13 @@ def demo(
 
 
 def _json(done: Demo, pairs: int) -> str:
-    scores = {run.record.name: {metric: score.value for metric, score in run.scores.items()} for run in done.runs}
+    scores = {
+        run.record.name: {
+            metric: {"value": score.value, "n": score.n, "missing": score.missing}
+            for metric, score in run.scores.items()
+        }
+        for run in done.runs
+    }
     files = {"leaderboard": done.board, "curves": done.curves, "gallery": done.gallery, "runs": done.folder}
     return json.dumps(
         {"pairs": pairs, "scores": scores, "files": {name: str(path) for name, path in files.items()}}, indent=2
