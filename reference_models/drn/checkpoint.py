@@ -68,9 +68,7 @@ def load(path: Path, part: Part) -> tuple[dict[str, Tensor], DrnConfig, Card]:
         raise UserError(f"the checkpoint {path} has a configuration that this fhpt-eval does not know: train anew.")
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
-        raise UserError(
-            f"the checkpoint {path} holds NaN or infinite values: it is damaged, or the training had diverged."
-        )
+        raise UserError(f"the checkpoint {path} holds NaN or infinite values: damaged, or of a training that diverged.")
     return tensors, config, card
 
 

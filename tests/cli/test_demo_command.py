@@ -94,7 +94,8 @@ def test_four_methods_are_generated_scored_compared_and_shown_and_a_second_time_
     told = json.loads(again.out)
     assert told["pairs"] == 10
     assert list(told["scores"]) == METHODS
-    assert [f"{told['scores'][row['run']]['ssim']}" for row in rows] == [row["ssim ↑"] for row in rows]
+    assert [f"{told['scores'][row['run']]['ssim']['value']}" for row in rows] == [row["ssim ↑"] for row in rows]
+    assert {score["n"] for scores in told["scores"].values() for score in (scores["ssim"], scores["l1"])} == {10}
     assert all(Path(path).exists() for path in told["files"].values())
 
 
