@@ -98,6 +98,17 @@ def test_the_number_of_discriminator_steps_is_k() -> None:
     assert losses == {1: {1}, 3: {3}}
 
 
+def test_losses_that_weigh_nothing_are_left_out() -> None:
+    updates = body(DrnConfig(**{**TINY.__dict__, "adversarial_weight": 0.0, "style_weight": 0.0}))
+    before = snapshot(updates)
+    losses = updates.step(body_batch())
+    assert moved(before, snapshot(updates)) == {"network.transfer", "network.detail"}
+    assert [name for name in losses if name.startswith(("refined/", "disc"))] == [
+        "refined/reconstruction",
+        "refined/perceptual",
+    ]
+
+
 def test_l2_reaches_the_transfer_branch_through_the_guidance_map_alone() -> None:
     """With the coarse image cut off from the graph, what remains is the way through F_t."""
     updates = body()
