@@ -119,7 +119,9 @@ def brought_to_size(measurement: Measurement) -> Measurement:
     for field in dataclasses.fields(protocol):
         geometry = getattr(protocol, field.name)
         if isinstance(geometry, Geometry) and geometry.steps and isinstance(expected := geometry.steps[0], Expect):
-            resize = Resize(expected.width, expected.height, "pil-bicubic")
+            # A grey mask leaves fractions.
+            way = "pil-float-bicubic" if getattr(protocol, "mask", None) == "grey" else "pil-bicubic"
+            resize = Resize(expected.width, expected.height, way)
             changed[field.name] = Geometry((resize, *geometry.steps))
     return dataclasses.replace(measurement, protocol=dataclasses.replace(protocol, **changed))
 

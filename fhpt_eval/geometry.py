@@ -390,7 +390,18 @@ class Geometry:
     steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
-        is_float = False
+        self.check()
+
+    def check(self, *, given_float: bool = False) -> None:
+        """Refuse steps that cannot follow each other.
+
+        Args:
+            given_float: Whether the pixels come with fractions, as those under a grey mask.
+
+        Raises:
+            UserError: A step that needs uint8 stands where there are fractions.
+        """
+        is_float = given_float
         for step in self.steps:
             if is_float and step.needs_uint8:
                 raise UserError(

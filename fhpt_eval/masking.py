@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
+from fhpt_eval.geometry import Geometry
 from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.keypoints import Points, found
 from fhpt_eval.masks import Fill, Mask
@@ -24,6 +25,12 @@ class MaskedProtocol(Protocol):
 
     mask: Fill | None = None
     mask_keypoints: KeypointFiles | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            geometry = getattr(self, field.name)
+            if isinstance(geometry, Geometry):
+                geometry.check(given_float=self.mask == "grey")
 
     def lacks(self) -> str | None:
         """Keypoints, where there is a mask."""

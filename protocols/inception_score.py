@@ -47,6 +47,7 @@ class InceptionScore(MaskedProtocol):
     generated_geometry: Geometry = Geometry()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.network != "inception-2015" and self.preprocess != "pytorch-fid":
             raise ValueError(f"preprocess belongs to inception-2015; {self.network} has one way only")
 

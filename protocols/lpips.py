@@ -47,6 +47,7 @@ class Lpips(PairedProtocol, MaskedProtocol):
     tail: Annotated[int, Field(ge=0)] = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.net == "efficientnet_lite0" and self.range != "-1..1":
             raise ValueError("range belongs to LPIPS; efficientnet_lite0 has one way only")
 

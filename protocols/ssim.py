@@ -49,6 +49,7 @@ class Ssim(PairedProtocol, MaskedProtocol):
     border: Border = "cut"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.taps is not None and self.taps % 2 == 0:
             raise ValueError("a window has an odd number of taps")
         if self.window == "uniform" and self.taps is None:

@@ -130,6 +130,18 @@ def test_a_target_without_keypoints_is_missing(command: Command, images: tuple[s
     assert next(iter(score.missing)).endswith("its target is not among the keypoints that masks are drawn from")
 
 
+def test_a_grey_mask_leaves_fractions_which_a_uint8_filter_cannot_take(
+    command: Command, images: tuple[str, ...]
+) -> None:
+    file = annotations({name: joints(0, 64, 128) for name in "abc"})
+    asked = ("run", *images, "-p", "ssim", "--set", "ssim.mask=grey", "--mask-keypoints", file)
+    same = "resize(width=64, height=128, filter=pil-bicubic)"
+    outcome = command(*asked, "--generated-geometry", same)
+    assert outcome.code == 2
+    assert outcome.sentence.endswith("put round or truncate in front of it.")
+    assert command(*asked, "--generated-geometry", f"round > {same}").code == 0
+
+
 def test_masks_without_keypoints_and_keypoints_without_masks(command: Command, images: tuple[str, ...]) -> None:
     outcome = command("run", *images, "-p", "ssim", "--set", "ssim.mask=black", "-o", "out")
     assert outcome.code == 3
