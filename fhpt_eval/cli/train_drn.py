@@ -66,6 +66,14 @@ def drn(
             rich_help_panel=_HOW,
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--start-from",
+            help="Folder of a run whose weights to start from, with another schedule, other losses or other data.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
     transfer: Annotated[
         Path | None,
         typer.Option(
@@ -124,6 +132,7 @@ def drn(
         eyes=order,
         part=PARTS[part],
         config=chosen,
+        start=start,
         transfer=transfer,
         seed=seed,
         max_seconds=None if max_time is None else 60 * max_time,

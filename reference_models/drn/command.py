@@ -27,7 +27,7 @@ from fhpt_eval.reference_models.drn.checkpoint import Part
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.model import BODY
 from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs, have_faces, read_fitting
-from fhpt_eval.reference_models.drn.training import Habits, Schedule, Training
+from fhpt_eval.reference_models.drn.training import STATE, Habits, Schedule, Training
 from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
 from fhpt_eval.weights import Store, file_sha256
 
@@ -46,6 +46,7 @@ class Plan:
     eyes: Eyes = "right-first"
     part: Part = "body"
     config: DrnConfig = field(default_factory=DrnConfig)
+    start: Path | None = None
     transfer: Path | None = None
     seed: int = 0
     max_seconds: float | None = None
@@ -109,6 +110,8 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
         torch.manual_seed(plan.seed)
         kind = BodyUpdates if plan.part == "body" else FaceUpdates
         updates: Updates = kind(config, features, device, bfloat16=plan.bfloat16)
+        if plan.start is not None:
+            _start_from(plan.start, plan.part, updates)
         if plan.transfer is not None and isinstance(updates, BodyUpdates):
             tensors, _, _ = checkpoint.load(plan.transfer / BODY, "body")
             checkpoint.load_module(updates.network.transfer, "network.transfer", tensors, plan.transfer / BODY)
@@ -121,13 +124,27 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
             learning_rate=config.learning_rate,
         )
         habits = Habits(seed=plan.seed, save_every=plan.save_every, max_seconds=plan.max_seconds, workers=plan.workers)
-        about = {"data": _hash(requests), "bfloat16": plan.bfloat16, "device": torch.device(device).type}
+        about = {
+            "start": None if plan.start is None else file_sha256(plan.start / f"{plan.part}.safetensors"),
+            "data": _hash(requests),
+            "bfloat16": plan.bfloat16,
+            "device": torch.device(device).type,
+        }
         training = Training(plan.part, updates, data, schedule, habits, plan.output, about)
         finished = training.run(progress if training.rank == 0 else None)
         return Result(finished, training.step, training.total, training.count, missing)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _start_from(folder: Path, part: Part, updates: Updates) -> None:
+    """Load the networks of another run of a part; its discriminators, too, where that run has its state."""
+    for name, module in updates.networks.items():
+        path = folder / part / STATE if name == "discriminators" else folder / f"{part}.safetensors"
+        if name != "discriminators" or path.exists():
+            tensors, _, _ = checkpoint.load(path, part)
+            checkpoint.load_module(module, name, tensors, path)
 
 
 def _requests(plan: Plan, progress: Progress | None) -> ListedImages:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from toy_weights import TINY, write_drn
 
+from fhpt_eval import tensor_file
 from fhpt_eval.errors import UserError
 from fhpt_eval.images import ImageRef
 from fhpt_eval.people import Person
@@ -155,6 +156,25 @@ def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path
     assert scored.code == 0
 
 
+def test_a_training_starts_from_all_networks_of_another(command: Callable[..., Any], tmp_path: Path) -> None:
+    images, pairs, keypoints = figures.write(tmp_path / "data", identities=2, poses=3)
+    training = ("train", "drn", "--pairs", pairs, "-s", images, "--keypoints", keypoints, *SMALL_OPTIONS)
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert command(*training, "-o", first, "--set", "epochs=1").code == 0
+    still = (*training, "-o", second, "--set", "epochs=1", "--set", "learning_rate=0")
+    assert command(*still, "--start-from", first).code == 0
+    for file in ("body.safetensors", "body/state.safetensors"):
+        before, after = (tensor_file.parse((folder / file).read_bytes())[0] for folder in (first, second))
+        weights = [name for name in before if not name.startswith("optimiser.")]
+        assert weights
+        for name in weights:
+            np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+    assert "another start" in command(*still).sentence
+    other = command(*training, "-o", tmp_path / "other", "--set", "style_code=3", "--start-from", first)
+    assert other.code == 2
+    assert "does not fit the network" in other.sentence
+
+
 def test_the_command_that_is_suggested_misses_what_was_not_made(command: Callable[..., Any], tmp_path: Path) -> None:
     images, pairs, _ = figures.write(tmp_path / "data", identities=1, poses=2)
     with pairs.open("a") as stream:
@@ -180,6 +200,7 @@ def test_the_command_that_is_suggested_misses_what_was_not_made(command: Callabl
         (("train", "drn", "--set", "width=wide"), "cannot be 'wide'"),
         (("train", "drn", "--config", "pb-fix", *SMALL_OPTIONS), "--transfer DIR"),
         (("train", "drn", *SMALL_OPTIONS, "--set", "batch_size=0"), "batch_size"),
+        (("train", "drn", *SMALL_OPTIONS, "--start-from", "nowhere"), "nowhere/body.safetensors cannot be read"),
         (("train", "drn", "--part", "face", "--transfer", "x", *SMALL_OPTIONS), "no transfer branch"),
         (("train", "drn", "--part", "face", "--config", "no-face", *SMALL_OPTIONS), "no face module"),
         (("train", "drn", "--part", "face", *SMALL_OPTIONS), "frontal faces"),
