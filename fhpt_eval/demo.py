@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
-import numpy as np
-
 from fhpt_eval.engine.base import Engine, Plan, Progress
-from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.files import own_folder, write_atomic
 from fhpt_eval.gallery import draw_gallery
@@ -30,7 +23,7 @@ from fhpt_eval.reference_models.drn.model import Drn
 from fhpt_eval.reference_models.trivial import CopySource, Real
 from fhpt_eval.registry import select
 from fhpt_eval.run import Run
-from fhpt_eval.sample import ANNOTATION, IMAGES, PAIRS, SAMPLE
+from fhpt_eval.sample import ANNOTATION, IMAGES, SAMPLE, some_pairs
 from fhpt_eval.weights import Store
 
 BOARD, CURVES, GALLERY = "leaderboard.csv", "kec.png", "gallery.png"
@@ -112,27 +105,6 @@ def _methods() -> Mapping[str, ReferenceModel]:
         "copy-source": CopySource(),
         "real": Real(),
     }
-
-
-def some_pairs(count: int) -> str:
-    """The list of so many of the sample's pairs: of each person as many as of the others, otherwise by lot.
-
-    The first ones are those of every larger number.
-
-    Raises:
-        UserError: The sample has no such number.
-    """
-    with (SAMPLE / PAIRS).open(encoding="utf-8", newline="") as stream:
-        header, *rows = csv.reader(stream)
-    if not 0 < count <= len(rows):
-        raise UserError(f"--pairs cannot be {count}: the sample has {len(rows)}, so give a number from 1 to that.")
-    of_person: dict[str, list[list[str]]] = defaultdict(list)
-    for index in np.random.default_rng(0).permutation(len(rows)):
-        of_person[rows[index][header.index("identity")]].append(rows[index])
-    in_turn = [row for turn in zip_longest(*of_person.values()) for row in turn if row is not None]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *in_turn[:count]])
-    return text.getvalue()
 
 
 def _extract(

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections import defaultdict
+from itertools import zip_longest
 from pathlib import Path
 
+import numpy as np
+
+from fhpt_eval.errors import UserError
 from fhpt_eval.images import ImageRef
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.rows import Pair, PairReport
@@ -17,17 +23,36 @@ RECIPE = "recipe.json"
 CARD = "README.md"
 
 
-def copied_sources(count: int) -> Pairs:
-    """Pairs of the sample whose generated image is the source: a floor, measured without generating anything.
+def some_pairs(count: int) -> str:
+    """The list of so many of the sample's pairs: of each person as many as of the others, otherwise by lot.
 
-    Args:
-        count: How many, evenly over the list.
+    The first ones are those of every larger number.
+
+    Raises:
+        UserError: The sample has no such number.
     """
     with (SAMPLE / PAIRS).open(encoding="utf-8", newline="") as stream:
-        listed = [(row["from"], row["to"], row["item"]) for row in csv.DictReader(stream)]
-    chosen = listed[:: max(1, len(listed) // count)][:count]
+        header, *rows = csv.reader(stream)
+    if not 0 < count <= len(rows):
+        raise UserError(f"--pairs cannot be {count}: the sample has {len(rows)}, so give a number from 1 to that.")
+    of_person: dict[str, list[list[str]]] = defaultdict(list)
+    for index in np.random.default_rng(0).permutation(len(rows)):
+        of_person[rows[index][header.index("identity")]].append(rows[index])
+    in_turn = [row for turn in zip_longest(*of_person.values()) for row in turn if row is not None]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *in_turn[:count]])
+    return text.getvalue()
+
+
+def copied_sources(count: int) -> Pairs:
+    """`some_pairs` with the source as the generated image: a floor, measured without generating anything.
+
+    Raises:
+        UserError: The sample has no such number.
+    """
     rows = []
-    for source, target, item in chosen:
+    for listed in csv.DictReader(io.StringIO(some_pairs(count))):
+        source, target = listed["from"], listed["to"]
         copied, real = (ImageRef(SAMPLE / IMAGES / name, name=name) for name in (source, target))
-        rows.append(Pair(f"{source}__{target}", copied, real, copied, item))
+        rows.append(Pair(f"{source}__{target}", copied, real, copied, listed["item"]))
     return Pairs(tuple(sorted(rows, key=lambda row: row.pair)), PairReport(len(rows)), "csv")
