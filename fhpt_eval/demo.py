@@ -10,7 +10,7 @@ from fhpt_eval.engine.base import Engine, Plan, Progress
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.files import own_folder, write_atomic
 from fhpt_eval.gallery import draw_gallery
-from fhpt_eval.generation import generate, holds_another, list_images, with_people
+from fhpt_eval.generation import Generation, holds_another, list_images, with_people
 from fhpt_eval.images import ImageRef, read_image
 from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.leaderboard import blocks_of, to_csv
@@ -79,7 +79,7 @@ def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> De
         made = output / _MADE / name
         # Of a version of the package with another checkpoint.
         stale = holds_another(made, model)
-        generate(model, requests, made, device=engine.device, overwrite=stale, progress=_of(name, progress))
+        Generation(model, made, device=engine.device, overwrite=stale).make(requests, progress=_of(name, progress))
         methods[name] = Pairs.from_csv(chosen, made, real, real)
         methods[name].require_complete()
     protocols, store = select(None, "embedded"), Store()

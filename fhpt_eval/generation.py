@@ -160,43 +160,60 @@ def with_people(
     return ListedImages(tuple(requests), missing, images.names_files)
 
 
-def generate(
-    model: ReferenceModel,
-    requests: Sequence[Request],
-    output: Path,
-    *,
-    device: str,
-    batch_size: int | None = None,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Generated:
-    """Make the images of all requests as PNG files ``NAME.png`` in a folder.
+class Generation:
+    """A model at work in a folder of its own.
 
     Each file is written whole or not at all, and says in a PNG text chunk what made it: a run that was stopped goes on
-    where it was, and an image of other inputs is made anew. ``generation.json`` names the model. ``overwrite`` deletes
-    the images that an earlier generation made. The default of ``batch_size`` is 16 on a GPU, otherwise one a core.
+    where it was, and an image of other inputs is made anew. ``generation.json`` names the model.
+
+    Args:
+        model: Is loaded.
+        output: The folder.
+        device: Where the model computes.
+        overwrite: Delete the images that an earlier generation made there.
 
     Raises:
-        UserError: The model cannot be loaded, or the folder cannot be written or holds another model's images.
+        UserError: The model cannot be loaded, or the folder holds another model's images or cannot be read.
     """
-    generator = model.load(device)
-    at_once = batch_size or (cpu_count() if device == "cpu" else 16)
-    _claim(output, model, overwrite=overwrite)
-    marks = _marks(model, requests)
-    todo = [request for request in requests if _mark_of(output / f"{request.name}.png") != marks[request.name]]
-    waiting = {request.name for request in todo}
-    kept = tuple(request.name for request in requests if request.name not in waiting)
-    made: list[str] = []
-    missing: dict[str, str] = {}
-    started = time.monotonic()
-    for start in range(0, len(todo), at_once):
-        batch = todo[start : start + at_once]
-        for request, picture in _pictures(generator, batch, missing):
-            _write_png(output / f"{request.name}.png", picture, marks[request.name])
-            made.append(request.name)
-        if progress is not None:
-            progress(f"generating by {model.name}", start + len(batch), len(todo))
-    return Generated(tuple(made), kept, missing, time.monotonic() - started)
+
+    def __init__(self, model: ReferenceModel, output: Path, *, device: str, overwrite: bool = False) -> None:
+        self._model = model
+        self._output = output
+        self._overwrite = overwrite
+        self._at_once = cpu_count() if device == "cpu" else 16
+        _check(output, model, overwrite=overwrite)
+        self._generator = model.load(device)
+
+    def make(
+        self, requests: Sequence[Request], *, batch_size: int | None = None, progress: Progress | None = None
+    ) -> Generated:
+        """Make the images of all requests as PNG files ``NAME.png``.
+
+        Args:
+            requests: What to make.
+            batch_size: Images at once; by default 16 on a GPU, otherwise one a core.
+            progress: Called often.
+
+        Raises:
+            UserError: The folder cannot be written.
+        """
+        _claim(self._output, self._model, overwrite=self._overwrite)
+        at_once = batch_size or self._at_once
+        marks = _marks(self._model, requests)
+        todo = [r for r in requests if _mark_of(self._output / f"{r.name}.png") != marks[r.name]]
+        waiting = {request.name for request in todo}
+        kept = tuple(request.name for request in requests if request.name not in waiting)
+        made: list[str] = []
+        missing: dict[str, str] = {}
+        started = time.monotonic()
+        for start in range(0, len(todo), at_once):
+            batch = todo[start : start + at_once]
+            for request, picture in _pictures(self._generator, batch, missing):
+                _write_png(self._output / f"{request.name}.png", picture, marks[request.name])
+                made.append(request.name)
+            if progress is not None:
+                progress(f"generating by {self._model.name}", start + len(batch), len(todo))
+        return Generated(tuple(made), kept, missing, time.monotonic() - started)
 
 
 def _pictures(
@@ -212,22 +229,25 @@ def _pictures(
         return [pair for request in batch for pair in _pictures(generator, [request], missing)]
 
 
-def _claim(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
-    record = output / RECORD
+def _check(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
     with claiming(output):
-        output.mkdir(parents=True, exist_ok=True)
-        if record.exists():
+        if (output / RECORD).exists():
             if not overwrite and holds_another(output, model):
                 raise UserError(
                     f"{output} holds images that another model made ({RECORD} says which):"
                     " choose another folder with -o, or --overwrite."
                 )
-            for path in output.glob("*.png") if overwrite else ():
-                if _mark_of(path) is not None:
-                    path.unlink()
-        elif any(not entry.name.startswith(".") for entry in output.iterdir()):
+        elif output.exists() and any(not entry.name.startswith(".") for entry in output.iterdir()):
             raise UserError(f"{output} holds files that are not generated images: choose a new folder with -o.")
-        write_atomic(record, json.dumps(_about(model), indent=2) + "\n")
+
+
+def _claim(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
+    with claiming(output):
+        output.mkdir(parents=True, exist_ok=True)
+        for path in output.glob("*.png") if overwrite else ():
+            if _mark_of(path) is not None:
+                path.unlink()
+        write_atomic(output / RECORD, json.dumps(_about(model), indent=2) + "\n")
 
 
 def holds_another(output: Path, model: ReferenceModel) -> bool:
@@ -269,7 +289,7 @@ def _marks(model: ReferenceModel, requests: Sequence[Request]) -> dict[str, str]
 
 
 def _mark_of(path: Path) -> str | None:
-    """The mark in an image that `generate` wrote; None without one, or where the file is cut off."""
+    """The mark in an image that `Generation` wrote; None without one, or where the file is cut off."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
             mark = image.info.get(_KEY)

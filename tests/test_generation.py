@@ -18,7 +18,7 @@ from fhpt_eval.engine.base import Extraction, Plan
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.generation import ListedImages, generate, list_images, with_people
+from fhpt_eval.generation import Generation, ListedImages, list_images, with_people
 from fhpt_eval.images import Pixels, read_image
 from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.reference_model import Generator, ReferenceModel, Request, find_reference_models
@@ -70,7 +70,7 @@ def test_floor_and_ceiling_are_the_sources_and_the_targets(tmp_path: Path, liste
     real = {name: read_image_at(tmp_path / "real" / f"{name}.png") for name in "ab"}
     for model, expected in ((CopySource(), ("a", "b")), (Real(), ("b", "a"))):
         output = tmp_path / f"by-{model.name}"
-        made = generate(model, listed.requests, output, device="cpu", batch_size=2)
+        made = Generation(model, output, device="cpu").make(listed.requests, batch_size=2)
         assert made.made == ("a_2_b_vis", "b_2_a_vis")
         for name, of in zip(made.made, expected, strict=True):
             np.testing.assert_array_equal(read_image_at(output / f"{name}.png"), real[of])
@@ -83,7 +83,7 @@ def read_image_at(path: Path) -> Pixels:
 
 def test_run_reads_what_generate_writes(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "made"
-    generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1)
     for pairs in (
         Pairs.from_csv(tmp_path / "pairs.csv", output, tmp_path / "real", tmp_path / "real"),
         Pairs.from_folders(output, tmp_path / "real", tmp_path / "real"),
@@ -102,46 +102,46 @@ def test_deepfashion_names_are_written_flat(tmp_path: Path) -> None:
 
 def test_a_stopped_generation_goes_on(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "out"
-    generate(Grey(), listed.requests[:1], output, device="cpu", batch_size=1)
-    again = generate(Grey(), listed.requests, output, device="cpu", batch_size=1)
+    Generation(Grey(), output, device="cpu").make(listed.requests[:1], batch_size=1)
+    again = Generation(Grey(), output, device="cpu").make(listed.requests, batch_size=1)
     assert (again.made, again.kept) == (("b_2_a_vis",), ("a_2_b_vis",))
     assert json.loads((output / "generation.json").read_text())["options"] == {"shade": 128}
 
 
 def test_an_image_that_was_cut_off_is_made_anew(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "out"
-    generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1)
     file = output / "a_2_b_vis.png"
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) * 2 // 3])
-    again = generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    again = Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1)
     assert (again.made, again.kept) == (("a_2_b_vis",), ("b_2_a_vis",))
     assert file.read_bytes() == whole
 
 
 def test_an_image_of_other_inputs_is_made_anew(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "out"
-    generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1)
     write_image(tmp_path / "real" / "a.png", 9)
-    again = generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    again = Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1)
     assert (again.made, again.kept) == (("a_2_b_vis",), ("b_2_a_vis",))
     np.testing.assert_array_equal(read_image_at(output / "a_2_b_vis.png"), read_image_at(tmp_path / "real" / "a.png"))
 
 
 def test_overwriting_leaves_no_image_of_the_model_before(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "out"
-    generate(CopySource(), listed.requests, output, device="cpu", batch_size=1)
+    Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1)
     write_image(output / "mine.png", 3)
-    generate(Real(), listed.requests[:1], output, device="cpu", batch_size=1, overwrite=True)
+    Generation(Real(), output, device="cpu", overwrite=True).make(listed.requests[:1], batch_size=1)
     assert sorted(path.name for path in output.glob("*.png")) == ["a_2_b_vis.png", "mine.png"]
-    assert generate(Real(), listed.requests, output, device="cpu", batch_size=1).made == ("b_2_a_vis",)
+    assert Generation(Real(), output, device="cpu").make(listed.requests, batch_size=1).made == ("b_2_a_vis",)
 
 
 def test_a_damaged_record_is_a_sentence(tmp_path: Path, listed: ListedImages) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "generation.json").write_text("[" * 100_000)
     with pytest.raises(UserError, match="is damaged"):
-        generate(Grey(), listed.requests, tmp_path / "out", device="cpu", batch_size=1)
+        Generation(Grey(), tmp_path / "out", device="cpu").make(listed.requests, batch_size=1)
 
 
 def test_a_name_that_no_file_can_have_is_missing(tmp_path: Path) -> None:
@@ -157,17 +157,20 @@ def test_a_name_that_no_file_can_have_is_missing(tmp_path: Path) -> None:
 
 def test_images_of_two_models_are_not_mixed(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "out"
-    generate(Grey(), listed.requests, output, device="cpu", batch_size=1)
+    Generation(Grey(), output, device="cpu").make(listed.requests, batch_size=1)
     with pytest.raises(UserError, match="another model made"):
-        generate(Grey(shade=7), listed.requests, output, device="cpu", batch_size=1)
-    assert len(generate(Grey(shade=7), listed.requests, output, device="cpu", batch_size=2, overwrite=True).made) == 2
+        Generation(Grey(shade=7), output, device="cpu")
+    anew = Generation(Grey(shade=7), output, device="cpu", overwrite=True)
+    assert len(anew.make(listed.requests, batch_size=2).made) == 2
     assert (read_image_at(output / "a_2_b_vis.png") == 7).all()
 
 
-def test_a_foreign_folder_is_left_alone(tmp_path: Path, listed: ListedImages) -> None:
+def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     write_image(tmp_path / "mine" / "x.png", 1)
     with pytest.raises(UserError, match="not generated images"):
-        generate(Grey(), listed.requests, tmp_path / "mine", device="cpu", batch_size=1)
+        Generation(Grey(), tmp_path / "mine", device="cpu")
+    with pytest.raises(UserError, match="Not a directory"):
+        Generation(Grey(), tmp_path / "mine" / "x.png", device="cpu")
 
 
 def test_what_cannot_be_made_is_named_and_the_rest_is_made(tmp_path: Path) -> None:
@@ -176,7 +179,7 @@ def test_what_cannot_be_made_is_named_and_the_rest_is_made(tmp_path: Path) -> No
     (tmp_path / "real" / "torn.png").write_bytes((tmp_path / "real" / "a.png").read_bytes()[:60])
     found = list_images(pairs_of(tmp_path, *rows), *real, tmp_path / "out")
     assert found.missing == {"a_2_gone_vis": "no target image 'gone.png'"}
-    made = generate(CopySource(), found.requests, tmp_path / "out", device="cpu", batch_size=8)
+    made = Generation(CopySource(), tmp_path / "out", device="cpu").make(found.requests, batch_size=8)
     assert made.made == ("a_2_b_vis",)
     assert "torn.png cannot be read" in made.missing["torn_2_a_vis"]
     assert not (tmp_path / "out" / "torn_2_a_vis.png").exists()

@@ -64,8 +64,7 @@ def generate(
     from fhpt_eval.configuring import configured
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
-    from fhpt_eval.generation import generate as generate_images
-    from fhpt_eval.generation import list_images, with_people
+    from fhpt_eval.generation import Generation, list_images, with_people
     from fhpt_eval.reference_model import find_reference_models
 
     found = find_reference_models()
@@ -84,25 +83,18 @@ def generate(
     chosen = configured(models[model], "reference model", model, {**named, **settings(options or [])})
     if "target" in chosen.needs and target is None:
         raise UserError(f"{model} needs the target images: give --target DIR.")
+    if "people" not in chosen.needs and keypoints is not None:
+        raise UserError(f"{model} does not look at poses: leave --keypoints out.")
+    files, order = read_keypoints(keypoints, eyes)
     listed = list_images(pairs, source, target, output)
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         engine = LocalEngine(cache, device=device)
+        generation = Generation(chosen, output, device=engine.device, overwrite=overwrite)
         if "people" in chosen.needs:
-            files, order = read_keypoints(keypoints, eyes)
             listed = with_people(listed, engine, files, progress, eyes=order)
-        elif keypoints is not None:
-            raise UserError(f"{model} does not look at poses: leave --keypoints out.")
         for remark in () if quiet else chosen.remarks(listed.requests):
             print(f"fhpt-eval: {remark}", file=sys.stderr)
-        done = generate_images(
-            chosen,
-            listed.requests,
-            output,
-            device=engine.device,
-            batch_size=batch_size,
-            overwrite=overwrite,
-            progress=progress,
-        )
+        done = generation.make(listed.requests, batch_size=batch_size, progress=progress)
     rate = f" ({len(done.made) / done.seconds:.1f} a second)" if done.made and done.seconds else ""
     kept = f", {len(done.kept)} were there" if done.kept else ""
     typer.echo(f"{len(done.made)} images made{rate}{kept}: {output}")
