@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhpt_eval.dialects import Dialect, default_id
+from fhpt_eval.errors import UserError
 from fhpt_eval.geometry import Expect, Geometry, Resize
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.protocol import Better, Protocol
@@ -106,7 +107,7 @@ def _changes(one: Protocol, other: Protocol) -> tuple[Change, ...]:
         if differing:
             try:
                 changed = dataclasses.replace(one, **{name: getattr(other, name) for name in group})
-            except ValueError:  # They do not go with the one's other options.
+            except (ValueError, UserError):  # They do not go with the one's other options.
                 return (Change({n: (mine[n], theirs[n]) for n in names if mine[n] != theirs[n]}, other),)
             changes.append(Change(differing, changed))
     return tuple(changes)
