@@ -60,6 +60,11 @@ def _validated(kind: type[T], values: Mapping[str, Any]) -> T:
         return adapter.validate_python(plain)
 
 
+def option_text(value: object) -> str:
+    """An option's value as it is given on the command line."""
+    return "none" if value is None else str(value)
+
+
 def plain_options(configured: object) -> dict[str, Any]:
     """All options of a dataclass in plain form, as they stand in records."""
     plain: dict[str, Any] = _adapter(type(configured)).dump_python(configured, mode="json")

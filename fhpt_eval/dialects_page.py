@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from fhpt_eval.configuring import option_text
 from fhpt_eval.dialects import Dialect, find_dialects
 from fhpt_eval.files import write_atomic
 from fhpt_eval.measurement import Measurement
@@ -36,7 +37,7 @@ def _table(name: str, measured: list[Measurement]) -> str:
         label = m.name if m.dialect else f"clean@1:{m.name}"
         rows.append([f"`{label}`", *("" if values[o] == defaults[o] else f"`{values[o]}`" for o in options)])
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    usual = ", ".join(f"`{o}={'none' if defaults[o] is None else defaults[o]}`" for o in options)
+    usual = ", ".join(f"`{o}={option_text(defaults[o])}`" for o in options)
     return f"### {name}\n\n{lines}\n\nEmpty: as ours{f', {usual}' if usual else ''}.\n"
 
 

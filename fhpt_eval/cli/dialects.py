@@ -58,6 +58,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a dialect: whose it is, what is known and unknown, every option of its metrics."""
+    from fhpt_eval.configuring import option_text
     from fhpt_eval.dialects import dialect_named, file_of
 
     if toml:
@@ -83,13 +84,8 @@ def show(
         for sentence in sentences:
             typer.echo(f"  {what}: {sentence}")
     for metric, parameters in _configured(dialect).items():
-        options = ", ".join(f"{option}={_word(value)}" for option, value in parameters.items())
+        options = ", ".join(f"{option}={option_text(value)}" for option, value in parameters.items())
         typer.echo(f"  {metric}: {options}")
-
-
-def _word(value: Any) -> str:
-    """An option's value as it is given on the command line."""
-    return "none" if value is None else str(value)
 
 
 def _configured(dialect: Dialect) -> dict[str, dict[str, Any]]:
@@ -211,6 +207,7 @@ def _plain_score(score: ScoreRecord | None) -> dict[str, Any]:
 
 
 def _print_difference(difference: Difference, scores: Mapping[str, ScoreRecord]) -> None:
+    from fhpt_eval.configuring import option_text
     from fhpt_eval.dialect_effects import effect
 
     first, *changed, last = [scores.get(step.name) for step in difference.steps()]
@@ -218,7 +215,7 @@ def _print_difference(difference: Difference, scores: Mapping[str, ScoreRecord])
     for change, score in zip(difference.changes, changed, strict=True):
         alike: dict[str, list[str]] = {}
         for name, (old, new) in change.options.items():
-            alike.setdefault(f"{_word(old)} → {_word(new)}", []).append(name)
+            alike.setdefault(f"{option_text(old)} → {option_text(new)}", []).append(name)
         what = ", ".join(f"{', '.join(names)}: {values}" for values, names in alike.items())
         worth = effect(change, first, score) if first and score else None
         told = f"{_told(score)}, of other images" if worth is None and score and score.n else ""
