@@ -77,7 +77,9 @@ def drn(
     transfer: Annotated[
         Path | None,
         typer.Option(
-            "--transfer", help="Folder of a run whose transfer branch to start from (pb-fix).", rich_help_panel=_HOW
+            "--transfer",
+            help="Folder of a run whose transfer branch to start from, of pb-only for example; pb-fix keeps it so.",
+            rich_help_panel=_HOW,
         ),
     ] = None,
     seed: Annotated[

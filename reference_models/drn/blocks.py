@@ -12,6 +12,8 @@ from torch.nn import functional
 from fhpt_eval.extract._torch import softened
 
 Activation = Callable[[], nn.Module]
+Norm = Callable[[int], nn.Module]
+"""Makes a normalisation of so many channels."""
 
 
 class InstanceNorm(nn.GroupNorm):
@@ -33,6 +35,16 @@ class InstanceNorm(nn.GroupNorm):
         return torch.cat([functional.batch_norm(image, None, None, training=True, eps=self.eps) for image in images])
 
 
+class LayerNorm(nn.GroupNorm):
+    """Layer normalisation without parameters: over all channels and places of an image.
+
+    Unlike `InstanceNorm` it leaves differences between channels' means, which tell colours, as they are.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(1, channels, affine=False)
+
+
 def leaky_relu() -> nn.Module:
     """The paper's activation after each normalisation: LeakyReLU with slope 0.2 (§V)."""
     return nn.LeakyReLU(0.2, inplace=True)
@@ -43,9 +55,11 @@ def relu() -> nn.Module:
     return nn.ReLU(inplace=True)
 
 
-def normalised(convolution: nn.Module, channels: int, activation: Activation) -> list[nn.Module]:
-    """A convolution, instance normalisation without parameters of its own (as PATN on DeepFashion), an activation."""
-    return [convolution, InstanceNorm(channels), activation()]
+def normalised(
+    convolution: nn.Module, channels: int, activation: Activation, norm: Norm = InstanceNorm
+) -> list[nn.Module]:
+    """A convolution, a normalisation (by default PATN's on DeepFashion, without parameters), an activation."""
+    return [convolution, norm(channels), activation()]
 
 
 def reflected(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn.Sequential:
@@ -96,13 +110,19 @@ class Paint(nn.Module):
 
 
 def encoder(
-    channels_in: int, widths: list[int], activation: Activation, patch: int = 1, *, smooth: bool = False
+    channels_in: int,
+    widths: list[int],
+    activation: Activation,
+    patch: int = 1,
+    *,
+    norm: Norm = InstanceNorm,
+    smooth: bool = False,
 ) -> nn.Sequential:
     """`stem` and a stride-2 3×3 convolution for each further width, all normalised."""
-    layers = normalised(stem(channels_in, widths[0], patch, smooth=smooth), widths[0], activation)
+    layers = normalised(stem(channels_in, widths[0], patch, smooth=smooth), widths[0], activation, norm)
     for narrow, wide in pairwise(widths):
         down = nn.Conv2d(narrow, wide, kernel_size=3, stride=2, padding=1)
-        layers += normalised(down, wide, activation)
+        layers += normalised(down, wide, activation, norm)
     return nn.Sequential(*layers)
 
 
@@ -114,16 +134,24 @@ class PoseAttentionalTransferBlock(nn.Module):
         pose_channels: Of the pose code that comes in: ``channels`` for the first block of a cascade, else twice that.
         activation: After the first normalisation of each stream.
         dropout: PATN trains with 0.5.
+        norm: PATN's is by instance.
     """
 
-    def __init__(self, channels: int, pose_channels: int, activation: Activation, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        channels: int,
+        pose_channels: int,
+        activation: Activation,
+        dropout: float = 0.0,
+        norm: Norm = InstanceNorm,
+    ) -> None:
         super().__init__()
 
         def stream(channels_in: int) -> list[nn.Module]:
-            first = normalised(reflected(channels_in, channels_in, 3), channels_in, activation)
+            first = normalised(reflected(channels_in, channels_in, 3), channels_in, activation, norm)
             return [*first, *([nn.Dropout(dropout)] if dropout else []), reflected(channels_in, channels, 3)]
 
-        self.image = nn.Sequential(*stream(channels), InstanceNorm(channels))
+        self.image = nn.Sequential(*stream(channels), norm(channels))
         self.pose = nn.Sequential(*stream(pose_channels))
 
     def forward(self, image: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,7 +168,7 @@ class ResidualBlock(nn.Module):
         channels_in: Of what comes in.
         channels_out: Of what goes out.
         activation: Between the convolutions.
-        norm: Whether each convolution is normalised.
+        norm: After each convolution; None leaves it out.
         dropout: After the activation.
         stride: 2 halves height and width; the shortcut then is an average pooling and a 1×1 convolution.
     """
@@ -151,18 +179,18 @@ class ResidualBlock(nn.Module):
         channels_out: int,
         activation: Activation,
         *,
-        norm: bool,
+        norm: Norm | None,
         dropout: float = 0.0,
         stride: int = 1,
     ) -> None:
         super().__init__()
         self.residual = nn.Sequential(
             reflected(channels_in, channels_out, 3, stride),
-            *([InstanceNorm(channels_out)] if norm else []),
+            *([norm(channels_out)] if norm else []),
             activation(),
             *([nn.Dropout(dropout)] if dropout else []),
             reflected(channels_out, channels_out, 3),
-            *([InstanceNorm(channels_out)] if norm else []),
+            *([norm(channels_out)] if norm else []),
         )
         pooled = [nn.AvgPool2d(2, ceil_mode=True)] if stride == 2 else []
         matched = [nn.Conv2d(channels_in, channels_out, kernel_size=1)] if channels_in != channels_out else []

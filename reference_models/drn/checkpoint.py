@@ -64,7 +64,8 @@ def load(path: Path, part: Part) -> tuple[dict[str, Tensor], DrnConfig, Card]:
         raise UserError(
             f"the checkpoint {path} has a configuration that cannot be read ({where}: {first['msg']})."
         ) from None
-    if dataclasses.asdict(config) != card["config"]:
+    # What an earlier version did not know yet was as the defaults are.
+    if not card["config"].items() <= dataclasses.asdict(config).items():
         raise UserError(f"the checkpoint {path} has a configuration that this fhpt-eval does not know: train anew.")
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):

@@ -126,6 +126,7 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
         habits = Habits(seed=plan.seed, save_every=plan.save_every, max_seconds=plan.max_seconds, workers=plan.workers)
         about = {
             "start": None if plan.start is None else file_sha256(plan.start / f"{plan.part}.safetensors"),
+            "transfer": None if plan.transfer is None else file_sha256(plan.transfer / BODY),
             "data": _hash(requests),
             "bfloat16": plan.bfloat16,
             "device": torch.device(device).type,

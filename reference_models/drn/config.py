@@ -11,6 +11,7 @@ from typing import Any, Literal
 from fhpt_eval.errors import UserError, did_you_mean
 
 Perceptual = Literal["vgg19", "efficientnet_lite0"]
+TransferNorm = Literal["instance", "layer"]
 
 
 _COUNTS = (
@@ -54,6 +55,8 @@ class DrnConfig:
         face_epochs: Of the face module, at a constant learning rate.
         patch: The networks see squares of so many pixels a side as one pixel of more channels, and paint them so; with
             1, the paper's networks.
+        transfer_norm: Of the transfer branch.
+        attention: Whether the transfer branch begins with attention from the target's pose to the source's.
     """
 
     width: int = 64
@@ -80,6 +83,8 @@ class DrnConfig:
     constant_epochs: int = 10
     face_epochs: int = 200
     patch: int = 1
+    transfer_norm: TransferNorm = "instance"
+    attention: bool = False
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -106,6 +111,8 @@ SIZES = MappingProxyType(
         "small": replace(
             _FULL,
             patch=2,
+            transfer_norm="layer",
+            attention=True,
             width=32,
             max_width=96,
             down_samplings=2,

@@ -41,7 +41,7 @@ class StyleEncoder(nn.Module):
             stem(3, widths[0], patch),
             leaky_relu(),
             *(
-                ResidualBlock(a, b, leaky_relu, norm=False, stride=2 if i + 1 < len(widths) else 1)
+                ResidualBlock(a, b, leaky_relu, norm=None, stride=2 if i + 1 < len(widths) else 1)
                 for i, (a, b) in enumerate(zip(ins, outs, strict=True))
             ),
             leaky_relu(),

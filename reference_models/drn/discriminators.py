@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from fhpt_eval.reference_models.drn.blocks import Activation, ResidualBlock, encoder, initialise, leaky_relu
+from fhpt_eval.reference_models.drn.blocks import (
+    Activation,
+    InstanceNorm,
+    ResidualBlock,
+    encoder,
+    initialise,
+    leaky_relu,
+)
 
 
 class Discriminator(nn.Module):
@@ -32,7 +39,7 @@ class Discriminator(nn.Module):
         channels = [width, 2 * width, 4 * width]
         self.layers = nn.Sequential(
             encoder(channels_in, channels, activation, patch),
-            *(ResidualBlock(4 * width, 4 * width, activation, norm=True, dropout=dropout) for _ in range(3)),
+            *(ResidualBlock(4 * width, 4 * width, activation, norm=InstanceNorm, dropout=dropout) for _ in range(3)),
         )
         self.apply(initialise)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from fhpt_eval.reference_models.drn.blocks import InstanceNorm, LayerNorm
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.detail import FaceModule, ResidualModule
 from fhpt_eval.reference_models.drn.transfer import PoseTransferBranch, widths
@@ -46,6 +47,8 @@ class DetailReplenishingNetwork(nn.Module):
             down_samplings=config.down_samplings,
             blocks=config.transfer_blocks,
             patch=config.patch,
+            norm=LayerNorm if config.transfer_norm == "layer" else InstanceNorm,
+            attention=config.attention,
         )
         channels = widths(config.width, config.max_width, config.down_samplings)
         self.detail = (

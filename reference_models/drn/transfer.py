@@ -6,8 +6,11 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from fhpt_eval.reference_models.drn.attention import PoseGuidedAttention
 from fhpt_eval.reference_models.drn.blocks import (
     Activation,
+    InstanceNorm,
+    Norm,
     Paint,
     PoseAttentionalTransferBlock,
     encoder,
@@ -46,6 +49,8 @@ class PoseTransferBranch(nn.Module):
         dropout: In the blocks.
         pose_channels: Of the two heatmaps together.
         patch: Side of the squares of pixels that the first and the last convolution work on.
+        norm: PATN's on DeepFashion is by instance.
+        attention: Whether attention moves the image code before the blocks do (not the paper's).
     """
 
     def __init__(
@@ -59,22 +64,29 @@ class PoseTransferBranch(nn.Module):
         dropout: float = 0.0,
         pose_channels: int = 36,
         patch: int = 1,
+        norm: Norm = InstanceNorm,
+        attention: bool = False,
     ) -> None:
         super().__init__()
         channels = widths(width, max_width, down_samplings)
-        self.image_encoder = encoder(3, channels, activation, patch)
-        self.pose_encoder = encoder(pose_channels, channels, activation, patch, smooth=True)
+        self.image_encoder = encoder(3, channels, activation, patch, norm=norm)
+        self.pose_encoder = encoder(pose_channels, channels, activation, patch, norm=norm, smooth=True)
         self.blocks = nn.ModuleList(
-            PoseAttentionalTransferBlock(channels[-1], channels[-1] * (1 if i == 0 else 2), activation, dropout)
+            PoseAttentionalTransferBlock(channels[-1], channels[-1] * (1 if i == 0 else 2), activation, dropout, norm)
             for i in range(blocks)
         )
         layers: list[nn.Module] = []
         for wide, narrow in pairwise(channels[::-1]):
-            layers += normalised(_doubling(wide, narrow, patch), narrow, activation)
+            layers += normalised(_doubling(wide, narrow, patch), narrow, activation, norm)
         image = reflected(channels[0], 3 * patch**2, stem_size(patch))
         self.decoder = nn.Sequential(*layers, image, nn.Tanh(), Paint(patch))
         self.apply(initialise)
         paint_evenly(image, patch)
+        self.attention = (
+            PoseGuidedAttention(channels, activation, norm, patch=patch, joints=pose_channels // 2)
+            if attention
+            else None
+        )
 
     def forward(self, source: Tensor, poses: Tensor) -> tuple[Tensor, Tensor]:
         """Transfer.
@@ -87,6 +99,8 @@ class PoseTransferBranch(nn.Module):
             Ĩ_c, N×3×H×W in [−1, 1], and F_t, N×C×h×w, smaller by ``patch``·2^``down_samplings``.
         """
         image, pose = self.image_encoder(source), self.pose_encoder(poses)
+        if self.attention is not None:
+            image = self.attention(image, poses)
         for block in self.blocks:
             image, pose = block(image, pose)
         return self.decoder(image), image

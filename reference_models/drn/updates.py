@@ -98,10 +98,10 @@ class Updates(ABC):
 
     def _coarse_loss(self, coarse: Tensor, target: Tensor, true_maps: list[Tensor]) -> tuple[Tensor, Losses]:
         """L_1, eq. (5)."""
-        reconstruction = reconstruction_loss(coarse, target)
-        perceptual = perceptual_loss(self.features(coarse), true_maps)
-        loss = self.config.reconstruction_weight * reconstruction + self.config.perceptual_weight * perceptual
-        return loss, {"coarse/reconstruction": reconstruction, "coarse/perceptual": perceptual}
+        parts = {"reconstruction": reconstruction_loss(coarse, target)}
+        if self.config.perceptual_weight:
+            parts["perceptual"] = perceptual_loss(self.features(coarse), true_maps)
+        return self._weighted(parts), {f"coarse/{part}": value for part, value in parts.items()}
 
     def _full_loss(
         self,
@@ -112,21 +112,22 @@ class Updates(ABC):
         pose: Tensor,
         discriminators: Discriminators,
     ) -> tuple[Tensor, Losses]:
-        """L_2, eq. (7); what weighs 0 of the style and the adversarial loss is left out."""
-        maps = self.features(image)
-        parts = {
-            "reconstruction": reconstruction_loss(image, target),
-            "perceptual": perceptual_loss(maps, true_maps),
-        }
+        """L_2, eq. (7)."""
+        parts = {"reconstruction": reconstruction_loss(image, target)}
+        maps = self.features(image) if true_maps else []
+        if self.config.perceptual_weight:
+            parts["perceptual"] = perceptual_loss(maps, true_maps)
         if self.config.style_weight:
             parts["style"] = style_loss([m.float() for m in maps], [m.float() for m in true_maps])
         if self.config.adversarial_weight:
             with _frozen(discriminators):
                 scores = discriminators(image, appearance, pose)
             parts["adversarial"] = torch.stack([least_squares(s, real=True) for s in scores]).sum()
-        weights = {part: getattr(self.config, f"{part}_weight") for part in parts}
-        loss = torch.stack([weights[part] * value for part, value in parts.items()]).sum()
-        return loss, {f"refined/{part}": value for part, value in parts.items()}
+        return self._weighted(parts), {f"refined/{part}": value for part, value in parts.items()}
+
+    def _weighted(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """The sum of losses by their weights; what weighs 0 is not even computed."""
+        return torch.stack([getattr(self.config, f"{part}_weight") * value for part, value in parts.items()]).sum()
 
     def _update_discriminators(
         self, generated: Tensor, target: Tensor, appearance: Tensor, pose: Tensor, discriminators: Discriminators
@@ -143,7 +144,9 @@ class Updates(ABC):
         return losses
 
     def _true_maps(self, target: Tensor) -> list[Tensor]:
-        """φ_l(I_t), once for all losses of an iteration."""
+        """φ_l(I_t), once for all losses of an iteration; nothing where none of them needs it."""
+        if not (self.config.perceptual_weight or self.config.style_weight):
+            return []
         with torch.no_grad(), self._autocast():
             return self.features(target)
 

@@ -10,11 +10,14 @@ from torch import nn
 from torch.nn import functional
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.reference_models.drn.attention import PoseGuidedAttention
 from fhpt_eval.reference_models.drn.blocks import (
     AdaptiveInstanceNorm,
     InstanceNorm,
+    LayerNorm,
     Paint,
     PoseAttentionalTransferBlock,
+    leaky_relu,
     relu,
     stem,
 )
@@ -72,6 +75,48 @@ def test_instance_norm_and_its_gradient_are_group_norms(count: int, memory_forma
     torch.testing.assert_close(own, group)
     gradients = [torch.autograd.grad((out * weights).sum(), features) for out in (own, group)]
     torch.testing.assert_close(*gradients)
+
+
+def test_layer_norm_is_torchs_over_channels_and_places() -> None:
+    torch.manual_seed(0)
+    features = torch.randn(3, 5, 6, 4, dtype=torch.float64) + torch.arange(5)[:, None, None]
+    torch.testing.assert_close(LayerNorm(5)(features), functional.layer_norm(features, features.shape[1:]))
+
+
+def test_attention_is_vaswanis_formula_place_by_place() -> None:
+    torch.manual_seed(0)
+    attention = PoseGuidedAttention([4, 6], leaky_relu, LayerNorm).double()
+    image, poses = torch.randn(2, 6, 8, 6).double(), torch.rand(2, 36, 16, 12).double()
+    brought = attention(image, poses)
+    assert brought.shape == image.shape
+
+    def at(layer: nn.Conv2d, features: torch.Tensor) -> torch.Tensor:
+        assert layer.bias is not None
+        return layer.weight[:, :, 0, 0] @ features + layer.bias
+
+    for n, y, x in [(0, 0, 0), (1, 7, 5), (1, 3, 2)]:
+        places = [(i, j) for i in range(8) for j in range(6)]
+        codes = [attention.pose(pose[None])[0] for pose in (poses[n, :18], poses[n, 18:])]
+        source, target = (
+            {p: torch.cat([code[:, p[0], p[1]], torch.tensor([p[0] / 3.5 - 1, p[1] / 2.5 - 1])]) for p in places}
+            for code in codes
+        )
+        query = at(attention.query, target[y, x])
+        weights = torch.stack([query @ at(attention.key, source[p]) / 3**0.5 for p in places]).softmax(0)
+        value = sum(w * at(attention.value, image[n, :, p[0], p[1]]) for w, p in zip(weights, places, strict=True))
+        assert isinstance(value, torch.Tensor)
+        torch.testing.assert_close(brought[n, :, y, x], at(attention.output, value))
+
+
+def test_only_the_small_size_has_attention_and_layer_normalisation() -> None:
+    kinds = {
+        size: {type(m) for m in DetailReplenishingNetwork(config).transfer.modules()} for size, config in SIZES.items()
+    }
+    additions = {PoseGuidedAttention, LayerNorm}
+    assert additions <= kinds["small"]
+    assert InstanceNorm not in kinds["small"]
+    assert not additions & kinds["full"]
+    assert InstanceNorm in kinds["full"]
 
 
 @pytest.mark.parametrize(("patch", "size"), [(1, 7), (2, 3), (4, 1)])
@@ -169,7 +214,7 @@ def test_sizes_and_ablations_differ_as_the_paper_says() -> None:
     assert not named_config("end2end").alternate
     assert named_config("pb-fix").freeze_transfer
     small = sum(parameters(m) for m in (DetailReplenishingNetwork(SIZES["small"]), face_module(SIZES["small"])))
-    assert small * 4 < 20e6
+    assert small * 4 < 22e6
     assert SIZES["small"].divisor == full.divisor == 8
 
 

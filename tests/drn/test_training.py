@@ -226,6 +226,17 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
         checkpoint.load_module(other.network, "network", tensors, file)
 
 
+def test_checkpoints_are_read_though_a_choice_was_added_since_and_refused_where_one_is_unknown(tmp_path: Path) -> None:
+    card = checkpoint.card_of("body", TINY)
+    earlier = {name: value for name, value in card["config"].items() if name not in {"attention", "transfer_norm"}}
+    file = tmp_path / "body.safetensors"
+    checkpoint.save(file, {"x": torch.ones(1)}, {**card, "config": earlier})
+    assert checkpoint.load(file, "body")[1] == TINY
+    checkpoint.save(file, {"x": torch.ones(1)}, {**card, "config": {**earlier, "fabric": "silk"}})
+    with pytest.raises(UserError, match="does not know"):
+        checkpoint.load(file, "body")
+
+
 def _one_process(rank: int, port: int, folder: str) -> None:
     """Train on half of every batch."""
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)

@@ -109,6 +109,20 @@ def test_losses_that_weigh_nothing_are_left_out() -> None:
     ]
 
 
+def test_phi_sees_nothing_where_no_loss_needs_it() -> None:
+    config = DrnConfig(**{**TINY.__dict__, "style_weight": 0.0, "perceptual_weight": 0.0})
+
+    def unseen(image: torch.Tensor) -> list[torch.Tensor]:
+        raise AssertionError("φ was asked")
+
+    losses = BodyUpdates(config, unseen, "cpu").step(body_batch())
+    assert {name for name in losses if not name.startswith("disc")} == {
+        "coarse/reconstruction",
+        "refined/reconstruction",
+        "refined/adversarial",
+    }
+
+
 def test_l2_reaches_the_transfer_branch_through_the_guidance_map_alone() -> None:
     """With the coarse image cut off from the graph, what remains is the way through F_t."""
     updates = body()
