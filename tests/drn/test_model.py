@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -173,6 +174,24 @@ def test_a_training_starts_from_all_networks_of_another(command: Callable[..., A
     other = command(*training, "-o", tmp_path / "other", "--set", "style_code=3", "--start-from", first)
     assert other.code == 2
     assert "does not fit the network" in other.sentence
+
+
+def test_a_kept_transfer_branch_is_the_one_that_was_given(command: Callable[..., Any], tmp_path: Path) -> None:
+    images, pairs, keypoints = figures.write(tmp_path / "data", identities=2, poses=3)
+    data = ("train", "drn", "--pairs", pairs, "-s", images, "--keypoints", keypoints, *SMALL_OPTIONS)
+    training = (*data, "--set", "epochs=1")
+    first, other, second = tmp_path / "first", tmp_path / "other", tmp_path / "second"
+    assert command(*training, "-o", first, "--config", "pb-only").code == 0
+    assert command(*training, "-o", other, "--config", "pb-only", "--seed", "1").code == 0
+    kept = (*training, "-o", second, "--config", "pb-fix", "--transfer")
+    assert command(*kept, first).code == 0
+    (given, _), (whole, card) = (tensor_file.parse((x / "body.safetensors").read_bytes()) for x in (first, second))
+    assert card is not None
+    assert card["transfer"] == hashlib.sha256((first / "body.safetensors").read_bytes()).hexdigest()
+    assert set(given) < set(whole)
+    for name, values in given.items():
+        np.testing.assert_array_equal(whole[name], values, err_msg=name)
+    assert "another transfer" in command(*kept, other).sentence
 
 
 def test_the_command_that_is_suggested_misses_what_was_not_made(command: Callable[..., Any], tmp_path: Path) -> None:

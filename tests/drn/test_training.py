@@ -6,6 +6,7 @@ import csv
 import json
 import multiprocessing
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_a_damaged_state_is_a_sentence(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"seed": 1}, "another seed"),
-        ({"config": DrnConfig(**{**TINY.__dict__, "style_code": 8})}, "another config .style_code: 4 there, 8 here"),
+        ({"config": replace(TINY, style_code=8)}, "another config .style_code: 4 there, 8 here"),
         ({"schedule": Schedule(epochs=3, constant_epochs=1, batch_size=2, learning_rate=1e-3)}, "epochs: 2 there"),
         ({"data": Noise(5)}, "another pairs"),
     ],
@@ -221,7 +222,7 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a checkpoint of the DRN"):
         checkpoint.load(foreign, "body")
     tensors, _, _ = checkpoint.load(file, "body")
-    other = BodyUpdates(DrnConfig(**{**TINY.__dict__, "style_code": 8}), features, "cpu")
+    other = BodyUpdates(replace(TINY, style_code=8), features, "cpu")
     with pytest.raises(UserError, match="of another configuration"):
         checkpoint.load_module(other.network, "network", tensors, file)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -92,14 +93,14 @@ def test_the_three_phases_of_algorithm_1_move_their_own_parameters(monkeypatch: 
 def test_the_number_of_discriminator_steps_is_k() -> None:
     losses = {}
     for k in (1, 3):
-        updates = body(DrnConfig(**{**TINY.__dict__, "discriminator_steps": k}))
+        updates = body(replace(TINY, discriminator_steps=k))
         updates.step(body_batch())
         losses[k] = {int(state["step"]) for state in updates.optimisers["discriminators"].state.values()}
     assert losses == {1: {1}, 3: {3}}
 
 
 def test_losses_that_weigh_nothing_are_left_out() -> None:
-    updates = body(DrnConfig(**{**TINY.__dict__, "adversarial_weight": 0.0, "style_weight": 0.0}))
+    updates = body(replace(TINY, adversarial_weight=0.0, style_weight=0.0))
     before = snapshot(updates)
     losses = updates.step(body_batch())
     assert moved(before, snapshot(updates)) == {"network.transfer", "network.detail"}
@@ -110,7 +111,7 @@ def test_losses_that_weigh_nothing_are_left_out() -> None:
 
 
 def test_phi_sees_nothing_where_no_loss_needs_it() -> None:
-    config = DrnConfig(**{**TINY.__dict__, "style_weight": 0.0, "perceptual_weight": 0.0})
+    config = replace(TINY, style_weight=0.0, perceptual_weight=0.0)
 
     def unseen(image: torch.Tensor) -> list[torch.Tensor]:
         raise AssertionError("φ was asked")
