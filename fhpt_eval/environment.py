@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from importlib import metadata
 from pathlib import Path
 
+from fhpt_eval.libraries import version
 from fhpt_eval.run import Environment
 
 PACKAGES = (
-    "fhpt-eval", "torch", "torchvision", "timm", "lpips", "numpy", "scipy", "pandas", "pillow", "opencv-contrib-python",
+    "fhpt-eval", "torch", "torchvision", "timm", "lpips", "numpy", "scipy", "pandas", "pillow", "opencv",
     "mediapipe", "face-recognition", "dlib", "dlib-bin", "faiss-cpu",
 )  # fmt: skip
 
@@ -21,7 +21,7 @@ def describe_environment(device: str) -> Environment:
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         device=_device_name(device),
-        packages={name: version for name in PACKAGES if (version := _version(name)) is not None},
+        packages={name: found for name in PACKAGES if (found := version(name)) is not None},
         git=_commit(),
     )
 
@@ -32,13 +32,6 @@ def _device_name(device: str) -> str:
     import torch
 
     return f"{device} ({torch.cuda.get_device_name(device)})"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _commit() -> str | None:

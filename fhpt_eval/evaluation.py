@@ -13,6 +13,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.images import ImageRef
+from fhpt_eval.libraries import explained
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.plan import ImageSets, Prepared, prepare
@@ -129,7 +130,8 @@ def _score(
             status, reason = "unavailable", str(error)
         except Exception as error:  # noqa: BLE001 - a stranger's protocol must not take the others with it
             scores, score_records = [], []
-            status, reason = "failed", _bug(error)
+            told = explained(error)
+            status, reason = ("unavailable", str(told)) if isinstance(told, UserError) else ("failed", _bug(error))
     changes = {
         "status": status,
         "reason": reason,

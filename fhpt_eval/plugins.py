@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
+from fhpt_eval.errors import Unavailable
+from fhpt_eval.libraries import explained
+
 T = TypeVar("T")
 
 
@@ -45,7 +48,9 @@ def find_plugins(group: str, what: str, base: Any, try_out: Callable[[Any], obje
             plugin: Any = found
             name = str(plugin.name)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-            why = " ".join(f"{type(error).__name__}: {error}".splitlines())
+            reason = explained(error)
+            known = isinstance(reason, Unavailable)
+            why = str(reason).rstrip(".") if known else " ".join(f"{type(error).__name__}: {error}".splitlines())
             warnings.append(f"{what} '{entry.name}' of {package} cannot be used ({why})")
             continue
         if name in classes:

@@ -22,12 +22,13 @@ def doctor(
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import cpu_count, pick_device
     from fhpt_eval.environment import describe_environment
+    from fhpt_eval.libraries import load_errors
     from fhpt_eval.registry import find_protocols
     from fhpt_eval.weights import Store
 
     found = find_protocols()
     environment = describe_environment(pick_device("auto"))
-    todo = [_torch_trouble(), *found.warnings]
+    todo: list[str | None] = [*(load_errors() or [_torch_trouble()]), *found.warnings]
     with Cache() as cache:
         todo.append(cache.trouble)
         about_cache = {

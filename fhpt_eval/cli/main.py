@@ -30,6 +30,7 @@ from fhpt_eval.cli import (
 )
 from fhpt_eval.cli.options import BUG, DONE, INTERRUPTED, WRONG_USE
 from fhpt_eval.errors import UserError
+from fhpt_eval.libraries import explained
 
 # Newer typers carry a click of their own: ask typer which one its errors come from.
 ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -119,6 +120,9 @@ def _forget_output() -> int:
 
 
 def _unexpected(error: Exception) -> int:
+    if isinstance(told := explained(error), UserError):
+        _say(str(told))
+        return WRONG_USE
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         _forget_output()
         _say(f"the output cannot be written ({error.strerror}): free some room and run the same command again.")

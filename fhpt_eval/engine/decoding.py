@@ -13,9 +13,11 @@ import numpy as np
 
 from fhpt_eval.engine.base import ImageInfo
 from fhpt_eval.engine.memory import out_of_memory
+from fhpt_eval.errors import Unavailable
 from fhpt_eval.extract.base import Missing, Pixels, Record
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.images import DECODE_VERSION, ImageError, ImageRef, cut_panel, decode
+from fhpt_eval.libraries import explained
 from fhpt_eval.masks import Mask
 
 DECODING = hashlib.sha256(f"decode {DECODE_VERSION}, pillow {metadata.version('pillow')}".encode()).hexdigest()
@@ -75,6 +77,8 @@ def _view(geometry: Geometry, pixels: Pixels) -> Pixels | Missing:
     except ImageError as error:
         return Missing(str(error))
     except Exception as error:
+        if isinstance(reason := explained(error), Unavailable):
+            return Missing(str(reason))
         if not out_of_memory(error):
             raise
         return Missing(f"not enough memory for the geometry {geometry}")

@@ -32,6 +32,7 @@ from fhpt_eval.extract.base import (
 )
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.images import MAX_PIXELS, ImageRef
+from fhpt_eval.libraries import explained, load_error
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ def pick_device(device: str) -> str:
         return device
     if device.split(":")[0] not in {"auto", "cuda", "mps", "xpu"}:
         raise UserError(f"there is no device '{device}': try auto, cpu, cuda or cuda:1.")
+    if device == "auto" and load_error("torch"):
+        return "cpu"  # for what runs without torch; what needs it will say why it cannot run
     import torch
 
     if device == "auto":
@@ -403,7 +406,7 @@ class _Pass:
     def _break(self, extractor: Extractor, error: Exception) -> None:
         if extractor not in self.broken:
             _log.debug("extractor %s failed", extractor.id, exc_info=error)
-            self.broken[extractor] = error
+            self.broken[extractor] = explained(error)
 
     def _store(self, extractor: Extractor, results: Mapping[str, Result]) -> None:
         fingerprint = self.fingerprints[extractor]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Result
+from fhpt_eval.libraries import explained
 
 _context = Context()
 _loaded: dict[ImageExtractor, Callable[[Sequence[Pixels]], list[Result]]] = {}
@@ -26,7 +27,10 @@ def _start(context: Context) -> None:
 
 def _extract(extractor: ImageExtractor, image: Pixels) -> Result:
     if extractor not in _loaded:
-        _loaded[extractor] = extractor.load(_context)
+        try:
+            _loaded[extractor] = extractor.load(_context)
+        except Exception as error:
+            raise explained(error) from error  # here, because the traceback does not travel to the main process
         if (torch := sys.modules.get("torch")) is not None:
             torch.set_num_threads(1)
     return _loaded[extractor]([image])[0]

@@ -8,7 +8,6 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -16,10 +15,11 @@ import numpy.typing as npt
 
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.images import DECODE_VERSION
+from fhpt_eval.libraries import version
 from fhpt_eval.weights import Weights
 
-_ALWAYS = ("numpy", "opencv-contrib-python", "pillow", "torch")
-"""Distributions that decoding and geometries rest on: they can change what any extractor sees."""
+_ALWAYS = ("numpy", "opencv", "pillow", "torch")
+"""Libraries that decoding and geometries rest on: they can change what any extractor sees."""
 
 Pixels: TypeAlias = npt.NDArray[Any]
 """H×W×3 RGB, uint8, or float32 in 0…255 where a geometry leaves it so."""
@@ -62,7 +62,7 @@ class Extractor(ABC):
     Class attributes:
         name: What it is called in ids, recipes and the cache.
         version: Raised whenever the code changes what comes out.
-        libraries: Distributions whose version can change what comes out.
+        libraries: Distributions whose version can change what comes out; ``opencv`` for whichever brings OpenCV.
         process: Run in worker processes (CPU detectors that hold the interpreter) instead of in the main process.
     """
 
@@ -107,7 +107,7 @@ class Extractor(ABC):
             "version": self.version,
             "parameters": self.parameters(),
             "weights": {w.name: w.sha256 for w in self.weights()},
-            "libraries": {lib: metadata.version(lib) for lib in (*_ALWAYS, *self.libraries)},
+            "libraries": {lib: version(lib) for lib in (*_ALWAYS, *self.libraries)},
             "decoding": DECODE_VERSION,
             "device": device.split(":")[0] if "torch" in self.libraries else "cpu",
         }

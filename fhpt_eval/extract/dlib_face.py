@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from PIL import ImageFile
 
-from fhpt_eval.errors import Unavailable, UserError
+from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Record, Result
 
 Landmarks = Literal["small", "large"]
@@ -60,7 +60,7 @@ class DlibFace(ImageExtractor):
         The function that is returned takes H×W×3 uint8 RGB, and raises `UserError` for any other dtype.
 
         Raises:
-            Unavailable: If ``face_recognition`` cannot be loaded.
+            ImportError, RuntimeError: If ``face_recognition`` cannot be loaded.
         """
         library = import_face_recognition()
         return lambda images: [self._largest_face(library, image) for image in images]
@@ -100,7 +100,8 @@ def import_face_recognition() -> Any:
         The module.
 
     Raises:
-        Unavailable: If it, dlib or the networks are not here.
+        ImportError: If it, dlib or the networks are not here.
+        RuntimeError: If dlib cannot read a network's file.
     """
     with _importing:
         # Set once and narrowly, because catch_warnings swaps the filters of all threads.
@@ -112,10 +113,5 @@ def import_face_recognition() -> Any:
             # Where this fails, face_recognition would quit.
             importlib.import_module("face_recognition_models")
             return importlib.import_module("face_recognition")
-        except (ImportError, RuntimeError) as error:  # dlib raises RuntimeError for a network's file
-            raise Unavailable(
-                f"face_recognition cannot be loaded ({error}): install it again with"
-                " pip install --force-reinstall face-recognition-models dlib-bin 'setuptools<81'."
-            ) from error
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = fill_in_truncated

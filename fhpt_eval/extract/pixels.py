@@ -37,7 +37,7 @@ class StructuralSimilarity(PairExtractor):
     """
 
     name: ClassVar[str] = "ssim"
-    libraries: ClassVar[tuple[str, ...]] = ("opencv-contrib-python", "scipy")
+    libraries: ClassVar[tuple[str, ...]] = ("opencv", "scipy")
     window: Window = "gaussian"
     sigma: float = 1.5
     taps: int = 11

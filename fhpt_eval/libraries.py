@@ -1,0 +1,101 @@
+"""The libraries that numbers rest on: which version is here, and what to do where one cannot be loaded."""
+
+from __future__ import annotations
+
+import importlib
+from importlib import metadata
+from typing import TypeVar
+
+from fhpt_eval.errors import Unavailable
+
+E = TypeVar("E", bound=BaseException)
+
+_INSTALL = {
+    "cv2": "'opencv-contrib-python-headless>=4.9,<4.12'",
+    "dlib": "'dlib-bin>=19.24,<21'",
+    "face_recognition": "'face-recognition>=1.3,<2'",
+    "face_recognition_models": "'face-recognition-models>=0.3,<1' 'setuptools>=68,<81'",
+    "faiss": "'faiss-cpu>=1.9,<2'",
+    "lmdb": "'lmdb>=1.5,<3'",
+    "lpips": "'lpips>=0.1.4,<0.2'",
+    "matplotlib": "'matplotlib>=3.9,<4'",
+    "mediapipe": "'mediapipe>=0.10.21,<0.10.22'",
+    "pandas": "'pandas>=2.2,<4'",
+    "scipy": "'scipy>=1.15,<2'",
+    "skimage": "'scikit-image>=0.24,<1'",
+    "tensorboard": "'tensorboard>=2.18,<2.21'",
+    "timm": "'timm>=1.0.9,<2'",
+    "torch": "'torch>=2.6,!=2.13.0,<3'",
+    "torchvision": "'torchvision>=0.21,<1'",
+}
+"""What brings each library back, by the name it is imported by; with the bounds of ``setup.cfg``."""
+
+_NUMPY = "'numpy>=1.26,<2'"
+"""Named beside each of them: installed again by themselves, most would bring a NumPy that mediapipe does not take."""
+
+_first_errors: dict[str, str] = {}
+"""Why each library could not be loaded when it was first tried: what a second try says leads astray."""
+
+
+def version(distribution: str) -> str | None:
+    """Return the installed version of a distribution, or None where it is absent.
+
+    Args:
+        distribution: As it is called in ``setup.cfg``; ``opencv`` for the OpenCV that is imported, which any of four
+            distributions can have brought. An OpenCV that cannot be imported counts as absent.
+    """
+    if distribution == "opencv":
+        return None if load_error("cv2") else str(importlib.import_module("cv2").__version__)
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def load_error(module: str) -> str | None:
+    """Return the sentence for a library of the table above that cannot be imported, or None when it can."""
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - native code may raise anything, face_recognition quits
+        return _sentence(_culprit(error) or module, error)
+    return None
+
+
+def load_errors() -> list[str]:
+    """Return a sentence for each library that cannot be imported."""
+    return list(dict.fromkeys(error for module in _INSTALL if (error := load_error(module)) is not None))
+
+
+def explained(error: E) -> E | Unavailable:
+    """Return an error as `Unavailable` when it comes from a library that cannot be loaded, or else as it is.
+
+    Native libraries raise ImportError, OSError, RuntimeError and others when they are loaded. What these have in common
+    is that the module was not found, or that it was being executed.
+    """
+    culprit = _culprit(error)
+    return error if culprit is None else Unavailable(_sentence(culprit, error))
+
+
+def _culprit(error: BaseException) -> str | None:
+    """The library that failed while it was imported: of several that import each other, the innermost."""
+    if isinstance(error, ImportError) and (name := _top(error.name)) in _INSTALL:
+        return name
+    culprit, step = None, error.__traceback__
+    while step is not None:
+        package = _top(step.tb_frame.f_globals.get("__name__"))
+        if step.tb_frame.f_code.co_name == "<module>" and package in _INSTALL:
+            culprit = package
+        step = step.tb_next
+    return culprit
+
+
+def _top(module: str | None) -> str:
+    return (module or "").partition(".")[0]
+
+
+def _sentence(module: str, error: BaseException) -> str:
+    why = _first_errors.setdefault(module, " ".join(str(error).split()).rstrip(".") or type(error).__name__)
+    return (
+        f"{module} cannot be loaded ({why}): install it again with pip install --force-reinstall {_INSTALL[module]}"
+        f" {_NUMPY}."
+    )
