@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import threading
+import warnings
 from importlib import metadata
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fhpt_eval.errors import Unavailable
 
@@ -33,6 +35,8 @@ _INSTALL = {
 _NUMPY = "'numpy>=1.26,<2'"
 """Named beside each of them: installed again by themselves, most would bring a NumPy that mediapipe does not take."""
 
+_importing = threading.Lock()
+
 _first_errors: dict[str, str] = {}
 """Why each library could not be loaded when it was first tried: what a second try says leads astray."""
 
@@ -54,9 +58,10 @@ def version(distribution: str) -> str | None:
 
 def load_error(module: str) -> str | None:
     """Return the sentence for a library of the table above that cannot be imported, or None when it can."""
+    load = import_face_recognition if module.startswith("face_recognition") else lambda: importlib.import_module(module)
     try:
-        importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - native code may raise anything, face_recognition quits
+        load()
+    except Exception as error:  # noqa: BLE001 - native code may raise anything when it is loaded
         return _sentence(_culprit(error) or module, error)
     return None
 
@@ -74,6 +79,35 @@ def explained(error: E) -> E | Unavailable:
     """
     culprit = _culprit(error)
     return error if culprit is None else Unavailable(_sentence(culprit, error))
+
+
+def import_face_recognition() -> Any:
+    """Import ``face_recognition`` without what it does to a process on the way.
+
+    It prints advice and quits where the package of its networks cannot be imported, and tells Pillow to fill in
+    truncated files from then on.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: If it, dlib or the networks are not here.
+        RuntimeError: If dlib cannot read a network's file.
+    """
+    with _importing:
+        # Set once and narrowly, because catch_warnings swaps the filters of all threads.
+        warnings.filterwarnings(
+            "ignore", message="pkg_resources is deprecated as an API", module="face_recognition_models"
+        )
+        from PIL import ImageFile
+
+        fill_in_truncated = ImageFile.LOAD_TRUNCATED_IMAGES
+        try:
+            # Where this fails, face_recognition would quit.
+            importlib.import_module("face_recognition_models")
+            return importlib.import_module("face_recognition")
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = fill_in_truncated
 
 
 def _culprit(error: BaseException) -> str | None:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
-import threading
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from PIL import ImageFile
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Record, Result
+from fhpt_eval.libraries import import_face_recognition
 
 Landmarks = Literal["small", "large"]
 
 NO_FACE = Missing("no face found", fault=False)
-
-_importing = threading.Lock()
-
 
 def _installed(*distributions: str) -> tuple[str, ...]:
     """Which of ``distributions`` are here: dlib comes as ``dlib`` (compiled) or as ``dlib-bin`` (prebuilt)."""
@@ -88,30 +82,3 @@ class DlibFace(ImageExtractor):
 def _area(box: tuple[int, int, int, int]) -> int:
     top, right, bottom, left = box
     return (bottom - top) * (right - left)
-
-
-def import_face_recognition() -> Any:
-    """Import ``face_recognition`` without what it does to a process on the way.
-
-    It prints advice and quits where the package of its networks cannot be imported, and tells Pillow to fill in
-    truncated files from then on.
-
-    Returns:
-        The module.
-
-    Raises:
-        ImportError: If it, dlib or the networks are not here.
-        RuntimeError: If dlib cannot read a network's file.
-    """
-    with _importing:
-        # Set once and narrowly, because catch_warnings swaps the filters of all threads.
-        warnings.filterwarnings(
-            "ignore", message="pkg_resources is deprecated as an API", module="face_recognition_models"
-        )
-        fill_in_truncated = ImageFile.LOAD_TRUNCATED_IMAGES
-        try:
-            # Where this fails, face_recognition would quit.
-            importlib.import_module("face_recognition_models")
-            return importlib.import_module("face_recognition")
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = fill_in_truncated
