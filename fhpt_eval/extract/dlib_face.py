@@ -17,6 +17,7 @@ Landmarks = Literal["small", "large"]
 
 NO_FACE = Missing("no face found", fault=False)
 
+
 def _installed(*distributions: str) -> tuple[str, ...]:
     """Which of ``distributions`` are here: dlib comes as ``dlib`` (compiled) or as ``dlib-bin`` (prebuilt)."""
     return tuple(name for name in distributions if any(metadata.distributions(name=name)))
