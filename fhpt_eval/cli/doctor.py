@@ -28,7 +28,8 @@ def doctor(
 
     found = find_protocols()
     environment = describe_environment(pick_device("auto"))
-    todo: list[str | None] = [*(load_errors() or [_torch_trouble()]), *found.warnings]
+    broken: list[str | None] = [*load_errors()]
+    todo = [*(broken or [_torch_trouble()]), *found.warnings]
     with Cache() as cache:
         todo.append(cache.trouble)
         about_cache = {
