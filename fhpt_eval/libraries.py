@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 import warnings
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, TypeVar
 
@@ -37,8 +38,8 @@ _NUMPY = "'numpy>=1.26,<2'"
 
 _importing = threading.Lock()
 
-_first_errors: dict[str, str] = {}
-"""Why each library could not be loaded when it was first tried: what a second try says leads astray."""
+_told: dict[str, str] = {}
+"""What was said of each library when it first could not be loaded: what a second try says leads astray."""
 
 
 def version(distribution: str) -> str | None:
@@ -62,7 +63,7 @@ def load_error(module: str) -> str | None:
     try:
         load()
     except Exception as error:  # noqa: BLE001 - native code may raise anything when it is loaded
-        return _sentence(_culprit(error) or module, error)
+        return _sentence([*_importing_when(error), module], error)
     return None
 
 
@@ -77,8 +78,8 @@ def explained(error: E) -> E | Unavailable:
     Native libraries raise ImportError, OSError, RuntimeError and others when they are loaded. What these have in common
     is that the module was not found, or that it was being executed.
     """
-    culprit = _culprit(error)
-    return error if culprit is None else Unavailable(_sentence(culprit, error))
+    libraries = _importing_when(error)
+    return Unavailable(_sentence(libraries, error)) if libraries else error
 
 
 def import_face_recognition() -> Any:
@@ -110,26 +111,30 @@ def import_face_recognition() -> Any:
             ImageFile.LOAD_TRUNCATED_IMAGES = fill_in_truncated
 
 
-def _culprit(error: BaseException) -> str | None:
-    """The library that failed while it was imported: of several that import each other, the innermost."""
-    if isinstance(error, ImportError) and (name := _top(error.name)) in _INSTALL:
-        return name
-    culprit, step = None, error.__traceback__
+def _importing_when(error: BaseException) -> list[str]:
+    """The libraries that were being imported when an error was raised, the innermost and therefore guilty one first."""
+    libraries, step = [], error.__traceback__
     while step is not None:
-        package = _top(step.tb_frame.f_globals.get("__name__"))
-        if step.tb_frame.f_code.co_name == "<module>" and package in _INSTALL:
-            culprit = package
+        if step.tb_frame.f_code.co_name == "<module>":
+            libraries.append(_top(step.tb_frame.f_globals.get("__name__")))
         step = step.tb_next
-    return culprit
+    if isinstance(error, ImportError):
+        libraries.append(_top(error.name))
+    return [library for library in dict.fromkeys(reversed(libraries)) if library in _INSTALL]
 
 
 def _top(module: str | None) -> str:
     return (module or "").partition(".")[0]
 
 
-def _sentence(module: str, error: BaseException) -> str:
-    why = _first_errors.setdefault(module, " ".join(str(error).split()).rstrip(".") or type(error).__name__)
-    return (
-        f"{module} cannot be loaded ({why}): install it again with pip install --force-reinstall {_INSTALL[module]}"
+def _sentence(libraries: Sequence[str], error: BaseException) -> str:
+    guilty = libraries[0]
+    why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    sentence = (
+        f"{guilty} cannot be loaded ({why}): install it again with pip install --force-reinstall {_INSTALL[guilty]}"
         f" {_NUMPY}."
     )
+    sentence = next((_told[library] for library in libraries if library in _told), sentence)
+    for library in libraries:
+        _told.setdefault(library, sentence)
+    return sentence

@@ -31,7 +31,7 @@ WHY = "libGL.so.1: cannot open shared object file"
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libraries, "_first_errors", {})
+    monkeypatch.setattr(libraries, "_told", {})
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +110,11 @@ def test_the_library_that_failed_is_blamed_and_not_the_one_that_imports_it(
     assert sentence is not None
     assert sentence.startswith("cv2 cannot be loaded (No module named 'gone'): install it again with pip ")
     assert "opencv-contrib-python-headless" in sentence
-    # Tried again, native libraries give reasons that lead astray: the first one stays.
+    # Tried again, native libraries and what imports them give reasons that lead astray: the first one stays.
     (tmp_path / "cv2.py").write_text("raise ImportError('recursion is detected')", encoding="utf-8")
+    (tmp_path / "mediapipe.py").write_text("modules", encoding="utf-8")
     assert libraries.load_error("cv2") == sentence
+    assert libraries.load_error("mediapipe") == sentence
 
 
 def test_other_errors_stay_what_they_are() -> None:

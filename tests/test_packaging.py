@@ -35,7 +35,7 @@ def python(code: str, cwd: Path, *path: Path) -> str:
     """Run code where only ``path``, the standard library and the current folder can be imported from."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-S", "-c", code],
+        [sys.executable, "-B", "-S", "-c", code],
         cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
