@@ -16,6 +16,8 @@ from fhpt_eval.extract.gender import read_checkpoint
 from fhpt_eval.given_file import GivenFile
 from fhpt_eval.protocol import configure
 from fhpt_eval.protocols.gender import Gender
+from fhpt_eval.reference_models.drn import checkpoint
+from fhpt_eval.reference_models.drn.checkpoint import Part
 from fhpt_eval.reference_models.drn.model import Drn
 
 if TYPE_CHECKING:
@@ -92,3 +94,19 @@ def test_the_shipped_gender_classifier_can_be_used() -> None:
 def test_the_shipped_checkpoint_can_be_used_and_is_not_large() -> None:
     Drn().load("cpu")
     assert sum(file.stat().st_size for file in (shipped.FOLDER / "drn").iterdir()) <= 30_000_000
+
+
+@pytest.mark.skipif(shipped.drn_checkpoint() is None, reason="the checkpoint of the DRN is not in this checkout")
+@pytest.mark.parametrize("part", ["body", "face"])
+def test_the_shipped_checkpoint_says_inside_and_beside_how_it_came_about(part: Part) -> None:
+    file = shipped.FOLDER / "drn" / f"{part}.safetensors"
+    _, config, card = checkpoint.load(file, part)
+    assert card == json.loads(file.with_suffix(".json").read_bytes())
+    driver, last = card["legs"][0]["by"], card["legs"][-1]
+    assert len(bytes.fromhex(driver["sha256"])) == 32
+    assert {"data", "hardware", "losses", "seed", "rate"} <= last.keys()
+    assert (last["iterations"], last["batch"], last["learning_rate"]) == (
+        card["step"],
+        config.batch_size,
+        config.learning_rate,
+    )
