@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fhpt_eval.engine.base import Engine, Plan, Progress
 from fhpt_eval.evaluation import evaluate
-from fhpt_eval.files import own_folder, write_atomic
+from fhpt_eval.files.atomic import own_folder, write_atomic
 from fhpt_eval.gallery import draw_gallery
 from fhpt_eval.generation import Generation, holds_another, list_images, with_people
 from fhpt_eval.images import ImageRef, read_image

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fhpt_eval.configuring import option_text
 from fhpt_eval.dialects import Dialect, find_dialects
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.protocol import configure
 

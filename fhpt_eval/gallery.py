@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.images import Pixels
 
 _GAP = 8

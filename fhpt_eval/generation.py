@@ -20,7 +20,7 @@ from fhpt_eval.engine.base import Engine, Progress
 from fhpt_eval.engine.local import cpu_count
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Missing
-from fhpt_eval.files import claiming, write_atomic
+from fhpt_eval.files.atomic import claiming, write_atomic
 from fhpt_eval.folders import Folder, file_name
 from fhpt_eval.images import ImageRef, Pixels
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles

@@ -21,8 +21,8 @@ from pydantic_core import CoreSchema
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Record
+from fhpt_eval.files.given import path_of, path_schema
 from fhpt_eval.folders import file_name, same_tail
-from fhpt_eval.given_file import path_of, path_schema
 from fhpt_eval.keypoints import PARTS, Floats, Part, Points, found
 from fhpt_eval.naming import picture_key, without_suffix
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.keypoints import PARTS, Part, share_within
 from fhpt_eval.leaderboard import blocks_of
 from fhpt_eval.run import Run

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Missing, Record
-from fhpt_eval.files import claiming, write_atomic
+from fhpt_eval.files.atomic import claiming, write_atomic
 from fhpt_eval.protocol import Better, Group, Profile, Score
 
 SCHEMA_VERSION: Literal[1] = 1

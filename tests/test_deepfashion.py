@@ -17,7 +17,7 @@ from fhpt_eval.datasets import deepfashion, leakage, lists
 from fhpt_eval.datasets.deepfashion import prepare
 from fhpt_eval.datasets.report import Report
 from fhpt_eval.errors import UserError
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.folders import Folder
 from fhpt_eval.geometry import Geometry
 from fhpt_eval.naming import parse_deepfashion
@@ -405,7 +405,7 @@ def test_a_full_disk_leaves_nothing_half_written(given: Given, monkeypatch: pyte
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fhpt_eval.files.os.fsync", full)
+        patch.setattr("fhpt_eval.files.atomic.os.fsync", full)
         sentence = given.refused()
     assert "No space left on device" in sentence
     assert list((given.output / "test").iterdir()) == []

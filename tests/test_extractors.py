@@ -19,8 +19,8 @@ from fhpt_eval.extract.inception import Inception
 from fhpt_eval.extract.lpips import PerceptualDistance
 from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
 from fhpt_eval.extract.pixels import PixelDifference, StructuralSimilarity
+from fhpt_eval.files.given import GivenFile
 from fhpt_eval.geometry import Geometry
-from fhpt_eval.given_file import GivenFile
 from fhpt_eval.weights import Weights
 
 CROP = Geometry.parse("centre-crop(width=8, height=8)")

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from fhpt_eval.extract.gender import FORMAT, VERSION, shapes
+from fhpt_eval.files.tensors import dump
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork, face_module
-from fhpt_eval.tensor_file import dump
 
 TINY = DrnConfig(width=4, max_width=8, transfer_blocks=1, style_code=4, perceptual="efficientnet_lite0")
 

@@ -23,7 +23,7 @@ def leaderboard(
     Only runs with the same pairs, the same target files and the same recipes share a block; the rest stand in blocks
     of their own, with the reason.
     """
-    from fhpt_eval.files import write_atomic
+    from fhpt_eval.files.atomic import write_atomic
     from fhpt_eval.leaderboard import blocks_of, to_csv, to_markdown
     from fhpt_eval.run import Run
 

@@ -85,7 +85,7 @@ def read_keypoints(
     Raises:
         UserError: They cannot be.
     """
-    from fhpt_eval.given_file import path_of
+    from fhpt_eval.files.given import path_of
     from fhpt_eval.keypoint_files import KeypointFiles
 
     if eyes not in {"right-first", "left-first"}:

@@ -17,8 +17,8 @@ import numpy as np
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Result
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
-from fhpt_eval.given_file import GivenFile
-from fhpt_eval.tensor_file import Arrays, Card, parse
+from fhpt_eval.files.given import GivenFile
+from fhpt_eval.files.tensors import Arrays, Card, parse
 from fhpt_eval.weights import Weights
 
 Network = Literal["vgg16", "efficientnet_lite0"]

@@ -12,7 +12,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Context, ImageExtractor, Pixels, Result
 from fhpt_eval.extract.mediapipe_keypoints import Landmarker, Landmarkers, native_code_quiet
-from fhpt_eval.given_file import GivenFile
+from fhpt_eval.files.given import GivenFile
 
 Kind: TypeAlias = Literal["pose", "face", "hand"]
 

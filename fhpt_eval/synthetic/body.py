@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fhpt_eval.tensor_file import parse
+from fhpt_eval.files.tensors import parse
 
 Float = npt.NDArray[Any]
 Index = npt.NDArray[Any]

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fhpt_eval.files.tensors import dump
 from fhpt_eval.synthetic.body import CHANGES, SURFACES, Float
-from fhpt_eval.tensor_file import dump
 
 _SAMPLES = 400
 _SHAPES = 20

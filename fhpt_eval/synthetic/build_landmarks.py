@@ -13,6 +13,7 @@ from pathlib import Path
 import face_recognition.api as dlib_faces
 import numpy as np
 
+from fhpt_eval.files.tensors import dump, parse
 from fhpt_eval.synthetic.body import Float, load_body
 from fhpt_eval.synthetic.camera import framing
 from fhpt_eval.synthetic.identity import sample_identity
@@ -20,7 +21,6 @@ from fhpt_eval.synthetic.light import Studio, shade, to_srgb
 from fhpt_eval.synthetic.mesh import part
 from fhpt_eval.synthetic.raytrace import Hits, Scene, Surface, unit
 from fhpt_eval.synthetic.skin import Eyes, Skin
-from fhpt_eval.tensor_file import dump, parse
 
 _PEOPLE = 40
 _SIZE = 400

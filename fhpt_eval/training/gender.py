@@ -26,7 +26,7 @@ from fhpt_eval.extract.base import Missing
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.gender import FORMAT, VERSION
 from fhpt_eval.extract.imagenet_features import FILES
-from fhpt_eval.tensor_file import Card, dump
+from fhpt_eval.files.tensors import Card, dump
 from fhpt_eval.training.inputs import Features, Inputs, Pictures
 from fhpt_eval.training.labels import Example, read_labels
 from fhpt_eval.training.options import DEFAULTS, GenderTraining

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.files import own_folder, write_atomic
-from fhpt_eval.tensor_file import Arrays, Card, dump, parse
+from fhpt_eval.files.atomic import own_folder, write_atomic
+from fhpt_eval.files.tensors import Arrays, Card, dump, parse
 
 
 class Stopped(NamedTuple):
@@ -23,7 +23,7 @@ class OutputFolder:
 
     Attributes:
         path: The folder.
-        result: Name of the file that a finished training leaves, a `fhpt_eval.tensor_file`.
+        result: Name of the file that a finished training leaves, a `fhpt_eval.files.tensors`.
         state: Name of the file from which a stopped training goes on; removed when it is finished.
         ours: Names of all that it may hold.
     """

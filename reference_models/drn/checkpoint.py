@@ -12,11 +12,11 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from fhpt_eval import tensor_file
 from fhpt_eval.errors import UserError
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files import tensors as tensor_file
+from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.tensors import Card
 from fhpt_eval.reference_models.drn.config import DrnConfig
-from fhpt_eval.tensor_file import Card
 
 FORMAT = "fhpt-eval drn"
 VERSION = 1

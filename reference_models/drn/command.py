@@ -18,7 +18,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine, pick_device
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
-from fhpt_eval.files import own_folder
+from fhpt_eval.files.atomic import own_folder
 from fhpt_eval.generation import ListedImages, list_images, with_people
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.reference_model import Request

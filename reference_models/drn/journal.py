@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.images import Pixels
 from fhpt_eval.reference_models.drn.samples import to_pixels
 

@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.files import write_atomic
+from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.tensors import Card
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Part
 from fhpt_eval.reference_models.drn.journal import Journal
 from fhpt_eval.reference_models.drn.updates import Updates
-from fhpt_eval.tensor_file import Card
 from fhpt_eval.training import optimiser_state
 
 Progress = Callable[[str, int, int], None]
