@@ -15,7 +15,7 @@ import numpy as np
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation import evaluate
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Protocol

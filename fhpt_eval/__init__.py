@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fhpt_eval.errors import Unavailable, UserError
     from fhpt_eval.evaluation import evaluate
     from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor
-    from fhpt_eval.geometry import Geometry
+    from fhpt_eval.images.geometry import Geometry
     from fhpt_eval.pairs import Pair, Pairs
     from fhpt_eval.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
     from fhpt_eval.run import Run
@@ -22,7 +22,7 @@ if (_beside / "setup.cfg").is_file() and (_beside / "protocols").is_dir():
     __path__.append(str(_beside))
 
 _PUBLIC = {
-    "Geometry": "geometry",
+    "Geometry": "images.geometry",
     "ImageExtractor": "extract.base",
     "Missing": "extract.base",
     "Need": "protocol",

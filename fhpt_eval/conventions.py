@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.folders import Folder, Folders
-from fhpt_eval.images import ImageError, decode
+from fhpt_eval.images.decoding import ImageError, decode
 from fhpt_eval.naming import NAMINGS, Naming
 
 

@@ -11,7 +11,7 @@ from fhpt_eval.evaluation import evaluate
 from fhpt_eval.files.atomic import own_folder, write_atomic
 from fhpt_eval.gallery import draw_gallery
 from fhpt_eval.generation import Generation, holds_another, list_images, with_people
-from fhpt_eval.images import ImageRef, read_image
+from fhpt_eval.images.decoding import ImageRef, read_image
 from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.leaderboard import blocks_of, to_csv
 from fhpt_eval.pairs import Pairs

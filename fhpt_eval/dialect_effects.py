@@ -9,7 +9,7 @@ from typing import Any
 
 from fhpt_eval.dialects import Dialect, default_id
 from fhpt_eval.errors import UserError
-from fhpt_eval.geometry import Expect, Geometry, Resize
+from fhpt_eval.images.geometry import Expect, Geometry, Resize
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.protocol import Better, Protocol
 from fhpt_eval.run import ProtocolRecord, Run, ScoreRecord

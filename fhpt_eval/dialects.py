@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fhpt_eval import protocols as _protocols
 from fhpt_eval.errors import UserError, did_you_mean, sentence
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measurement import DEFAULT, Measurement
 from fhpt_eval.naming import NAMINGS
 from fhpt_eval.pairs import Pairs

@@ -12,7 +12,7 @@ from fhpt_eval.engine.base import Engine, Extraction, Progress
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.libraries import explained
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.pairs import Pairs

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.images import Pixels
+from fhpt_eval.images.decoding import Pixels
 
 _GAP = 8
 """Pixels between pictures."""

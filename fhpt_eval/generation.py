@@ -22,7 +22,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Missing
 from fhpt_eval.files.atomic import claiming, write_atomic
 from fhpt_eval.folders import Folder, file_name
-from fhpt_eval.images import ImageRef, Pixels
+from fhpt_eval.images.decoding import ImageRef, Pixels
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.naming import picture_key
 from fhpt_eval.pairlist import read_pair_list

@@ -16,7 +16,7 @@ import pandas as pd
 from fhpt_eval.conventions import convention_named
 from fhpt_eval.errors import UserError
 from fhpt_eval.folders import Folder, Folders, PairRole
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.matching import NamedPairs, match_folders, match_list
 from fhpt_eval.pairlist import read_pair_list
 from fhpt_eval.rows import Pair, PairReport, find_files

@@ -12,7 +12,7 @@ from fhpt_eval.engine.base import Engine, Extraction, Plan, Progress
 from fhpt_eval.extract.base import ImageExtractor, Missing, Record
 from fhpt_eval.extract.dlib_face import DlibFace
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.keypoints import PARTS, Points
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from fhpt_eval.engine.base import Plan, Progress
 from fhpt_eval.errors import Unavailable, UserError
 from fhpt_eval.extract.base import Extractor, ImageExtractor, PairExtractor, Role
-from fhpt_eval.geometry import Geometry
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.images.sizes import common_size
 from fhpt_eval.pairs import Pair, Pairs
 from fhpt_eval.protocol import Protocol
-from fhpt_eval.sizes import common_size
 from fhpt_eval.weights import Store, Weights
 
 

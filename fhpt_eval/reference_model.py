@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
-from fhpt_eval.images import ImageRef, Pixels
+from fhpt_eval.images.decoding import ImageRef, Pixels
 from fhpt_eval.people import Person
 from fhpt_eval.plugins import Found, find_plugins
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from fhpt_eval.extract.base import ImageExtractor, Missing, Role
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import (
     UNIQUE_TARGETS,

@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 from fhpt_eval.extract.base import Missing, Result
 from fhpt_eval.extract.gender import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network, read_checkpoint
 from fhpt_eval.files.given import GivenFile
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.naming import Gender as Label
 from fhpt_eval.pairs import Pair, Pairs
 from fhpt_eval.pretrained import gender_classifier

@@ -12,7 +12,7 @@ from pydantic import Field
 from fhpt_eval.extract.base import ImageExtractor
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.inception import Inception
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.masking import MaskedProtocol
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Group, Need, Records, Score, Unscorable, found, tally

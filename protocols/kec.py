@@ -16,7 +16,7 @@ from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import Kind, MediapipeTasks, tasks_by_kind
 from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.files.given import GivenFile
-from fhpt_eval.geometry import Clip, Geometry, Jpeg, Round, Truncate
+from fhpt_eval.images.geometry import Clip, Geometry, Jpeg, Round, Truncate
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.keypoints import (
     PARTS,

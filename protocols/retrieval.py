@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, PlainSerializer
 from fhpt_eval.extract.base import ImageExtractor, Missing, Result
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.imagenet_features import ImageNetFeatures
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.naming import picture_key
 from fhpt_eval.pairs import Pair, Pairs
 from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs, tally

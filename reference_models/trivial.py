@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fhpt_eval.images import Pixels, read_image
+from fhpt_eval.images.decoding import Pixels, read_image
 from fhpt_eval.reference_model import Asset, Generator, ReferenceModel, Request
 
 

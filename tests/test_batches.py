@@ -16,7 +16,7 @@ from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor, Record, Result, Role
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairs import Pair, PairReport, list_images
 from fhpt_eval.protocol import Protocol, Records, Results, Score, configure
 from fhpt_eval.protocols.fid import Fid

@@ -20,8 +20,8 @@ from fhpt_eval.engine.local import LocalEngine, pick_device
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor
-from fhpt_eval.geometry import Geometry
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.images.geometry import Geometry
 
 MEAN = MeanColour()
 

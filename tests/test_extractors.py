@@ -20,7 +20,7 @@ from fhpt_eval.extract.lpips import PerceptualDistance
 from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
 from fhpt_eval.extract.pixels import PixelDifference, StructuralSimilarity
 from fhpt_eval.files.given import GivenFile
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.weights import Weights
 
 CROP = Geometry.parse("centre-crop(width=8, height=8)")

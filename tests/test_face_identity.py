@@ -15,7 +15,7 @@ from fhpt_eval import Pairs, Score
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Context, Missing, Record, Result
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, import_face_recognition
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import explained
 from fhpt_eval.pairs import Pair, PairReport
 from fhpt_eval.protocol import configure

@@ -22,8 +22,8 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Context, Missing, Record, Result
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.pixels import FrameSize
-from fhpt_eval.geometry import Geometry
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.keypoints import BODY_JOINTS, found
 from fhpt_eval.leaderboard import blocks_of

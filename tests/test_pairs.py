@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.naming import NAMINGS, parse_deepfashion
 from fhpt_eval.pairs import Pair, PairReport, Pairs
 

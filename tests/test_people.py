@@ -16,7 +16,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.extract.base import Missing
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.keypoints import BODY_JOINTS
 from fhpt_eval.people import Person, find_people, read_person

@@ -17,7 +17,7 @@ from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor, Result, Role
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.naming import parse_deepfashion
 from fhpt_eval.pairs import Pair, PairReport, Pairs
 from fhpt_eval.protocol import Records, Results, Score, Unscorable, configure

@@ -10,7 +10,7 @@ from typing import Any
 from fhpt_eval.cli.options import read_keypoints
 from fhpt_eval.dialects import Dialect, dialect_named, find_dialects, measurements_of
 from fhpt_eval.errors import UserError, did_you_mean
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.masking import MaskedProtocol
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.protocol import Profile

@@ -196,7 +196,7 @@ def run(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.evaluation import evaluate
-    from fhpt_eval.images import MAX_PIXELS
+    from fhpt_eval.images.decoding import MAX_PIXELS
     from fhpt_eval.pairs import list_images
     from fhpt_eval.plan import ImageSets, prepare
     from fhpt_eval.registry import find_protocols

@@ -10,7 +10,7 @@ What is made from which archive:
 
 The two are not alike pixel for pixel, and scores against the one cannot be compared with scores against the other. A
 folder is therefore made from one archive, and its report says which, with the geometry in the words of
-:mod:`fhpt_eval.geometry`.
+:mod:`fhpt_eval.images.geometry`.
 
 PNG, the default, keeps the pixels of the crop. PATN saved its crops as JPEG of Pillow's default quality, a second loss
 after the data set's own; ``jpg`` gives its files.
@@ -39,8 +39,8 @@ from fhpt_eval.datasets.report import MISSING, REPORT, SPLITS, MissingRow, Pairs
 from fhpt_eval.engine.base import Progress
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.folders import image_files
-from fhpt_eval.geometry import Crop, Geometry, Resize
-from fhpt_eval.images import ImageError, Pixels, decode
+from fhpt_eval.images.decoding import ImageError, Pixels, decode
+from fhpt_eval.images.geometry import Crop, Geometry, Resize
 from fhpt_eval.naming import parse_deepfashion
 
 FORMATS: Mapping[str, str] = MappingProxyType({"png": "PNG", "jpg": "JPEG (quality 75, 4:2:0)"})

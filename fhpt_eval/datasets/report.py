@@ -77,7 +77,7 @@ class Report:
     Attributes:
         archive: ``low-res`` or ``high-res``.
         source_size: Width and height of the archive's pictures.
-        geometry: How crops were made of them, as :class:`fhpt_eval.geometry.Geometry` reads it.
+        geometry: How crops were made of them, as :class:`fhpt_eval.images.geometry.Geometry` reads it.
         encoding: How they were stored.
         lists: SHA-256 of each list by the name that its copy has.
         splits: What the folders hold.

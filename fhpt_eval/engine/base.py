@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fhpt_eval.extract.base import Extractor, ImageExtractor, Missing, PairExtractor, Result
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
 
 
 @dataclass(frozen=True)

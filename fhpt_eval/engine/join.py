@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from fhpt_eval.extract.base import Encoded, Missing, PairExtractor
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 
 BUDGET = 2 * 2**30
 """Bytes of encoded images kept while their pairs are not complete."""

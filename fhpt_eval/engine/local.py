@@ -30,8 +30,8 @@ from fhpt_eval.extract.base import (
     Pixels,
     Result,
 )
-from fhpt_eval.geometry import Geometry
-from fhpt_eval.images import MAX_PIXELS, ImageRef
+from fhpt_eval.images.decoding import MAX_PIXELS, ImageRef
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import explained, load_error
 
 _log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy.typing as npt
 
-from fhpt_eval.geometry import Geometry
-from fhpt_eval.images import DECODE_VERSION
+from fhpt_eval.images.decoding import DECODE_VERSION
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import version
 from fhpt_eval.weights import Weights
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fhpt_eval.extract.base import Context, ImageExtractor, Pixels, Result
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.weights import Weights, load_state_dict
 
 if TYPE_CHECKING:

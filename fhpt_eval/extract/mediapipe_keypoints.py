@@ -22,7 +22,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Result
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.keypoints import BODY_JOINTS, FACE_POINTS, HAND_POINTS
 
 Array = npt.NDArray[Any]

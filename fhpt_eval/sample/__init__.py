@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.images import ImageRef
+from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.rows import Pair, PairReport
 

@@ -16,8 +16,8 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Missing, Pixels
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
 from fhpt_eval.extract.gender import SMALLEST, TOO_SMALL, WIDTHS
-from fhpt_eval.geometry import Geometry
-from fhpt_eval.images import MAX_PIXELS, ImageRef
+from fhpt_eval.images.decoding import MAX_PIXELS, ImageRef
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.training.sampling import Indices
 from fhpt_eval.weights import Store
 

@@ -13,7 +13,7 @@ from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.extract.base import Missing
 from fhpt_eval.extract.gender import NO_PERSON, UNKNOWN_GENDER
 from fhpt_eval.folders import image_files
-from fhpt_eval.images import SUFFIXES, ImageRef
+from fhpt_eval.images.decoding import SUFFIXES, ImageRef
 from fhpt_eval.naming import Gender, parse_deepfashion, without_suffix
 from fhpt_eval.pairlist import GENDERS, view_of
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.images import Pixels
+from fhpt_eval.images.decoding import Pixels
 from fhpt_eval.reference_models.drn.samples import to_pixels
 
 _GAP = 4

@@ -33,7 +33,7 @@ from fhpt_eval.extract.inception import (
     Preprocess,
     build_network,
 )
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.pairs import list_images
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.kid import Kid

@@ -23,7 +23,7 @@ from toys import record_of
 from fhpt_eval.extract.base import Context, Missing, PairModel
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.lpips import HEADS, TRUNKS, PerceptualDistance, TorchTrunk
-from fhpt_eval.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.weights import Store
 
 Image8 = npt.NDArray[np.uint8]

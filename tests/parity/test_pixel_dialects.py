@@ -28,8 +28,8 @@ from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Context, Missing, PairExtractor, Record, Result
 from fhpt_eval.extract.pixels import DataRange, PixelDifference, StructuralSimilarity
-from fhpt_eval.geometry import Geometry
-from fhpt_eval.images import ImageRef, decode
+from fhpt_eval.images.decoding import ImageRef, decode
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.pairs import Pair, PairReport
 from fhpt_eval.protocol import PairedProtocol, Score, configure
 from fhpt_eval.protocols.l1 import BLACK, L1

@@ -13,7 +13,7 @@ from PIL import Image
 from torch.nn import functional
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from fhpt_eval.geometry import FILTERS, Geometry
+from fhpt_eval.images.geometry import FILTERS, Geometry
 
 # (height, width) before and after: down, up, both at once, odd sizes, single pixels, nothing to do.
 SIZES = [

@@ -15,7 +15,8 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.geometry import (
+from fhpt_eval.images.decoding import ImageError
+from fhpt_eval.images.geometry import (
     COLOURS,
     FILTERS,
     CentreCrop,
@@ -31,7 +32,6 @@ from fhpt_eval.geometry import (
     Step,
     Truncate,
 )
-from fhpt_eval.images import ImageError
 
 
 def noise(height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -296,7 +296,7 @@ def test_a_pydantic_field_reports_a_mistake_where_it_stands() -> None:
 
 
 def test_importing_the_module_loads_neither_torch_nor_opencv() -> None:
-    code = "import sys, fhpt_eval.geometry; print(sorted({'torch', 'cv2'} & set(sys.modules)))"
-    root = Path(__file__).resolve().parents[1]
+    code = "import sys, fhpt_eval.images.geometry; print(sorted({'torch', 'cv2'} & set(sys.modules)))"
+    root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
     assert done.stdout.strip() == "[]"

@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.masks import Mask
+from fhpt_eval.images.masks import Mask
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """Endings of the files that are looked at, lower-case; compare with ``path.suffix.lower()``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fhpt_eval.images import ImageError, ImageRef, size_of
+from fhpt_eval.images.decoding import ImageError, ImageRef, size_of
 
 
 def common_size(refs: Iterable[ImageRef]) -> tuple[int, int] | None:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps
 
-from fhpt_eval.images import MAX_PIXELS, SUFFIXES, ImageError, ImageRef, cut_panel, decode
+from fhpt_eval.images.decoding import MAX_PIXELS, SUFFIXES, ImageError, ImageRef, cut_panel, decode
 
-SHARED = Path(__file__).resolve().parents[1] / "../shared"
+SHARED = Path(__file__).resolve().parents[2] / "../shared"
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
 
