@@ -25,7 +25,7 @@ from fhpt_eval.extract.base import Context, PairExtractor
 from fhpt_eval.extract.inception import Inception, build_network
 from fhpt_eval.extract.lpips import HEADS, PerceptualDistance
 from fhpt_eval.extract.pixels import StructuralSimilarity
-from fhpt_eval.stats import GaussianStats, frechet_distance
+from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
 from fhpt_eval.weights import Store
 
 RANDOM = np.random.default_rng(0)

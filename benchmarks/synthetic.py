@@ -26,7 +26,7 @@ from fhpt_eval.extract.gender import GenderClassifier
 from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef, read_image
-from fhpt_eval.keypoints import BODY_JOINTS, FACE_POINTS, HAND_POINTS
+from fhpt_eval.maths.keypoints import BODY_JOINTS, FACE_POINTS, HAND_POINTS
 from fhpt_eval.weights import Store
 
 _BATCH = 16

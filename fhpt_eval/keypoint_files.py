@@ -1,6 +1,7 @@
 """Keypoints read from files that a user names: OpenPose's JSON, the field's annotation lists, candidate/subset text.
 
-In all of them the centre of the first pixel is 0; here it is 0.5 (see :mod:`fhpt_eval.keypoints`), so 0.5 is added.
+In all of them the centre of the first pixel is 0; here it is 0.5 (see :mod:`fhpt_eval.maths.keypoints`), so 0.5 is
+added.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Record
 from fhpt_eval.files.given import path_of, path_schema
 from fhpt_eval.folders import file_name, same_tail
-from fhpt_eval.keypoints import PARTS, Floats, Part, Points, found
+from fhpt_eval.maths.keypoints import PARTS, Floats, Part, Points, found
 from fhpt_eval.naming import picture_key, without_suffix
 
 Form: TypeAlias = Literal["openpose-json", "annotations", "candidate-subset"]
@@ -60,7 +61,7 @@ class KeypointFiles:
         path: The list or the folder.
         parts: What they tell of; of OpenPose's JSON, face and hands where any file has them.
         records: For each image, by `fhpt_eval.naming.picture_key` of its name: the parts as float32 arrays of the
-            layouts of `fhpt_eval.keypoints` (a point that was not found is NaN, NaN, 0; the score is the file's
+            layouts of `fhpt_eval.maths.keypoints` (a point that was not found is NaN, NaN, 0; the score is the file's
             confidence, 1 in an annotation list), and ``persons`` (int32 scalar). Of several persons it is the one of
             the highest score, the first of equals; OpenPose's have the sum of their joints' for a score.
     """

@@ -14,7 +14,7 @@ from fhpt_eval.extract.dlib_face import DlibFace
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
-from fhpt_eval.keypoints import PARTS, Points
+from fhpt_eval.maths.keypoints import PARTS, Points
 
 _KEYPOINTS = MediapipeKeypoints()
 _FACES = DlibFace()
@@ -26,7 +26,7 @@ class Person:
     """A person in an image.
 
     Attributes:
-        body: 18×3 keypoints, in the layout of `fhpt_eval.keypoints`.
+        body: 18×3 keypoints, in the layout of `fhpt_eval.maths.keypoints`.
         face: 68×3 landmarks, likewise; none of them found where they were not looked for.
         face_box: left, top, right, bottom in pixels of the largest frontal face (dlib's detector finds frontal ones);
             None where there is none, or none was looked for.

@@ -12,6 +12,7 @@ from fhpt_eval.extract.base import ImageExtractor, Missing, Role
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import (
     UNIQUE_TARGETS,
@@ -27,7 +28,6 @@ from fhpt_eval.protocol import (
     last_incomplete_batch,
     tally,
 )
-from fhpt_eval.stats import GaussianStats, frechet_distance
 
 Network = Literal["inception-2015", "inception-v3-imagenet", "efficientnet-lite0"]
 

@@ -13,11 +13,11 @@ from fhpt_eval.extract.base import Missing, Result
 from fhpt_eval.extract.gender import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network, read_checkpoint
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.maths.statistics import Floats, Interval
 from fhpt_eval.naming import Gender as Label
 from fhpt_eval.pairs import Pair, Pairs
 from fhpt_eval.pretrained import gender_classifier
 from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs
-from fhpt_eval.stats import Floats, Interval
 
 Value = float | Missing
 

@@ -14,9 +14,9 @@ from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.inception import Inception
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.masking import MaskedProtocol
+from fhpt_eval.maths.statistics import inception_score
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Group, Need, Records, Score, Unscorable, found, tally
-from fhpt_eval.stats import inception_score
 
 
 @dataclass(frozen=True, kw_only=True)

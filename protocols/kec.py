@@ -18,7 +18,7 @@ from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Clip, Geometry, Jpeg, Round, Truncate
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
-from fhpt_eval.keypoints import (
+from fhpt_eval.maths.keypoints import (
     PARTS,
     Floats,
     Part,
@@ -31,9 +31,9 @@ from fhpt_eval.keypoints import (
     inside_frame,
     interocular_distance,
 )
+from fhpt_eval.maths.statistics import cluster_bootstrap
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Better, Group, Need, Protocol, Records, Score, Unscorable, resampling_groups, tally
-from fhpt_eval.stats import cluster_bootstrap
 
 Side: TypeAlias = Literal["generated", "target"]
 Both: TypeAlias = tuple[Record | None, Record] | Missing

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from fhpt_eval.extract.base import Missing
+from fhpt_eval.maths.statistics import Floats, Interval, RowSource, kernel_distance, subset_kernel_distance
 from fhpt_eval.pairs import Pairs
 from fhpt_eval.protocol import Records, Results, Score, Unscorable, found
 from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides
-from fhpt_eval.stats import Floats, Interval, RowSource, kernel_distance, subset_kernel_distance
 
 
 @dataclass(frozen=True, kw_only=True)

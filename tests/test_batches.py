@@ -17,6 +17,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor, Record, Result, Role
 from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
 from fhpt_eval.pairs import Pair, PairReport, list_images
 from fhpt_eval.protocol import Protocol, Records, Results, Score, configure
 from fhpt_eval.protocols.fid import Fid
@@ -24,7 +25,6 @@ from fhpt_eval.protocols.inception_score import InceptionScore
 from fhpt_eval.protocols.kid import Kid
 from fhpt_eval.protocols.lpips import Lpips
 from fhpt_eval.run import Run
-from fhpt_eval.stats import GaussianStats, frechet_distance
 
 NAMES = ["b.png", "e.png", "a.png", "d.png", "c.png"]
 """Generated files of five pairs whose ids have another order."""

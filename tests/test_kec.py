@@ -21,11 +21,11 @@ from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.extract.base import Context, Missing, Pixels, Record, Result
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints, _body, _only_found, _own_hand
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.keypoints import BODY_JOINTS, PARTS, Part, errors, found, interocular_distance, share_within
+from fhpt_eval.maths.keypoints import BODY_JOINTS, PARTS, Part, errors, found, interocular_distance, share_within
+from fhpt_eval.maths.statistics import Interval
 from fhpt_eval.pairs import Pair, PairReport
 from fhpt_eval.protocols.kec import ABOUT, Kec
 from fhpt_eval.protocols.pckh import NO_HEAD, Pckh
-from fhpt_eval.stats import Interval
 
 Array = npt.NDArray[Any]
 Extract = Callable[[Sequence[Pixels]], list[Result]]

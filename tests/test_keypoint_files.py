@@ -25,8 +25,8 @@ from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
-from fhpt_eval.keypoints import BODY_JOINTS, found
 from fhpt_eval.leaderboard import blocks_of
+from fhpt_eval.maths.keypoints import BODY_JOINTS, found
 from fhpt_eval.pairs import Pair, PairReport
 from fhpt_eval.protocol import Unscorable, configure
 from fhpt_eval.protocols.gender import Gender

@@ -28,7 +28,7 @@ from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import MediapipeTasks, task_kind, tasks_by_kind
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.keypoints import errors, found, hand_size, interocular_distance
+from fhpt_eval.maths.keypoints import errors, found, hand_size, interocular_distance
 from fhpt_eval.protocol import configure
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.pckh import Pckh

@@ -18,7 +18,7 @@ from fhpt_eval.extract.base import Missing
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
-from fhpt_eval.keypoints import BODY_JOINTS
+from fhpt_eval.maths.keypoints import BODY_JOINTS
 from fhpt_eval.people import Person, find_people, read_person
 
 AMBIGUOUS = Missing("several images fit one name in the keypoint files")

@@ -23,7 +23,7 @@ from PIL import Image
 
 from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Result
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.keypoints import BODY_JOINTS, FACE_POINTS, HAND_POINTS
+from fhpt_eval.maths.keypoints import BODY_JOINTS, FACE_POINTS, HAND_POINTS
 
 Array = npt.NDArray[Any]
 
@@ -66,8 +66,8 @@ class MediapipeKeypoints(ImageExtractor):
 
     A point is (x, y, score): x and y in pixels of the image as the geometry leaves it, from its upper left corner (the
     centre of the first pixel is 0.5), and a score in 0…1; (NaN, NaN, 0) is a point that was not found. Layouts are
-    those of `fhpt_eval.keypoints`. ``Missing("no person found")`` when the pose finds nobody; of several persons, the
-    one that the pose detector scores highest is taken.
+    those of `fhpt_eval.maths.keypoints`. ``Missing("no person found")`` when the pose finds nobody; of several persons,
+    the one that the pose detector scores highest is taken.
 
     What counts as found: a point that lies inside the image, and of the body, whose visibility is at least 0.5. The
     score of a joint is its visibility; face and hand points come without one and have 1. The neck is the middle of the

@@ -25,7 +25,7 @@ _LIMBS = (
     *((1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13)),
     *((1, 0), (0, 14), (14, 16), (0, 15), (15, 17), (1, 16), (1, 17), (8, 11), (11, 5), (8, 2), (16, 17)),
 )
-"""Pairs of `fhpt_eval.keypoints.BODY_JOINTS`."""
+"""Pairs of `fhpt_eval.maths.keypoints.BODY_JOINTS`."""
 
 
 @dataclass(frozen=True)

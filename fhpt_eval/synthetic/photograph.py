@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fhpt_eval.keypoints import BODY_JOINTS
+from fhpt_eval.maths.keypoints import BODY_JOINTS
 from fhpt_eval.synthetic.body import Body, Float, Points, load_body
 from fhpt_eval.synthetic.camera import Camera, framing
 from fhpt_eval.synthetic.garments import Cover, Garment, Shoes, Skirt, shoe_mesh, tailored

@@ -48,9 +48,9 @@ class Truth:
         height: Of the image, in pixels.
         width: Likewise.
         face_box: Left, top, right, bottom; None where no face is seen.
-        body: The 18 joints of `fhpt_eval.keypoints.BODY_JOINTS`: x, y and visibility.
-        face: The 68 points of `fhpt_eval.keypoints.FACE_POINTS`, likewise.
-        hands: The left one's 21 points of `fhpt_eval.keypoints.HAND_POINTS`, then the right one's.
+        body: The 18 joints of `fhpt_eval.maths.keypoints.BODY_JOINTS`: x, y and visibility.
+        face: The 68 points of `fhpt_eval.maths.keypoints.FACE_POINTS`, likewise.
+        hands: The left one's 21 points of `fhpt_eval.maths.keypoints.HAND_POINTS`, then the right one's.
         sha256: Of its files, by their folder.
     """
 

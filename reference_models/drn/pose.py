@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fhpt_eval.keypoints import Points, found
+from fhpt_eval.maths.keypoints import Points, found
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from fhpt_eval.stats import Interval, cluster_bootstrap
+from fhpt_eval.maths.statistics import Interval, cluster_bootstrap
 
 Floats = npt.NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from scipy import linalg
 
-from fhpt_eval.stats import GaussianStats, frechet_distance
+from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
 
 Floats = npt.NDArray[np.float64]
 Kind = Callable[[int, int, int], Floats]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch_fidelity.metric_isc import isc_features_to_metric
 
-from fhpt_eval.stats import inception_score
+from fhpt_eval.maths.statistics import inception_score
 
 Floats = npt.NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 from torch_fidelity.metric_kid import kernel_mmd, kid_features_to_metric
 
-from fhpt_eval.stats import KernelDistance, kernel_distance, subset_kernel_distance
+from fhpt_eval.maths.statistics import KernelDistance, kernel_distance, subset_kernel_distance
 
 Floats = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from scipy.spatial import distance as scipy_distance
 
-from fhpt_eval.keypoints import (
+from fhpt_eval.maths.keypoints import (
     BODY_JOINTS,
     FACE_POINTS,
     HAND_POINTS,

@@ -15,7 +15,7 @@ from torchvision.transforms import functional
 
 from fhpt_eval.extract.base import Context, Missing
 from fhpt_eval.extract.imagenet_features import FILES, Backbone, ImageNetFeatures
-from fhpt_eval.retrieval import Definition, Questions, Vectors, chance, rank, recall, unit_length
+from fhpt_eval.maths.ranking import Definition, Questions, Vectors, chance, rank, recall, unit_length
 
 DEFINITIONS: tuple[Definition, ...] = get_args(Definition)
 

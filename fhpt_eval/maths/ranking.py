@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fhpt_eval.stats import Floats
+from fhpt_eval.maths.statistics import Floats
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 Vectors: TypeAlias = npt.NDArray[np.float32]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fhpt_eval.stats import (
+from fhpt_eval.maths.statistics import (
     GaussianStats,
     KernelDistance,
     cluster_bootstrap,
