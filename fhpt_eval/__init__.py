@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fhpt_eval.evaluation import evaluate
     from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor
     from fhpt_eval.images.geometry import Geometry
-    from fhpt_eval.pairs import Pair, Pairs
+    from fhpt_eval.pairing.pairs import Pair, Pairs
     from fhpt_eval.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
     from fhpt_eval.run import Run
 
@@ -26,10 +26,10 @@ _PUBLIC = {
     "ImageExtractor": "extract.base",
     "Missing": "extract.base",
     "Need": "protocol",
-    "Pair": "pairs",
+    "Pair": "pairing.pairs",
     "PairExtractor": "extract.base",
     "PairedProtocol": "protocol",
-    "Pairs": "pairs",
+    "Pairs": "pairing.pairs",
     "Protocol": "protocol",
     "Records": "protocol",
     "Run": "run",

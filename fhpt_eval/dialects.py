@@ -15,8 +15,8 @@ from fhpt_eval import protocols as _protocols
 from fhpt_eval.errors import UserError, did_you_mean, sentence
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measurement import DEFAULT, Measurement
-from fhpt_eval.naming import NAMINGS
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.naming import NAMINGS
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Protocol, configure
 from fhpt_eval.registry import find_protocols
 
@@ -59,7 +59,7 @@ class Dialect(_Model):
         commit: Of that repository.
         files: Which of its files measure.
         aliases: Other methods that measured by the same code.
-        naming: The convention that generated files follow, a key of `fhpt_eval.naming.NAMINGS`; empty for any.
+        naming: The convention that generated files follow, a key of `fhpt_eval.pairing.naming.NAMINGS`; empty for any.
         order: Whose order of files decides which are dropped or stand in a batch together.
         reference: The set that FID compares with, in words.
         generated_geometry: For every metric that has no other; likewise those of targets and reference set.

@@ -15,7 +15,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.libraries import explained
 from fhpt_eval.measurement import Measurement
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.plan import ImageSets, Prepared, prepare
 from fhpt_eval.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.reading import ExtractedRecords
@@ -44,7 +44,8 @@ def evaluate(
         protocols: Names, groups, configured protocols, or measurements of a dialect (`fhpt_eval.dialects`); None for
             all protocols.
         profile: ``paper`` (canonical networks) or ``embedded`` (what packages carry); for protocols given by name.
-        reference: The reference set of FID and KID (`fhpt_eval.pairs.list_images`); None for the unique targets.
+        reference: The reference set of FID and KID (`fhpt_eval.pairing.pairs.list_images`); None for the unique
+            targets.
         name: What the run is called in leaderboards.
         output: A folder for the run's record, written after every protocol; None writes nothing.
         engine: What computes; by default this machine with the user's cache.

@@ -23,9 +23,9 @@ from pydantic_core import CoreSchema
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.base import Record
 from fhpt_eval.files.given import path_of, path_schema
-from fhpt_eval.folders import file_name, same_tail
 from fhpt_eval.maths.keypoints import PARTS, Floats, Part, Points, found
-from fhpt_eval.naming import picture_key, without_suffix
+from fhpt_eval.pairing.folders import file_name, same_tail
+from fhpt_eval.pairing.naming import picture_key, without_suffix
 
 Form: TypeAlias = Literal["openpose-json", "annotations", "candidate-subset"]
 Eyes: TypeAlias = Literal["right-first", "left-first"]
@@ -60,7 +60,8 @@ class KeypointFiles:
         form: How they are written.
         path: The list or the folder.
         parts: What they tell of; of OpenPose's JSON, face and hands where any file has them.
-        records: For each image, by `fhpt_eval.naming.picture_key` of its name: the parts as float32 arrays of the
+        records: For each image, by `fhpt_eval.pairing.naming.picture_key` of its name: the parts as float32 arrays of
+            the
             layouts of `fhpt_eval.maths.keypoints` (a point that was not found is NaN, NaN, 0; the score is the file's
             confidence, 1 in an annotation list), and ``persons`` (int32 scalar). Of several persons it is the one of
             the highest score, the first of equals; OpenPose's have the sum of their joints' for a score.

@@ -8,7 +8,7 @@ from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.masks import Fill, Mask
 from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.maths.keypoints import Points, found
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Protocol
 
 

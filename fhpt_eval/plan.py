@@ -12,7 +12,7 @@ from fhpt_eval.extract.base import Extractor, ImageExtractor, PairExtractor, Rol
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.sizes import common_size
-from fhpt_eval.pairs import Pair, Pairs
+from fhpt_eval.pairing.pairs import Pair, Pairs
 from fhpt_eval.protocol import Protocol
 from fhpt_eval.weights import Store, Weights
 

@@ -14,7 +14,7 @@ from fhpt_eval.configuring import configured, plain_options
 from fhpt_eval.extract.base import Extractor, ImageExtractor, Missing, PairExtractor, Record, Result, Role
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Interval, cluster_bootstrap
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 
 Profile: TypeAlias = Literal["paper", "embedded"]
 Group: TypeAlias = Literal["perceptual", "structural", "semantic"]

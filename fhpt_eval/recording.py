@@ -14,7 +14,7 @@ from fhpt_eval.environment import describe_environment
 from fhpt_eval.extract.base import Missing
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.measurement import Measurement
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.plan import ImageSets, Prepared
 from fhpt_eval.protocol import Profile, Protocol, configure
 from fhpt_eval.reading import content_hash

@@ -13,7 +13,7 @@ from fhpt_eval.extract.base import Missing, Result
 from fhpt_eval.extract.dlib_face import DlibFace, Landmarks
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, found, mean_over_pairs
 
 THRESHOLDS = (0.6, 0.7)

@@ -13,7 +13,7 @@ from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import (
     UNIQUE_TARGETS,
     Group,

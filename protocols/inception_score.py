@@ -15,7 +15,7 @@ from fhpt_eval.extract.inception import Inception
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.masking import MaskedProtocol
 from fhpt_eval.maths.statistics import inception_score
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Group, Need, Records, Score, Unscorable, found, tally
 
 

@@ -32,7 +32,7 @@ from fhpt_eval.maths.keypoints import (
     interocular_distance,
 )
 from fhpt_eval.maths.statistics import cluster_bootstrap
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Better, Group, Need, Protocol, Records, Score, Unscorable, resampling_groups, tally
 
 Side: TypeAlias = Literal["generated", "target"]

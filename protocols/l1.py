@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from fhpt_eval.extract.base import Missing, Record
 from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 
 BLACK = Missing("both images are black: no relative difference", fault=False)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from fhpt_eval.extract.lpips import InputRange, PerceptualDistance, Trunk
 from fhpt_eval.masking import MaskedProtocol
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import (
     Group,
     PairedProtocol,

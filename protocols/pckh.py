@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fhpt_eval.extract.base import Missing, Record
 from fhpt_eval.maths.keypoints import BODY_JOINTS, errors, found, head_box, head_size, inside_box
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Records, Score
 from fhpt_eval.protocols.kec import KeypointProtocol, mean_over_keypoints, part_points
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from fhpt_eval.extract.pixels import Border, Covariance, DataRange, StructuralSimilarity, Window, gaussian_taps
 from fhpt_eval.masking import MaskedProtocol
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 
 

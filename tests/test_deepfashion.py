@@ -18,9 +18,9 @@ from fhpt_eval.datasets.deepfashion import prepare
 from fhpt_eval.datasets.report import Report
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.folders import Folder
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.naming import parse_deepfashion
+from fhpt_eval.pairing.folders import Folder
+from fhpt_eval.pairing.naming import parse_deepfashion
 
 SHARED = Path(__file__).resolve().parents[1] / "../shared/data"
 EIGHT = SHARED / "real/deepfashion8/img"

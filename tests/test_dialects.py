@@ -17,8 +17,8 @@ from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.leaderboard import blocks_of, to_csv
-from fhpt_eval.naming import NAMINGS
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.naming import NAMINGS
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import configure
 from fhpt_eval.protocols.ssim import Ssim
 from fhpt_eval.run import Run, ScoreRecord

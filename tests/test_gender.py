@@ -34,8 +34,8 @@ from fhpt_eval.extract.gender import (
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import Card, dump, parse
 from fhpt_eval.maths.statistics import Interval
-from fhpt_eval.naming import Gender as Label
-from fhpt_eval.pairs import Pair, PairReport, Pairs
+from fhpt_eval.pairing.naming import Gender as Label
+from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
 from fhpt_eval.protocol import Score, Unscorable, configure
 from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.weights import Store

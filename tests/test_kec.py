@@ -23,7 +23,7 @@ from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints,
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import BODY_JOINTS, PARTS, Part, errors, found, interocular_distance, share_within
 from fhpt_eval.maths.statistics import Interval
-from fhpt_eval.pairs import Pair, PairReport
+from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.protocols.kec import ABOUT, Kec
 from fhpt_eval.protocols.pckh import NO_HEAD, Pckh
 

@@ -15,7 +15,7 @@ from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.maths.keypoints import PARTS
-from fhpt_eval.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.plots import axis_limit, axis_limits, plot_kec
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.run import Run

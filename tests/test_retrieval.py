@@ -19,8 +19,8 @@ from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor, Result, Role
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.ranking import chance
-from fhpt_eval.naming import parse_deepfashion
-from fhpt_eval.pairs import Pair, PairReport, Pairs
+from fhpt_eval.pairing.naming import parse_deepfashion
+from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
 from fhpt_eval.protocol import Records, Results, Score, Unscorable, configure
 from fhpt_eval.protocols.retrieval import Retrieval
 

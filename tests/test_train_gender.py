@@ -24,7 +24,7 @@ from fhpt_eval.extract.gender import NO_PERSON, TOO_SMALL, UNKNOWN_GENDER, read_
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import dump, parse
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.naming import Gender
+from fhpt_eval.pairing.naming import Gender
 from fhpt_eval.training.gender import (
     CARD,
     CHECKPOINT,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fhpt_eval.dialect_effects import Difference, Family
     from fhpt_eval.dialects import Dialect
     from fhpt_eval.measurement import Measurement
-    from fhpt_eval.pairs import Pairs
+    from fhpt_eval.pairing.pairs import Pairs
     from fhpt_eval.run import Run, ScoreRecord
     from fhpt_eval.weights import Store
 
@@ -175,7 +175,7 @@ def _measured(steps: Sequence[Measurement], pairs: Pairs, reference: Path | None
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
     from fhpt_eval.evaluation import evaluate
-    from fhpt_eval.pairs import list_images
+    from fhpt_eval.pairing.pairs import list_images
 
     images = None if reference is None else list_images(reference)
     with display.ProgressDisplay() as progress, Cache() as cache:

@@ -14,7 +14,7 @@ from fhpt_eval.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     from fhpt_eval.keypoint_files import Eyes as KeypointEyes
     from fhpt_eval.keypoint_files import KeypointFiles
-    from fhpt_eval.pairs import Pairs
+    from fhpt_eval.pairing.pairs import Pairs
 
 DONE, BUG, WRONG_USE, DONE_IN_PART, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -59,7 +59,7 @@ def read_pairs(list_: Path | None, generated: Path, target: Path | None, source:
     Raises:
         UserError: As `Pairs.from_csv` and `Pairs.from_folders`.
     """
-    from fhpt_eval.pairs import Pairs
+    from fhpt_eval.pairing.pairs import Pairs
 
     if list_ is None:
         return Pairs.from_folders(generated, target, source, naming)

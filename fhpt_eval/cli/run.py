@@ -12,11 +12,11 @@ import typer
 
 from fhpt_eval.cli.options import read_pairs
 from fhpt_eval.errors import UserError
-from fhpt_eval.naming import NAMINGS
+from fhpt_eval.pairing.naming import NAMINGS
 
 if TYPE_CHECKING:
     from fhpt_eval.measurement import Measurement
-    from fhpt_eval.pairs import Pairs
+    from fhpt_eval.pairing.pairs import Pairs
     from fhpt_eval.plan import Prepared
     from fhpt_eval.run import Run
 
@@ -197,7 +197,7 @@ def run(
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.evaluation import evaluate
     from fhpt_eval.images.decoding import MAX_PIXELS
-    from fhpt_eval.pairs import list_images
+    from fhpt_eval.pairing.pairs import list_images
     from fhpt_eval.plan import ImageSets, prepare
     from fhpt_eval.registry import find_protocols
     from fhpt_eval.weights import Store

@@ -38,10 +38,10 @@ from fhpt_eval.datasets.output import CropFolder, earlier_copy
 from fhpt_eval.datasets.report import MISSING, REPORT, SPLITS, MissingRow, PairsReport, Report, Split, as_csv, count
 from fhpt_eval.engine.base import Progress
 from fhpt_eval.errors import UserError, did_you_mean
-from fhpt_eval.folders import image_files
 from fhpt_eval.images.decoding import ImageError, Pixels, decode
 from fhpt_eval.images.geometry import Crop, Geometry, Resize
-from fhpt_eval.naming import parse_deepfashion
+from fhpt_eval.pairing.folders import image_files
+from fhpt_eval.pairing.naming import parse_deepfashion
 
 FORMATS: Mapping[str, str] = MappingProxyType({"png": "PNG", "jpg": "JPEG (quality 75, 4:2:0)"})
 """Suffix of the crops, and how they are stored; the JPEG is what Pillow's ``save`` writes by default."""
@@ -117,7 +117,7 @@ def prepare(
 
     Args:
         images: The folder ``img`` or ``img_highres`` of the archive. A picture is found by what its name says, in any
-            spelling that :func:`fhpt_eval.naming.parse_deepfashion` knows.
+            spelling that :func:`fhpt_eval.pairing.naming.parse_deepfashion` knows.
         train: List of the training split, one flat name a line.
         test: List of the test split.
         output: Folder that is new, empty, or from an earlier call.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from fhpt_eval.naming import DeepFashionName
+from fhpt_eval.pairing.naming import DeepFashionName
 
 EXAMPLES = 10
 """How many examples a level has at most."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.naming import DeepFashionName, parse_deepfashion, without_suffix
+from fhpt_eval.pairing.naming import DeepFashionName, parse_deepfashion, without_suffix
 
 _EXAMPLE = "fashionWOMENDressesid0000020303_1front.jpg"
 

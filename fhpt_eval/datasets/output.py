@@ -11,7 +11,7 @@ from typing import Any
 from fhpt_eval.datasets.origins import ORIGINS, Origin, parse_origins, write_origins
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import claiming, write_atomic
-from fhpt_eval.naming import parse_deepfashion
+from fhpt_eval.pairing.naming import parse_deepfashion
 
 RECIPE = "recipe.json"
 _KIND = "fhpt-eval data deepfashion"

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from fhpt_eval.datasets.leakage import Leak, Picture
-from fhpt_eval.naming import VIEWS
+from fhpt_eval.pairing.naming import VIEWS
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")

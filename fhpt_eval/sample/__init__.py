@@ -12,8 +12,8 @@ import numpy as np
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.pairs import Pairs
-from fhpt_eval.rows import Pair, PairReport
+from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.pairing.rows import Pair, PairReport
 
 SAMPLE = Path(__file__).resolve().parent
 

@@ -16,7 +16,7 @@ from fhpt_eval.datasets.lists import read_list_of_pairs
 from fhpt_eval.datasets.report import SPLITS, Split
 from fhpt_eval.engine.base import Progress
 from fhpt_eval.errors import UserError
-from fhpt_eval.naming import DeepFashionName, parse_deepfashion
+from fhpt_eval.pairing.naming import DeepFashionName, parse_deepfashion
 from fhpt_eval.synthetic.card import Counts, count, data_card
 from fhpt_eval.synthetic.output import ANNOTATIONS, CARD, LABELLED, PAIRS, TRUTH, DataSetFolder, read_truth
 from fhpt_eval.synthetic.shots import Shot, pairs_of, plan_shots

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from fhpt_eval.naming import Gender
+from fhpt_eval.pairing.naming import Gender
 from fhpt_eval.synthetic.body import CHANGES, Float, load_body
 from fhpt_eval.synthetic.fabrics import Colour, Fabric, Pattern
 from fhpt_eval.synthetic.garments import WAIST, Cloth, Cut, Neck, Skirt, Top, Trousers

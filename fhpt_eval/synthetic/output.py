@@ -15,7 +15,7 @@ from typing import Any
 from fhpt_eval.datasets.report import SPLITS
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import claiming, write_atomic
-from fhpt_eval.folders import file_name
+from fhpt_eval.pairing.folders import file_name
 from fhpt_eval.synthetic.truth import Truth
 
 SUFFIXES: Mapping[str, str] = MappingProxyType({"img": ".jpg", "masks": ".png", "openpose": "_keypoints.json"})

@@ -11,9 +11,9 @@ import numpy as np
 
 from fhpt_eval.datasets.report import Split
 from fhpt_eval.errors import UserError
-from fhpt_eval.naming import CATEGORIES, DeepFashionName
-from fhpt_eval.naming import VIEWS as NAMED_VIEWS
-from fhpt_eval.pairlist import GENDERS
+from fhpt_eval.pairing.lists import GENDERS
+from fhpt_eval.pairing.naming import CATEGORIES, DeepFashionName
+from fhpt_eval.pairing.naming import VIEWS as NAMED_VIEWS
 
 if TYPE_CHECKING:
     from fhpt_eval.synthetic.identity import Identity

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from pydantic import TypeAdapter, ValidationError
 
 from fhpt_eval.datasets.report import Split
-from fhpt_eval.naming import Gender
+from fhpt_eval.pairing.naming import Gender
 from fhpt_eval.synthetic.body import Float
 from fhpt_eval.synthetic.shots import Shot
 
@@ -42,7 +42,7 @@ class Truth:
         split: ``train`` or ``test``.
         gender: ``MEN`` or ``WOMEN``.
         identity: Number of the person, from 1.
-        item: The garment, as `fhpt_eval.naming.DeepFashionName.item`.
+        item: The garment, as `fhpt_eval.pairing.naming.DeepFashionName.item`.
         view: One of `fhpt_eval.synthetic.shots.VIEWS`.
         pose: Name of the kind of pose.
         height: Of the image, in pixels.

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.extract.base import Missing
 from fhpt_eval.extract.gender import NO_PERSON, UNKNOWN_GENDER
-from fhpt_eval.folders import image_files
 from fhpt_eval.images.decoding import SUFFIXES, ImageRef
-from fhpt_eval.naming import Gender, parse_deepfashion, without_suffix
-from fhpt_eval.pairlist import GENDERS, view_of
+from fhpt_eval.pairing.folders import image_files
+from fhpt_eval.pairing.lists import GENDERS, view_of
+from fhpt_eval.pairing.naming import Gender, parse_deepfashion, without_suffix
 
 _COLUMNS = ("image", "gender", "item", "view")
 
@@ -54,7 +54,7 @@ def read_labels(images: Path, labels: Path | None = None) -> Labelled:
         images: The folder.
         labels: A CSV (comma or tab, UTF-8) with the header ``image`` (a path below the folder) and any of ``gender``
             (as in a list of pairs), ``item`` and ``view`` (flat-lay pictures are left out,
-            see `fhpt_eval.pairlist.view_of`); only the pictures that it lists count. What it leaves out comes from
+            see `fhpt_eval.pairing.lists.view_of`); only the pictures that it lists count. What it leaves out comes from
             DeepFashion's names, as all of it does without a CSV. The item of a picture of which nothing is known is the
             picture itself.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.naming import Gender
+from fhpt_eval.pairing.naming import Gender
 from fhpt_eval.training.labels import Example
 
 Indices = npt.NDArray[np.intp]

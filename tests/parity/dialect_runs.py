@@ -18,7 +18,7 @@ from fhpt_eval import Pairs, evaluate
 from fhpt_eval.dialects import Dialect, dialect_named, measurements_of
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.pairs import list_images
+from fhpt_eval.pairing.pairs import list_images
 from fhpt_eval.run import Run
 
 Runs = Callable[[str], tuple[Folders, Run]]

@@ -34,7 +34,7 @@ from fhpt_eval.extract.inception import (
     build_network,
 )
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.pairs import list_images
+from fhpt_eval.pairing.pairs import list_images
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.kid import Kid
 from fhpt_eval.run import Run

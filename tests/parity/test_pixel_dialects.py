@@ -30,7 +30,7 @@ from fhpt_eval.extract.base import Context, Missing, PairExtractor, Record, Resu
 from fhpt_eval.extract.pixels import DataRange, PixelDifference, StructuralSimilarity
 from fhpt_eval.images.decoding import ImageRef, decode
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.pairs import Pair, PairReport
+from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.protocol import PairedProtocol, Score, configure
 from fhpt_eval.protocols.l1 import BLACK, L1
 from fhpt_eval.protocols.psnr import IDENTICAL, WRAPPED_TO_ZERO, Psnr

@@ -9,10 +9,10 @@ from PIL import Image
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.naming import NAMINGS, parse_deepfashion
-from fhpt_eval.pairs import Pair, PairReport, Pairs
+from fhpt_eval.pairing.naming import NAMINGS, parse_deepfashion
+from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
 
-TEST_PAIRS = Path(__file__).resolve().parents[1] / "../shared/data/deepfashion/test_pairs.csv"
+TEST_PAIRS = Path(__file__).resolve().parents[2] / "../shared/data/deepfashion/test_pairs.csv"
 
 FRONT = "fashionWOMENTees_Tanksid0000762403_1front"
 SIDE = "fashionWOMENTees_Tanksid0000762403_2side"

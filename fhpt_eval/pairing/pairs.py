@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from fhpt_eval.conventions import convention_named
 from fhpt_eval.errors import UserError
-from fhpt_eval.folders import Folder, Folders, PairRole
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.matching import NamedPairs, match_folders, match_list
-from fhpt_eval.pairlist import read_pair_list
-from fhpt_eval.rows import Pair, PairReport, find_files
+from fhpt_eval.pairing.conventions import convention_named
+from fhpt_eval.pairing.folders import Folder, Folders, PairRole
+from fhpt_eval.pairing.lists import read_pair_list
+from fhpt_eval.pairing.matching import NamedPairs, match_folders, match_list
+from fhpt_eval.pairing.rows import Pair, PairReport, find_files
 
 __all__ = ["Pair", "PairReport", "Pairs", "list_images"]
 
@@ -54,7 +54,7 @@ class Pairs:
             generated: Folder of generated images.
             target: Folder of ground truth; not needed for strips, or for a run without targets.
             source: Folder of source images; not needed for strips.
-            naming: A key of :data:`fhpt_eval.naming.NAMINGS`, or ``auto``: the convention that fits most files.
+            naming: A key of :data:`fhpt_eval.pairing.naming.NAMINGS`, or ``auto``: the convention that fits most files.
 
         Raises:
             UserError: A folder is not there or has no images, the convention is unknown or cannot be told, or not a
@@ -85,7 +85,7 @@ class Pairs:
             generated: Folder of generated images.
             target: Folder of ground truth; not needed for strips, or for a run without targets.
             source: Folder of source images; not needed for strips.
-            naming: A key of :data:`fhpt_eval.naming.NAMINGS`, or ``auto``: the convention that fits most files.
+            naming: A key of :data:`fhpt_eval.pairing.naming.NAMINGS`, or ``auto``: the convention that fits most files.
 
         Raises:
             UserError: As :meth:`from_folders`; or the list has no known header, no rows, or a row that is not valid.

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fhpt_eval.conventions import nothing_matches
 from fhpt_eval.errors import UserError
-from fhpt_eval.folders import Folders, PairRole, same_tail
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.matching import NamedPair, NamedPairs
-from fhpt_eval.naming import Gender, parse_deepfashion, picture_key, without_suffix
+from fhpt_eval.pairing.conventions import nothing_matches
+from fhpt_eval.pairing.folders import Folders, PairRole, same_tail
+from fhpt_eval.pairing.matching import NamedPair, NamedPairs
+from fhpt_eval.pairing.naming import Gender, parse_deepfashion, picture_key, without_suffix
 
 
 @dataclass(frozen=True)

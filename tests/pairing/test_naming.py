@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhpt_eval.naming import (
+from fhpt_eval.pairing.naming import (
     CATEGORIES,
     NAMINGS,
     VIEWS,
@@ -17,7 +17,7 @@ from fhpt_eval.naming import (
     without_suffix,
 )
 
-LISTS = Path(__file__).resolve().parents[1] / "../shared/data/deepfashion"
+LISTS = Path(__file__).resolve().parents[2] / "../shared/data/deepfashion"
 SIDE = DeepFashionName("WOMEN", "Tees_Tanks", "id_00007624", "03", "2", "side")
 
 needs_lists = pytest.mark.skipif(not LISTS.is_dir(), reason="the DeepFashion lists of shared/ are not here")

@@ -1,6 +1,6 @@
 """What file names say: DeepFashion's names, and how published methods name a generated image.
 
-Only text is looked at here; which files exist is the business of :mod:`fhpt_eval.pairs`.
+Only text is looked at here; which files exist is the business of :mod:`fhpt_eval.pairing.pairs`.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from fhpt_eval.errors import UserError, did_you_mean
-from fhpt_eval.folders import Folder, Folders
 from fhpt_eval.images.decoding import ImageError, decode
-from fhpt_eval.naming import NAMINGS, Naming
+from fhpt_eval.pairing.folders import Folder, Folders
+from fhpt_eval.pairing.naming import NAMINGS, Naming
 
 
 def convention_named(naming: str) -> Naming | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fhpt_eval.errors import UserError, did_you_mean
-from fhpt_eval.folders import PairRole
-from fhpt_eval.naming import Gender
+from fhpt_eval.pairing.folders import PairRole
+from fhpt_eval.pairing.naming import Gender
 
 _COLUMNS = ("generated", "target", "source", "item", "item_colour", "gender", "view")
 _ALIASES = {"from": "source", "to": "target"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from fhpt_eval.conventions import count_fitting, detect_convention
 from fhpt_eval.errors import UserError
-from fhpt_eval.folders import Folders, file_name
-from fhpt_eval.naming import Gender, Naming, picture_key, without_suffix
-from fhpt_eval.pairlist import ListedPair, PairList
+from fhpt_eval.pairing.conventions import count_fitting, detect_convention
+from fhpt_eval.pairing.folders import Folders, file_name
+from fhpt_eval.pairing.lists import ListedPair, PairList
+from fhpt_eval.pairing.naming import Gender, Naming, picture_key, without_suffix
 
 
 @dataclass
@@ -17,7 +17,7 @@ class NamedPair:
     """A pair before the files of its target and source are looked up.
 
     Attributes:
-        pair: As :attr:`fhpt_eval.rows.Pair.pair`.
+        pair: As :attr:`fhpt_eval.pairing.rows.Pair.pair`.
         target: Name to look for, as written; empty where it is not known.
         source: As ``target``.
         same_name: Whether target and source are at the same relative path, so that no other file may stand for them.
@@ -48,9 +48,9 @@ class NamedPairs:
     Attributes:
         convention: The naming convention used; None where a list names every file.
         pairs: By :attr:`NamedPair.pair`.
-        extra: As :attr:`fhpt_eval.rows.PairReport.extra`.
-        ambiguous: As :attr:`fhpt_eval.rows.PairReport.ambiguous`, as far as names tell.
-        duplicate: As :attr:`fhpt_eval.rows.PairReport.duplicate`.
+        extra: As :attr:`fhpt_eval.pairing.rows.PairReport.extra`.
+        ambiguous: As :attr:`fhpt_eval.pairing.rows.PairReport.ambiguous`, as far as names tell.
+        duplicate: As :attr:`fhpt_eval.pairing.rows.PairReport.duplicate`.
     """
 
     convention: Naming | None
