@@ -21,12 +21,12 @@ from scipy import linalg
 from skimage.metrics import structural_similarity
 
 from fhpt_eval.engine.local import cpu_count
-from fhpt_eval.extract.base import Context, PairExtractor
+from fhpt_eval.extract.extractor import Context, PairExtractor
 from fhpt_eval.extract.inception import Inception, build_network
-from fhpt_eval.extract.lpips import HEADS, PerceptualDistance
+from fhpt_eval.extract.perceptual_distance import HEADS, PerceptualDistance
 from fhpt_eval.extract.pixels import StructuralSimilarity
+from fhpt_eval.extract.weights import Store
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
-from fhpt_eval.weights import Store
 
 RANDOM = np.random.default_rng(0)
 REPEATS = 5

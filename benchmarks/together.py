@@ -24,11 +24,11 @@ from fhpt_eval.dialects import find_dialects, measurements_of
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation import evaluate
+from fhpt_eval.extract.weights import Progress, Store, Weights
 from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.run import Run
 from fhpt_eval.sample import ANNOTATION, SAMPLE, copied_sources
-from fhpt_eval.weights import Progress, Store, Weights
 
 NETWORKS: dict[str, Any] = {
     "inception-2015": lambda: models.inception_v3(num_classes=1008, aux_logits=False, init_weights=False),

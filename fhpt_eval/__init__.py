@@ -10,7 +10,7 @@ from fhpt_eval._version import __version__
 if TYPE_CHECKING:
     from fhpt_eval.errors import Unavailable, UserError
     from fhpt_eval.evaluation import evaluate
-    from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor
+    from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor
     from fhpt_eval.images.geometry import Geometry
     from fhpt_eval.pairing.pairs import Pair, Pairs
     from fhpt_eval.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
@@ -23,11 +23,11 @@ if (_beside / "setup.cfg").is_file() and (_beside / "protocols").is_dir():
 
 _PUBLIC = {
     "Geometry": "images.geometry",
-    "ImageExtractor": "extract.base",
-    "Missing": "extract.base",
+    "ImageExtractor": "extract.extractor",
+    "Missing": "extract.extractor",
     "Need": "protocol",
     "Pair": "pairing.pairs",
-    "PairExtractor": "extract.base",
+    "PairExtractor": "extract.extractor",
     "PairedProtocol": "protocol",
     "Pairs": "pairing.pairs",
     "Protocol": "protocol",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fhpt_eval.engine.base import Engine, Plan, Progress
 from fhpt_eval.evaluation import evaluate
+from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.atomic import own_folder, write_atomic
 from fhpt_eval.gallery import draw_gallery
 from fhpt_eval.generation import Generation, holds_another, list_images, with_people
@@ -24,7 +25,6 @@ from fhpt_eval.reference_models.trivial import CopySource, Real
 from fhpt_eval.registry import select
 from fhpt_eval.run import Run
 from fhpt_eval.sample import ANNOTATION, IMAGES, SAMPLE, some_pairs
-from fhpt_eval.weights import Store
 
 BOARD, CURVES, GALLERY = "leaderboard.csv", "kec.png", "gallery.png"
 _CHOSEN, _MADE, _RUNS = "pairs.csv", "images", "runs"

@@ -12,6 +12,7 @@ from fhpt_eval.engine.base import Engine, Extraction, Progress
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
+from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.libraries import explained
 from fhpt_eval.measurement import Measurement
@@ -22,7 +23,6 @@ from fhpt_eval.reading import ExtractedRecords
 from fhpt_eval.recording import start_run
 from fhpt_eval.registry import select
 from fhpt_eval.run import PAIR_COLUMNS, Run, ScoreRecord, add_per_pair, claim_folder, score_record
-from fhpt_eval.weights import Store
 
 
 def evaluate(

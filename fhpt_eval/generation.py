@@ -19,7 +19,8 @@ from fhpt_eval.configuring import plain_options
 from fhpt_eval.engine.base import Engine, Progress
 from fhpt_eval.engine.local import cpu_count
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Missing
+from fhpt_eval.extract.extractor import Missing
+from fhpt_eval.extract.weights import file_sha256
 from fhpt_eval.files.atomic import claiming, write_atomic
 from fhpt_eval.images.decoding import ImageRef, Pixels
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
@@ -28,7 +29,6 @@ from fhpt_eval.pairing.lists import read_pair_list
 from fhpt_eval.pairing.naming import picture_key
 from fhpt_eval.people import find_people, read_person
 from fhpt_eval.reference_model import Generator, ReferenceModel, Request
-from fhpt_eval.weights import file_sha256
 
 RECORD = "generation.json"
 _KEY = "fhpt-eval"

@@ -21,7 +21,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Record
+from fhpt_eval.extract.extractor import Record
 from fhpt_eval.files.given import path_of, path_schema
 from fhpt_eval.maths.keypoints import PARTS, Floats, Part, Points, found
 from fhpt_eval.pairing.folders import file_name, same_tail

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from fhpt_eval.engine.base import Plan, Progress
 from fhpt_eval.errors import Unavailable, UserError
-from fhpt_eval.extract.base import Extractor, ImageExtractor, PairExtractor, Role
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor, Role
+from fhpt_eval.extract.weights import Store, Weights
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.sizes import common_size
 from fhpt_eval.pairing.pairs import Pair, Pairs
 from fhpt_eval.protocol import Protocol
-from fhpt_eval.weights import Store, Weights
 
 
 @dataclass(frozen=True)

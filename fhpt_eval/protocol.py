@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 import numpy as np
 
 from fhpt_eval.configuring import configured, plain_options
-from fhpt_eval.extract.base import Extractor, ImageExtractor, Missing, PairExtractor, Record, Result, Role
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor, Missing, PairExtractor, Record, Result, Role
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Interval, cluster_bootstrap
 from fhpt_eval.pairing.pairs import Pairs

@@ -11,7 +11,7 @@ import pandas as pd
 from fhpt_eval.dialects import default_id
 from fhpt_eval.engine.base import Extraction
 from fhpt_eval.environment import describe_environment
-from fhpt_eval.extract.base import Missing
+from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.measurement import Measurement
 from fhpt_eval.pairing.pairs import Pairs

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Missing, Record
+from fhpt_eval.extract.extractor import Missing, Record
 from fhpt_eval.files.atomic import claiming, write_atomic
 from fhpt_eval.protocol import Better, Group, Profile, Score
 

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from fhpt_eval.extract.base import Missing, Result
 from fhpt_eval.extract.dlib_face import DlibFace, Landmarks
+from fhpt_eval.extract.extractor import Missing, Result
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.pairing.pairs import Pairs

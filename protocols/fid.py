@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from fhpt_eval.extract.base import ImageExtractor, Missing, Role
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
+from fhpt_eval.extract.extractor import ImageExtractor, Missing, Role
 from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import stats as scipy_stats
 
-from fhpt_eval.extract.base import Missing, Result
-from fhpt_eval.extract.gender import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network, read_checkpoint
+from fhpt_eval.extract.extractor import Missing, Result
+from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network, read_checkpoint
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats, Interval

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from fhpt_eval.extract.base import ImageExtractor
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
+from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.inception import Inception
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.masking import MaskedProtocol

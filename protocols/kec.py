@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, PlainSerializer
 
-from fhpt_eval.extract.base import Missing, Record, Result, size_mismatch
+from fhpt_eval.extract.extractor import Missing, Record, Result, size_mismatch
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import Kind, MediapipeTasks, tasks_by_kind
 from fhpt_eval.extract.pixels import FrameSize

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from fhpt_eval.extract.base import Missing
+from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.maths.statistics import Floats, Interval, RowSource, kernel_distance, subset_kernel_distance
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Records, Results, Score, Unscorable, found

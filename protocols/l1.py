@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from fhpt_eval.extract.base import Missing, Record
+from fhpt_eval.extract.extractor import Missing, Record
 from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs

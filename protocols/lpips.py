@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from fhpt_eval.extract.lpips import InputRange, PerceptualDistance, Trunk
+from fhpt_eval.extract.perceptual_distance import InputRange, PerceptualDistance, Trunk
 from fhpt_eval.masking import MaskedProtocol
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import (

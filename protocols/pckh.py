@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fhpt_eval.extract.base import Missing, Record
+from fhpt_eval.extract.extractor import Missing, Record
 from fhpt_eval.maths.keypoints import BODY_JOINTS, errors, found, head_box, head_size, inside_box
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Records, Score

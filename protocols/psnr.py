@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from fhpt_eval.extract.base import Missing
+from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, in_file_order, mean_over_pairs

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, PlainSerializer
 
-from fhpt_eval.extract.base import ImageExtractor, Missing, Result
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
+from fhpt_eval.extract.extractor import ImageExtractor, Missing, Result
 from fhpt_eval.extract.imagenet_features import ImageNetFeatures
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.ranking import Definition, Indices, Questions, Vectors, chance, rank, recall, unit_length

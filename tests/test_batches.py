@@ -15,7 +15,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation import evaluate
-from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor, Record, Result, Role
+from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor, Record, Result, Role
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
 from fhpt_eval.pairing.pairs import Pair, PairReport, list_images

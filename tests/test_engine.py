@@ -19,7 +19,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine, pick_device
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import ImageExtractor, Missing, PairExtractor
+from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
 

@@ -13,8 +13,8 @@ from toys import StubRecords
 
 from fhpt_eval import Pairs, Score
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Context, Missing, Record, Result
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, import_face_recognition
+from fhpt_eval.extract.extractor import Context, Missing, Record, Result
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import explained
 from fhpt_eval.pairing.pairs import Pair, PairReport

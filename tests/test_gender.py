@@ -17,10 +17,9 @@ from torchvision.transforms import functional
 from toys import StubRecords
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract._gender_network import LinearClassifier, Vgg16Classifier, arrays_of
-from fhpt_eval.extract.base import Context, Missing, Result
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
-from fhpt_eval.extract.gender import (
+from fhpt_eval.extract.extractor import Context, Missing, Result
+from fhpt_eval.extract.gender_classifier import (
     FORMAT,
     NO_PERSON,
     TOO_SMALL,
@@ -31,6 +30,8 @@ from fhpt_eval.extract.gender import (
     read_checkpoint,
     shapes,
 )
+from fhpt_eval.extract.gender_network import LinearClassifier, Vgg16Classifier, arrays_of
+from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import Card, dump, parse
 from fhpt_eval.maths.statistics import Interval
@@ -38,7 +39,6 @@ from fhpt_eval.pairing.naming import Gender as Label
 from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
 from fhpt_eval.protocol import Score, Unscorable, configure
 from fhpt_eval.protocols.gender import Gender
-from fhpt_eval.weights import Store
 
 NO_IMAGE = Missing("no generated image")
 

@@ -18,7 +18,7 @@ from fhpt_eval import Pairs, Score
 from fhpt_eval.engine.base import Plan
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.extract.base import Context, Missing, Pixels, Record, Result
+from fhpt_eval.extract.extractor import Context, Missing, Pixels, Record, Result
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints, _body, _only_found, _own_hand
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import BODY_JOINTS, PARTS, Part, errors, found, interocular_distance, share_within

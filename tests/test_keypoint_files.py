@@ -19,7 +19,7 @@ from fhpt_eval import keypoint_files as module
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Context, Missing, Record, Result
+from fhpt_eval.extract.extractor import Context, Missing, Record, Result
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.images.decoding import ImageRef

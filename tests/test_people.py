@@ -14,7 +14,7 @@ from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.extract.base import Missing
+from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles

@@ -12,7 +12,7 @@ from drn import figures
 from toys import write_image
 
 from fhpt_eval import pretrained as shipped
-from fhpt_eval.extract.gender import read_checkpoint
+from fhpt_eval.extract.gender_classifier import read_checkpoint
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.protocol import configure
 from fhpt_eval.protocols.gender import Gender

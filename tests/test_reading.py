@@ -13,7 +13,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation import evaluate
-from fhpt_eval.extract.base import Missing
+from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.pairing.pairs import Pairs, list_images
 from fhpt_eval.plan import ImageSets
 from fhpt_eval.protocols.fid import Fid

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fhpt_eval.extract.gender import FORMAT, VERSION, shapes
+from fhpt_eval.extract.gender_classifier import FORMAT, VERSION, shapes
 from fhpt_eval.files.tensors import dump
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.config import DrnConfig

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from fhpt_eval.extract.base import (
+from fhpt_eval.extract.extractor import (
     Context,
     Encoded,
     ImageExtractor,

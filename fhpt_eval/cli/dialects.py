@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from fhpt_eval.dialect_effects import Difference, Family
     from fhpt_eval.dialects import Dialect
+    from fhpt_eval.extract.weights import Store
     from fhpt_eval.measurement import Measurement
     from fhpt_eval.pairing.pairs import Pairs
     from fhpt_eval.run import Run, ScoreRecord
-    from fhpt_eval.weights import Store
 
 app = typer.Typer(help="How the published methods measured: list, show, diff, check, explain.", no_args_is_help=True)
 
@@ -131,8 +131,8 @@ def diff(
     from fhpt_eval.cli import display
     from fhpt_eval.dialect_effects import brought_to_size, differences, without_counterpart
     from fhpt_eval.dialects import dialect_named
+    from fhpt_eval.extract.weights import Store
     from fhpt_eval.sample import copied_sources
-    from fhpt_eval.weights import Store
 
     first, second = dialect_named(one), dialect_named(other)
     found = differences(first, second)

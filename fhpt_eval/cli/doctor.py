@@ -22,9 +22,9 @@ def doctor(
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import cpu_count, pick_device
     from fhpt_eval.environment import describe_environment
+    from fhpt_eval.extract.weights import Store
     from fhpt_eval.libraries import load_errors
     from fhpt_eval.registry import find_protocols
-    from fhpt_eval.weights import Store
 
     found = find_protocols()
     environment = describe_environment(pick_device("auto"))

@@ -14,8 +14,8 @@ from fhpt_eval.cli.options import AsJson, WeightsDir
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
+    from fhpt_eval.extract.weights import Store
     from fhpt_eval.protocol import Protocol
-    from fhpt_eval.weights import Store
 
 
 def protocols(
@@ -24,8 +24,8 @@ def protocols(
     as_json: AsJson = False,
 ) -> None:
     """List the protocols and whether they can run here, or explain one."""
+    from fhpt_eval.extract.weights import Store
     from fhpt_eval.registry import find_protocols
-    from fhpt_eval.weights import Store
 
     found = find_protocols()
     for warning in found.warnings:

@@ -196,11 +196,11 @@ def run(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.evaluation import evaluate
+    from fhpt_eval.extract.weights import Store
     from fhpt_eval.images.decoding import MAX_PIXELS
     from fhpt_eval.pairing.pairs import list_images
     from fhpt_eval.plan import ImageSets, prepare
     from fhpt_eval.registry import find_protocols
-    from fhpt_eval.weights import Store
 
     for warning in () if quiet else find_protocols().warnings:
         print(f"fhpt-eval: warning: {warning}", file=sys.stderr)

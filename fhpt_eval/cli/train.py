@@ -91,10 +91,10 @@ def gender(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
+    from fhpt_eval.extract.weights import Store
     from fhpt_eval.training.gender import IDENTICAL, LEFT_OUT
     from fhpt_eval.training.gender import train as train_gender
     from fhpt_eval.training.options import DEFAULTS
-    from fhpt_eval.weights import Store
 
     known = {str(name): defaults for name, defaults in DEFAULTS.items()}
     if network not in known:

@@ -117,9 +117,9 @@ def drn(
 
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.configuring import configured
+    from fhpt_eval.extract.weights import Store
     from fhpt_eval.reference_models.drn.command import PARTS, Plan, train
     from fhpt_eval.reference_models.drn.config import DrnConfig, named_config
-    from fhpt_eval.weights import Store
 
     if part not in PARTS:
         raise UserError(f"there is no part '{part}'.{did_you_mean(part, PARTS)}")

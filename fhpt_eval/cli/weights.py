@@ -16,10 +16,10 @@ from rich.filesize import decimal as readable_size
 from rich.table import Table
 from rich.text import Text
 
-from fhpt_eval import weights as weights_store
 from fhpt_eval.cli.options import DONE_IN_PART, AsJson, WeightsDir
 from fhpt_eval.errors import Unavailable, UserError, did_you_mean
-from fhpt_eval.weights import Store, Weights, WrongFileError
+from fhpt_eval.extract import weights as weights_store
+from fhpt_eval.extract.weights import Store, Weights, WrongFileError
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and add the weights of networks.")
 

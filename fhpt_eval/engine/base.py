@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fhpt_eval.extract.base import Extractor, ImageExtractor, Missing, PairExtractor, Result
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor, Missing, PairExtractor, Result
 from fhpt_eval.images.decoding import ImageRef
 
 

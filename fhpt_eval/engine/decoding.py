@@ -14,7 +14,7 @@ import numpy as np
 from fhpt_eval.engine.base import ImageInfo
 from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import Unavailable
-from fhpt_eval.extract.base import Missing, Pixels, Record
+from fhpt_eval.extract.extractor import Missing, Pixels, Record
 from fhpt_eval.images.decoding import DECODE_VERSION, ImageError, ImageRef, cut_panel, decode
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.masks import Mask

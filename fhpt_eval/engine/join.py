@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from fhpt_eval.extract.base import Encoded, Missing, PairExtractor
+from fhpt_eval.extract.extractor import Encoded, Missing, PairExtractor
 from fhpt_eval.images.geometry import Geometry
 
 BUDGET = 2 * 2**30

@@ -19,7 +19,7 @@ from fhpt_eval.engine.join import BUDGET, Join
 from fhpt_eval.engine.memory import free_gpu_memory, out_of_memory
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import (
+from fhpt_eval.extract.extractor import (
     Context,
     Encoded,
     Extractor,

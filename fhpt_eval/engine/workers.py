@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Missing, Pixels, Result
 from fhpt_eval.libraries import explained
 
 _context = Context()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from fhpt_eval.extract.base import Pixels
+from fhpt_eval.extract.extractor import Pixels
 
 
 def to_tensor(image: Pixels, device: str) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Record, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Missing, Pixels, Record, Result
 from fhpt_eval.libraries import import_face_recognition
 
 Landmarks = Literal["small", "large"]

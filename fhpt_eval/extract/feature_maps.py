@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, build_network
-from fhpt_eval.weights import Weights, load_state_dict
+from fhpt_eval.extract.weights import Weights, load_state_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

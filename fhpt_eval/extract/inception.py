@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from fhpt_eval.extract.base import Context, ImageExtractor, Pixels, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels, Result
+from fhpt_eval.extract.weights import Weights, load_state_dict
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.weights import Weights, load_state_dict
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

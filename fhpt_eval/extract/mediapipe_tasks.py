@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Context, ImageExtractor, Pixels, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels, Result
 from fhpt_eval.extract.mediapipe_keypoints import Landmarker, Landmarkers, native_code_quiet
 from fhpt_eval.files.given import GivenFile
 

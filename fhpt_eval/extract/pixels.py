@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fhpt_eval.extract.base import (
+from fhpt_eval.extract.extractor import (
     Context,
     Encoded,
     ImageExtractor,

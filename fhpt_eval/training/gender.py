@@ -22,10 +22,11 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Missing
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
-from fhpt_eval.extract.gender import FORMAT, VERSION
+from fhpt_eval.extract.extractor import Missing
+from fhpt_eval.extract.gender_classifier import FORMAT, VERSION
 from fhpt_eval.extract.imagenet_features import FILES
+from fhpt_eval.extract.weights import Store, Weights, load_state_dict
 from fhpt_eval.files.tensors import Card, dump
 from fhpt_eval.training.inputs import Features, Inputs, Pictures
 from fhpt_eval.training.labels import Example, read_labels
@@ -33,7 +34,6 @@ from fhpt_eval.training.options import DEFAULTS, GenderTraining
 from fhpt_eval.training.output import OutputFolder
 from fhpt_eval.training.sampling import Indices, split
 from fhpt_eval.training.twins import Twins, find_twins
-from fhpt_eval.weights import Store, Weights, load_state_dict
 
 if TYPE_CHECKING:
     from torch import nn
@@ -207,8 +207,8 @@ def _inputs(
 def _network(options: GenderTraining, start: Path, device: str) -> nn.Module:
     import torch
 
-    from fhpt_eval.extract._gender_network import LinearClassifier, Vgg16Classifier
     from fhpt_eval.extract._torch import exact_float32, load_features
+    from fhpt_eval.extract.gender_network import LinearClassifier, Vgg16Classifier
 
     exact_float32()
     torch.backends.cudnn.deterministic = True

@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract._gender_network import arrays_of, load
+from fhpt_eval.extract.gender_network import arrays_of, load
 from fhpt_eval.files.tensors import Arrays
 from fhpt_eval.training import optimiser_state
 from fhpt_eval.training.inputs import Inputs

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.gender import Network
+from fhpt_eval.extract.gender_classifier import Network
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine, pick_device
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
+from fhpt_eval.extract.weights import Store, file_sha256
 from fhpt_eval.files.atomic import own_folder
 from fhpt_eval.generation import ListedImages, list_images, with_people
 from fhpt_eval.keypoint_files import Eyes, KeypointFiles
@@ -29,7 +30,6 @@ from fhpt_eval.reference_models.drn.model import BODY
 from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs, have_faces, read_fitting
 from fhpt_eval.reference_models.drn.training import STATE, Habits, Schedule, Training
 from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
-from fhpt_eval.weights import Store, file_sha256
 
 PARTS: Mapping[str, Part] = MappingProxyType({"body": "body", "face": "face"})
 

@@ -15,9 +15,9 @@ import fhpt_eval
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
+from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.run import MISSING, PER_PAIR, RECORD, Run
-from fhpt_eval.weights import Store
 
 if TYPE_CHECKING:
     from tests.conftest import Command, Draw

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fhpt_eval import weights as module
 from fhpt_eval.cli.weights import app
 from fhpt_eval.errors import UserError
-from fhpt_eval.weights import Weights
+from fhpt_eval.extract import weights as module
+from fhpt_eval.extract.weights import Weights
 
 FID = b"inception" * 1000
 LPIPS = b"alexnet" * 1000

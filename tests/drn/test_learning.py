@@ -14,6 +14,7 @@ from torch.utils.data import default_collate
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.feature_maps import build_feature_maps
+from fhpt_eval.extract.weights import Store
 from fhpt_eval.generation import list_images
 from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.people import read_person
@@ -21,7 +22,6 @@ from fhpt_eval.reference_models.drn.config import named_config
 from fhpt_eval.reference_models.drn.journal import grid
 from fhpt_eval.reference_models.drn.samples import BodyPairs
 from fhpt_eval.reference_models.drn.updates import BodyUpdates
-from fhpt_eval.weights import Store
 
 ITERATIONS = 300
 

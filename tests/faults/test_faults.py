@@ -216,7 +216,7 @@ def alexnet(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file under AlexNet's name in the folder of weights, registered as it is, with a NaN in it."""
     import torch
 
-    from fhpt_eval.extract import lpips
+    from fhpt_eval.extract import perceptual_distance as lpips
 
     weights = lpips.TRUNKS["alex"]
     path = own_folders / "weights" / weights.filename

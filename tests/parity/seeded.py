@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fhpt_eval.weights import Progress, Store, Weights
+from fhpt_eval.extract.weights import Progress, Store, Weights
 
 
 class SeededStore(Store):

@@ -14,8 +14,8 @@ from PIL import Image, ImageFile
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.extract.base import Context, Missing, Result
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, Landmarks, import_face_recognition
+from fhpt_eval.extract.extractor import Context, Missing, Result
 from fhpt_eval.protocols.face_identity import FaceIdentity, face_distance
 
 Picture = npt.NDArray[np.uint8]

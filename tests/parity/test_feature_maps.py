@@ -11,7 +11,7 @@ from torchvision import models
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, build_network
 from fhpt_eval.extract.feature_maps import VGG19, FeatureNetwork, build_feature_maps
-from fhpt_eval.weights import Store
+from fhpt_eval.extract.weights import Store
 
 
 @pytest.fixture(scope="module")

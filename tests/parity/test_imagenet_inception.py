@@ -24,7 +24,7 @@ from toys import record_of
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.extract.base import Context
+from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.inception import (
     INCEPTION_2015,
     INCEPTION_V3_IMAGENET,

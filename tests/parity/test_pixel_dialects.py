@@ -26,7 +26,7 @@ from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Context, Missing, PairExtractor, Record, Result
+from fhpt_eval.extract.extractor import Context, Missing, PairExtractor, Record, Result
 from fhpt_eval.extract.pixels import DataRange, PixelDifference, StructuralSimilarity
 from fhpt_eval.images.decoding import ImageRef, decode
 from fhpt_eval.images.geometry import Geometry

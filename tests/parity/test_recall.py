@@ -13,7 +13,7 @@ from scipy.stats import hypergeom
 from torchvision import models
 from torchvision.transforms import functional
 
-from fhpt_eval.extract.base import Context, Missing
+from fhpt_eval.extract.extractor import Context, Missing
 from fhpt_eval.extract.imagenet_features import FILES, Backbone, ImageNetFeatures
 from fhpt_eval.maths.ranking import Definition, Questions, Vectors, chance, rank, recall, unit_length
 

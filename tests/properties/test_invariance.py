@@ -16,12 +16,12 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
-from fhpt_eval.extract.lpips import PerceptualDistance
+from fhpt_eval.extract.perceptual_distance import PerceptualDistance
+from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.registry import select
 from fhpt_eval.run import Run
-from fhpt_eval.weights import Store
 
 
 @pytest.fixture

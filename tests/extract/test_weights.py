@@ -20,9 +20,18 @@ from pathlib import Path
 
 import pytest
 
-from fhpt_eval import weights as module
 from fhpt_eval.errors import Unavailable, UserError
-from fhpt_eval.weights import Store, Weights, WrongFileError, add, file_sha256, load_state_dict, registry, verify
+from fhpt_eval.extract import weights as module
+from fhpt_eval.extract.weights import (
+    Store,
+    Weights,
+    WrongFileError,
+    add,
+    file_sha256,
+    load_state_dict,
+    registry,
+    verify,
+)
 
 CONTENT = bytes(range(256)) * 1024
 
@@ -144,7 +153,7 @@ def assert_refused(weights: Weights, folder: Path, reason: str) -> None:
 
 def test_places_are_searched_in_the_documented_order(places: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     put(places["package"].parent, b"", "__init__.py")
-    monkeypatch.syspath_prepend(str(places["package"].parents[1]))
+    monkeypatch.syspath_prepend(str(places["package"].parents[2]))
     monkeypatch.setenv("FHPT_EVAL_WEIGHTS", str(places["environment"]))
     carried = replace(TOY, package="toy_carrier:inner/toy.pth")
     store = Store(places["folder"])
@@ -527,7 +536,7 @@ def extract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def write(name: str, body: str) -> None:
-        text = f"from fhpt_eval.weights import Weights\n{body}\n"
+        text = f"from fhpt_eval.extract.weights import Weights\n{body}\n"
         (tmp_path / "extract" / f"{name}.py").write_text(text, encoding="utf-8")
 
     yield write

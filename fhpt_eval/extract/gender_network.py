@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from fhpt_eval.extract._torch import batches_of_one_size, imagenet_normalisation, stack, to_tensor
-from fhpt_eval.extract.base import Pixels
-from fhpt_eval.extract.gender import WIDTHS
+from fhpt_eval.extract.extractor import Pixels
+from fhpt_eval.extract.gender_classifier import WIDTHS
 
 
 def linear(width: int) -> nn.Linear:

@@ -23,7 +23,7 @@ from fhpt_eval.engine.base import Plan
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Context, Missing, Pixels, Record, Result
+from fhpt_eval.extract.extractor import Context, Missing, Pixels, Record, Result
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import MediapipeTasks, task_kind, tasks_by_kind
 from fhpt_eval.files.given import GivenFile
@@ -38,7 +38,7 @@ Extract = Callable[[Sequence[Pixels]], list[Result]]
 data: Any = skimage.data
 
 MODULES = Path(mediapipe.__file__).parent / "modules"
-REAL = Path(__file__).resolve().parents[1] / "../shared/data/real/methods_figure/target"
+REAL = Path(__file__).resolve().parents[2] / "../shared/data/real/methods_figure/target"
 
 ENTRIES = {
     "pose": ("pose_detector.tflite", "pose_landmarks_detector.tflite"),

@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 import pytest
 from toys import MeanColour
 
-from fhpt_eval.extract import base
-from fhpt_eval.extract.base import Extractor
+from fhpt_eval.extract import extractor as base
 from fhpt_eval.extract.dlib_face import DlibFace
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
+from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.imagenet_features import ImageNetFeatures
 from fhpt_eval.extract.inception import Inception
-from fhpt_eval.extract.lpips import PerceptualDistance
 from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
+from fhpt_eval.extract.perceptual_distance import PerceptualDistance
 from fhpt_eval.extract.pixels import PixelDifference, StructuralSimilarity
+from fhpt_eval.extract.weights import Weights
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.weights import Weights
 
 CROP = Geometry.parse("centre-crop(width=8, height=8)")
 SINGLE: list[Any] = [DlibFace(), EfficientNetLite0(), ImageNetFeatures(), Inception(), MediapipeKeypoints()]

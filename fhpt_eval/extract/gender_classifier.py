@@ -15,11 +15,11 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.base import Context, ImageExtractor, Missing, Pixels, Result
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Missing, Pixels, Result
+from fhpt_eval.extract.weights import Weights
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import Arrays, Card, parse
-from fhpt_eval.weights import Weights
 
 Network = Literal["vgg16", "efficientnet_lite0"]
 
@@ -161,8 +161,8 @@ def _on_features(
 def _vgg16(state: Arrays, device: str) -> Callable[[Sequence[Pixels]], list[Result]]:
     import torch
 
-    from fhpt_eval.extract._gender_network import Vgg16Classifier, load
     from fhpt_eval.extract._torch import exact_float32, prepare
+    from fhpt_eval.extract.gender_network import Vgg16Classifier, load
 
     exact_float32()
     network: Any = Vgg16Classifier()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from fhpt_eval.extract.base import Context, Encoded, Missing, PairExtractor, PairModel, Pixels, Result
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.efficientnet_lite0 import build_network as build_efficientnet
-from fhpt_eval.weights import Weights, load_state_dict
+from fhpt_eval.extract.extractor import Context, Encoded, Missing, PairExtractor, PairModel, Pixels, Result
+from fhpt_eval.extract.weights import Weights, load_state_dict
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy.typing as npt
 
+from fhpt_eval.extract.weights import Weights
 from fhpt_eval.images.decoding import DECODE_VERSION
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import version
-from fhpt_eval.weights import Weights
 
 _ALWAYS = ("numpy", "opencv", "pillow", "torch")
 """Libraries that decoding and geometries rest on: they can change what any extractor sees."""
