@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fhpt_eval.engine.base import Engine, Plan, Progress
+from fhpt_eval.engine.contract import Engine, Plan, Progress
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.atomic import own_folder, write_atomic

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fhpt_eval.engine.base import Engine, Extraction, Progress
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contract import Engine, Extraction, Progress
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.weights import Store

@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from fhpt_eval.configuring import plain_options
-from fhpt_eval.engine.base import Engine, Progress
+from fhpt_eval.engine.contract import Engine, Progress
 from fhpt_eval.engine.local import cpu_count
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Missing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fhpt_eval.engine.base import Engine, Extraction, Plan, Progress
+from fhpt_eval.engine.contract import Engine, Extraction, Plan, Progress
 from fhpt_eval.extract.dlib_face import DlibFace
 from fhpt_eval.extract.extractor import ImageExtractor, Missing, Record
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fhpt_eval.engine.base import Plan, Progress
+from fhpt_eval.engine.contract import Plan, Progress
 from fhpt_eval.errors import Unavailable, UserError
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor, Role
 from fhpt_eval.extract.weights import Store, Weights

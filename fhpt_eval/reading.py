@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from fhpt_eval.engine.base import Extraction
+from fhpt_eval.engine.contract import Extraction
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, Missing, PairExtractor, Result, Role
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairing.naming import parse_deepfashion, without_suffix

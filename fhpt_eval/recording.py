@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from fhpt_eval.dialects import default_id
-from fhpt_eval.engine.base import Extraction
+from fhpt_eval.engine.contract import Extraction
 from fhpt_eval.environment import describe_environment
 from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.images.decoding import ImageRef

@@ -14,8 +14,8 @@ from PIL import Image
 from toys import write_image
 
 from fhpt_eval import Pairs
-from fhpt_eval.engine.base import Extraction, Plan
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contract import Extraction, Plan
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.generation import Generation, ListedImages, list_images, with_people

@@ -15,8 +15,8 @@ from PIL import Image
 from toys import StubRecords, assert_same_bits, record_of
 
 from fhpt_eval import Pairs, Score
-from fhpt_eval.engine.base import Plan
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.extract.extractor import Context, Missing, Pixels, Record, Result
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints, _body, _only_found, _own_hand

@@ -60,7 +60,7 @@ def test_a_picture_in_several_strips_has_its_record_in_each_pair(tmp_path: Path)
     pairs = Pairs.from_folders(tmp_path / "strips", naming="dsc-strip")
     images = ImageSets(pairs)
     extractor = MeanColour()
-    from fhpt_eval.engine.base import Plan
+    from fhpt_eval.engine.contract import Plan
 
     with Cache(tmp_path / "cache") as cache:
         found = LocalEngine(cache, device="cpu").run(Plan({extractor: tuple(images.unique("target"))}, {}), {})

@@ -36,7 +36,7 @@ from fhpt_eval.datasets.lists import Listed, ListOfPairs, SplitList, read_list_o
 from fhpt_eval.datasets.origins import Origin
 from fhpt_eval.datasets.output import CropFolder, earlier_copy
 from fhpt_eval.datasets.report import MISSING, REPORT, SPLITS, MissingRow, PairsReport, Report, Split, as_csv, count
-from fhpt_eval.engine.base import Progress
+from fhpt_eval.engine.contract import Progress
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.images.decoding import ImageError, Pixels, decode
 from fhpt_eval.images.geometry import Crop, Geometry, Resize

@@ -18,7 +18,7 @@ from typing import Any
 import lmdb
 import platformdirs
 
-from fhpt_eval.engine.records import dump, parse
+from fhpt_eval.engine.serialising import dump, parse
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Missing, Result
 

@@ -12,11 +12,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fhpt_eval.engine.base import Engine, Extraction, ImageInfo, Plan, Progress
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.decoding import DECODING, Opened, dump_info, hash_file, open_image, parse_info
+from fhpt_eval.engine.contract import Engine, Extraction, ImageInfo, Plan, Progress
 from fhpt_eval.engine.join import BUDGET, Join
 from fhpt_eval.engine.memory import free_gpu_memory, out_of_memory
+from fhpt_eval.engine.opening import DECODING, Opened, dump_info, hash_file, open_image, parse_info
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import (

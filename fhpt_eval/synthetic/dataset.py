@@ -14,7 +14,7 @@ from fhpt_eval._version import __version__
 from fhpt_eval.datasets.leakage import Picture, find_leakage
 from fhpt_eval.datasets.lists import read_list_of_pairs
 from fhpt_eval.datasets.report import SPLITS, Split
-from fhpt_eval.engine.base import Progress
+from fhpt_eval.engine.contract import Progress
 from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import DeepFashionName, parse_deepfashion
 from fhpt_eval.synthetic.card import Counts, count, data_card

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fhpt_eval._version import __version__
-from fhpt_eval.engine.base import Engine, Progress
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contract import Engine, Progress
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import UserError

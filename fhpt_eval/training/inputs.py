@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fhpt_eval.engine.base import Engine, Plan, Progress
-from fhpt_eval.engine.decoding import hash_file, open_image
+from fhpt_eval.engine.contract import Engine, Plan, Progress
+from fhpt_eval.engine.opening import hash_file, open_image
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
 from fhpt_eval.extract.extractor import Missing, Pixels

@@ -13,8 +13,8 @@ from types import MappingProxyType
 import torch
 import torch.distributed as dist
 
-from fhpt_eval.engine.base import Progress
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contract import Progress
 from fhpt_eval.engine.local import LocalEngine, pick_device
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps

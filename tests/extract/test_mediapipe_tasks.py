@@ -19,8 +19,8 @@ from PIL import Image
 from toys import assert_same_bits, record_of
 
 from fhpt_eval import Pairs, evaluate
-from fhpt_eval.engine.base import Plan
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Context, Missing, Pixels, Record, Result

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from toys import InProcess, write_image
 
-from fhpt_eval.engine.base import Plan
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0

@@ -14,8 +14,8 @@ from PIL import Image
 from toys import BLACK_MEANS_NOTHING, Broken, Difference, InProcess, MeanColour, write_image
 
 from fhpt_eval.engine import local
-from fhpt_eval.engine.base import Plan
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.local import LocalEngine, pick_device
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.errors import UserError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fhpt_eval.engine.base import ImageInfo
+from fhpt_eval.engine.contract import ImageInfo
 from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import Unavailable
 from fhpt_eval.extract.extractor import Missing, Pixels, Record
