@@ -25,8 +25,8 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.weights import Progress, Store, Weights
-from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.measurement import Measurement
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.run import Run
 from fhpt_eval.sample import ANNOTATION, SAMPLE, copied_sources
 

@@ -13,9 +13,9 @@ from fhpt_eval.files.atomic import own_folder, write_atomic
 from fhpt_eval.gallery import draw_gallery
 from fhpt_eval.generation import Generation, holds_another, list_images, with_people
 from fhpt_eval.images.decoding import ImageRef, read_image
-from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.leaderboard import blocks_of, to_csv
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.plan import ImageSets, prepare
 from fhpt_eval.plots import plot_kec
 from fhpt_eval.protocol import Protocol

@@ -23,11 +23,11 @@ from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.extract.weights import file_sha256
 from fhpt_eval.files.atomic import claiming, write_atomic
 from fhpt_eval.images.decoding import ImageRef, Pixels
-from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.pairing.folders import Folder, file_name
 from fhpt_eval.pairing.lists import read_pair_list
 from fhpt_eval.pairing.naming import picture_key
-from fhpt_eval.people import find_people, read_person
+from fhpt_eval.people.detection import find_people, read_person
+from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.reference_model import Generator, ReferenceModel, Request
 
 RECORD = "generation.json"

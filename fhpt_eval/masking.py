@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields, replace
 
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.masks import Fill, Mask
-from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.maths.keypoints import Points, found
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.protocol import Protocol
 
 

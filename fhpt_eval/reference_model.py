@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 from fhpt_eval.images.decoding import ImageRef, Pixels
-from fhpt_eval.people import Person
+from fhpt_eval.people.detection import Person
 from fhpt_eval.plugins import Found, find_plugins
 
 Asset: TypeAlias = Literal["target", "people"]

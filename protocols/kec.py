@@ -17,7 +17,6 @@ from fhpt_eval.extract.mediapipe_tasks import Kind, MediapipeTasks, tasks_by_kin
 from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Clip, Geometry, Jpeg, Round, Truncate
-from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.maths.keypoints import (
     PARTS,
     Floats,
@@ -33,6 +32,7 @@ from fhpt_eval.maths.keypoints import (
 )
 from fhpt_eval.maths.statistics import cluster_bootstrap
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.protocol import Better, Group, Need, Protocol, Records, Score, Unscorable, resampling_groups, tally
 
 Side: TypeAlias = Literal["generated", "target"]

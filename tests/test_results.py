@@ -14,8 +14,8 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.generation import Generation, list_images, with_people
-from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.reference_model import ReferenceModel
 from fhpt_eval.reference_models.drn.model import Drn
 from fhpt_eval.reference_models.trivial import CopySource, Real

@@ -14,8 +14,8 @@ from PIL import Image
 from synthetic.toy_people import TOY
 
 from fhpt_eval.datasets.lists import read_list_of_pairs
-from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.pairing.naming import parse_deepfashion
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.sample import ANNOTATION, IMAGES, PAIRS, RECIPE, SAMPLE, TRUTH, some_pairs
 from fhpt_eval.sample.build import build
 from fhpt_eval.synthetic.dataset import make

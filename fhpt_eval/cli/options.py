@@ -12,9 +12,9 @@ import typer
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from fhpt_eval.keypoint_files import Eyes as KeypointEyes
-    from fhpt_eval.keypoint_files import KeypointFiles
     from fhpt_eval.pairing.pairs import Pairs
+    from fhpt_eval.people.keypoint_files import Eyes as KeypointEyes
+    from fhpt_eval.people.keypoint_files import KeypointFiles
 
 DONE, BUG, WRONG_USE, DONE_IN_PART, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -86,7 +86,7 @@ def read_keypoints(
         UserError: They cannot be.
     """
     from fhpt_eval.files.given import path_of
-    from fhpt_eval.keypoint_files import KeypointFiles
+    from fhpt_eval.people.keypoint_files import KeypointFiles
 
     if eyes not in {"right-first", "left-first"}:
         raise UserError(f"--eyes cannot be '{eyes}'.{did_you_mean(eyes, ['right-first', 'left-first'])}")

@@ -1,6 +1,7 @@
 """What is known of a photograph, and how the field's files write it.
 
-Points are pixels with the centre of the first one at 0, as in all of these files (`fhpt_eval.keypoint_files` adds 0.5).
+Points are pixels with the centre of the first one at 0, as in all of these files (`fhpt_eval.people.keypoint_files`
+adds 0.5).
 """
 
 from __future__ import annotations

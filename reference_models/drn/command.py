@@ -21,7 +21,7 @@ from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
 from fhpt_eval.extract.weights import Store, file_sha256
 from fhpt_eval.files.atomic import own_folder
 from fhpt_eval.generation import ListedImages, list_images, with_people
-from fhpt_eval.keypoint_files import Eyes, KeypointFiles
+from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.reference_model import Request
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Part

@@ -16,8 +16,8 @@ from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.feature_maps import build_feature_maps
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.generation import list_images
-from fhpt_eval.keypoint_files import KeypointFiles
-from fhpt_eval.people import read_person
+from fhpt_eval.people.detection import read_person
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.reference_models.drn.config import named_config
 from fhpt_eval.reference_models.drn.journal import grid
 from fhpt_eval.reference_models.drn.samples import BodyPairs

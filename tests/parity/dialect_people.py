@@ -10,7 +10,7 @@ from dialect_files import Folders, Pixels, files_of, target_name
 from skimage import draw as _draw
 from skimage import morphology as _morphology
 
-from fhpt_eval.keypoint_files import KeypointFiles
+from fhpt_eval.people.keypoint_files import KeypointFiles
 
 # Any, because scikit-image is typed in part only.
 draw: Any = _draw

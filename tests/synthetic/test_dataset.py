@@ -27,11 +27,11 @@ from synthetic.toy_people import DEADLY, LABELS, TOY, WITHOUT_ROOM
 
 from fhpt_eval.datasets.lists import read_list_of_pairs
 from fhpt_eval.errors import Unavailable, UserError
-from fhpt_eval.keypoint_files import KeypointFiles
 from fhpt_eval.pairing.folders import Folder
 from fhpt_eval.pairing.lists import read_pair_list
 from fhpt_eval.pairing.naming import parse_deepfashion
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.synthetic import dataset, workers
 from fhpt_eval.synthetic.card import data_card
 from fhpt_eval.synthetic.dataset import Made, make

@@ -15,7 +15,6 @@ import pytest
 from toys import StubRecords, write_image
 
 from fhpt_eval import Pairs, Protocol, Run, evaluate
-from fhpt_eval import keypoint_files as module
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
@@ -24,10 +23,11 @@ from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.leaderboard import blocks_of
 from fhpt_eval.maths.keypoints import BODY_JOINTS, found
 from fhpt_eval.pairing.pairs import Pair, PairReport
+from fhpt_eval.people import keypoint_files as module
+from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.protocol import Unscorable, configure
 from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.protocols.kec import Kec
@@ -35,7 +35,7 @@ from fhpt_eval.protocols.pckh import Pckh
 
 Array = npt.NDArray[Any]
 
-OPENPOSE8 = Path(__file__).resolve().parents[1] / "../shared/data/real/deepfashion8/pose"
+OPENPOSE8 = Path(__file__).resolve().parents[2] / "../shared/data/real/deepfashion8/pose"
 
 HEADER = "name:keypoints_y:keypoints_x"
 WOMAN = "fashionWOMENDressesid0000020303_1front"

@@ -13,8 +13,8 @@ from fhpt_eval.extract.dlib_face import DlibFace
 from fhpt_eval.extract.extractor import ImageExtractor, Missing, Record
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.maths.keypoints import PARTS, Points
+from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 
 _KEYPOINTS = MediapipeKeypoints()
 _FACES = DlibFace()

@@ -17,9 +17,9 @@ from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.maths.keypoints import BODY_JOINTS
-from fhpt_eval.people import Person, find_people, read_person
+from fhpt_eval.people.detection import Person, find_people, read_person
+from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 
 AMBIGUOUS = Missing("several images fit one name in the keypoint files")
 JOINTS = range(2, 20)
