@@ -16,9 +16,9 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation import evaluate
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.measurement import Measurement
+from fhpt_eval.measuring.measurement import Measurement
+from fhpt_eval.measuring.protocol import Protocol
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocol import Protocol
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.ssim import Ssim

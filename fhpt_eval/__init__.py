@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from fhpt_eval.evaluation import evaluate
     from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor
     from fhpt_eval.images.geometry import Geometry
+    from fhpt_eval.measuring.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
     from fhpt_eval.pairing.pairs import Pair, Pairs
-    from fhpt_eval.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
     from fhpt_eval.run import Run
 
 # In a checkout, protocols/ and reference_models/ lie beside this folder; installed, they lie inside it.
@@ -25,19 +25,19 @@ _PUBLIC = {
     "Geometry": "images.geometry",
     "ImageExtractor": "extract.extractor",
     "Missing": "extract.extractor",
-    "Need": "protocol",
+    "Need": "measuring.protocol",
     "Pair": "pairing.pairs",
     "PairExtractor": "extract.extractor",
-    "PairedProtocol": "protocol",
+    "PairedProtocol": "measuring.protocol",
     "Pairs": "pairing.pairs",
-    "Protocol": "protocol",
-    "Records": "protocol",
+    "Protocol": "measuring.protocol",
+    "Records": "measuring.protocol",
     "Run": "run",
-    "Score": "protocol",
+    "Score": "measuring.protocol",
     "Unavailable": "errors",
     "UserError": "errors",
     "evaluate": "evaluation",
-    "mean_over_pairs": "protocol",
+    "mean_over_pairs": "measuring.protocol",
 }
 
 __all__ = [

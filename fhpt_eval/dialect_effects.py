@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fhpt_eval.dialects import Dialect, default_id
 from fhpt_eval.errors import UserError
 from fhpt_eval.images.geometry import Expect, Geometry, Resize
-from fhpt_eval.measurement import Measurement
-from fhpt_eval.protocol import Better, Protocol
+from fhpt_eval.measuring.dialects import Dialect, default_id
+from fhpt_eval.measuring.measurement import Measurement
+from fhpt_eval.measuring.protocol import Better, Protocol
 from fhpt_eval.run import ProtocolRecord, Run, ScoreRecord
 
 _TOGETHER = (

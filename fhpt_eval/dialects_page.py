@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fhpt_eval.configuring import option_text
-from fhpt_eval.dialects import Dialect, find_dialects
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.measurement import Measurement
-from fhpt_eval.protocol import configure
+from fhpt_eval.measuring.dialects import Dialect, find_dialects
+from fhpt_eval.measuring.measurement import Measurement
+from fhpt_eval.measuring.protocol import configure
 
 BEGIN, END = "<!-- from protocols/dialects/*.toml: python -m fhpt_eval.dialects_page -->", "<!-- end -->"
 

@@ -15,13 +15,13 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.libraries import explained
-from fhpt_eval.measurement import Measurement
+from fhpt_eval.measuring.measurement import Measurement
+from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
+from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.plan import ImageSets, Prepared, prepare
-from fhpt_eval.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.reading import ExtractedRecords
 from fhpt_eval.recording import start_run
-from fhpt_eval.registry import select
 from fhpt_eval.run import PAIR_COLUMNS, Run, ScoreRecord, add_per_pair, claim_folder, score_record
 
 
@@ -41,7 +41,8 @@ def evaluate(
 
     Args:
         pairs: What to evaluate; see `Pairs.from_folders` and `Pairs.from_csv`.
-        protocols: Names, groups, configured protocols, or measurements of a dialect (`fhpt_eval.dialects`); None for
+        protocols: Names, groups, configured protocols, or measurements of a dialect (`fhpt_eval.measuring.dialects`);
+            None for
             all protocols.
         profile: ``paper`` (canonical networks) or ``embedded`` (what packages carry); for protocols given by name.
         reference: The reference set of FID and KID (`fhpt_eval.pairing.pairs.list_images`); None for the unique

@@ -13,8 +13,8 @@ from fhpt_eval.extract.weights import Store, Weights
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.sizes import common_size
+from fhpt_eval.measuring.protocol import Protocol
 from fhpt_eval.pairing.pairs import Pair, Pairs
-from fhpt_eval.protocol import Protocol
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 from fhpt_eval.engine.contract import Extraction
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, Missing, PairExtractor, Result, Role
 from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.measuring.protocol import UNIQUE_TARGETS, Records, Results
 from fhpt_eval.pairing.naming import parse_deepfashion, without_suffix
 from fhpt_eval.pairing.pairs import Pair
 from fhpt_eval.plan import ImageSets
-from fhpt_eval.protocol import UNIQUE_TARGETS, Records, Results
 
 
 class ExtractedRecords(Records):

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Missing, Record
 from fhpt_eval.files.atomic import claiming, write_atomic
-from fhpt_eval.protocol import Better, Group, Profile, Score
+from fhpt_eval.measuring.protocol import Better, Group, Profile, Score
 
 SCHEMA_VERSION: Literal[1] = 1
 RECORD, PER_PAIR, MISSING, ARRAYS = "run.json", "per_pair.csv", "missing.csv", "arrays.safetensors"
@@ -31,7 +31,7 @@ class _Model(BaseModel):
 
 
 class ScoreRecord(_Model):
-    """A `fhpt_eval.protocol.Score` without its per-pair values, which stand in ``per_pair.csv``."""
+    """A `fhpt_eval.measuring.protocol.Score` without its per-pair values, which stand in ``per_pair.csv``."""
 
     metric: str
     value: float | None

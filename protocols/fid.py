@@ -13,8 +13,7 @@ from fhpt_eval.extract.extractor import ImageExtractor, Missing, Role
 from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
-from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocol import (
+from fhpt_eval.measuring.protocol import (
     UNIQUE_TARGETS,
     Group,
     Need,
@@ -28,6 +27,7 @@ from fhpt_eval.protocol import (
     last_incomplete_batch,
     tally,
 )
+from fhpt_eval.pairing.pairs import Pairs
 
 Network = Literal["inception-2015", "inception-v3-imagenet", "efficientnet-lite0"]
 

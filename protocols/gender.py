@@ -14,10 +14,10 @@ from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, Gende
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats, Interval
+from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs
 from fhpt_eval.pairing.naming import Gender as Label
 from fhpt_eval.pairing.pairs import Pair, Pairs
 from fhpt_eval.pretrained import gender_classifier
-from fhpt_eval.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs
 
 Value = float | Missing
 

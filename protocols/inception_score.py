@@ -13,10 +13,10 @@ from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.inception import Inception
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.masking import MaskedProtocol
 from fhpt_eval.maths.statistics import inception_score
+from fhpt_eval.measuring.masked import MaskedProtocol
+from fhpt_eval.measuring.protocol import Group, Need, Records, Score, Unscorable, found, tally
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocol import Group, Need, Records, Score, Unscorable, found, tally
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class InceptionScore(MaskedProtocol):
             ``torch-fidelity`` is the original graph's.
         splits: Parts that the images are cut into; the field prints the mean over 10.
         generated_geometry: What is done to a generated image before it is handed over.
-        mask, mask_keypoints: As `fhpt_eval.masking.MaskedProtocol` (DSC and PATN on Market-1501).
+        mask, mask_keypoints: As `fhpt_eval.measuring.masked.MaskedProtocol` (DSC and PATN on Market-1501).
     """
 
     name: ClassVar[str] = "is"

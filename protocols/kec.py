@@ -31,9 +31,19 @@ from fhpt_eval.maths.keypoints import (
     interocular_distance,
 )
 from fhpt_eval.maths.statistics import cluster_bootstrap
+from fhpt_eval.measuring.protocol import (
+    Better,
+    Group,
+    Need,
+    Protocol,
+    Records,
+    Score,
+    Unscorable,
+    resampling_groups,
+    tally,
+)
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
-from fhpt_eval.protocol import Better, Group, Need, Protocol, Records, Score, Unscorable, resampling_groups, tally
 
 Side: TypeAlias = Literal["generated", "target"]
 Both: TypeAlias = tuple[Record | None, Record] | Missing

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 from fhpt_eval.extract.extractor import Missing, Record
 from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
+from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 
 BLACK = Missing("both images are black: no relative difference", fault=False)
 

@@ -9,9 +9,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from fhpt_eval.extract.perceptual_distance import InputRange, PerceptualDistance, Trunk
-from fhpt_eval.masking import MaskedProtocol
-from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocol import (
+from fhpt_eval.measuring.masked import MaskedProtocol
+from fhpt_eval.measuring.protocol import (
     Group,
     PairedProtocol,
     Records,
@@ -21,6 +20,7 @@ from fhpt_eval.protocol import (
     last_incomplete_batch,
     mean_over_pairs,
 )
+from fhpt_eval.pairing.pairs import Pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Lpips(PairedProtocol, MaskedProtocol):
             mistake, and too low); called ``lpips_unnormalised``.
         tail: Batch size whose last incomplete batch is dropped (GFLA, PIDM: 64), in the order of generated file names
             of the pairs that can be compared; nothing is dropped where there is less than one batch. 0 keeps all.
-        mask, mask_keypoints: As `fhpt_eval.masking.MaskedProtocol` (GFLA on Market-1501, ``grey``).
+        mask, mask_keypoints: As `fhpt_eval.measuring.masked.MaskedProtocol` (GFLA on Market-1501, ``grey``).
     """
 
     name: ClassVar[str] = "lpips"

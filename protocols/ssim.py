@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from fhpt_eval.extract.pixels import Border, Covariance, DataRange, StructuralSimilarity, Window, gaussian_taps
-from fhpt_eval.masking import MaskedProtocol
+from fhpt_eval.measuring.masked import MaskedProtocol
+from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,8 @@ class Ssim(PairedProtocol, MaskedProtocol):
             digits where an image is nearly constant.
         border: ``cut``: half a window is cut off all around, as scikit-image does; ``kept``: the image is mirrored
             beyond its edge (torchmetrics since 1.4.2).
-        mask, mask_keypoints: As `fhpt_eval.masking.MaskedProtocol`: what lies outside of the person counts as perfect
+        mask, mask_keypoints: As `fhpt_eval.measuring.masked.MaskedProtocol`: what lies outside of the person counts as
+        perfect
             agreement (DSC and PATN on Market-1501).
     """
 

@@ -17,8 +17,8 @@ from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, import_face_recogniti
 from fhpt_eval.extract.extractor import Context, Missing, Record, Result
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import explained
+from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.pairs import Pair, PairReport
-from fhpt_eval.protocol import configure
 from fhpt_eval.protocols.face_identity import NO_GENERATED_FACE, FaceIdentity, face_distance
 
 UNREADABLE = Missing("unreadable: truncated PNG")

@@ -35,9 +35,9 @@ from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import Card, dump, parse
 from fhpt_eval.maths.statistics import Interval
+from fhpt_eval.measuring.protocol import Score, Unscorable, configure
 from fhpt_eval.pairing.naming import Gender as Label
 from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
-from fhpt_eval.protocol import Score, Unscorable, configure
 from fhpt_eval.protocols.gender import Gender
 
 NO_IMAGE = Missing("no generated image")

@@ -14,7 +14,7 @@ from toys import write_image
 from fhpt_eval import pretrained as shipped
 from fhpt_eval.extract.gender_classifier import read_checkpoint
 from fhpt_eval.files.given import GivenFile
-from fhpt_eval.protocol import configure
+from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Part

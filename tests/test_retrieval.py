@@ -19,9 +19,9 @@ from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor, Result, Role
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.ranking import chance
+from fhpt_eval.measuring.protocol import Records, Results, Score, Unscorable, configure
 from fhpt_eval.pairing.naming import parse_deepfashion
 from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
-from fhpt_eval.protocol import Records, Results, Score, Unscorable, configure
 from fhpt_eval.protocols.retrieval import Retrieval
 
 TEST_PAIRS = Path(__file__).resolve().parents[1] / "../shared/data/deepfashion/test_pairs.csv"

@@ -23,7 +23,7 @@ from fhpt_eval.extract.extractor import (
     Result,
     Role,
 )
-from fhpt_eval.protocol import Records, Results
+from fhpt_eval.measuring.protocol import Records, Results
 
 BLACK_MEANS_NOTHING = Missing("nothing found", fault=False)
 

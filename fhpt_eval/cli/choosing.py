@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhpt_eval.cli.options import read_keypoints
-from fhpt_eval.dialects import Dialect, dialect_named, find_dialects, measurements_of
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.masking import MaskedProtocol
-from fhpt_eval.measurement import Measurement
-from fhpt_eval.protocol import Profile
-from fhpt_eval.registry import select
+from fhpt_eval.measuring.dialects import Dialect, dialect_named, find_dialects, measurements_of
+from fhpt_eval.measuring.masked import MaskedProtocol
+from fhpt_eval.measuring.measurement import Measurement
+from fhpt_eval.measuring.protocol import Profile
+from fhpt_eval.measuring.registry import select
 
 
 def profile_named(profile: str) -> Profile:

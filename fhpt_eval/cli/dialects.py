@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fhpt_eval.dialect_effects import Difference, Family
-    from fhpt_eval.dialects import Dialect
     from fhpt_eval.extract.weights import Store
-    from fhpt_eval.measurement import Measurement
+    from fhpt_eval.measuring.dialects import Dialect
+    from fhpt_eval.measuring.measurement import Measurement
     from fhpt_eval.pairing.pairs import Pairs
     from fhpt_eval.run import Run, ScoreRecord
 
@@ -38,7 +38,7 @@ def list_(as_json: AsJson = False) -> None:
     from rich.table import Table
 
     from fhpt_eval.cli.display import print_table
-    from fhpt_eval.dialects import find_dialects
+    from fhpt_eval.measuring.dialects import find_dialects
 
     found = find_dialects().values()
     if as_json:
@@ -59,7 +59,7 @@ def show(
 ) -> None:
     """Show a dialect: whose it is, what is known and unknown, every option of its metrics."""
     from fhpt_eval.configuring import option_text
-    from fhpt_eval.dialects import dialect_named, file_of
+    from fhpt_eval.measuring.dialects import dialect_named, file_of
 
     if toml:
         typer.echo(file_of(name).read_text(encoding="utf-8"), nl=False)
@@ -101,7 +101,7 @@ def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file of your own.")],
 ) -> None:
     """Check a file of your own: unknown keys, protocols, options and values are errors."""
-    from fhpt_eval.dialects import dialect_named
+    from fhpt_eval.measuring.dialects import dialect_named
 
     dialect = dialect_named(str(file))
     count = len(dialect.measurements())
@@ -130,8 +130,8 @@ def diff(
     """
     from fhpt_eval.cli import display
     from fhpt_eval.dialect_effects import brought_to_size, differences, without_counterpart
-    from fhpt_eval.dialects import dialect_named
     from fhpt_eval.extract.weights import Store
+    from fhpt_eval.measuring.dialects import dialect_named
     from fhpt_eval.sample import copied_sources
 
     first, second = dialect_named(one), dialect_named(other)

@@ -24,7 +24,7 @@ def doctor(
     from fhpt_eval.environment import describe_environment
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.libraries import load_errors
-    from fhpt_eval.registry import find_protocols
+    from fhpt_eval.measuring.registry import find_protocols
 
     found = find_protocols()
     environment = describe_environment(pick_device("auto"))

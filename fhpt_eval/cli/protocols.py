@@ -15,7 +15,7 @@ from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from fhpt_eval.extract.weights import Store
-    from fhpt_eval.protocol import Protocol
+    from fhpt_eval.measuring.protocol import Protocol
 
 
 def protocols(
@@ -25,7 +25,7 @@ def protocols(
 ) -> None:
     """List the protocols and whether they can run here, or explain one."""
     from fhpt_eval.extract.weights import Store
-    from fhpt_eval.registry import find_protocols
+    from fhpt_eval.measuring.registry import find_protocols
 
     found = find_protocols()
     for warning in found.warnings:
@@ -44,7 +44,7 @@ def protocols(
 
 def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
     """A protocol as plain values: what it is, its options, and for each profile what it lacks."""
-    from fhpt_eval.protocol import configure
+    from fhpt_eval.measuring.protocol import configure
 
     paper, embedded = configure(protocol, "paper", {}), configure(protocol, "embedded", {})
     return {
@@ -101,7 +101,7 @@ def _state(lacks: list[str], asks: str | None) -> Text:
 
 
 def _explain(protocol: type[Protocol], row: dict[str, Any]) -> None:
-    from fhpt_eval.protocol import Protocol
+    from fhpt_eval.measuring.protocol import Protocol
 
     typer.echo(f"{protocol.name} ({protocol.group}): {protocol.title}\n")
     bases = (c for c in protocol.__mro__ if issubclass(c, Protocol) and c is not Protocol)

@@ -15,7 +15,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import NAMINGS
 
 if TYPE_CHECKING:
-    from fhpt_eval.measurement import Measurement
+    from fhpt_eval.measuring.measurement import Measurement
     from fhpt_eval.pairing.pairs import Pairs
     from fhpt_eval.plan import Prepared
     from fhpt_eval.run import Run
@@ -198,9 +198,9 @@ def run(
     from fhpt_eval.evaluation import evaluate
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.images.decoding import MAX_PIXELS
+    from fhpt_eval.measuring.registry import find_protocols
     from fhpt_eval.pairing.pairs import list_images
     from fhpt_eval.plan import ImageSets, prepare
-    from fhpt_eval.registry import find_protocols
 
     for warning in () if quiet else find_protocols().warnings:
         print(f"fhpt-eval: warning: {warning}", file=sys.stderr)

@@ -15,7 +15,7 @@ from PIL import Image
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace
 from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
 from fhpt_eval.images.decoding import Pixels
-from fhpt_eval.registry import find_protocols
+from fhpt_eval.measuring.registry import find_protocols
 
 if TYPE_CHECKING:
     from tests.conftest import Command

@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 
 from fhpt_eval import __version__
-from fhpt_eval.protocol import configure
-from fhpt_eval.registry import find_protocols
+from fhpt_eval.measuring.protocol import configure
+from fhpt_eval.measuring.registry import find_protocols
 
 if TYPE_CHECKING:
     from tests.conftest import Command
@@ -127,7 +127,7 @@ def test_doctor_says_in_json_and_in_words_what_is_to_be_done(command: Command) -
 
 
 def test_doctor_is_content_when_nothing_is_lacking(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fhpt_eval import registry
+    from fhpt_eval.measuring import registry
 
     found = find_protocols()
     monkeypatch.setattr(registry, "find_protocols", lambda: replace(found, classes={"l1": found.classes["l1"]}))

@@ -18,8 +18,8 @@ from fhpt_eval.evaluation import evaluate
 from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor, Record, Result, Role
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
+from fhpt_eval.measuring.protocol import Protocol, Records, Results, Score, configure
 from fhpt_eval.pairing.pairs import Pair, PairReport, list_images
-from fhpt_eval.protocol import Protocol, Records, Results, Score, configure
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.inception_score import InceptionScore
 from fhpt_eval.protocols.kid import Kid

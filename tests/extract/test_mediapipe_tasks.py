@@ -29,7 +29,7 @@ from fhpt_eval.extract.mediapipe_tasks import MediapipeTasks, task_kind, tasks_b
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import errors, found, hand_size, interocular_distance
-from fhpt_eval.protocol import configure
+from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.pckh import Pckh
 

@@ -16,7 +16,7 @@ from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef, read_image, size_of
 from fhpt_eval.images.geometry import FILTERS, Geometry
 from fhpt_eval.images.sizes import common_size
-from fhpt_eval.measurement import Measurement
+from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.plan import ImageSets, prepare
 from fhpt_eval.protocols.l1 import L1

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from fhpt_eval.dialects import Dialect
+from fhpt_eval.measuring.dialects import Dialect
 
 Pixels = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]

@@ -15,9 +15,9 @@ from dialect_people import annotated, people
 from seeded import SeededStore
 
 from fhpt_eval import Pairs, evaluate
-from fhpt_eval.dialects import Dialect, dialect_named, measurements_of
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.measuring.dialects import Dialect, dialect_named, measurements_of
 from fhpt_eval.pairing.pairs import list_images
 from fhpt_eval.run import Run
 

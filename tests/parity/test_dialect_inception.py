@@ -48,7 +48,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torchvision import models
 
-from fhpt_eval.dialects import FOLDER, Dialect, dialect_named, find_dialects
+from fhpt_eval.measuring.dialects import FOLDER, Dialect, dialect_named, find_dialects
 
 PROTOCOLS = ("fid", "kid", "is")
 DIGITS = {"rel": 1e-4, "abs": 0}

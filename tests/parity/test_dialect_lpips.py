@@ -22,7 +22,7 @@ from dialect_people import masks
 from dialect_runs import Runs, assert_agrees, measured, named, runs_in
 from torchvision import models
 
-from fhpt_eval.dialects import FOLDER, dialect_named, find_dialects
+from fhpt_eval.measuring.dialects import FOLDER, dialect_named, find_dialects
 
 PROTOCOLS = ("lpips",)
 DIGITS = {"rel": 1e-4, "abs": 0}

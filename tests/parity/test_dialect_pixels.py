@@ -26,9 +26,9 @@ from torch.nn import functional
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from fhpt_eval import Pairs, evaluate
-from fhpt_eval.dialects import dialect_named, find_dialects, measurements_of
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.measuring.dialects import dialect_named, find_dialects, measurements_of
 
 PROTOCOLS = ("ssim", "psnr", "l1", "pckh")
 Compare = Callable[[Pixels, Pixels], float]

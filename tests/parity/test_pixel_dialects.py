@@ -30,8 +30,8 @@ from fhpt_eval.extract.extractor import Context, Missing, PairExtractor, Record,
 from fhpt_eval.extract.pixels import DataRange, PixelDifference, StructuralSimilarity
 from fhpt_eval.images.decoding import ImageRef, decode
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.measuring.protocol import PairedProtocol, Score, configure
 from fhpt_eval.pairing.pairs import Pair, PairReport
-from fhpt_eval.protocol import PairedProtocol, Score, configure
 from fhpt_eval.protocols.l1 import BLACK, L1
 from fhpt_eval.protocols.psnr import IDENTICAL, WRAPPED_TO_ZERO, Psnr
 from fhpt_eval.protocols.ssim import Ssim

@@ -19,8 +19,8 @@ from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNe
 from fhpt_eval.extract.perceptual_distance import PerceptualDistance
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.registry import select
 from fhpt_eval.run import Run
 
 

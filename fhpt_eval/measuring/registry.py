@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.measuring.protocol import Group, Profile, Protocol, configure
 from fhpt_eval.plugins import Found, find_plugins
-from fhpt_eval.protocol import Group, Profile, Protocol, configure
 
 GROUP = "fhpt_eval.protocols"
 GROUPS: tuple[Group, ...] = ("perceptual", "structural", "semantic")

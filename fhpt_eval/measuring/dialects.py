@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fhpt_eval import protocols as _protocols
 from fhpt_eval.errors import UserError, did_you_mean, sentence
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.measurement import DEFAULT, Measurement
+from fhpt_eval.measuring.measurement import DEFAULT, Measurement
+from fhpt_eval.measuring.protocol import Protocol, configure
+from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.pairing.naming import NAMINGS
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocol import Protocol, configure
-from fhpt_eval.registry import find_protocols
 
 FOLDER = Path(_protocols.__path__[0]) / "dialects"
 _FILE_SYSTEMS = ("os.listdir", "os.scandir", "glob", "pathlib.glob")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fhpt_eval.protocol import Protocol, Score
+from fhpt_eval.measuring.protocol import Protocol, Score
 
 DEFAULT = "clean"
 """The dialect that needs no name: ours."""

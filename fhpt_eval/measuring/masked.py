@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields, replace
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.masks import Fill, Mask
 from fhpt_eval.maths.keypoints import Points, found
+from fhpt_eval.measuring.protocol import Protocol
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles
-from fhpt_eval.protocol import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
