@@ -14,7 +14,7 @@ import numpy as np
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.evaluation import evaluate
+from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Protocol

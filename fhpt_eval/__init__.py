@@ -9,12 +9,12 @@ from fhpt_eval._version import __version__
 
 if TYPE_CHECKING:
     from fhpt_eval.errors import Unavailable, UserError
-    from fhpt_eval.evaluation import evaluate
+    from fhpt_eval.evaluation.evaluate import evaluate
+    from fhpt_eval.evaluation.run import Run
     from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor
     from fhpt_eval.images.geometry import Geometry
     from fhpt_eval.measuring.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
     from fhpt_eval.pairing.pairs import Pair, Pairs
-    from fhpt_eval.run import Run
 
 # In a checkout, protocols/ and reference_models/ lie beside this folder; installed, they lie inside it.
 _beside = Path(__file__).resolve().parent.parent
@@ -32,11 +32,11 @@ _PUBLIC = {
     "Pairs": "pairing.pairs",
     "Protocol": "measuring.protocol",
     "Records": "measuring.protocol",
-    "Run": "run",
+    "Run": "evaluation.run",
     "Score": "measuring.protocol",
     "Unavailable": "errors",
     "UserError": "errors",
-    "evaluate": "evaluation",
+    "evaluate": "evaluation.evaluate",
     "mean_over_pairs": "measuring.protocol",
 }
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fhpt_eval.engine.contract import Engine, Plan, Progress
-from fhpt_eval.evaluation import evaluate
+from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.plan import ImageSets, prepare
+from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.atomic import own_folder, write_atomic
 from fhpt_eval.gallery import draw_gallery
@@ -18,12 +20,10 @@ from fhpt_eval.measuring.protocol import Protocol
 from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles
-from fhpt_eval.plan import ImageSets, prepare
 from fhpt_eval.plots import plot_kec
 from fhpt_eval.reference_model import ReferenceModel, Request
 from fhpt_eval.reference_models.drn.model import Drn
 from fhpt_eval.reference_models.trivial import CopySource, Real
-from fhpt_eval.run import Run
 from fhpt_eval.sample import ANNOTATION, IMAGES, SAMPLE, some_pairs
 
 BOARD, CURVES, GALLERY = "leaderboard.csv", "kec.png", "gallery.png"

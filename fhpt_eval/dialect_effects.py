@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.run import ProtocolRecord, Run, ScoreRecord
 from fhpt_eval.images.geometry import Expect, Geometry, Resize
 from fhpt_eval.measuring.dialects import Dialect, default_id
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Better, Protocol
-from fhpt_eval.run import ProtocolRecord, Run, ScoreRecord
 
 _TOGETHER = (
     ("window", "sigma", "taps"),

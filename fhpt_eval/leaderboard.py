@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fhpt_eval.run import Recipe, Run, ScoreRecord
+from fhpt_eval.evaluation.run import Recipe, Run, ScoreRecord
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 

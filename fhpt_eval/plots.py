@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.run import Run
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.leaderboard import blocks_of
 from fhpt_eval.maths.keypoints import PARTS, Part, share_within
-from fhpt_eval.run import Run
 
 ENDINGS = ("png", "svg", "pdf")
 ANCHORS = 10

@@ -13,12 +13,12 @@ from toys import write_image
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation import evaluate
+from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.keypoints import PARTS
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.plots import axis_limit, axis_limits, plot_kec
 from fhpt_eval.protocols.l1 import L1
-from fhpt_eval.run import Run
 
 
 def with_distances(run: Run, name: str, body: list[float], face: list[float], hands: list[float]) -> Run:

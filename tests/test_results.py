@@ -12,7 +12,7 @@ import pytest
 from fhpt_eval import pretrained
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.evaluation import evaluate
+from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.generation import Generation, list_images, with_people
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles

@@ -15,7 +15,7 @@ from PIL import Image
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation import evaluate
+from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor, Result, Role
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.ranking import chance

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fhpt_eval.dialect_effects import Difference, Family
+    from fhpt_eval.evaluation.run import Run, ScoreRecord
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.measuring.dialects import Dialect
     from fhpt_eval.measuring.measurement import Measurement
     from fhpt_eval.pairing.pairs import Pairs
-    from fhpt_eval.run import Run, ScoreRecord
 
 app = typer.Typer(help="How the published methods measured: list, show, diff, check, explain.", no_args_is_help=True)
 
@@ -174,7 +174,7 @@ def _measured(steps: Sequence[Measurement], pairs: Pairs, reference: Path | None
     from fhpt_eval.cli import display
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
-    from fhpt_eval.evaluation import evaluate
+    from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.pairing.pairs import list_images
 
     images = None if reference is None else list_images(reference)
@@ -244,7 +244,7 @@ def explain(
     There is no spread where the numbers are of different images.
     """
     from fhpt_eval.dialect_effects import families
-    from fhpt_eval.run import Run
+    from fhpt_eval.evaluation.run import Run
 
     found = families(Run.load(run))
     if not found:

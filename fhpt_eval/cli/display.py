@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
+from fhpt_eval.evaluation.run import ProtocolRecord, Run, ScoreRecord
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.measuring.registry import GROUPS, find_protocols
-from fhpt_eval.run import ProtocolRecord, Run, ScoreRecord
 
 _LOG_EVERY = 10.0
 """Seconds between lines where stderr is a file."""

@@ -21,7 +21,7 @@ def doctor(
     from fhpt_eval.cli.protocols import describe
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import cpu_count, pick_device
-    from fhpt_eval.environment import describe_environment
+    from fhpt_eval.evaluation.environment import describe_environment
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.libraries import load_errors
     from fhpt_eval.measuring.registry import find_protocols

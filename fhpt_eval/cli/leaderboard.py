@@ -23,9 +23,9 @@ def leaderboard(
     Only runs with the same pairs, the same target files and the same recipes share a block; the rest stand in blocks
     of their own, with the reason.
     """
+    from fhpt_eval.evaluation.run import Run
     from fhpt_eval.files.atomic import write_atomic
     from fhpt_eval.leaderboard import blocks_of, to_csv, to_markdown
-    from fhpt_eval.run import Run
 
     chosen = form or ("md" if output is not None and output.suffix == ".md" else "csv")
     if chosen not in {"csv", "md"}:

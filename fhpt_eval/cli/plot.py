@@ -25,8 +25,8 @@ def kec(
     The axes cover 90 % of the distances of all runs shown; hands have at least twice the body's axis. In brackets:
     the area under the solid curve up to the axis' end.
     """
+    from fhpt_eval.evaluation.run import Run
     from fhpt_eval.plots import plot_kec
-    from fhpt_eval.run import Run
 
     plot_kec([Run.load(folder) for folder in runs], output)
     typer.echo(str(output))

@@ -15,10 +15,10 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import NAMINGS
 
 if TYPE_CHECKING:
+    from fhpt_eval.evaluation.plan import Prepared
+    from fhpt_eval.evaluation.run import Run
     from fhpt_eval.measuring.measurement import Measurement
     from fhpt_eval.pairing.pairs import Pairs
-    from fhpt_eval.plan import Prepared
-    from fhpt_eval.run import Run
 
 _WHAT, _HOW, _WHERE, _MACHINE = "What is evaluated", "How", "Output", "Machine"
 _UNTELLING = {"generated", "images", "output", "outputs", "results", "fake", "fakes", "gen", "test"}
@@ -195,12 +195,12 @@ def run(
     from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, with_geometry, with_mask_keypoints
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.evaluation import evaluate
+    from fhpt_eval.evaluation.evaluate import evaluate
+    from fhpt_eval.evaluation.plan import ImageSets, prepare
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.images.decoding import MAX_PIXELS
     from fhpt_eval.measuring.registry import find_protocols
     from fhpt_eval.pairing.pairs import list_images
-    from fhpt_eval.plan import ImageSets, prepare
 
     for warning in () if quiet else find_protocols().warnings:
         print(f"fhpt-eval: warning: {warning}", file=sys.stderr)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Command, Draw
 
-from fhpt_eval.run import Run
+from fhpt_eval.evaluation.run import Run
 
 PIXELS = ("--protocols", "ssim,psnr", "--device", "cpu")
 

@@ -15,9 +15,9 @@ import fhpt_eval
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.run import MISSING, PER_PAIR, RECORD, Run
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.run import MISSING, PER_PAIR, RECORD, Run
 
 if TYPE_CHECKING:
     from tests.conftest import Command, Draw
@@ -388,7 +388,7 @@ def test_a_killed_run_leaves_no_record_or_a_whole_one_and_the_next_goes_on(
     command: Command, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process dies at each of its writes in turn; what it leaves loads, or is not there."""
-    from fhpt_eval import run as module
+    from fhpt_eval.evaluation import run as module
 
     class Killed(BaseException):
         pass

@@ -14,7 +14,8 @@ from fhpt_eval import Pairs
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation import evaluate
+from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor, Record, Result, Role
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
@@ -24,7 +25,6 @@ from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.inception_score import InceptionScore
 from fhpt_eval.protocols.kid import Kid
 from fhpt_eval.protocols.lpips import Lpips
-from fhpt_eval.run import Run
 
 NAMES = ["b.png", "e.png", "a.png", "d.png", "c.png"]
 """Generated files of five pairs whose ids have another order."""

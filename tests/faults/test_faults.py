@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.run import MISSING, PER_PAIR, RECORD, Run
+from fhpt_eval.evaluation.run import MISSING, PER_PAIR, RECORD, Run
 
 if TYPE_CHECKING:
     from tests.conftest import Command, Draw, Outcome

@@ -12,8 +12,8 @@ from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 from skimage.metrics import structural_similarity
 
+from fhpt_eval.evaluation.run import Run
 from fhpt_eval.images.masks import Joint, Mask
-from fhpt_eval.run import Run
 
 if TYPE_CHECKING:
     from conftest import Command, Draw

@@ -11,14 +11,14 @@ from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.evaluation import evaluate
+from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.plan import ImageSets, prepare
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef, read_image, size_of
 from fhpt_eval.images.geometry import FILTERS, Geometry
 from fhpt_eval.images.sizes import common_size
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.plan import ImageSets, prepare
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
 

@@ -14,14 +14,14 @@ from fhpt_eval.dialects_page import BEGIN, with_page
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation import evaluate
+from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.run import Run, ScoreRecord
 from fhpt_eval.leaderboard import blocks_of, to_csv
 from fhpt_eval.measuring.dialects import FOLDER, Dialect, dialect_named, find_dialects, measurements_of, read_dialect
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.naming import NAMINGS
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.ssim import Ssim
-from fhpt_eval.run import Run, ScoreRecord
 
 DIALECTS = find_dialects()
 MEASURED = [dialect for dialect in DIALECTS.values() if not dialect.refused]

@@ -17,9 +17,9 @@ from seeded import SeededStore
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.evaluation.run import Run
 from fhpt_eval.measuring.dialects import Dialect, dialect_named, measurements_of
 from fhpt_eval.pairing.pairs import list_images
-from fhpt_eval.run import Run
 
 Runs = Callable[[str], tuple[Folders, Run]]
 

@@ -24,6 +24,7 @@ from toys import record_of
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.inception import (
     INCEPTION_2015,
@@ -37,7 +38,6 @@ from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.pairing.pairs import list_images
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.kid import Kid
-from fhpt_eval.run import Run
 
 Pixels = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]

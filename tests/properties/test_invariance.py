@@ -14,14 +14,14 @@ from toys import InProcess, write_image
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.evaluation import evaluate
+from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
 from fhpt_eval.extract.perceptual_distance import PerceptualDistance
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.run import Run
 
 
 @pytest.fixture

@@ -12,6 +12,10 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Engine, Extraction, Progress
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
+from fhpt_eval.evaluation.reading import ExtractedRecords
+from fhpt_eval.evaluation.recording import start_run
+from fhpt_eval.evaluation.run import PAIR_COLUMNS, Run, ScoreRecord, add_per_pair, claim_folder, score_record
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.libraries import explained
@@ -19,10 +23,6 @@ from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.plan import ImageSets, Prepared, prepare
-from fhpt_eval.reading import ExtractedRecords
-from fhpt_eval.recording import start_run
-from fhpt_eval.run import PAIR_COLUMNS, Run, ScoreRecord, add_per_pair, claim_folder, score_record
 
 
 def evaluate(

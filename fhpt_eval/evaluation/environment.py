@@ -6,8 +6,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from fhpt_eval.evaluation.run import Environment
 from fhpt_eval.libraries import version
-from fhpt_eval.run import Environment
 
 PACKAGES = (
     "fhpt-eval", "torch", "torchvision", "timm", "lpips", "numpy", "scipy", "pandas", "pillow", "opencv",

@@ -12,11 +12,11 @@ from toys import write_image
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation import evaluate
+from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.run import ARRAYS, Run
 from fhpt_eval.measuring.protocol import Records, Score
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.l1 import L1
-from fhpt_eval.run import ARRAYS, Run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

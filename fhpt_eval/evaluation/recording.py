@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import pandas as pd
 
 from fhpt_eval.engine.contract import Extraction
-from fhpt_eval.environment import describe_environment
+from fhpt_eval.evaluation.environment import describe_environment
+from fhpt_eval.evaluation.plan import ImageSets, Prepared
+from fhpt_eval.evaluation.reading import content_hash
+from fhpt_eval.evaluation.run import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, Run, RunRecord
 from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.measuring.dialects import default_id
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, configure
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.plan import ImageSets, Prepared
-from fhpt_eval.reading import content_hash
-from fhpt_eval.run import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, Run, RunRecord
 
 
 def start_run(

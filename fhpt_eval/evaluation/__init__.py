@@ -1,0 +1,1 @@
+"""From pairs and protocols to a run on disk."""
