@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from torchvision import models
 
-from fhpt_eval.dialect_effects import brought_to_size
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation.evaluate import evaluate
@@ -28,6 +27,7 @@ from fhpt_eval.extract.weights import Progress, Store, Weights
 from fhpt_eval.measuring.dialects import find_dialects, measurements_of
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.people.keypoint_files import KeypointFiles
+from fhpt_eval.reporting.dialect_effects import brought_to_size
 from fhpt_eval.sample import ANNOTATION, SAMPLE, copied_sources
 
 NETWORKS: dict[str, Any] = {

@@ -16,12 +16,12 @@ from fhpt_eval.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fhpt_eval.dialect_effects import Difference, Family
     from fhpt_eval.evaluation.run import Run, ScoreRecord
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.measuring.dialects import Dialect
     from fhpt_eval.measuring.measurement import Measurement
     from fhpt_eval.pairing.pairs import Pairs
+    from fhpt_eval.reporting.dialect_effects import Difference, Family
 
 app = typer.Typer(help="How the published methods measured: list, show, diff, check, explain.", no_args_is_help=True)
 
@@ -129,9 +129,9 @@ def diff(
     and -t on copied sources of the sample of rendered people, by what needs no download.
     """
     from fhpt_eval.cli import display
-    from fhpt_eval.dialect_effects import brought_to_size, differences, without_counterpart
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.measuring.dialects import dialect_named
+    from fhpt_eval.reporting.dialect_effects import brought_to_size, differences, without_counterpart
     from fhpt_eval.sample import copied_sources
 
     first, second = dialect_named(one), dialect_named(other)
@@ -183,7 +183,7 @@ def _measured(steps: Sequence[Measurement], pairs: Pairs, reference: Path | None
 
 
 def _plain(difference: Difference, scores: Mapping[str, ScoreRecord]) -> dict[str, Any]:
-    from fhpt_eval.dialect_effects import effect
+    from fhpt_eval.reporting.dialect_effects import effect
 
     first, *changed, last = [scores.get(step.name) for step in difference.steps()]
     return {
@@ -208,7 +208,7 @@ def _plain_score(score: ScoreRecord | None) -> dict[str, Any]:
 
 def _print_difference(difference: Difference, scores: Mapping[str, ScoreRecord]) -> None:
     from fhpt_eval.configuring import option_text
-    from fhpt_eval.dialect_effects import effect
+    from fhpt_eval.reporting.dialect_effects import effect
 
     first, *changed, last = [scores.get(step.name) for step in difference.steps()]
     typer.echo(f"{difference.one.name} → {difference.other.name}  {_told(first)} → {_told(last)}")
@@ -243,8 +243,8 @@ def explain(
 
     There is no spread where the numbers are of different images.
     """
-    from fhpt_eval.dialect_effects import families
     from fhpt_eval.evaluation.run import Run
+    from fhpt_eval.reporting.dialect_effects import families
 
     found = families(Run.load(run))
     if not found:
@@ -272,7 +272,7 @@ def _print_families(found: list[Family]) -> None:
     from rich.text import Text
 
     from fhpt_eval.cli.display import print_table, score_value
-    from fhpt_eval.leaderboard import ARROWS
+    from fhpt_eval.reporting.leaderboard import ARROWS
 
     table = Table("metric", "value", "n", box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:]:

@@ -25,7 +25,7 @@ def leaderboard(
     """
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.files.atomic import write_atomic
-    from fhpt_eval.leaderboard import blocks_of, to_csv, to_markdown
+    from fhpt_eval.reporting.leaderboard import blocks_of, to_csv, to_markdown
 
     chosen = form or ("md" if output is not None and output.suffix == ".md" else "csv")
     if chosen not in {"csv", "md"}:

@@ -26,7 +26,7 @@ def kec(
     the area under the solid curve up to the axis' end.
     """
     from fhpt_eval.evaluation.run import Run
-    from fhpt_eval.plots import plot_kec
+    from fhpt_eval.reporting.plots import plot_kec
 
     plot_kec([Run.load(folder) for folder in runs], output)
     typer.echo(str(output))

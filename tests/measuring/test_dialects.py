@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from toys import write_image
 
-from fhpt_eval.dialect_effects import Family, differences, families
-from fhpt_eval.dialects_page import BEGIN, with_page
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run, ScoreRecord
-from fhpt_eval.leaderboard import blocks_of, to_csv
 from fhpt_eval.measuring.dialects import FOLDER, Dialect, dialect_named, find_dialects, measurements_of, read_dialect
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.naming import NAMINGS
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.ssim import Ssim
+from fhpt_eval.reporting.dialect_effects import Family, differences, families
+from fhpt_eval.reporting.dialects_page import BEGIN, with_page
+from fhpt_eval.reporting.leaderboard import blocks_of, to_csv
 
 DIALECTS = find_dialects()
 MEASURED = [dialect for dialect in DIALECTS.values() if not dialect.refused]
@@ -294,4 +294,4 @@ def test_numbers_of_different_images_have_no_spread() -> None:
 def test_the_documentation_says_what_the_files_say() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "dialects.md").read_text(encoding="utf-8")
     assert BEGIN in text
-    assert with_page(text) == text, "run python -m fhpt_eval.dialects_page docs/dialects.md"
+    assert with_page(text) == text, "run python -m fhpt_eval.reporting.dialects_page docs/dialects.md"

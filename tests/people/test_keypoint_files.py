@@ -23,7 +23,6 @@ from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.leaderboard import blocks_of
 from fhpt_eval.maths.keypoints import BODY_JOINTS, found
 from fhpt_eval.measuring.protocol import Unscorable, configure
 from fhpt_eval.pairing.pairs import Pair, PairReport
@@ -32,6 +31,7 @@ from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.pckh import Pckh
+from fhpt_eval.reporting.leaderboard import blocks_of
 
 Array = npt.NDArray[Any]
 

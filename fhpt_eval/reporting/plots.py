@@ -15,8 +15,8 @@ import numpy.typing as npt
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.leaderboard import blocks_of
 from fhpt_eval.maths.keypoints import PARTS, Part, share_within
+from fhpt_eval.reporting.leaderboard import blocks_of
 
 ENDINGS = ("png", "svg", "pdf")
 ANCHORS = 10

@@ -15,12 +15,12 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.leaderboard import blocks_of, to_csv, to_markdown
 from fhpt_eval.measuring.protocol import Protocol
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.ssim import Ssim
+from fhpt_eval.reporting.leaderboard import blocks_of, to_csv, to_markdown
 
 Evaluate = Callable[..., Run]
 

@@ -1,4 +1,4 @@
-"""The part of docs/dialects.md that says what the dialects' files say: ``python -m fhpt_eval.dialects_page FILE``."""
+"""What docs/dialects.md says of the dialects' files: ``python -m fhpt_eval.reporting.dialects_page FILE``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fhpt_eval.measuring.dialects import Dialect, find_dialects
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import configure
 
-BEGIN, END = "<!-- from protocols/dialects/*.toml: python -m fhpt_eval.dialects_page -->", "<!-- end -->"
+BEGIN, END = "<!-- from protocols/dialects/*.toml: python -m fhpt_eval.reporting.dialects_page -->", "<!-- end -->"
 
 
 def page() -> str:

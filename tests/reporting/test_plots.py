@@ -17,8 +17,8 @@ from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.keypoints import PARTS
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.plots import axis_limit, axis_limits, plot_kec
 from fhpt_eval.protocols.l1 import L1
+from fhpt_eval.reporting.plots import axis_limit, axis_limits, plot_kec
 
 
 def with_distances(run: Run, name: str, body: list[float], face: list[float], hands: list[float]) -> Run:

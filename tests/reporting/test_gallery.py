@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fhpt_eval.gallery import draw_gallery
+from fhpt_eval.reporting.gallery import draw_gallery
 
 
 def test_a_row_a_pair_and_a_headed_column_a_method_to_the_pixel(tmp_path: Path) -> None:

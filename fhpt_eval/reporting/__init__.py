@@ -1,0 +1,1 @@
+"""Shows runs: leaderboards, plots, galleries and what dialects are worth."""
