@@ -12,13 +12,13 @@ from fhpt_eval.evaluation.plan import ImageSets, prepare
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.atomic import own_folder, write_atomic
-from fhpt_eval.generation import Generation, holds_another, list_images, with_people
+from fhpt_eval.generation.generate import Generation, holds_another, list_images, with_people
+from fhpt_eval.generation.reference_model import ReferenceModel, Request
 from fhpt_eval.images.decoding import ImageRef, read_image
 from fhpt_eval.measuring.protocol import Protocol
 from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles
-from fhpt_eval.reference_model import ReferenceModel, Request
 from fhpt_eval.reference_models.drn.model import Drn
 from fhpt_eval.reference_models.trivial import CopySource, Real
 from fhpt_eval.reporting.gallery import draw_gallery

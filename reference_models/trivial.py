@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from fhpt_eval.generation.reference_model import Asset, Generator, ReferenceModel, Request
 from fhpt_eval.images.decoding import Pixels, read_image
-from fhpt_eval.reference_model import Asset, Generator, ReferenceModel, Request
 
 
 @dataclass(frozen=True, kw_only=True)

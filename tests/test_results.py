@@ -13,10 +13,10 @@ from fhpt_eval import pretrained
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation.evaluate import evaluate
-from fhpt_eval.generation import Generation, list_images, with_people
+from fhpt_eval.generation.generate import Generation, list_images, with_people
+from fhpt_eval.generation.reference_model import ReferenceModel
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles
-from fhpt_eval.reference_model import ReferenceModel
 from fhpt_eval.reference_models.drn.model import Drn
 from fhpt_eval.reference_models.trivial import CopySource, Real
 from fhpt_eval.sample import ANNOTATION, IMAGES, SAMPLE, some_pairs

@@ -64,8 +64,8 @@ def generate(
     from fhpt_eval.configuring import configured
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
-    from fhpt_eval.generation import Generation, list_images, with_people
-    from fhpt_eval.reference_model import find_reference_models
+    from fhpt_eval.generation.generate import Generation, list_images, with_people
+    from fhpt_eval.generation.reference_model import find_reference_models
 
     found = find_reference_models()
     models = found.classes

@@ -20,9 +20,9 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
 from fhpt_eval.extract.weights import Store, file_sha256
 from fhpt_eval.files.atomic import own_folder
-from fhpt_eval.generation import ListedImages, list_images, with_people
+from fhpt_eval.generation.generate import ListedImages, list_images, with_people
+from fhpt_eval.generation.reference_model import Request
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
-from fhpt_eval.reference_model import Request
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Part
 from fhpt_eval.reference_models.drn.config import DrnConfig

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from fhpt_eval.engine.local import cpu_count, one_thread
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.weights import file_sha256
+from fhpt_eval.generation.reference_model import Asset, Generator, ReferenceModel, Request
 from fhpt_eval.images.decoding import Pixels, read_image
 from fhpt_eval.people.detection import Person
 from fhpt_eval.pretrained import drn_checkpoint
-from fhpt_eval.reference_model import Asset, Generator, ReferenceModel, Request
 
 if TYPE_CHECKING:
     from torch import Tensor

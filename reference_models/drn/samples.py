@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.generation.reference_model import Request
 from fhpt_eval.images.decoding import ImageRef, Pixels, read_image
 from fhpt_eval.maths.keypoints import found
 from fhpt_eval.people.detection import Person
-from fhpt_eval.reference_model import Request
 from fhpt_eval.reference_models.drn.assembly import crop_box, cut
 from fhpt_eval.reference_models.drn.network import FACE_SIZE
 from fhpt_eval.reference_models.drn.pose import heatmaps, sketch

@@ -15,7 +15,7 @@ from torch.utils.data import default_collate
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.feature_maps import build_feature_maps
 from fhpt_eval.extract.weights import Store
-from fhpt_eval.generation import list_images
+from fhpt_eval.generation.generate import list_images
 from fhpt_eval.people.detection import read_person
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.reference_models.drn.config import named_config

@@ -17,9 +17,9 @@ from toy_weights import TINY, write_drn
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.files import tensors as tensor_file
+from fhpt_eval.generation.reference_model import Request
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.people.detection import Person
-from fhpt_eval.reference_model import Request
 from fhpt_eval.reference_models.drn.model import Drn, principal_colours
 
 SMALL_OPTIONS = [

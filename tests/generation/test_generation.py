@@ -18,10 +18,10 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Extraction, Plan
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.generation import Generation, ListedImages, list_images, with_people
+from fhpt_eval.generation.generate import Generation, ListedImages, list_images, with_people
+from fhpt_eval.generation.reference_model import Generator, ReferenceModel, Request, find_reference_models
 from fhpt_eval.images.decoding import Pixels, read_image
 from fhpt_eval.people.keypoint_files import KeypointFiles
-from fhpt_eval.reference_model import Generator, ReferenceModel, Request, find_reference_models
 from fhpt_eval.reference_models.trivial import CopySource, Real
 
 FRONT, BACK = "fashionWOMENDressesid0000020301_1front", "fashionWOMENDressesid0000020301_3back"

@@ -1,0 +1,1 @@
+"""From a list of pairs to a folder of generated images."""
