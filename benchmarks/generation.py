@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from fhpt_eval.engine.local import pick_device
+from fhpt_eval.engine.machine import pick_device
 from fhpt_eval.reference_models.drn.config import SIZES, named_config
 from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork
 

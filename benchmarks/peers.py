@@ -20,7 +20,7 @@ import torch
 from scipy import linalg
 from skimage.metrics import structural_similarity
 
-from fhpt_eval.engine.local import cpu_count
+from fhpt_eval.engine.machine import cpu_count
 from fhpt_eval.extract.extractor import Context, PairExtractor
 from fhpt_eval.extract.inception import Inception, build_network
 from fhpt_eval.extract.perceptual_distance import HEADS, PerceptualDistance

@@ -21,13 +21,14 @@ from scipy.stats import mannwhitneyu
 
 from fhpt_eval.extract.dlib_face import DlibFace
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Missing, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor
 from fhpt_eval.extract.gender_classifier import GenderClassifier
 from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef, read_image
 from fhpt_eval.maths.keypoints import BODY_JOINTS, FACE_POINTS, HAND_POINTS
+from fhpt_eval.records import Missing, Result
 
 _BATCH = 16
 _ROWS, _COLUMNS = 4, 12

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from fhpt_eval.errors import Unavailable, UserError
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.run import Run
-    from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor
+    from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
     from fhpt_eval.images.geometry import Geometry
     from fhpt_eval.measuring.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
     from fhpt_eval.pairing.pairs import Pair, Pairs
+    from fhpt_eval.records import Missing
 
 # In a checkout, protocols/ and reference_models/ lie beside this folder; installed, they lie inside it.
 _beside = Path(__file__).resolve().parent.parent
@@ -24,7 +25,7 @@ if (_beside / "setup.cfg").is_file() and (_beside / "protocols").is_dir():
 _PUBLIC = {
     "Geometry": "images.geometry",
     "ImageExtractor": "extract.extractor",
-    "Missing": "extract.extractor",
+    "Missing": "records",
     "Need": "measuring.protocol",
     "Pair": "pairing.pairs",
     "PairExtractor": "extract.extractor",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fhpt_eval.engine.contract import Engine, Plan, Progress
+from fhpt_eval.engine.contract import Engine, Plan
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.plan import ImageSets, prepare
 from fhpt_eval.evaluation.run import Run
@@ -19,6 +19,7 @@ from fhpt_eval.measuring.protocol import Protocol
 from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles
+from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn.model import Drn
 from fhpt_eval.reference_models.trivial import CopySource, Real
 from fhpt_eval.reporting.gallery import draw_gallery

@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from fhpt_eval.extract.dlib_face import DlibFace, Landmarks
-from fhpt_eval.extract.extractor import Missing, Result
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, found, mean_over_pairs
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.records import Missing, Result
 
 THRESHOLDS = (0.6, 0.7)
 """ε in §III-B of the paper."""

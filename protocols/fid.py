@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
-from fhpt_eval.extract.extractor import ImageExtractor, Missing, Role
+from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
@@ -28,6 +28,7 @@ from fhpt_eval.measuring.protocol import (
     tally,
 )
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.records import Missing, Role
 
 Network = Literal["inception-2015", "inception-v3-imagenet", "efficientnet-lite0"]
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import stats as scipy_stats
 
-from fhpt_eval.extract.extractor import Missing, Result
 from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network, read_checkpoint
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Geometry
@@ -18,6 +17,7 @@ from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, 
 from fhpt_eval.pairing.naming import Gender as Label
 from fhpt_eval.pairing.pairs import Pair, Pairs
 from fhpt_eval.pretrained import gender_classifier
+from fhpt_eval.records import Missing, Result
 
 Value = float | Missing
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, PlainSerializer
 
-from fhpt_eval.extract.extractor import Missing, Record, Result, size_mismatch
+from fhpt_eval.extract.extractor import size_mismatch
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import Kind, MediapipeTasks, tasks_by_kind
 from fhpt_eval.extract.pixels import FrameSize
@@ -44,6 +44,7 @@ from fhpt_eval.measuring.protocol import (
 )
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
+from fhpt_eval.records import Missing, Record, Result
 
 Side: TypeAlias = Literal["generated", "target"]
 Both: TypeAlias = tuple[Record | None, Record] | Missing

@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.maths.statistics import Floats, Interval, RowSource, kernel_distance, subset_kernel_distance
 from fhpt_eval.measuring.protocol import Records, Results, Score, Unscorable, found
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides
+from fhpt_eval.records import Missing
 
 
 @dataclass(frozen=True, kw_only=True)

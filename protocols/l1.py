@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from fhpt_eval.extract.extractor import Missing, Record
 from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
 from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.records import Missing, Record
 
 BLACK = Missing("both images are black: no relative difference", fault=False)
 

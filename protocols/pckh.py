@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fhpt_eval.extract.extractor import Missing, Record
 from fhpt_eval.maths.keypoints import BODY_JOINTS, errors, found, head_box, head_size, inside_box
 from fhpt_eval.measuring.protocol import Records, Score
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.kec import KeypointProtocol, mean_over_keypoints, part_points
+from fhpt_eval.records import Missing, Record
 
 ALPHA = 0.5
 

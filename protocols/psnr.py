@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
 from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, in_file_order, mean_over_pairs
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.records import Missing
 
 IDENTICAL = Missing("identical images (infinite PSNR)", fault=False)
 WRAPPED_TO_ZERO = Missing("no difference in uint8 arithmetic (infinite PSNR)", fault=False)

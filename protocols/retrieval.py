@@ -11,13 +11,14 @@ import numpy.typing as npt
 from pydantic import BeforeValidator, PlainSerializer
 
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
-from fhpt_eval.extract.extractor import ImageExtractor, Missing, Result
+from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.imagenet_features import ImageNetFeatures
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.ranking import Definition, Indices, Questions, Vectors, chance, rank, recall, unit_length
 from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs, tally
 from fhpt_eval.pairing.naming import picture_key
 from fhpt_eval.pairing.pairs import Pair, Pairs
+from fhpt_eval.records import Missing, Result
 
 Network = Literal["resnet50", "vgg16", "efficientnet_lite0"]
 Asker = Literal["generated", "target", "source"]

@@ -11,19 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from fhpt_eval.extract.extractor import (
-    Context,
-    Encoded,
-    ImageExtractor,
-    Missing,
-    PairExtractor,
-    PairModel,
-    Pixels,
-    Record,
-    Result,
-    Role,
-)
+from fhpt_eval.extract.extractor import Context, Encoded, ImageExtractor, PairExtractor, PairModel, Pixels
 from fhpt_eval.measuring.protocol import Records, Results
+from fhpt_eval.records import Missing, Record, Result, Role
 
 BLACK_MEANS_NOTHING = Missing("nothing found", fault=False)
 

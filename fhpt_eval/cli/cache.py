@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from fhpt_eval.cli.options import AsJson
+from fhpt_eval.cli.shared import AsJson
 
 app = typer.Typer(no_args_is_help=True, help="Look at the cache of results, and empty it.")
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from fhpt_eval.cli.options import read_keypoints
+from fhpt_eval.cli.shared import read_keypoints
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measuring.dialects import Dialect, dialect_named, find_dialects, measurements_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART, AsJson, name_some
+from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, name_some
 
 if TYPE_CHECKING:
     from rich.table import Table

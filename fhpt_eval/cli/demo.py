@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.options import BUG, AsJson
+from fhpt_eval.cli.shared import BUG, AsJson
 
 if TYPE_CHECKING:
     from fhpt_eval.demo import Demo

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhpt_eval.cli.options import DONE, AsJson, WeightsDir, read_pairs
+from fhpt_eval.cli.shared import DONE, AsJson, WeightsDir, read_pairs
 from fhpt_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a dialect: whose it is, what is known and unknown, every option of its metrics."""
-    from fhpt_eval.configuring import option_text
     from fhpt_eval.measuring.dialects import dialect_named, file_of
+    from fhpt_eval.options import option_text
 
     if toml:
         typer.echo(file_of(name).read_text(encoding="utf-8"), nl=False)
@@ -207,7 +207,7 @@ def _plain_score(score: ScoreRecord | None) -> dict[str, Any]:
 
 
 def _print_difference(difference: Difference, scores: Mapping[str, ScoreRecord]) -> None:
-    from fhpt_eval.configuring import option_text
+    from fhpt_eval.options import option_text
     from fhpt_eval.reporting.dialect_effects import effect
 
     first, *changed, last = [scores.get(step.name) for step in difference.steps()]

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART, AsJson, WeightsDir
+from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, WeightsDir
 
 
 def doctor(
@@ -20,7 +20,7 @@ def doctor(
 
     from fhpt_eval.cli.protocols import describe
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.engine.local import cpu_count, pick_device
+    from fhpt_eval.engine.machine import cpu_count, pick_device
     from fhpt_eval.evaluation.environment import describe_environment
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.libraries import load_errors

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART, Eyes, Keypoints, name_some, read_keypoints, settings
+from fhpt_eval.cli.shared import DONE, DONE_IN_PART, Eyes, Keypoints, name_some, read_keypoints, settings
 from fhpt_eval.errors import UserError, did_you_mean
 
 
@@ -61,11 +61,11 @@ def generate(
     A run that was stopped goes on where it was. Poses and faces are detected (and cached) as `fhpt-eval run` does.
     """
     from fhpt_eval.cli.display import ProgressDisplay
-    from fhpt_eval.configuring import configured
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
     from fhpt_eval.generation.generate import Generation, list_images, with_people
     from fhpt_eval.generation.reference_model import find_reference_models
+    from fhpt_eval.options import configured
 
     found = find_reference_models()
     models = found.classes

@@ -28,7 +28,7 @@ from fhpt_eval.cli import (
     train_drn,
     weights,
 )
-from fhpt_eval.cli.options import BUG, DONE, INTERRUPTED, WRONG_USE
+from fhpt_eval.cli.shared import BUG, DONE, INTERRUPTED, WRONG_USE
 from fhpt_eval.errors import UserError
 from fhpt_eval.libraries import explained
 

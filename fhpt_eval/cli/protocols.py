@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from fhpt_eval.cli.options import AsJson, WeightsDir
+from fhpt_eval.cli.shared import AsJson, WeightsDir
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:

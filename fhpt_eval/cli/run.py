@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.options import read_pairs
+from fhpt_eval.cli.shared import read_pairs
 from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import NAMINGS
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.options import AsJson
+from fhpt_eval.cli.shared import AsJson
 from fhpt_eval.errors import UserError
 
 
@@ -40,9 +40,9 @@ def synth(
     command that was stopped goes on when it is given again. Needs the extra [synthetic].
     """
     from fhpt_eval.cli.display import ProgressDisplay
-    from fhpt_eval.engine.local import cpu_count
+    from fhpt_eval.engine.machine import cpu_count
     from fhpt_eval.synthetic.dataset import make
-    from fhpt_eval.synthetic.output import CARD
+    from fhpt_eval.synthetic.dataset_folder import CARD
 
     with ProgressDisplay(quiet=quiet) as progress:
         done = make(

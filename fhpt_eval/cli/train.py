@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhpt_eval.cli.options import DONE, DONE_IN_PART, AsJson, WeightsDir, name_some
+from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, WeightsDir, name_some
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fhpt_eval.training.gender import Trained
+    from fhpt_eval.training.classifier import Trained
 
 app = typer.Typer(no_args_is_help=True, help="Train what protocols need and packages do not carry.")
 
@@ -92,9 +92,9 @@ def gender(
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
     from fhpt_eval.extract.weights import Store
-    from fhpt_eval.training.gender import IDENTICAL, LEFT_OUT
-    from fhpt_eval.training.gender import train as train_gender
-    from fhpt_eval.training.options import DEFAULTS
+    from fhpt_eval.training.classifier import IDENTICAL, LEFT_OUT
+    from fhpt_eval.training.classifier import train as train_gender
+    from fhpt_eval.training.settings import DEFAULTS
 
     known = {str(name): defaults for name, defaults in DEFAULTS.items()}
     if network not in known:
@@ -132,7 +132,7 @@ def gender(
 
 
 def _print(trained: Trained, output: Path) -> None:
-    from fhpt_eval.training.gender import CHECKPOINT
+    from fhpt_eval.training.classifier import CHECKPOINT
 
     card, data, best = trained.card, trained.card["data"], trained.card["best"]
     if trained.epochs_before == card["epochs"]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.options import (
+from fhpt_eval.cli.shared import (
     DONE,
     DONE_IN_PART,
     Eyes,
@@ -116,8 +116,8 @@ def drn(
     from dataclasses import asdict
 
     from fhpt_eval.cli.display import ProgressDisplay
-    from fhpt_eval.configuring import configured
     from fhpt_eval.extract.weights import Store
+    from fhpt_eval.options import configured
     from fhpt_eval.reference_models.drn.command import PARTS, Plan, train
     from fhpt_eval.reference_models.drn.config import DrnConfig, named_config
 

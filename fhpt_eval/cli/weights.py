@@ -16,7 +16,7 @@ from rich.filesize import decimal as readable_size
 from rich.table import Table
 from rich.text import Text
 
-from fhpt_eval.cli.options import DONE_IN_PART, AsJson, WeightsDir
+from fhpt_eval.cli.shared import DONE_IN_PART, AsJson, WeightsDir
 from fhpt_eval.errors import Unavailable, UserError, did_you_mean
 from fhpt_eval.extract import weights as weights_store
 from fhpt_eval.extract.weights import Store, Weights, WrongFileError

@@ -31,17 +31,17 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from fhpt_eval.datasets.crops_folder import CropFolder, earlier_copy
 from fhpt_eval.datasets.leakage import Picture, find_leakage
 from fhpt_eval.datasets.lists import Listed, ListOfPairs, SplitList, read_list_of_pairs, read_split_list
 from fhpt_eval.datasets.origins import Origin
-from fhpt_eval.datasets.output import CropFolder, earlier_copy
 from fhpt_eval.datasets.report import MISSING, REPORT, SPLITS, MissingRow, PairsReport, Report, Split, as_csv, count
-from fhpt_eval.engine.contract import Progress
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.images.decoding import ImageError, Pixels, decode
 from fhpt_eval.images.geometry import Crop, Geometry, Resize
 from fhpt_eval.pairing.folders import image_files
 from fhpt_eval.pairing.naming import parse_deepfashion
+from fhpt_eval.progress import Progress
 
 FORMATS: Mapping[str, str] = MappingProxyType({"png": "PNG", "jpg": "JPEG (quality 75, 4:2:0)"})
 """Suffix of the crops, and how they are stored; the JPEG is what Pillow's ``save`` writes by default."""

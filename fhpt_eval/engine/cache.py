@@ -20,7 +20,7 @@ import platformdirs
 
 from fhpt_eval.engine.serialising import dump, parse
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Missing, Result
+from fhpt_eval.records import Missing, Result
 
 DEFAULT_LIMIT = 20 * 2**30
 """Bytes on disk before the oldest results are dropped."""

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fhpt_eval.extract.extractor import Extractor, ImageExtractor, Missing, PairExtractor, Result
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.progress import Progress
+from fhpt_eval.records import Missing, Result
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,6 @@ class Plan:
 
 def _place(ref: ImageRef) -> tuple[str, int]:
     return str(ref.path), -1 if ref.panel is None else ref.panel
-
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is going on, how many steps are done, and how many there are."""
 
 
 @dataclass(frozen=True)

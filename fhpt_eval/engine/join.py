@@ -6,8 +6,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from fhpt_eval.extract.extractor import Encoded, Missing, PairExtractor
+from fhpt_eval.extract.extractor import Encoded, PairExtractor
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.records import Missing
 
 BUDGET = 2 * 2**30
 """Bytes of encoded images kept while their pairs are not complete."""

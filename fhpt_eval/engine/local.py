@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,26 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contract import Engine, Extraction, ImageInfo, Plan, Progress
+from fhpt_eval.engine.contract import Engine, Extraction, ImageInfo, Plan
 from fhpt_eval.engine.join import BUDGET, Join
+from fhpt_eval.engine.machine import cpu_count, one_thread, pick_device
 from fhpt_eval.engine.memory import free_gpu_memory, out_of_memory
 from fhpt_eval.engine.opening import DECODING, Opened, dump_info, hash_file, open_image, parse_info
 from fhpt_eval.engine.workers import Workers
-from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import (
-    Context,
-    Encoded,
-    Extractor,
-    ImageExtractor,
-    Missing,
-    PairExtractor,
-    PairModel,
-    Pixels,
-    Result,
-)
+from fhpt_eval.extract.extractor import Context, Encoded, Extractor, ImageExtractor, PairExtractor, PairModel, Pixels
 from fhpt_eval.images.decoding import MAX_PIXELS, ImageRef
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.libraries import explained, load_error
+from fhpt_eval.libraries import explained
+from fhpt_eval.progress import Progress
+from fhpt_eval.records import Missing, Result
 
 _log = logging.getLogger(__name__)
 
@@ -41,40 +31,6 @@ _DECODERS = 4
 
 _CHUNK_BUDGET = 512 * 2**20
 """Bytes of decoded images in one batch, whatever the batch size."""
-
-
-def cpu_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def one_thread() -> None:
-    """Keep torch from splitting one image's work over threads, which changes rounding with the number of cores."""
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.set_num_threads(1)
-
-
-def pick_device(device: str) -> str:
-    """Resolve ``auto`` to ``cuda`` where there is one and to ``cpu`` otherwise; check any other.
-
-    Raises:
-        UserError: If the device does not exist here.
-    """
-    if device == "cpu":
-        return device
-    if device.split(":")[0] not in {"auto", "cuda", "mps", "xpu"}:
-        raise UserError(f"there is no device '{device}': try auto, cpu, cuda or cuda:1.")
-    if device == "auto" and load_error("torch"):
-        return "cpu"  # for what runs without torch; what needs it will say why it cannot run
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device '{device}' cannot be used here ({error}): try auto or cpu.") from None
-    return device
 
 
 class LocalEngine(Engine):

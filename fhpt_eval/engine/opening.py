@@ -14,11 +14,12 @@ import numpy as np
 from fhpt_eval.engine.contract import ImageInfo
 from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import Unavailable
-from fhpt_eval.extract.extractor import Missing, Pixels, Record
+from fhpt_eval.extract.extractor import Pixels
 from fhpt_eval.images.decoding import DECODE_VERSION, ImageError, ImageRef, cut_panel, decode
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.masks import Mask
 from fhpt_eval.libraries import explained
+from fhpt_eval.records import Missing, Record
 
 DECODING = hashlib.sha256(f"decode {DECODE_VERSION}, pillow {metadata.version('pillow')}".encode()).hexdigest()
 """The fingerprint under which the cache keeps what decoding told of an image."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from safetensors.numpy import load, save
 
-from fhpt_eval.extract.extractor import Missing, Result
+from fhpt_eval.records import Missing, Result
 
 _RECORD, _FINDING = b"R", b"M"
 

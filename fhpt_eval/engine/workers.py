@@ -11,8 +11,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Missing, Pixels, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
 from fhpt_eval.libraries import explained
+from fhpt_eval.records import Missing, Result
 
 _context = Context()
 _loaded: dict[ImageExtractor, Callable[[Sequence[Pixels]], list[Result]]] = {}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contract import Engine, Extraction, Progress
+from fhpt_eval.engine.contract import Engine, Extraction
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
@@ -23,6 +23,7 @@ from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.progress import Progress
 
 
 def evaluate(

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fhpt_eval.engine.contract import Plan, Progress
+from fhpt_eval.engine.contract import Plan
 from fhpt_eval.errors import Unavailable, UserError
-from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor, Role
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.extract.weights import Store, Weights
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.sizes import common_size
 from fhpt_eval.measuring.protocol import Protocol
 from fhpt_eval.pairing.pairs import Pair, Pairs
+from fhpt_eval.progress import Progress
+from fhpt_eval.records import Role
 
 
 @dataclass(frozen=True)

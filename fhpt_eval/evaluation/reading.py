@@ -8,11 +8,12 @@ from typing import Any
 
 from fhpt_eval.engine.contract import Extraction
 from fhpt_eval.evaluation.plan import ImageSets
-from fhpt_eval.extract.extractor import Extractor, ImageExtractor, Missing, PairExtractor, Result, Role
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.measuring.protocol import UNIQUE_TARGETS, Records, Results
 from fhpt_eval.pairing.naming import parse_deepfashion, without_suffix
 from fhpt_eval.pairing.pairs import Pair
+from fhpt_eval.records import Missing, Result, Role
 
 
 class ExtractedRecords(Records):

@@ -13,12 +13,12 @@ from fhpt_eval.evaluation.environment import describe_environment
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.evaluation.reading import content_hash
 from fhpt_eval.evaluation.run import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, Run, RunRecord
-from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.measuring.dialects import default_id
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, configure
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.records import Missing
 
 
 def start_run(

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Missing, Record
 from fhpt_eval.files.atomic import claiming, write_atomic
 from fhpt_eval.measuring.protocol import Better, Group, Profile, Score
+from fhpt_eval.records import Missing, Record
 
 SCHEMA_VERSION: Literal[1] = 1
 RECORD, PER_PAIR, MISSING, ARRAYS = "run.json", "per_pair.csv", "missing.csv", "arrays.safetensors"

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Missing, Pixels, Record, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
 from fhpt_eval.libraries import import_face_recognition
+from fhpt_eval.records import Missing, Record, Result
 
 Landmarks = Literal["small", "large"]
 

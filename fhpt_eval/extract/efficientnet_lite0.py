@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
 from fhpt_eval.extract.weights import Weights, load_state_dict
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.records import Result
 
 if TYPE_CHECKING:
     from pathlib import Path

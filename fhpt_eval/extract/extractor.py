@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy.typing as npt
 
@@ -17,6 +17,7 @@ from fhpt_eval.extract.weights import Weights
 from fhpt_eval.images.decoding import DECODE_VERSION
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import version
+from fhpt_eval.records import Missing, Result
 
 _ALWAYS = ("numpy", "opencv", "pillow", "torch")
 """Libraries that decoding and geometries rest on: they can change what any extractor sees."""
@@ -24,25 +25,6 @@ _ALWAYS = ("numpy", "opencv", "pillow", "torch")
 Pixels: TypeAlias = npt.NDArray[Any]
 """H×W×3 RGB, uint8, or float32 in 0…255 where a geometry leaves it so."""
 
-Record: TypeAlias = Mapping[str, npt.NDArray[Any]]
-"""What an extractor found, as named arrays; dtypes and shapes are stated by each extractor."""
-
-
-@dataclass(frozen=True)
-class Missing:
-    """No record, and why.
-
-    Attributes:
-        reason: One short phrase, the same for all cases alike, because it is counted.
-        fault: Whether something is wrong with the input (an unreadable file, a size that does not fit). False where
-            the absence is itself a finding, such as a face that is not there.
-    """
-
-    reason: str
-    fault: bool = True
-
-
-Result: TypeAlias = Record | Missing
 Encoded: TypeAlias = tuple[Any, ...]
 """What a pair extractor keeps of one image: arrays or tensors, all with ``nbytes``."""
 
@@ -167,10 +149,6 @@ class PairExtractor(Extractor):
     @abstractmethod
     def load(self, context: Context) -> PairModel:
         """Return the loaded model."""
-
-
-Role: TypeAlias = Literal["generated", "target", "source", "reference", "given"]
-"""``reference``: the reference set that is given, or else the unique targets; ``given``: only one that is given."""
 
 
 def size_mismatch(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> Missing | None:

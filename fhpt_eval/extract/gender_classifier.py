@@ -16,10 +16,11 @@ import numpy as np
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Missing, Pixels, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
 from fhpt_eval.extract.weights import Weights
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import Arrays, Card, parse
+from fhpt_eval.records import Missing, Result
 
 Network = Literal["vgg16", "efficientnet_lite0"]
 

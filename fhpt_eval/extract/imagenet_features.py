@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Missing, Pixels, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
 from fhpt_eval.extract.perceptual_distance import TRUNKS
 from fhpt_eval.extract.weights import Weights, load_state_dict
+from fhpt_eval.records import Missing, Result
 
 if TYPE_CHECKING:
     from pathlib import Path

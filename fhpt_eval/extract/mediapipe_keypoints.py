@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Missing, Pixels, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.keypoints import BODY_JOINTS, FACE_POINTS, HAND_POINTS
+from fhpt_eval.records import Missing, Result
 
 Array = npt.NDArray[Any]
 

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels, Result
+from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
 from fhpt_eval.extract.mediapipe_keypoints import Landmarker, Landmarkers, native_code_quiet
 from fhpt_eval.files.given import GivenFile
+from fhpt_eval.records import Result
 
 Kind: TypeAlias = Literal["pose", "face", "hand"]
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.efficientnet_lite0 import build_network as build_efficientnet
-from fhpt_eval.extract.extractor import Context, Encoded, Missing, PairExtractor, PairModel, Pixels, Result
+from fhpt_eval.extract.extractor import Context, Encoded, PairExtractor, PairModel, Pixels
 from fhpt_eval.extract.weights import Weights, load_state_dict
+from fhpt_eval.records import Missing, Result
 
 if TYPE_CHECKING:
     from torch import Tensor

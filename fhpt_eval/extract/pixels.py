@@ -13,13 +13,12 @@ from fhpt_eval.extract.extractor import (
     Context,
     Encoded,
     ImageExtractor,
-    Missing,
     PairExtractor,
     PairModel,
     Pixels,
-    Result,
     size_mismatch,
 )
+from fhpt_eval.records import Missing, Result
 
 Window = Literal["gaussian", "uniform"]
 Covariance = Literal["population", "sample"]

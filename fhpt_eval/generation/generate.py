@@ -15,20 +15,21 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from fhpt_eval.configuring import plain_options
-from fhpt_eval.engine.contract import Engine, Progress
-from fhpt_eval.engine.local import cpu_count
+from fhpt_eval.engine.contract import Engine
+from fhpt_eval.engine.machine import cpu_count
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.extract.weights import file_sha256
 from fhpt_eval.files.atomic import claiming, write_atomic
 from fhpt_eval.generation.reference_model import Generator, ReferenceModel, Request
 from fhpt_eval.images.decoding import ImageRef, Pixels
+from fhpt_eval.options import plain_options
 from fhpt_eval.pairing.folders import Folder, file_name
 from fhpt_eval.pairing.lists import read_pair_list
 from fhpt_eval.pairing.naming import picture_key
 from fhpt_eval.people.detection import find_people, read_person
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
+from fhpt_eval.progress import Progress
+from fhpt_eval.records import Missing
 
 RECORD = "generation.json"
 _KEY = "fhpt-eval"

@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from fhpt_eval.configuring import configured, plain_options
-from fhpt_eval.extract.extractor import Extractor, ImageExtractor, Missing, PairExtractor, Record, Result, Role
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Interval, cluster_bootstrap
+from fhpt_eval.options import configured, plain_options
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.records import Missing, Record, Result, Role
 
 Profile: TypeAlias = Literal["paper", "embedded"]
 Group: TypeAlias = Literal["perceptual", "structural", "semantic"]

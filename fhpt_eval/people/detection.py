@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fhpt_eval.engine.contract import Engine, Extraction, Plan, Progress
+from fhpt_eval.engine.contract import Engine, Extraction, Plan
 from fhpt_eval.extract.dlib_face import DlibFace
-from fhpt_eval.extract.extractor import ImageExtractor, Missing, Record
+from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import PARTS, Points
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
+from fhpt_eval.progress import Progress
+from fhpt_eval.records import Missing, Record
 
 _KEYPOINTS = MediapipeKeypoints()
 _FACES = DlibFace()

@@ -21,11 +21,11 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Record
 from fhpt_eval.files.given import path_of, path_schema
 from fhpt_eval.maths.keypoints import PARTS, Floats, Part, Points, found
 from fhpt_eval.pairing.folders import file_name, same_tail
 from fhpt_eval.pairing.naming import picture_key, without_suffix
+from fhpt_eval.records import Record
 
 Form: TypeAlias = Literal["openpose-json", "annotations", "candidate-subset"]
 Eyes: TypeAlias = Literal["right-first", "left-first"]

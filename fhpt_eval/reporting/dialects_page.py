@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from fhpt_eval.configuring import option_text
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.measuring.dialects import Dialect, find_dialects
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import configure
+from fhpt_eval.options import option_text
 
 BEGIN, END = "<!-- from protocols/dialects/*.toml: python -m fhpt_eval.reporting.dialects_page -->", "<!-- end -->"
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fhpt_eval.sample import ANNOTATION, CARD, IMAGES, PAIRS, RECIPE, SAMPLE, TRUTH
-from fhpt_eval.synthetic import output as dataset
+from fhpt_eval.synthetic import dataset_folder as dataset
 from fhpt_eval.synthetic.card import Counts, count
 from fhpt_eval.synthetic.truth import ANNOTATION_HEADER, Truth
 

@@ -14,14 +14,14 @@ from fhpt_eval._version import __version__
 from fhpt_eval.datasets.leakage import Picture, find_leakage
 from fhpt_eval.datasets.lists import read_list_of_pairs
 from fhpt_eval.datasets.report import SPLITS, Split
-from fhpt_eval.engine.contract import Progress
 from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import DeepFashionName, parse_deepfashion
+from fhpt_eval.progress import Progress
 from fhpt_eval.synthetic.card import Counts, count, data_card
-from fhpt_eval.synthetic.output import ANNOTATIONS, CARD, LABELLED, PAIRS, TRUTH, DataSetFolder, read_truth
+from fhpt_eval.synthetic.dataset_folder import ANNOTATIONS, CARD, LABELLED, PAIRS, TRUTH, DataSetFolder, read_truth
+from fhpt_eval.synthetic.rendering import Renderer, Shoot, find_renderer, make_all
 from fhpt_eval.synthetic.shots import Shot, pairs_of, plan_shots
 from fhpt_eval.synthetic.truth import ANNOTATION_HEADER, Truth
-from fhpt_eval.synthetic.workers import Renderer, Shoot, find_renderer, make_all
 
 _SMALLEST, _LARGEST = 32, 4096
 """Pixels of a side: below, nobody is seen; above, an image takes hours."""

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fhpt_eval.engine.contract import Engine, Plan, Progress
+from fhpt_eval.engine.contract import Engine, Plan
 from fhpt_eval.engine.opening import hash_file, open_image
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
-from fhpt_eval.extract.extractor import Missing, Pixels
+from fhpt_eval.extract.extractor import Pixels
 from fhpt_eval.extract.gender_classifier import SMALLEST, TOO_SMALL, WIDTHS
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import MAX_PIXELS, ImageRef
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.progress import Progress
+from fhpt_eval.records import Missing
 from fhpt_eval.training.sampling import Indices
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from fhpt_eval.extract.gender_network import arrays_of, load
 from fhpt_eval.files.tensors import Arrays
 from fhpt_eval.training import optimiser_state
 from fhpt_eval.training.inputs import Inputs
-from fhpt_eval.training.options import GenderTraining
 from fhpt_eval.training.sampling import Indices, Parts, balanced_batches
+from fhpt_eval.training.settings import GenderTraining
 
 
 class Epoch(NamedTuple):

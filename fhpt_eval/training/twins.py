@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fhpt_eval.extract.extractor import Missing
+from fhpt_eval.records import Missing
 from fhpt_eval.training.labels import Example
 
 

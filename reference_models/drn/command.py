@@ -14,8 +14,8 @@ import torch
 import torch.distributed as dist
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contract import Progress
-from fhpt_eval.engine.local import LocalEngine, pick_device
+from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.machine import pick_device
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
 from fhpt_eval.extract.weights import Store, file_sha256
@@ -23,6 +23,7 @@ from fhpt_eval.files.atomic import own_folder
 from fhpt_eval.generation.generate import ListedImages, list_images, with_people
 from fhpt_eval.generation.reference_model import Request
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
+from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Part
 from fhpt_eval.reference_models.drn.config import DrnConfig

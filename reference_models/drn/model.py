@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from fhpt_eval.engine.local import cpu_count, one_thread
+from fhpt_eval.engine.machine import cpu_count, one_thread
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.weights import file_sha256
 from fhpt_eval.generation.reference_model import Asset, Generator, ReferenceModel, Request

@@ -16,7 +16,7 @@ from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor, Record, Result, Role
+from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
 from fhpt_eval.measuring.protocol import Protocol, Records, Results, Score, configure
@@ -25,6 +25,7 @@ from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.inception_score import InceptionScore
 from fhpt_eval.protocols.kid import Kid
 from fhpt_eval.protocols.lpips import Lpips
+from fhpt_eval.records import Missing, Record, Result, Role
 
 NAMES = ["b.png", "e.png", "a.png", "d.png", "c.png"]
 """Generated files of five pairs whose ids have another order."""

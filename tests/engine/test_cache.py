@@ -14,7 +14,7 @@ from fhpt_eval.engine import cache as cache_module
 from fhpt_eval.engine.cache import Cache, clear, parse_size
 from fhpt_eval.engine.serialising import dump, parse
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Missing
+from fhpt_eval.records import Missing
 
 ONE, OTHER = "ab" * 32, "cd" * 32
 

@@ -16,12 +16,14 @@ from toys import BLACK_MEANS_NOTHING, Broken, Difference, InProcess, MeanColour,
 from fhpt_eval.engine import local
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
-from fhpt_eval.engine.local import LocalEngine, pick_device
+from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.machine import pick_device
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor
+from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.records import Missing
 
 MEAN = MeanColour()
 

@@ -16,13 +16,13 @@ from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.plan import ImageSets
 from fhpt_eval.evaluation.reading import ExtractedRecords
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.pairing.pairs import Pairs, list_images
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.kid import Kid
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.ssim import Ssim
+from fhpt_eval.records import Missing
 
 EMBEDDED = {"network": "efficientnet-lite0"}
 

@@ -23,7 +23,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Context, Missing, Pixels, Record, Result
+from fhpt_eval.extract.extractor import Context, Pixels
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import MediapipeTasks, task_kind, tasks_by_kind
 from fhpt_eval.files.given import GivenFile
@@ -32,6 +32,7 @@ from fhpt_eval.maths.keypoints import errors, found, hand_size, interocular_dist
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.pckh import Pckh
+from fhpt_eval.records import Missing, Record, Result
 
 Array = npt.NDArray[Any]
 Extract = Callable[[Sequence[Pixels]], list[Result]]

@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
-from fhpt_eval.extract.extractor import Context, Missing, Record
+from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.weights import Store
+from fhpt_eval.records import Missing, Record
 
 # Files that lie inside the package; Any, because scikit-image is typed in part only.
 data: Any = skimage.data

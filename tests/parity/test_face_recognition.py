@@ -15,8 +15,9 @@ from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, Landmarks, import_face_recognition
-from fhpt_eval.extract.extractor import Context, Missing, Result
+from fhpt_eval.extract.extractor import Context
 from fhpt_eval.protocols.face_identity import FaceIdentity, face_distance
+from fhpt_eval.records import Missing, Result
 
 Picture = npt.NDArray[np.uint8]
 Face = tuple[tuple[int, int, int, int], npt.NDArray[np.float64], int]

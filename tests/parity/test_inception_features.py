@@ -26,11 +26,12 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.extract.extractor import Context, Missing
+from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.inception import INCEPTION_2015, Inception, Preprocess, build_network
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.inception_score import InceptionScore
 from fhpt_eval.protocols.kid import Kid
+from fhpt_eval.records import Missing
 
 Image8 = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]

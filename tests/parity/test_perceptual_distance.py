@@ -21,10 +21,11 @@ from torchvision import models
 from toys import record_of
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
-from fhpt_eval.extract.extractor import Context, Missing, PairModel
+from fhpt_eval.extract.extractor import Context, PairModel
 from fhpt_eval.extract.perceptual_distance import HEADS, TRUNKS, PerceptualDistance, TorchTrunk
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.records import Missing
 
 Image8 = npt.NDArray[np.uint8]
 # Any, because scikit-image is typed in part only.

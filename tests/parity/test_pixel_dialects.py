@@ -26,7 +26,7 @@ from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Context, Missing, PairExtractor, Record, Result
+from fhpt_eval.extract.extractor import Context, PairExtractor
 from fhpt_eval.extract.pixels import DataRange, PixelDifference, StructuralSimilarity
 from fhpt_eval.images.decoding import ImageRef, decode
 from fhpt_eval.images.geometry import Geometry
@@ -35,6 +35,7 @@ from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.protocols.l1 import BLACK, L1
 from fhpt_eval.protocols.psnr import IDENTICAL, WRAPPED_TO_ZERO, Psnr
 from fhpt_eval.protocols.ssim import Ssim
+from fhpt_eval.records import Missing, Record, Result
 
 Image = npt.NDArray[Any]
 # Any, because scikit-image is typed in part only.

@@ -14,10 +14,11 @@ from toys import StubRecords
 from windows import WINDOWS, each_window
 
 from fhpt_eval import Pairs
-from fhpt_eval.extract.extractor import Context, Missing, PairExtractor, Record
+from fhpt_eval.extract.extractor import Context, PairExtractor
 from fhpt_eval.extract.pixels import Covariance, DataRange, PixelDifference, StructuralSimilarity
 from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.protocols.psnr import IDENTICAL, Psnr
+from fhpt_eval.records import Missing, Record
 
 Image = npt.NDArray[Any]
 # Any, because scikit-image is typed in part only.

@@ -13,9 +13,10 @@ from scipy.stats import hypergeom
 from torchvision import models
 from torchvision.transforms import functional
 
-from fhpt_eval.extract.extractor import Context, Missing
+from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.imagenet_features import FILES, Backbone, ImageNetFeatures
 from fhpt_eval.maths.ranking import Definition, Questions, Vectors, chance, rank, recall, unit_length
+from fhpt_eval.records import Missing
 
 DEFINITIONS: tuple[Definition, ...] = get_args(Definition)
 

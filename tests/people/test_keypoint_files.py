@@ -18,7 +18,7 @@ from fhpt_eval import Pairs, Protocol, Run, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Context, Missing, Record, Result
+from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.images.decoding import ImageRef
@@ -31,6 +31,7 @@ from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.pckh import Pckh
+from fhpt_eval.records import Missing, Record, Result
 from fhpt_eval.reporting.leaderboard import blocks_of
 
 Array = npt.NDArray[Any]

@@ -14,12 +14,12 @@ from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import BODY_JOINTS
 from fhpt_eval.people.detection import Person, find_people, read_person
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
+from fhpt_eval.records import Missing
 
 AMBIGUOUS = Missing("several images fit one name in the keypoint files")
 JOINTS = range(2, 20)

@@ -32,10 +32,10 @@ from fhpt_eval.pairing.lists import read_pair_list
 from fhpt_eval.pairing.naming import parse_deepfashion
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles
-from fhpt_eval.synthetic import dataset, workers
+from fhpt_eval.synthetic import dataset, rendering
 from fhpt_eval.synthetic.card import data_card
 from fhpt_eval.synthetic.dataset import Made, make
-from fhpt_eval.synthetic.output import DataSetFolder
+from fhpt_eval.synthetic.dataset_folder import DataSetFolder
 from fhpt_eval.synthetic.photograph import Photograph
 from fhpt_eval.synthetic.shots import VIEWS, Shot, pairs_of, plan_shots
 from fhpt_eval.synthetic.truth import HIDDEN, OUTSIDE, VISIBLE, Truth
@@ -180,7 +180,7 @@ def test_images_are_jpeg_of_quality_95_without_subsampling_and_masks_hold_the_cl
 
 
 def test_label_colours_are_those_of_pascal_voc() -> None:
-    colours = workers.label_colours()
+    colours = rendering.label_colours()
     assert colours[[0, 1, 2, 3, 8, 15, 20]].tolist() == [
         *([0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [64, 0, 0], [192, 128, 128], [0, 64, 128])
     ]
@@ -546,7 +546,7 @@ def test_a_person_in_both_splits_is_noticed(copy: Path) -> None:
 def test_without_embree_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "embreex.rtcore_scene", None)
     with pytest.raises(Unavailable, match=r"pip install 'embreex>=4.4,<5'"):
-        workers.find_renderer()
+        rendering.find_renderer()
 
 
 def test_the_toy_is_a_photograph_as_the_renderer_makes_them() -> None:
@@ -575,7 +575,7 @@ def test_the_packages_renderer_is_one_that_can_be_written(tmp_path: Path) -> Non
         assert (framed <= (43.5, 63.5)).all()
         with Image.open(folder / "masks" / row.name.replace(".jpg", ".png")) as mask:
             classes = np.unique(np.asarray(mask))
-        assert {0, 1} < set(classes.tolist()) <= set(range(len(workers.find_renderer().labels)))
+        assert {0, 1} < set(classes.tolist()) <= set(range(len(rendering.find_renderer().labels)))
     alone = tmp_path / "alone"
     write(alone, identities=2, views=2, size=(64, 44), workers=1, renderer=None)
     assert tree(alone) == tree(folder)

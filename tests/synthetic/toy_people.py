@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fhpt_eval.synthetic.rendering import Renderer
 from fhpt_eval.synthetic.shots import VIEWS
-from fhpt_eval.synthetic.workers import Renderer
 
 LABELS = ("background", "skin", "top")
 CATEGORIES = {"MEN": ("Pants", "Tees_Tanks", "Denim"), "WOMEN": ("Dresses", "Skirts", "Tees_Tanks")}

@@ -18,21 +18,22 @@ import numpy as np
 
 from fhpt_eval._version import __version__
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contract import Engine, Progress
+from fhpt_eval.engine.contract import Engine
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
-from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.extract.gender_classifier import FORMAT, VERSION
 from fhpt_eval.extract.imagenet_features import FILES
 from fhpt_eval.extract.weights import Store, Weights, load_state_dict
 from fhpt_eval.files.tensors import Card, dump
+from fhpt_eval.progress import Progress
+from fhpt_eval.records import Missing
+from fhpt_eval.training.classifier_file import OutputFolder
 from fhpt_eval.training.inputs import Features, Inputs, Pictures
 from fhpt_eval.training.labels import Example, read_labels
-from fhpt_eval.training.options import DEFAULTS, GenderTraining
-from fhpt_eval.training.output import OutputFolder
 from fhpt_eval.training.sampling import Indices, split
+from fhpt_eval.training.settings import DEFAULTS, GenderTraining
 from fhpt_eval.training.twins import Twins, find_twins
 
 if TYPE_CHECKING:

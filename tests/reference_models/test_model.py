@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import figures
+import drn_figures as figures
 import numpy as np
 import pytest
 import torch

@@ -18,7 +18,6 @@ from PIL import Image
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Missing
 from fhpt_eval.extract.gender_classifier import NO_PERSON, TOO_SMALL, UNKNOWN_GENDER, read_checkpoint
 from fhpt_eval.extract.gender_network import LinearClassifier, Vgg16Classifier
 from fhpt_eval.extract.weights import Store, Weights
@@ -26,7 +25,8 @@ from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import dump, parse
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairing.naming import Gender
-from fhpt_eval.training.gender import (
+from fhpt_eval.records import Missing
+from fhpt_eval.training.classifier import (
     CARD,
     CHECKPOINT,
     FIGURE,
@@ -40,8 +40,8 @@ from fhpt_eval.training.gender import (
 from fhpt_eval.training.inputs import Inputs, Pictures
 from fhpt_eval.training.labels import Example, read_labels
 from fhpt_eval.training.loop import Trainer
-from fhpt_eval.training.options import DEFAULTS, GenderTraining
 from fhpt_eval.training.sampling import Indices, Parts, balanced_batches, split
+from fhpt_eval.training.settings import DEFAULTS, GenderTraining
 
 HEAD = replace(DEFAULTS["efficientnet_lite0"], epochs=4, batch_size=16, learning_rate=1e-2)
 COLOURS: dict[Gender, tuple[int, int, int]] = {"MEN": (60, 60, 200), "WOMEN": (200, 60, 60)}

@@ -19,9 +19,9 @@ from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.sample import ANNOTATION, IMAGES, PAIRS, RECIPE, SAMPLE, TRUTH, some_pairs
 from fhpt_eval.sample.build import build
 from fhpt_eval.synthetic.dataset import make
+from fhpt_eval.synthetic.rendering import Shoot, find_renderer
 from fhpt_eval.synthetic.shots import plan_shots
 from fhpt_eval.synthetic.truth import VISIBLE, Truth
-from fhpt_eval.synthetic.workers import Shoot, find_renderer
 
 TRUTHS = [truth for line in (SAMPLE / TRUTH).read_bytes().splitlines() if (truth := Truth.parse(line))]
 

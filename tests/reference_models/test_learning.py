@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import figures
+import drn_figures as figures
 import torch
 from PIL import Image
 from torch.nn import functional

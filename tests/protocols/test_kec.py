@@ -18,7 +18,7 @@ from fhpt_eval import Pairs, Score
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.extract.extractor import Context, Missing, Pixels, Record, Result
+from fhpt_eval.extract.extractor import Context, Pixels
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints, _body, _only_found, _own_hand
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import BODY_JOINTS, PARTS, Part, errors, found, interocular_distance, share_within
@@ -26,12 +26,13 @@ from fhpt_eval.maths.statistics import Interval
 from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.protocols.kec import ABOUT, Kec
 from fhpt_eval.protocols.pckh import NO_HEAD, Pckh
+from fhpt_eval.records import Missing, Record, Result
 
 Array = npt.NDArray[Any]
 Extract = Callable[[Sequence[Pixels]], list[Result]]
 data: Any = skimage.data
 
-REAL = Path(__file__).resolve().parents[1] / "../shared/data/real/methods_figure/target"
+REAL = Path(__file__).resolve().parents[2] / "../shared/data/real/methods_figure/target"
 
 
 # The protocols, on keypoints written by hand

@@ -14,12 +14,13 @@ from toys import StubRecords
 from fhpt_eval import Pairs, Score
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, import_face_recognition
-from fhpt_eval.extract.extractor import Context, Missing, Record, Result
+from fhpt_eval.extract.extractor import Context
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import explained
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.protocols.face_identity import NO_GENERATED_FACE, FaceIdentity, face_distance
+from fhpt_eval.records import Missing, Record, Result
 
 UNREADABLE = Missing("unreadable: truncated PNG")
 NO_TARGET_FACE = Missing("no face in target", fault=False)

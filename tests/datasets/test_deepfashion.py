@@ -22,7 +22,7 @@ from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.pairing.folders import Folder
 from fhpt_eval.pairing.naming import parse_deepfashion
 
-SHARED = Path(__file__).resolve().parents[1] / "../shared/data"
+SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 EIGHT = SHARED / "real/deepfashion8/img"
 LISTS = SHARED / "deepfashion"
 real_photographs = pytest.mark.skipif(not EIGHT.is_dir(), reason="the shared photographs are not here")
@@ -319,7 +319,7 @@ def test_a_stopped_call_goes_on_and_gives_the_same(given: Given, monkeypatch: py
         write_atomic(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("fhpt_eval.datasets.output.write_atomic", stop)
+        patch.setattr("fhpt_eval.datasets.crops_folder.write_atomic", stop)
         with pytest.raises(KeyboardInterrupt):
             given.prepare()
     assert not (given.output / "report.json").exists()

@@ -24,7 +24,7 @@ from PIL import Image
 
 from fhpt_eval.errors import Unavailable, UserError
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.synthetic.output import files_of
+from fhpt_eval.synthetic.dataset_folder import files_of
 from fhpt_eval.synthetic.shots import Shot
 from fhpt_eval.synthetic.truth import Truth, openpose
 

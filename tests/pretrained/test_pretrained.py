@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import drn_figures as figures
 import pytest
-from drn import figures
 from toys import write_image
 
 from fhpt_eval import pretrained as shipped

@@ -16,15 +16,16 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
-from fhpt_eval.extract.extractor import ImageExtractor, Missing, PairExtractor, Result, Role
+from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.ranking import chance
 from fhpt_eval.measuring.protocol import Records, Results, Score, Unscorable, configure
 from fhpt_eval.pairing.naming import parse_deepfashion
 from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
 from fhpt_eval.protocols.retrieval import Retrieval
+from fhpt_eval.records import Missing, Result, Role
 
-TEST_PAIRS = Path(__file__).resolve().parents[1] / "../shared/data/deepfashion/test_pairs.csv"
+TEST_PAIRS = Path(__file__).resolve().parents[2] / "../shared/data/deepfashion/test_pairs.csv"
 
 
 def ref(name: str) -> ImageRef:

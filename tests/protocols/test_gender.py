@@ -18,7 +18,7 @@ from toys import StubRecords
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
-from fhpt_eval.extract.extractor import Context, Missing, Result
+from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.gender_classifier import (
     FORMAT,
     NO_PERSON,
@@ -39,6 +39,7 @@ from fhpt_eval.measuring.protocol import Score, Unscorable, configure
 from fhpt_eval.pairing.naming import Gender as Label
 from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
 from fhpt_eval.protocols.gender import Gender
+from fhpt_eval.records import Missing, Result
 
 NO_IMAGE = Missing("no generated image")
 
