@@ -12,7 +12,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,25 +53,15 @@ class Random(Store):
         return file
 
 
-def _fitted(measurement: Measurement) -> Measurement:
-    """Images of any size, and keypoints where it masks by them."""
-    protocol: Any = measurement.protocol
-    keypoints = KeypointFiles.at(SAMPLE / ANNOTATION)
-    if getattr(protocol, "mask", None):
-        protocol = replace(protocol, mask_keypoints=keypoints)
-    if protocol.name == "pckh":
-        protocol = replace(protocol, target_keypoints=keypoints, generated_keypoints=keypoints)
-    return brought_to_size(replace(measurement, protocol=protocol))
-
-
 def _time(measurements: Sequence[Measurement], count: int, store: Store) -> tuple[float, Run]:
-    pairs = copied_sources(count)
+    pairs, keypoints = copied_sources(count), KeypointFiles.at(SAMPLE / ANNOTATION)
     with tempfile.TemporaryDirectory() as folder, Cache(Path(folder)) as cache:
         start = time.perf_counter()
         run = evaluate(
             pairs,
             measurements,
             reference=list(dict.fromkeys(pair.target for pair in pairs.rows)),
+            target_keypoints=keypoints,
             engine=LocalEngine(cache, device="cpu"),
             store=store,
         )
@@ -83,11 +73,11 @@ def main(count: int) -> None:
     dialects = [dialect for dialect in find_dialects().values() if not dialect.refused]
     with tempfile.TemporaryDirectory() as folder:
         store = Random(Path(folder))
-        everything = [_fitted(m) for m in measurements_of(dialects, None)]
+        everything = [brought_to_size(m) for m in measurements_of(dialects, None)]
         _time(everything[:1], count, store)
         alone = {}
         for dialect in dialects:
-            own = [_fitted(m) for m in measurements_of([dialect], None)]
+            own = [brought_to_size(m) for m in measurements_of([dialect], None)]
             alone[dialect.key], run = _time(own, count, store)
             undone = {r.label: r.reason for r in run.record.protocols if r.status != "done"}
             print(f"{dialect.key:12} {len(own):3} numbers {alone[dialect.key]:8.1f} s", undone or "", flush=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fhpt_eval.engine.contract import Engine, Plan
 from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.giving import given_for
 from fhpt_eval.evaluation.plan import ImageSets, prepare
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.weights import Store
@@ -74,7 +75,8 @@ def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> De
     chosen, real = output / _CHOSEN, SAMPLE / IMAGES
     write_atomic(chosen, text)
     listed = list_images(chosen, real, real, output)
-    requests = with_people(listed, engine, KeypointFiles.at(SAMPLE / ANNOTATION), progress).requests
+    keypoints = KeypointFiles.at(SAMPLE / ANNOTATION)
+    requests = with_people(listed, engine, target_keypoints=keypoints, progress=progress).requests
     methods: dict[str, Pairs] = {}
     for name, model in _methods().items():
         made = output / _MADE / name
@@ -112,7 +114,9 @@ def _extract(
     methods: Iterable[Pairs], protocols: Sequence[Protocol], engine: Engine, store: Store, progress: Progress
 ) -> None:
     """Compute for all methods at once what their runs will find in the cache: networks and workers start once."""
-    prepared = [prepare(ImageSets(pairs), protocols, store, progress) for pairs in methods]
+    prepared = [
+        prepare(ImageSets(pairs, given=given_for(pairs, "embedded")), protocols, store, progress) for pairs in methods
+    ]
     engine.run(Plan.union(each.plan for each in prepared), prepared[0].weights, progress)
 
 

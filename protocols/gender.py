@@ -9,22 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import stats as scipy_stats
 
-from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network, read_checkpoint
-from fhpt_eval.files.given import GivenFile
+from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats, Interval
+from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs
 from fhpt_eval.pairing.naming import Gender as Label
 from fhpt_eval.pairing.pairs import Pair, Pairs
-from fhpt_eval.pretrained import gender_classifier
 from fhpt_eval.records import Missing, Result
 
 Value = float | Missing
-
-_SHIPPED = (
-    "gender is judged by the classifier that comes with the package, which was trained on rendered people"
-    " (docs/models.md): look at its error on the real targets first"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +44,6 @@ class Gender(Protocol):
 
     Attributes:
         network: ``vgg16``, the paper's, or ``efficientnet_lite0``, on which the classifier is a linear layer.
-        classifier: The gender.safetensors that `fhpt-eval train gender` wrote, trained for this network.
         ceiling: Whether the real targets are judged, too; ``false`` for runs without targets.
         generated_geometry: What is done to a generated image before it is looked at.
         target_geometry: The same for its target.
@@ -65,26 +58,20 @@ class Gender(Protocol):
         "gender_error_women",
         "gender_error_balanced",
     )
-    embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0", "classifier": gender_classifier()}
+    embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0"}
     network: Network = "vgg16"
-    classifier: GivenFile | None = None
     ceiling: bool = True
     generated_geometry: Geometry = Geometry()
     target_geometry: Geometry = Geometry()
 
-    def __post_init__(self) -> None:
-        if self.classifier is not None:
-            # A file that cannot be used is wrong use, to be told before anything is computed.
-            read_checkpoint(self.classifier, self.network)
-
-    def lacks(self) -> str | None:
+    def lacks(self, given: Given) -> str | None:
         """The classifier, where none is given."""
-        if self.classifier is not None:
-            return None
+        if given.gender_classifier is not None:
+            return super().lacks(given)
         train = "fhpt-eval train gender --images DIR -o DIR"
         if self.network != "vgg16":
             train += f" --network {self.network}"
-        return f"a classifier is needed: train one with `{train}` and give it with --set gender.classifier=FILE"
+        return f"a classifier is needed: train one with `{train}` and give it with --gender-classifier FILE"
 
     def needs(self) -> tuple[Need, ...]:
         """The classifier's answers on the generated images, and on the targets."""
@@ -92,8 +79,8 @@ class Gender(Protocol):
         return (generated, Need(self.extractor(self.target_geometry), ("target",))) if self.ceiling else (generated,)
 
     def extractor(self, geometry: Geometry) -> GenderClassifier:
-        """The classifier on the images of one side."""
-        return GenderClassifier(network=self.network, classifier=self.classifier, geometry=geometry)
+        """The given classifier on the images of one side."""
+        return GenderClassifier(network=self.network, geometry=geometry)
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Compare the answers with the genders of the pairs."""
@@ -118,8 +105,7 @@ class Gender(Protocol):
             return {"controls": found}
 
         everything = [True] * len(pairs)
-        overall = mean_over_pairs(self._metric(), "lower", pairs, errors, details=details(everything))
-        scores = [replace(overall, warnings=self._warnings())]
+        scores = [mean_over_pairs(self._metric(), "lower", pairs, errors, details=details(everything))]
         for label in ("MEN", "WOMEN"):
             # A pair of unknown gender may belong to either.
             part = [row.gender in (label, None) for row in pairs]
@@ -132,11 +118,6 @@ class Gender(Protocol):
             scores.append(replace(score, per_pair=()))
         scores.append(self._balanced(pairs, errors, scores[0], details(everything, balanced=True)))
         return scores
-
-    def _warnings(self) -> tuple[str, ...]:
-        if self.classifier is None or self.classifier.path != self.embedded["classifier"]:
-            return ()
-        return (_SHIPPED,)
 
     def _metric(self, which: str = "") -> str:
         return f"gender_error{which}" + ("" if self.network == "vgg16" else f"[{self.network}]")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, PlainSerializer
 
 from fhpt_eval.extract.extractor import size_mismatch
-from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
-from fhpt_eval.extract.mediapipe_tasks import Kind, MediapipeTasks, tasks_by_kind
-from fhpt_eval.extract.pixels import FrameSize
+from fhpt_eval.extract.keypoint_detector import KeypointDetector
+from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
+from fhpt_eval.extract.mediapipe_tasks import MediapipeTasks
 from fhpt_eval.files.given import GivenFile
-from fhpt_eval.images.geometry import Clip, Geometry, Jpeg, Round, Truncate
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.keypoints import (
     PARTS,
     Floats,
@@ -27,32 +26,19 @@ from fhpt_eval.maths.keypoints import (
     found,
     hand_size,
     head_size,
-    inside_frame,
     interocular_distance,
 )
 from fhpt_eval.maths.statistics import cluster_bootstrap
-from fhpt_eval.measuring.protocol import (
-    Better,
-    Group,
-    Need,
-    Protocol,
-    Records,
-    Score,
-    Unscorable,
-    resampling_groups,
-    tally,
-)
+from fhpt_eval.measuring.given import Given
+from fhpt_eval.measuring.protocol import Better, Group, Need, Protocol, Records, Score, resampling_groups, tally
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
+from fhpt_eval.people.given_keypoints import Side
 from fhpt_eval.records import Missing, Record, Result
 
-Side: TypeAlias = Literal["generated", "target"]
 Both: TypeAlias = tuple[Record | None, Record] | Missing
 """A pair's generated and target record; None stands for a generated image without a person."""
 
 _SIDES: tuple[Side, ...] = ("generated", "target")
-_LEAVE_THE_FRAME = (Clip, Jpeg, Round, Truncate)
-"""Steps of a geometry after which every pixel is where it was."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +65,7 @@ ABOUT: Mapping[Part, PartOf] = {
 }
 
 
-_TASK_OF: Mapping[Part, Kind] = {"body": "pose", "face": "face", "hands": "hand"}
+_TASK_OF: Mapping[Part, str] = {"body": "pose", "face": "face", "hands": "hand"}
 
 Tasks = Annotated[
     tuple[GivenFile, ...],
@@ -89,18 +75,6 @@ Tasks = Annotated[
 """In text: paths with commas between them, and hashes in records."""
 
 
-class Sides(NamedTuple):
-    """The keypoints that a protocol compares.
-
-    Attributes:
-        both: Of each pair.
-        warnings: One sentence for each doubt about keypoints that are read.
-    """
-
-    both: list[Both]
-    warnings: list[str]
-
-
 @dataclass(frozen=True, kw_only=True)
 class KeypointProtocol(Protocol):
     """Compares the keypoints of generated image and target, found by the same detector in each image by itself.
@@ -108,165 +82,54 @@ class KeypointProtocol(Protocol):
     A target's points that the generated image lacks are misses, also where no person is found in it; a pair whose
     target shows nobody is left out and counted.
 
-    Keypoints can also be read from files. Their coordinates count in pixels of the image after its geometry, from 0 in
-    the middle of the first one as OpenPose counts; they are believed, also where they lie outside of the image, but a
-    warning counts the images where most do. Of several persons the one of the highest score counts, the first of
-    equals. An image that they do not name is missing, and counted.
+    Keypoints of the targets and of the generated images can be given instead (docs/keypoints.md). Their coordinates
+    count in pixels of the image after its geometry; they are believed, also where they lie outside of the image.
+    Keypoints of both sides should come from one detector.
 
     Attributes:
         generated_geometry: What is done to a generated image before keypoints are looked for.
         target_geometry: The same for its target; the two must come out at one size, whose pixels errors are counted in.
-        generated_keypoints: Path of the generated images' keypoints, which are then read instead of detected. Either a
-            folder of OpenPose's JSON (``NAME_keypoints.json``, with 18 or 25 body points; face and hands where any file
-            has them), a folder of ``NAME_candidate.txt`` and ``NAME_subset.txt`` (18 body points), or an annotation
-            list of the field, a CSV file with the header ``name:keypoints_y:keypoints_x`` (18 body points, -1 where
-            missing). NAME is the image's path in its folder, with or without suffix, in any spelling of a DeepFashion
-            name; it may lack leading folders where that leaves no doubt.
-        target_keypoints: The same for the targets. Keypoints of both sides should come from one detector.
         tasks: Paths of MediaPipe's ``.task`` files, with commas between them, to detect with instead of the models that
             come with the package: a pose landmarker, and for faces and hands a face and a hand landmarker. Scores of
             different models, or of these and the package's, are not comparable.
-        eyes: Which of the eyes and ears annotation lists name first: ``right-first``, as OpenPose does and hence the
-            lists of the field, or ``left-first``, as the field's code labels them.
     """
 
     group: ClassVar[Group] = "structural"
     generated_geometry: Geometry = Geometry()
     target_geometry: Geometry = Geometry()
-    generated_keypoints: KeypointFiles | None = None
-    target_keypoints: KeypointFiles | None = None
     tasks: Tasks | None = None
-    eyes: Eyes = "right-first"
-
-    def __post_init__(self) -> None:
-        if self.tasks:
-            tasks_by_kind(self.tasks)
-            if all(self.files(side) is not None for side in _SIDES):
-                raise ValueError("nothing is detected where keypoints of both sides are given: leave tasks out")
-        forms = {files.form for side in _SIDES if (files := self.files(side)) is not None}
-        if self.eyes == "left-first" and "annotations" not in forms:
-            raise ValueError(
-                "eyes=left-first is about annotation lists: give one as target_keypoints or generated_keypoints"
-            )
 
     def needs(self) -> tuple[Need, ...]:
-        """Keypoints of generated images and targets; of those whose keypoints are read, the size."""
-        return tuple(Need(self.extractor(side), (side,)) for side in _SIDES)
+        """Keypoints of generated images and targets."""
+        return tuple(Need(self.detector(side), (side,)) for side in _SIDES)
 
-    def extractor(self, side: Side) -> MediapipeKeypoints | MediapipeTasks | FrameSize:
-        """What runs on the images of one side: the detector, where keypoints are not read."""
+    def lacks(self, given: Given) -> str | None:
+        """Nothing; but tasks that would find nothing are not to stand in a recipe."""
+        if self.tasks and all(side in given.keypoints for side in _SIDES):
+            return f"nothing is detected where keypoints of both sides are given: leave {self.name}.tasks out"
+        return super().lacks(given)
+
+    def detector(self, side: Side) -> KeypointDetector:
+        """What finds the keypoints of one side."""
         geometry = self.generated_geometry if side == "generated" else self.target_geometry
-        if self.files(side) is not None:
-            return FrameSize(geometry=geometry)
-        if self.tasks:
-            return MediapipeTasks(geometry=geometry, tasks=self.tasks)
-        return MediapipeKeypoints(geometry=geometry)
+        return (
+            MediapipeTasks(geometry=geometry, tasks=self.tasks) if self.tasks else MediapipeKeypoints(geometry=geometry)
+        )
 
-    def files(self, side: Side) -> KeypointFiles | None:
-        """The keypoints that are given for one side."""
-        return self.generated_keypoints if side == "generated" else self.target_keypoints
+    def sides(self, records: Records) -> list[Both]:
+        """The generated and the target record of each pair."""
+        generated, target = (records.per_pair(self.detector(side), side) for side in _SIDES)
+        return [_both(g, t) for g, t in zip(generated, target, strict=True)]
 
-    def parameters(self) -> dict[str, Any]:
-        """All parameters; of the generated images' keypoints the form alone.
-
-        What they hold is the method's, as the images are: methods could not be compared if it were in the recipe.
-        """
-        given = self.generated_keypoints
-        return {**super().parameters(), "generated_keypoints": given.form if given else None}
-
-    def sides(self, pairs: Pairs, records: Records) -> Sides:
-        """The generated and the target record of each pair.
-
-        Raises:
-            Unscorable: Keypoint files are given that tell of none of the images.
-        """
-        results: list[Iterable[Result]] = []
-        warnings = self._doubts()
-        for side in _SIDES:
-            given, found_here = self.files(side), records.per_pair(self.extractor(side), side)
-            if given is None:
-                results.append(found_here)
-            else:
-                read, said = self._read(side, given, pairs, found_here)
-                results.append(read)
-                warnings += said
-        return Sides([_both(g, t) for g, t in zip(*results, strict=True)], warnings)
-
-    def lacks_part(self, part: Part) -> Missing | None:
+    def lacks_part(self, part: Part, given: Given) -> Missing | None:
         """Why no pair has this part; None where it is looked for on both sides."""
         for side in reversed(_SIDES):
-            files = self.files(side)
-            if files is not None and part not in files.parts:
+            keypoints = given.keypoints.get(side)
+            if keypoints is not None and part not in keypoints.files.parts:
                 return Missing(f"{side} keypoints have no {part}", fault=False)
-            if files is None and self.tasks and _TASK_OF[part] not in tasks_by_kind(self.tasks):
+            if keypoints is None and part not in self.detector(side).parts:
                 return Missing(f"no {_TASK_OF[part]} landmarker is among the tasks", fault=False)
         return None
-
-    def noted(self, scores: Sequence[Score], sides: Sides) -> list[Score]:
-        """The scores, the first of them with what is to be said of keypoint files."""
-        first, *others = scores
-        given = {"generated_keypoints": str(self.generated_keypoints)} if self.generated_keypoints else {}
-        first = replace(first, details={**first.details, **given}, warnings=[*first.warnings, *sides.warnings])
-        return [first, *others]
-
-    def _doubts(self) -> list[str]:
-        """Warnings about what was asked for."""
-        read = [side for side in _SIDES if self.files(side) is not None]
-        doubts = [
-            f"{self.name}: {side}_geometry changes the frame, and coordinates in {side}_keypoints count in pixels of"
-            " the image after it"
-            for side in read
-            if not all(isinstance(step, _LEAVE_THE_FRAME) for step in self.extractor(side).geometry.steps)
-        ]
-        if len(read) == 1:
-            doubts.append(
-                f"{self.name}: keypoints of the two sides come from different sources ({read[0]} ones are read, the"
-                " others detected), and differ even on equal images"
-            )
-        return doubts
-
-    def _read(
-        self, side: Side, files: KeypointFiles, pairs: Pairs, frames: Iterable[Result]
-    ) -> tuple[list[Result], list[str]]:
-        """One side's results as the detector would give them, and warnings."""
-        names = [row.names(side) for row in pairs]
-        keys = [next(filter(None, map(files.key, of_image)), None) for of_image in names]
-        images: dict[str, set[str]] = defaultdict(set)
-        for key, of_image in zip(keys, names, strict=True):
-            if key is not None:
-                images[key].add(of_image[0])
-        if any(names) and not images:
-            raise Unscorable(
-                f"{files.path} tells of none of the {side} images (it has '{next(iter(files.records))}', they are"
-                f" called like '{next(filter(None, names))[0]}'): give {self.name}.{side}_keypoints of these images"
-            )
-        results: list[Result] = []
-        outside: dict[str, bool] = {}
-        for key, frame in zip(keys, frames, strict=True):
-            if isinstance(frame, Missing):
-                results.append(frame)
-            elif key is None:
-                results.append(Missing(f"{side}: not in the keypoint files"))
-            elif len(images[key]) > 1:
-                results.append(Missing(f"{side}: several images fit one name in the keypoint files"))
-            elif not files.records[key]["persons"]:
-                results.append(NO_PERSON)
-            else:
-                record = files.record(key, self.eyes)
-                results.append({**record, **frame})
-                outside[key] = _mostly_outside(record["body"], frame)
-        warnings = []
-        if several := sum(int(files.records[key]["persons"]) > 1 for key in images):
-            warnings.append(
-                f"{self.name}: {several} of {len(images)} {side} images have several persons in the keypoint files; of"
-                " each, the one of the highest score counts"
-            )
-        if count := sum(outside.values()):
-            warnings.append(
-                f"{self.name}: {count} of {len(outside)} {side} images have most of their keypoints outside of the"
-                " image: do the files belong to these images, at this size?"
-            )
-        return results, warnings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,13 +175,13 @@ class Kec(KeypointProtocol):
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Pool each part's distances over the pairs."""
-        sides = self.sides(pairs, records)
+        sides = self.sides(records)
         scores = []
         for part in PARTS:
-            lacking = self.lacks_part(part)
-            both = sides.both if lacking is None else [lacking] * len(pairs)
+            lacking = self.lacks_part(part, records.given)
+            both = sides if lacking is None else [lacking] * len(pairs)
             scores += _part_scores(part, measure(part, both), pairs)
-        return self.noted(scores, sides)
+        return scores
 
 
 @dataclass(frozen=True)
@@ -415,11 +278,6 @@ def mean_over_keypoints(
         details={"keypoints": len(values), **details, "interval_over": over},
         arrays=arrays or {},
     )
-
-
-def _mostly_outside(body: Points, frame: Record) -> bool:
-    width, height = frame["size"]
-    return bool(2 * inside_frame(body, width, height).sum() < found(body).sum())
 
 
 def _both(generated: Result, target: Result) -> Both:

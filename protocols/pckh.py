@@ -44,8 +44,7 @@ class Pckh(KeypointProtocol):
         index: list[npt.NDArray[Any]] = [np.empty(0, np.int32)]
         joints: list[npt.NDArray[Any]] = [np.empty(0, np.intp)]
         right: list[npt.NDArray[Any]] = [np.empty(0, np.bool_)]
-        sides = self.sides(pairs, records)
-        for i, both in enumerate(sides.both):
+        for i, both in enumerate(self.sides(records)):
             result = both if isinstance(both, Missing) else self._right(*both)
             if isinstance(result, Missing):
                 missing[i] = result
@@ -66,7 +65,7 @@ class Pckh(KeypointProtocol):
             otherwise="target: no body found",
             details={"alpha": ALPHA, "per_joint": per_joint},
         )
-        return self.noted([score], sides)
+        return [score]
 
     def _right(
         self, generated: Record | None, target: Record

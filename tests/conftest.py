@@ -73,13 +73,15 @@ def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from toy_weights import write_drn, write_head
 
     from fhpt_eval import pretrained
-    from fhpt_eval.protocols.gender import Gender
+    from fhpt_eval.evaluation import doubts, giving
 
     folder = tmp_path / "pretrained"
     folder.mkdir()
     monkeypatch.setattr(pretrained, "FOLDER", folder)
     write_drn(folder / "drn")
-    monkeypatch.setitem(Gender.embedded, "classifier", write_head(folder / "gender.safetensors"))  # type: ignore[arg-type]
+    classifier = write_head(folder / "gender.safetensors")
+    for module in (doubts, giving):
+        monkeypatch.setattr(module, "SHIPPED", classifier)
     return folder
 
 

@@ -98,9 +98,8 @@ def test_images_of_the_committed_results_can_be_made_again(run: str, model: Refe
     listed.write_text(some_pairs(72), encoding="utf-8")
     with Cache() as cache:
         engine = LocalEngine(cache, device="cpu")
-        images = with_people(
-            list_images(listed, real, real, made), engine, KeypointFiles.at(SAMPLE / ANNOTATION), faces=False
-        )
+        keypoints = KeypointFiles.at(SAMPLE / ANNOTATION)
+        images = with_people(list_images(listed, real, real, made), engine, target_keypoints=keypoints, faces=False)
         Generation(model, made, device="cpu").make(images.requests)
         scores = evaluate(Pairs.from_csv(listed, made, real, real), PIXELS, engine=engine).scores
     row = read(COMMITTED / BOARD)[run]

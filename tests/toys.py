@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from fhpt_eval.extract.extractor import Context, Encoded, ImageExtractor, PairExtractor, PairModel, Pixels
+from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Records, Results
 from fhpt_eval.records import Missing, Record, Result, Role
 
@@ -45,6 +46,10 @@ class StubRecords(Records):
 
     def reference(self) -> str:
         raise NotImplementedError
+
+    @property
+    def given(self) -> Given:
+        return Given()
 
 
 @dataclass(frozen=True, kw_only=True)

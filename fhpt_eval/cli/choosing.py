@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fhpt_eval.cli.shared import read_keypoints
 from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.extract.gender_classifier import GenderClassifier
+from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measuring.dialects import Dialect, dialect_named, find_dialects, measurements_of
-from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile
 from fhpt_eval.measuring.registry import select
+from fhpt_eval.people.given_keypoints import Side
+from fhpt_eval.people.keypoint_files import KeypointFiles
 
 
 def profile_named(profile: str) -> Profile:
@@ -119,24 +121,20 @@ def with_geometry(chosen: Sequence[Measurement], option: str, text: str | None, 
     return changed
 
 
-def with_mask_keypoints(chosen: Sequence[Measurement], path: str | None) -> list[Measurement]:
-    """Give the targets' keypoints to every protocol that draws masks from them.
+def refuse_unused(
+    chosen: Sequence[Measurement], keypoints: Mapping[Side, KeypointFiles | None], classifier: GivenFile | None
+) -> None:
+    """Refuse what is given beside images where no protocol looks at it.
 
     Raises:
-        UserError: No protocol does, or the keypoints cannot be read.
+        UserError: None does.
     """
-    if path is None:
-        return list(chosen)
-    keypoints, _ = read_keypoints(path, "right-first", option="--mask-keypoints")
-    changed = []
-    for measurement in chosen:
-        protocol = measurement.protocol
-        if isinstance(protocol, MaskedProtocol) and protocol.mask is not None:
-            protocol = dataclasses.replace(protocol, mask_keypoints=keypoints)
-        changed.append(dataclasses.replace(measurement, protocol=protocol))
-    if changed == list(chosen):
-        raise UserError(
-            "--mask-keypoints: none of the chosen protocols draws masks; leave it out, or ask for them, for example"
-            " with --set ssim.mask=black."
-        )
-    return changed
+    looked_at = {role for measurement in chosen for role in measurement.protocol.keypoint_roles()}
+    for side, files in keypoints.items():
+        if files is not None and side not in looked_at:
+            raise UserError(
+                f"--{side}-keypoints: none of the chosen protocols looks at keypoints of {side} images; leave it out."
+            )
+    needs = [need for measurement in chosen for need in measurement.protocol.needs()]
+    if classifier is not None and not any(isinstance(need.extractor, GenderClassifier) for need in needs):
+        raise UserError("--gender-classifier: none of the chosen protocols judges genders; leave it out.")

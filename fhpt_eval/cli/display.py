@@ -172,7 +172,7 @@ def _controls(score: ScoreRecord) -> list[tuple[str, str]]:
 
 
 def options(run: Run) -> list[str]:
-    """The options that differ from the profile's defaults, as --set takes them."""
+    """The options that differ from the profile's defaults, as --set takes them, and what keypoints were given."""
     known = find_protocols().classes
     changed = []
     for protocol in run.record.protocols:
@@ -180,7 +180,8 @@ def options(run: Run) -> list[str]:
             defaults = configure(known[protocol.name], run.record.profile, {}).parameters()
             given = protocol.recipe.parameters.items()
             changed += [f"{protocol.name}.{key}={value}" for key, value in given if defaults.get(key) != value]
-    return changed
+    keypoints = {role: text for p in run.record.protocols for role, text in p.recipe.keypoints.items()}
+    return changed + [f"keypoints of {role} images: {text}" for role, text in keypoints.items()]
 
 
 def left_undone(run: Run) -> list[str]:

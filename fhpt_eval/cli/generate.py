@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import DONE, DONE_IN_PART, Eyes, Keypoints, name_some, read_keypoints, settings
+from fhpt_eval.cli.shared import (
+    DONE,
+    DONE_IN_PART,
+    Eyes,
+    SourceKeypoints,
+    TargetKeypoints,
+    name_some,
+    read_keypoints,
+    settings,
+)
 from fhpt_eval.errors import UserError, did_you_mean
 
 
@@ -17,8 +26,8 @@ def generate(
     model: Annotated[
         str,
         typer.Argument(
-            help="drn (with -t or --keypoints), copy-source, real (with -t), or another package's; `list` names them"
-            " all."
+            help="drn (with -t or --target-keypoints), copy-source, real (with -t), or another package's; `list` names"
+            " them all."
         ),
     ],
     pairs: Annotated[
@@ -44,7 +53,8 @@ def generate(
             "--image", help="What drn shows: refined (default), coarse, residual, or guidance (F_t's components)."
         ),
     ] = None,
-    keypoints: Keypoints = None,
+    source_keypoints: SourceKeypoints = None,
+    target_keypoints: TargetKeypoints = None,
     eyes: Eyes = "right-first",
     options: Annotated[
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="Set any option of a model.")
@@ -83,15 +93,16 @@ def generate(
     chosen = configured(models[model], "reference model", model, {**named, **settings(options or [])})
     if "target" in chosen.needs and target is None:
         raise UserError(f"{model} needs the target images: give --target DIR.")
-    if "people" not in chosen.needs and keypoints is not None:
-        raise UserError(f"{model} does not look at poses: leave --keypoints out.")
-    files, order = read_keypoints(keypoints, eyes)
+    named_files = {"--source-keypoints": source_keypoints, "--target-keypoints": target_keypoints}
+    if "people" not in chosen.needs and (unused := [o for o, path in named_files.items() if path is not None]):
+        raise UserError(f"{model} does not look at poses: leave {unused[0]} out.")
+    of_sources, of_targets = read_keypoints(named_files, eyes).values()
     listed = list_images(pairs, source, target, output)
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         engine = LocalEngine(cache, device=device)
         generation = Generation(chosen, output, device=engine.device, overwrite=overwrite)
         if "people" in chosen.needs:
-            listed = with_people(listed, engine, files, progress, eyes=order)
+            listed = with_people(listed, engine, of_sources, of_targets, progress=progress)
         for remark in () if quiet else chosen.remarks(listed.requests):
             print(f"fhpt-eval: {remark}", file=sys.stderr)
         done = generation.make(listed.requests, batch_size=batch_size, progress=progress)

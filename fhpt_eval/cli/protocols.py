@@ -44,6 +44,8 @@ def protocols(
 
 def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
     """A protocol as plain values: what it is, its options, and for each profile what it lacks."""
+    from fhpt_eval.evaluation.giving import own_classifier
+    from fhpt_eval.measuring.given import Given
     from fhpt_eval.measuring.protocol import configure
 
     paper, embedded = configure(protocol, "paper", {}), configure(protocol, "embedded", {})
@@ -55,7 +57,7 @@ def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
         "options": paper.parameters(),
         "needs": sorted({role for need in paper.needs() for role in need.roles}),
         "lacks": {"paper": absent_weights(paper, store), "embedded": absent_weights(embedded, store)},
-        "asks": {"paper": paper.lacks(), "embedded": embedded.lacks()},
+        "asks": {"paper": paper.lacks(Given()), "embedded": embedded.lacks(Given({}, own_classifier("embedded")))},
     }
 
 

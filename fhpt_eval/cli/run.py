@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import read_pairs
+from fhpt_eval.cli.shared import EYES_HELP, KEYPOINT_FORMS, read_file, read_keypoints, read_pairs
 from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import NAMINGS
 
 if TYPE_CHECKING:
-    from fhpt_eval.evaluation.plan import Prepared
+    from fhpt_eval.evaluation.plan import ImageSets, Prepared
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.measuring.measurement import Measurement
-    from fhpt_eval.pairing.pairs import Pairs
 
 _WHAT, _HOW, _WHERE, _MACHINE = "What is evaluated", "How", "Output", "Machine"
 _UNTELLING = {"generated", "images", "output", "outputs", "results", "fake", "fakes", "gen", "test"}
@@ -58,6 +57,34 @@ def run(
             "--reference",
             help="Folder of the reference set of FID and KID; otherwise the unique targets.",
             rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    generated_keypoints: Annotated[
+        str | None,
+        typer.Option(
+            "--generated-keypoints",
+            metavar="FILE",
+            help=f"Keypoints of the generated images, instead of detected ones: {KEYPOINT_FORMS}.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    target_keypoints: Annotated[
+        str | None,
+        typer.Option(
+            "--target-keypoints",
+            metavar="FILE",
+            help="The same of the targets; masks are drawn from these, where a dialect or an option asks for masks.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    eyes: Annotated[str, typer.Option("--eyes", help=EYES_HELP, rich_help_panel=_WHAT)] = "right-first",
+    gender_classifier: Annotated[
+        str | None,
+        typer.Option(
+            "--gender-classifier",
+            metavar="FILE",
+            help="What `fhpt-eval train gender` wrote; the profile embedded has one of its own.",
+            rich_help_panel=_HOW,
         ),
     ] = None,
     allow_missing: Annotated[
@@ -105,15 +132,6 @@ def run(
             metavar="PROTOCOL.OPTION=VALUE",
             help="Set an option of a protocol; `fhpt-eval protocols NAME` lists them.",
             rich_help_panel=_HOW,
-        ),
-    ] = None,
-    mask_keypoints: Annotated[
-        str | None,
-        typer.Option(
-            "--mask-keypoints",
-            help="Keypoints of the targets (an annotation CSV, a folder of OpenPose's) that masks are drawn from, where"
-            " a dialect or an option asks for masks.",
-            rich_help_panel=_WHAT,
         ),
     ] = None,
     generated_geometry: Annotated[
@@ -192,10 +210,11 @@ def run(
     cannot be read is named, with what would change that. Results are cached by content: a second run, or a run after
     a kill, computes only what is new.
     """
-    from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, with_geometry, with_mask_keypoints
+    from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, refuse_unused, with_geometry
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.evaluation.evaluate import evaluate
+    from fhpt_eval.evaluation.giving import check_given, given_for
     from fhpt_eval.evaluation.plan import ImageSets, prepare
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.images.decoding import MAX_PIXELS
@@ -209,7 +228,10 @@ def run(
     chosen = measurements(dialects, protocols, chosen_profile, options or [])
     chosen = with_geometry(chosen, "--generated-geometry", generated_geometry, {"generated_geometry"})
     chosen = with_geometry(chosen, "--target-geometry", target_geometry, {"target_geometry", "reference_geometry"})
-    chosen = with_mask_keypoints(chosen, mask_keypoints)
+    files = read_keypoints({"--generated-keypoints": generated_keypoints, "--target-keypoints": target_keypoints}, eyes)
+    of_generated, of_targets = files.values()
+    classifier = read_file("--gender-classifier", gender_classifier)
+    refuse_unused(chosen, {"generated": of_generated, "target": of_targets}, classifier)
     roles = {role for m in chosen for need in m.protocol.needs() for role in need.roles}
     if reference is not None and not roles & {"reference", "given"}:
         raise UserError("--reference: none of the chosen protocols compares with a reference set; leave it out.")
@@ -223,8 +245,16 @@ def run(
     store = Store(weights_dir, offline)
     if dry_run:
         wanted = list(dict.fromkeys(m.protocol for m in chosen))
-        prepared = prepare(ImageSets(table, reference_images), wanted, store, fetch=False)
-        _print_plan(table, chosen, prepared, as_json=as_json)
+        given = given_for(
+            table,
+            chosen_profile,
+            generated_keypoints=of_generated,
+            target_keypoints=of_targets,
+            gender_classifier=classifier,
+        )
+        images = ImageSets(table, reference_images, given)
+        check_given(images, wanted)
+        _print_plan(images, chosen, prepare(images, wanted, store, fetch=False), as_json=as_json)
         return
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         from fhpt_eval.engine.local import LocalEngine
@@ -238,6 +268,9 @@ def run(
             chosen,
             profile=chosen_profile,
             reference=reference_images,
+            generated_keypoints=of_generated,
+            target_keypoints=of_targets,
+            gender_classifier=classifier,
             name=chosen_name,
             output=folder,
             engine=engine,
@@ -260,10 +293,11 @@ def _run_name(name: str | None, generated: Path) -> str:
     return folder.parent.name if folder.name.lower() in _UNTELLING and folder.parent.name else folder.name
 
 
-def _print_plan(pairs: Pairs, chosen: Sequence[Measurement], prepared: Prepared, *, as_json: bool) -> None:
+def _print_plan(images: ImageSets, chosen: Sequence[Measurement], prepared: Prepared, *, as_json: bool) -> None:
     """Print what a run would do."""
     import json
 
+    pairs = images.pairs
     absent = {weights.name for weights in prepared.downloads}
     protocols: list[dict[str, str | None]] = []
     for measurement in chosen:
@@ -271,7 +305,7 @@ def _print_plan(pairs: Pairs, chosen: Sequence[Measurement], prepared: Prepared,
         status = "ready"
         if protocol in prepared.unavailable:
             status, reason = "unavailable", prepared.unavailable[protocol]
-        elif lacks := sorted({w.name for n in protocol.needs() for w in n.extractor.weights()} & absent):
+        elif lacks := sorted({w.name for n in images.needs(protocol) for w in n.extractor.weights()} & absent):
             status, reason = "needs download", f"ready after the download of {', '.join(lacks)}"
         protocols.append({"protocol": measurement.name, "status": status, "reason": reason})
     protocols.sort(key=lambda row: row["status"] == "unavailable")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ import typer
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
+    from fhpt_eval.files.given import GivenFile
     from fhpt_eval.pairing.pairs import Pairs
     from fhpt_eval.people.keypoint_files import Eyes as KeypointEyes
     from fhpt_eval.people.keypoint_files import KeypointFiles
@@ -66,24 +67,38 @@ def read_pairs(list_: Path | None, generated: Path, target: Path | None, source:
     return Pairs.from_csv(list_, generated, target, source, naming)
 
 
-Keypoints = Annotated[
+KEYPOINT_FORMS = "an annotation CSV, or a folder of OpenPose's JSON or candidate/subset text"
+EYES_HELP = "Which eye and ear annotation CSVs name first: right-first or left-first."
+
+SourceKeypoints = Annotated[
     str | None,
     typer.Option(
-        "--keypoints", help="Body keypoints instead of detected ones: an annotation CSV or a folder of OpenPose's."
+        "--source-keypoints",
+        metavar="FILE",
+        help=f"Body keypoints of the sources instead of detected ones: {KEYPOINT_FORMS}. Given for one side alone, a"
+        " file is that of both.",
     ),
 ]
-Eyes = Annotated[
-    str, typer.Option("--eyes", help="Which eye and ear annotation CSVs name first: right-first or left-first.")
+TargetKeypoints = Annotated[
+    str | None,
+    typer.Option(
+        "--target-keypoints",
+        metavar="FILE",
+        help="The same of the targets; a list that holds all images, as the field's do, need be given once only.",
+    ),
 ]
+Eyes = Annotated[str, typer.Option("--eyes", help=EYES_HELP)]
 
 
-def read_keypoints(
-    path: str | None, eyes: str, option: str = "--keypoints"
-) -> tuple[KeypointFiles | None, KeypointEyes]:
-    """Read what ``--keypoints``, or another option for such files, and ``--eyes`` say.
+def read_keypoints(given: Mapping[str, str | None], eyes: str) -> dict[str, KeypointFiles | None]:
+    """Read the keypoint files that options name, each path once, by option.
+
+    Args:
+        given: The path that each option was given.
+        eyes: What ``--eyes`` says.
 
     Raises:
-        UserError: They cannot be.
+        UserError: One cannot be read, or ``--eyes`` does not fit.
     """
     from fhpt_eval.files.given import path_of
     from fhpt_eval.people.keypoint_files import KeypointFiles
@@ -91,8 +106,30 @@ def read_keypoints(
     if eyes not in {"right-first", "left-first"}:
         raise UserError(f"--eyes cannot be '{eyes}'.{did_you_mean(eyes, ['right-first', 'left-first'])}")
     order: KeypointEyes = "left-first" if eyes == "left-first" else "right-first"
+    read: dict[str, KeypointFiles] = {}
+    for option, path in given.items():
+        try:
+            if path is not None and path not in read:
+                read[path] = KeypointFiles.at(path_of(path, "keypoint files"), order)
+        except ValueError as error:
+            raise UserError(f"{option} '{path}': {error}.") from None
+    if order == "left-first" and all(files.form != "annotations" for files in read.values()):
+        raise UserError(
+            f"--eyes left-first is about annotation lists: give one with {' or '.join(given)}, or leave --eyes out."
+        )
+    return {option: None if path is None else read[path] for option, path in given.items()}
+
+
+def read_file(option: str, path: str | None) -> GivenFile | None:
+    """Read a file that an option names.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    from fhpt_eval.files.given import GivenFile, path_of
+
     try:
-        return None if path is None else KeypointFiles.at(path_of(path, "keypoint files")), order
+        return None if path is None else GivenFile.at(path_of(path, "a file"))
     except ValueError as error:
         raise UserError(f"{option} '{path}': {error}.") from None
 

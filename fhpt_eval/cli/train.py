@@ -157,7 +157,7 @@ def _print(trained: Trained, output: Path) -> None:
     file = output / CHECKPOINT
     typer.echo(str(file))
     network = "" if card["network"] == "vgg16" else f" --set gender.network={card['network']}"
-    typer.echo(f"use it: fhpt-eval run …{network} --set {shlex.quote(f'gender.classifier={file}')}")
+    typer.echo(f"use it: fhpt-eval run …{network} --gender-classifier {shlex.quote(str(file))}")
 
 
 def _identical(trained: Trained) -> Iterator[str]:

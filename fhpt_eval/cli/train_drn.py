@@ -12,7 +12,8 @@ from fhpt_eval.cli.shared import (
     DONE,
     DONE_IN_PART,
     Eyes,
-    Keypoints,
+    SourceKeypoints,
+    TargetKeypoints,
     WeightsDir,
     name_some,
     read_keypoints,
@@ -35,7 +36,8 @@ def drn(
         Path | None,
         typer.Option("--target", "-t", help="Folder of target images; otherwise the sources'.", rich_help_panel=_WHAT),
     ] = None,
-    keypoints: Keypoints = None,
+    source_keypoints: SourceKeypoints = None,
+    target_keypoints: TargetKeypoints = None,
     eyes: Eyes = "right-first",
     part: Annotated[
         str,
@@ -124,14 +126,14 @@ def drn(
     if part not in PARTS:
         raise UserError(f"there is no part '{part}'.{did_you_mean(part, PARTS)}")
     chosen = configured(DrnConfig, "configuration", config, settings(options or []), asdict(named_config(config, size)))
-    files, order = read_keypoints(keypoints, eyes)
+    files = read_keypoints({"--source-keypoints": source_keypoints, "--target-keypoints": target_keypoints}, eyes)
     plan = Plan(
         pairs=pairs,
         source=source,
         target=target or source,
         output=output,
-        keypoints=files,
-        eyes=order,
+        source_keypoints=files["--source-keypoints"],
+        target_keypoints=files["--target-keypoints"],
         part=PARTS[part],
         config=chosen,
         start=start,

@@ -68,7 +68,7 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
 
 def _masked(mask: Mask, pixels: Pixels) -> Pixels:
     if not mask.joints:
-        raise ImageError("its target is not among the keypoints that masks are drawn from")
+        raise ImageError("its target has no keypoints of its own to draw a mask from")
     return mask.apply(pixels)
 
 

@@ -12,17 +12,20 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Engine, Extraction
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.giving import check_given, given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
 from fhpt_eval.evaluation.reading import ExtractedRecords
 from fhpt_eval.evaluation.recording import start_run
 from fhpt_eval.evaluation.run import PAIR_COLUMNS, Run, ScoreRecord, add_per_pair, claim_folder, score_record
 from fhpt_eval.extract.weights import Store
+from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.libraries import explained
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
 
 
@@ -32,6 +35,9 @@ def evaluate(
     *,
     profile: Profile = "paper",
     reference: Sequence[ImageRef] | None = None,
+    generated_keypoints: KeypointFiles | None = None,
+    target_keypoints: KeypointFiles | None = None,
+    gender_classifier: GivenFile | None = None,
     name: str = "run",
     output: Path | None = None,
     engine: Engine | None = None,
@@ -48,6 +54,9 @@ def evaluate(
         profile: ``paper`` (canonical networks) or ``embedded`` (what packages carry); for protocols given by name.
         reference: The reference set of FID and KID (`fhpt_eval.pairing.pairs.list_images`); None for the unique
             targets.
+        generated_keypoints: Keypoints of the generated images, to take instead of detected ones.
+        target_keypoints: The same for the targets; masks are drawn from them, too.
+        gender_classifier: What `fhpt-eval train gender` wrote; the profile ``embedded`` has one of its own.
         name: What the run is called in leaderboards.
         output: A folder for the run's record, written after every protocol; None writes nothing.
         engine: What computes; by default this machine with the user's cache.
@@ -58,7 +67,7 @@ def evaluate(
         The run, with scores, per-pair values and what is missing.
 
     Raises:
-        UserError: If a protocol is unknown, or the output folder cannot be written.
+        UserError: If a protocol is unknown, what is given does not fit, or the output folder cannot be written.
     """
     chosen = _chosen(protocols, profile)
     if engine is None:
@@ -68,17 +77,28 @@ def evaluate(
                 chosen,
                 profile=profile,
                 reference=reference,
+                generated_keypoints=generated_keypoints,
+                target_keypoints=target_keypoints,
+                gender_classifier=gender_classifier,
                 name=name,
                 output=output,
                 engine=LocalEngine(cache),
                 store=store,
                 progress=progress,
             )
+    given = given_for(
+        pairs,
+        profile,
+        generated_keypoints=generated_keypoints,
+        target_keypoints=target_keypoints,
+        gender_classifier=gender_classifier,
+    )
+    images, wanted = ImageSets(pairs, reference, given), list(dict.fromkeys(m.protocol for m in chosen))
+    check_given(images, wanted)
     if output is not None:
         claim_folder(output)
     started = time.monotonic()
-    images = ImageSets(pairs, reference)
-    prepared = prepare(images, list(dict.fromkeys(m.protocol for m in chosen)), store or Store(), progress)
+    prepared = prepare(images, wanted, store or Store(), progress)
     extraction = engine.run(prepared.plan, prepared.weights, progress)
     extracted = time.monotonic()
     run = start_run(name, profile, images, chosen, prepared, extraction, engine.device)
@@ -118,7 +138,7 @@ def _score(
     scores: list[Score] = []
     score_records: list[ScoreRecord] = []
     status, reason = "done", None
-    ran = [prepared.same.get(need.extractor, need.extractor) for need in protocol.needs()]
+    ran = [prepared.same.get(need.extractor, need.extractor) for need in images.needs(protocol)]
     errors = [extraction.broken[extractor] for extractor in ran if extractor in extraction.broken]
     if errors:
         status = "unavailable" if isinstance(errors[0], UserError) else "failed"
@@ -126,7 +146,7 @@ def _score(
     else:
         try:
             records = ExtractedRecords(images.seen_by(protocol), extraction, prepared.same)
-            scores = measurement.named(protocol.score(images.pairs, records))
+            scores = _noted(measurement.named(protocol.score(images.pairs, records)), protocol, images)
             _check(scores, run)
             score_records = [score_record(score) for score in scores]
         except Unscorable as error:
@@ -148,6 +168,15 @@ def _score(
     arrays = {**run.arrays, **{score.metric: score.arrays for score in scores if score.arrays}}
     record = run.record.model_copy(update={"protocols": protocol_records, "warnings": warnings})
     return Run(record, per_pair, missing, arrays)
+
+
+def _noted(scores: list[Score], protocol: Protocol, images: ImageSets) -> list[Score]:
+    """Return the scores, the first of them with the content of the generated images' keypoints, if they were given."""
+    if not scores or "generated" not in protocol.keypoint_roles() & images.given.keypoints.keys():
+        return scores
+    first, *others = scores
+    about = {"generated_keypoints": str(images.given.keypoints["generated"].files)}
+    return [replace(first, details={**first.details, **about}), *others]
 
 
 def _bug(error: Exception) -> str:

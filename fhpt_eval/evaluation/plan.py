@@ -13,7 +13,8 @@ from fhpt_eval.extract.weights import Store, Weights
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.sizes import common_size
-from fhpt_eval.measuring.protocol import Protocol
+from fhpt_eval.measuring.given import Given
+from fhpt_eval.measuring.protocol import Need, Protocol
 from fhpt_eval.pairing.pairs import Pair, Pairs
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Role
@@ -26,10 +27,12 @@ class ImageSets:
     Attributes:
         pairs: Generated images with their targets and sources.
         given_reference: The reference set; None for the unique targets of the pairs.
+        given: What is known beside the images.
     """
 
     pairs: Pairs
     given_reference: Sequence[ImageRef] | None = None
+    given: Given = field(default_factory=Given)
 
     def unique(self, role: Role) -> Sequence[ImageRef]:
         """The different images of a role, in the order of their names."""
@@ -41,7 +44,11 @@ class ImageSets:
 
     def seen_by(self, protocol: Protocol) -> ImageSets:
         """The images as a protocol looks at them."""
-        return replace(self, pairs=protocol.seen(self.pairs))
+        return replace(self, pairs=protocol.seen(self.pairs, self.given))
+
+    def needs(self, protocol: Protocol) -> tuple[Need, ...]:
+        """What runs for a protocol on these images, with what is given taken into account."""
+        return tuple(Need(self.given.in_place_of(n.extractor, n.roles), n.roles) for n in protocol.needs())
 
     @staticmethod
     def of_pair(pair: Pair, role: Role) -> ImageRef | None:
@@ -100,9 +107,9 @@ def prepare(
     unavailable: dict[Protocol, str] = {}
     ready = []
     for protocol in protocols:
-        wanted = {file.name: file for need in protocol.needs() for file in need.extractor.weights()}
+        wanted = {file.name: file for need in images.needs(protocol) for file in need.extractor.weights()}
         try:
-            if (lacking := protocol.lacks()) is not None:
+            if (lacking := protocol.lacks(images.given)) is not None:
                 raise Unavailable(lacking)
             _check_roles(protocol, images)
             for name, file in wanted.items():
@@ -153,7 +160,7 @@ def _same(protocols: Iterable[Protocol], images: ImageSets) -> dict[Extractor, E
         return geometry if size is None else geometry.on(*size)
 
     plain: dict[Extractor, set[Extractor]] = {}
-    for need in (need for protocol in protocols for need in protocol.needs()):
+    for need in (need for protocol in protocols for need in images.needs(protocol)):
         geometries = map(on, need.extractor.geometries, need.roles)
         plain.setdefault(need.extractor, set()).add(need.extractor.in_geometries(*geometries))
     # One that is asked for in two roles, of pictures of two sizes, is another extractor in each.
@@ -163,7 +170,7 @@ def _same(protocols: Iterable[Protocol], images: ImageSets) -> dict[Extractor, E
 def _plan(protocols: Iterable[Protocol], images: ImageSets, same: Mapping[Extractor, Extractor]) -> Plan:
     singles: dict[ImageExtractor, dict[ImageRef, None]] = {}
     compared: dict[PairExtractor, dict[tuple[ImageRef, ImageRef], None]] = {}
-    needs = [(need, images.seen_by(protocol)) for protocol in protocols for need in protocol.needs()]
+    needs = [(need, images.seen_by(protocol)) for protocol in protocols for need in images.needs(protocol)]
     for need, seen in needs:
         extractor = same.get(need.extractor, need.extractor)
         if isinstance(extractor, PairExtractor):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fhpt_eval.engine.contract import Extraction
 from fhpt_eval.evaluation.plan import ImageSets
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
+from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import UNIQUE_TARGETS, Records, Results
 from fhpt_eval.pairing.naming import parse_deepfashion, without_suffix
 from fhpt_eval.pairing.pairs import Pair
@@ -17,7 +20,7 @@ from fhpt_eval.records import Missing, Result, Role
 
 
 class ExtractedRecords(Records):
-    """Records of the images under evaluation, read from an extraction one at a time.
+    """Records of the images under evaluation, read from an extraction one at a time, or from what is given.
 
     Args:
         images: What is evaluated.
@@ -34,7 +37,6 @@ class ExtractedRecords(Records):
 
     def per_pair(self, extractor: ImageExtractor | PairExtractor, *roles: Role) -> Results:
         """Results in the order of the pairs."""
-        extractor = self._ran(extractor)
         # A picture that stands in several strips was extracted from the first of them.
         alone = isinstance(extractor, ImageExtractor)
         first = {ref.name: ref for role in roles for ref in self._images.unique(role)} if alone else {}
@@ -50,16 +52,15 @@ class ExtractedRecords(Records):
             if len(present) < len(refs):
                 return next(ref for ref in refs if isinstance(ref, Missing))
             if isinstance(extractor, PairExtractor):
-                return self._extraction.pair(extractor, present[0], present[1])
-            return self._extraction.image(extractor, present[0])
+                return self._extraction.pair(self._ran(extractor, roles), present[0], present[1])
+            return self._of_image(extractor, roles[0], present[0])
 
         return Results(keys, read)
 
     def unique(self, extractor: ImageExtractor, role: Role) -> Results:
         """Results of each different image of a role, and what pairs lack of it."""
-        extractor = self._ran(extractor)
         return Results(
-            self._keys(role), lambda ref: ref if isinstance(ref, Missing) else self._extraction.image(extractor, ref)
+            self._keys(role), lambda ref: ref if isinstance(ref, Missing) else self._of_image(extractor, role, ref)
         )
 
     def unique_groups(self, role: Role) -> Sequence[Hashable]:
@@ -77,8 +78,25 @@ class ExtractedRecords(Records):
         given = self._images.given_reference is not None
         return "the folder given with --reference" if given else UNIQUE_TARGETS
 
-    def _ran(self, extractor: Any) -> Any:
-        return self._same.get(extractor, extractor)
+    @property
+    def given(self) -> Given:
+        """What the user gave."""
+        return self._images.given
+
+    def _of_image(self, extractor: ImageExtractor, role: Role, ref: ImageRef) -> Result:
+        result = self._extraction.image(self._ran(extractor, (role,)), ref)
+        keypoints = self.given.keypoints.get(role)
+        if keypoints is None or isinstance(result, Missing) or not isinstance(extractor, KeypointDetector):
+            return result
+        # What ran has measured the size alone.
+        person = keypoints.person(ref)
+        if isinstance(person, Missing):
+            return replace(person, reason=f"{role}: {person.reason}") if person.fault else person
+        return {**person, **result}
+
+    def _ran(self, extractor: Any, roles: Sequence[Role]) -> Any:
+        asked = self.given.in_place_of(extractor, roles)
+        return self._same.get(asked, asked)
 
     def _keys(self, role: Role) -> list[ImageRef | Missing]:
         refs: list[ImageRef | Missing] = list(self._images.unique(role))

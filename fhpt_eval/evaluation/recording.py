@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from fhpt_eval.engine.contract import Extraction
+from fhpt_eval.evaluation.doubts import doubts
 from fhpt_eval.evaluation.environment import describe_environment
+from fhpt_eval.evaluation.giving import own_classifier, used_keypoints
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.evaluation.reading import content_hash
 from fhpt_eval.evaluation.run import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, Run, RunRecord
+from fhpt_eval.extract.extractor import Extractor
+from fhpt_eval.extract.gender_classifier import GenderClassifier
+from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.measuring.dialects import default_id
 from fhpt_eval.measuring.measurement import Measurement
-from fhpt_eval.measuring.protocol import Profile, Protocol, configure
+from fhpt_eval.measuring.protocol import Need, Profile, Protocol, configure
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing
 
@@ -35,13 +40,14 @@ def start_run(
     warnings = list(extraction.warnings)
     if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
         warnings.append(warning)
+    warnings += doubts(images, prepared, extraction)
     record = RunRecord(
         name=name,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         profile=profile,
         pairs=_pairs_record(images.pairs, extraction),
         images=_images_record(images, prepared, extraction),
-        protocols=[_pending(measurement, profile, prepared, reference, device) for measurement in measurements],
+        protocols=[_pending(measurement, profile, images, prepared, reference, device) for measurement in measurements],
         environment=describe_environment(device),
         seconds={},
         warnings=warnings,
@@ -50,24 +56,31 @@ def start_run(
 
 
 def _pending(
-    measurement: Measurement, profile: Profile, prepared: Prepared, reference: str | None, device: str
+    measurement: Measurement,
+    profile: Profile,
+    images: ImageSets,
+    prepared: Prepared,
+    reference: str | None,
+    device: str,
 ) -> ProtocolRecord:
     protocol = measurement.protocol
     return ProtocolRecord(
         name=protocol.name,
-        dialect=measurement.dialect or _default_dialect(protocol, profile),
+        dialect=measurement.dialect or _default_dialect(protocol, profile, images),
         metric=measurement.metric,
         note=measurement.note,
         group=protocol.group,
         status="unavailable" if protocol in prepared.unavailable else "pending",
         reason=prepared.unavailable.get(protocol),
-        recipe=_recipe(protocol, reference),
-        extractors={need.extractor.id: need.extractor.fingerprint(device) for need in protocol.needs()},
+        recipe=_recipe(protocol, images, reference),
+        extractors={need.extractor.id: need.extractor.fingerprint(device) for need in images.needs(protocol)},
     )
 
 
-def _default_dialect(protocol: Protocol, profile: Profile) -> str | None:
-    """Ours, or that of another profile, where no option of the protocol was changed."""
+def _default_dialect(protocol: Protocol, profile: Profile, images: ImageSets) -> str | None:
+    """Ours, or that of another profile, where no option of the protocol was changed and nothing is given to it."""
+    if used_keypoints(protocol, images.given) or _classifiers(images.needs(protocol)) - {own_classifier(profile)}:
+        return None
     if protocol == configure(type(protocol), "paper", {}):
         return default_id()
     return profile if protocol == configure(type(protocol), profile, {}) else None
@@ -82,16 +95,31 @@ def _copies_of_targets(pairs: Pairs, extraction: Extraction) -> str | None:
     return f"{copies} of {len(both)} generated images are their targets, byte by byte: is --generated the right folder?"
 
 
-def _recipe(protocol: Protocol, reference: str | None) -> Recipe:
-    needs = protocol.needs()
+def _classifiers(needs: Iterable[Need]) -> set[GivenFile]:
+    """Return the gender classifiers that judge."""
+    found = (need.extractor.classifier for need in needs if isinstance(need.extractor, GenderClassifier))
+    return {file for file in found if file is not None}
+
+
+def _recipe(protocol: Protocol, images: ImageSets, reference: str | None) -> Recipe:
+    needs = images.needs(protocol)
     return Recipe(
         protocol=protocol.name,
         version=protocol.version,
         parameters=protocol.parameters(),
         extractors={need.extractor.name: need.extractor.version for need in needs},
-        weights={w.name: w.sha256 for need in needs for w in need.extractor.weights()},
+        weights={name: sha256 for need in needs for name, sha256 in _weights(need.extractor).items()},
         reference=reference if any({"reference", "given"} & set(need.roles) for need in needs) else None,
+        keypoints=used_keypoints(protocol, images.given),
     )
+
+
+def _weights(extractor: Extractor) -> dict[str, str]:
+    """Return name and hash of each file that an extractor's network comes from."""
+    weights = {file.name: file.sha256 for file in extractor.weights()}
+    if isinstance(extractor, GenderClassifier) and extractor.classifier is not None:
+        weights[extractor.name] = extractor.classifier.sha256
+    return weights
 
 
 def _pairs_record(pairs: Pairs, extraction: Extraction) -> PairsRecord:

@@ -56,6 +56,8 @@ class Recipe(_Model):
     """Name and SHA-256 of each weights file."""
     reference: str | None
     """The reference set's content hash, for metrics that have one."""
+    keypoints: dict[str, str] = {}
+    """Form of the keypoints that were given instead of detected ones, by role; of targets with the content's hash."""
 
 
 class ProtocolRecord(_Model):

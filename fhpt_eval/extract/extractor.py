@@ -66,6 +66,13 @@ class Extractor(ABC):
         """The weights files that `load` expects in its context."""
         return ()
 
+    def check(self) -> None:  # noqa: B027 - most have nothing to check
+        """Refuse files of the user that `load` could not use, before anything is computed.
+
+        Raises:
+            UserError: One cannot be used.
+        """
+
     @abstractmethod
     def load(self, context: Context) -> Any:
         """Return the code that computes the records, with its network in memory."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -35,6 +36,9 @@ NO_PERSON = Missing("flat-lay view: no person", fault=False)
 UNKNOWN_GENDER = Missing("its gender is not known")
 
 FORMAT, VERSION = "fhpt-eval gender classifier", 1
+
+SHIPPED = Path(__file__).resolve().parents[1] / "pretrained" / "gender.safetensors"
+"""The classifier on EfficientNet-Lite0's features that comes with the package; docs/models.md tells how it was made."""
 
 _VGG16 = (64, 64, None, 128, 128, None, 256, 256, 256, None, 512, 512, 512, None, 512, 512, 512, None)
 """Channels of VGG-16's convolutions (configuration D); None is a pooling."""
@@ -119,7 +123,7 @@ class GenderClassifier(ImageExtractor):
     Attributes:
         network: ``vgg16``: [0, 1] RGB normalised by ImageNet's mean and deviation, images at their own size.
             ``efficientnet_lite0``: a linear layer on the features of `EfficientNetLite0`.
-        classifier: The checkpoint; None only where nothing is loaded, as in listings.
+        classifier: The checkpoint; None asks for the one that the user gives.
     """
 
     name: ClassVar[str] = "gender-classifier"
@@ -131,6 +135,11 @@ class GenderClassifier(ImageExtractor):
         """EfficientNet-Lite0's, where the checkpoint holds only the layer on top of it."""
         return (EFFICIENTNET_LITE0,) if self.network == "efficientnet_lite0" else ()
 
+    def check(self) -> None:
+        """Refuse a checkpoint that `read_checkpoint` cannot use."""
+        if self.classifier is not None:
+            read_checkpoint(self.classifier, self.network)
+
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
         """Read the checkpoint and build the network.
 
@@ -138,7 +147,7 @@ class GenderClassifier(ImageExtractor):
             UserError: There is no checkpoint, or it cannot be used.
         """
         if self.classifier is None:
-            raise UserError("no gender classifier is given: give one with --set gender.classifier=FILE.")
+            raise UserError("no gender classifier is given: give one with --gender-classifier FILE.")
         state = read_checkpoint(self.classifier, self.network).state
         if self.network == "vgg16":
             return _vgg16(state, context.device)

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
+from fhpt_eval.extract.extractor import Context, Pixels
+from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.keypoints import BODY_JOINTS, FACE_POINTS, HAND_POINTS
 from fhpt_eval.records import Missing, Result
@@ -62,7 +63,7 @@ _HAND_CROP = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class MediapipeKeypoints(ImageExtractor):
+class MediapipeKeypoints(KeypointDetector):
     """Records ``body`` (18×3), ``face`` (68×3), ``hands`` (2×21×3), all float32, and ``size`` (width, height; int32).
 
     A point is (x, y, score): x and y in pixels of the image as the geometry leaves it, from its upper left corner (the

@@ -10,19 +10,22 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
+from fhpt_eval.extract.extractor import Context, Pixels
+from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.extract.mediapipe_keypoints import Landmarker, Landmarkers, native_code_quiet
 from fhpt_eval.files.given import GivenFile
+from fhpt_eval.maths.keypoints import Part
 from fhpt_eval.records import Result
 
 Kind: TypeAlias = Literal["pose", "face", "hand"]
 
 _KINDS: tuple[Kind, ...] = ("pose", "face", "hand")
+_FINDS: Mapping[Kind, Part] = {"pose": "body", "face": "face", "hand": "hands"}
 _WANTED = "pose_landmarker, face_landmarker or hand_landmarker .task file"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MediapipeTasks(ImageExtractor):
+class MediapipeTasks(KeypointDetector):
     """Records what `MediapipeKeypoints` does, with the same layouts, crops and rules, by models that the user gives.
 
     ``body`` and ``size`` are always there. ``face`` is there only with a face task, and ``hands`` only with a hand
@@ -42,6 +45,16 @@ class MediapipeTasks(ImageExtractor):
     def parameters(self) -> dict[str, str | int | float | bool | None]:
         """All fields in printable form; the tasks by their content, in an order of their own."""
         return {**super().parameters(), "tasks": "+".join(sorted(str(task) for task in self.tasks))}
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What the tasks find."""
+        kinds = tasks_by_kind(self.tasks)
+        return tuple(part for kind, part in _FINDS.items() if kind in kinds)
+
+    def check(self) -> None:
+        """Refuse tasks that are not what they should be (see `tasks_by_kind`)."""
+        tasks_by_kind(self.tasks)
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:  # noqa: ARG002 - models are given
         """Start the landmarkers in image mode, which carries nothing from image to image, on the CPU.

@@ -26,8 +26,8 @@ from fhpt_eval.options import plain_options
 from fhpt_eval.pairing.folders import Folder, file_name
 from fhpt_eval.pairing.lists import read_pair_list
 from fhpt_eval.pairing.naming import picture_key
-from fhpt_eval.people.detection import find_people, read_person
-from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
+from fhpt_eval.people.detection import find_people, person_in_files
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
 
@@ -117,39 +117,42 @@ def _only(folder: Folder, name: str, role: str) -> ImageRef:
 def with_people(
     images: ListedImages,
     engine: Engine,
-    keypoints: KeypointFiles | None,
-    progress: Progress | None = None,
+    source_keypoints: KeypointFiles | None = None,
+    target_keypoints: KeypointFiles | None = None,
     *,
-    eyes: Eyes = "right-first",
     faces: bool = True,
+    progress: Progress | None = None,
 ) -> ListedImages:
     """Add what detectors or keypoint files say of the people; pairs without a person become missing.
+
+    Keypoints that are given for one side alone are those of both: the field's lists hold all images.
 
     Without target images the keypoint files have to tell of the targets, and there are no faces. Nor are there without
     ``faces``: with keypoint files, nothing has to be detected then.
 
     Raises:
-        UserError: There are neither target images nor keypoint files, ``eyes`` is given for other files than annotation
-            lists, or not a single pair has its people.
+        UserError: There are neither target images nor keypoint files, or not a single pair has its people.
     """
-    if eyes == "left-first" and (keypoints is None or keypoints.form != "annotations"):
-        raise UserError(
-            "left-first is about the eyes in annotation lists: give one as --keypoints, or leave --eyes out."
-        )
+    of_sources, of_targets = source_keypoints or target_keypoints, target_keypoints or source_keypoints
     without_targets = any(request.target is None for request in images.requests)
-    if without_targets and keypoints is None:
-        raise UserError("the target poses are needed: give --target DIR, or --keypoints.")
-    refs = [ref for request in images.requests for ref in (request.source, request.target) if ref is not None]
-    faces = faces and not without_targets
-    people = find_people(refs, engine, keypoints=keypoints, eyes=eyes, faces=faces, progress=progress)
+    if without_targets and of_targets is None:
+        raise UserError("the target poses are needed: give --target DIR, or --target-keypoints FILE.")
+    find = functools.partial(find_people, engine=engine, faces=faces and not without_targets, progress=progress)
+    sources = [request.source for request in images.requests]
+    targets = [request.target for request in images.requests if request.target is not None]
+    if source_keypoints is not None and target_keypoints is not None:
+        in_sources, in_targets = find(sources, keypoints=of_sources), find(targets, keypoints=of_targets)
+    else:
+        in_sources = in_targets = find([*sources, *targets], keypoints=of_sources)
+
     missing = dict(images.missing)
     requests = []
     for request in images.requests:
-        source = people[request.source]
+        source = in_sources[request.source]
         if request.target is not None:
-            target = people[request.target]
-        elif keypoints is not None:
-            target = read_person(keypoints, request.target_name, eyes=eyes)
+            target = in_targets[request.target]
+        elif of_targets is not None:
+            target = person_in_files(of_targets, request.target_name)
         if isinstance(source, Missing):
             missing[request.name] = f"source: {source.reason}"
         elif isinstance(target, Missing):

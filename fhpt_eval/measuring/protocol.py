@@ -11,8 +11,10 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 import numpy as np
 
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
+from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Interval, cluster_bootstrap
+from fhpt_eval.measuring.given import Given
 from fhpt_eval.options import configured, plain_options
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Record, Result, Role
@@ -114,6 +116,11 @@ class Records(ABC):
     def reference(self) -> str:
         """What the reference set is, in words."""
 
+    @property
+    @abstractmethod
+    def given(self) -> Given:
+        """What the user gave beside images; per_pair and unique take it into account."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol(ABC):
@@ -139,11 +146,15 @@ class Protocol(ABC):
     def needs(self) -> tuple[Need, ...]:
         """Which records `score` reads."""
 
-    def lacks(self) -> str | None:
+    def keypoint_roles(self) -> frozenset[Role]:
+        """Roles of images whose keypoints it looks at, and which therefore can be given."""
+        return frozenset(n.roles[0] for n in self.needs() if isinstance(n.extractor, KeypointDetector))
+
+    def lacks(self, given: Given) -> str | None:  # noqa: ARG002 - protocols may look at it
         """What has to be given before it can run as configured, as a sentence without a full stop; None: nothing."""
         return None
 
-    def seen(self, pairs: Pairs) -> Pairs:
+    def seen(self, pairs: Pairs, given: Given) -> Pairs:  # noqa: ARG002 - protocols may look at it
         """The images as the protocol looks at them, such as masked ones."""
         return pairs
 

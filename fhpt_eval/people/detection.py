@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +13,13 @@ from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import PARTS, Points
-from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
+from fhpt_eval.people.given_keypoints import GivenKeypoints, person_called
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing, Record
 
 _KEYPOINTS = MediapipeKeypoints()
 _FACES = DlibFace()
-_AMBIGUOUS = Missing("several images fit one name in the keypoint files")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,6 @@ def find_people(
     engine: Engine,
     *,
     keypoints: KeypointFiles | None = None,
-    eyes: Eyes = "right-first",
     faces: bool = True,
     progress: Progress | None = None,
 ) -> dict[ImageRef, Person | Missing]:
@@ -53,77 +51,53 @@ def find_people(
     Args:
         images: The images.
         engine: Runs the detectors.
-        keypoints: Keypoints to use instead of detected ones, by the images' names; where they have no faces, landmarks
-            are detected all the same if ``faces``. What several different images would take is nobody's.
-        eyes: The order of an annotation list, as `KeypointFiles.record` takes it.
+        keypoints: Keypoints to take instead of detected ones, joined as `GivenKeypoints` are; where they have no faces,
+            landmarks are detected all the same if ``faces``.
         faces: Look for face boxes and landmarks, too.
         progress: Called while detectors run.
 
     Returns:
         For each image the person, or why there is none.
+
+    Raises:
+        UserError: ``keypoints`` tell of none of the images.
     """
     refs = tuple(dict.fromkeys(images))
+    given = None if keypoints is None else GivenKeypoints.of_images(keypoints, refs)
     detect = keypoints is None or (faces and "face" not in keypoints.parts)
     extractors: list[ImageExtractor] = [*([_KEYPOINTS] if detect else []), *([_FACES] if faces else [])]
-    extraction = engine.run(Plan(dict.fromkeys(extractors, refs), {}, hashed=refs), {}, progress)
+    extraction = engine.run(Plan(dict.fromkeys(extractors, refs), {}), {}, progress)
     for error in extraction.broken.values():
         raise error
-    given = None if keypoints is None else _given(keypoints, refs, extraction, eyes)
     return {ref: _person(ref, extraction, given, detect=detect, faces=faces) for ref in refs}
 
 
-def _given(
-    files: KeypointFiles, refs: Iterable[ImageRef], extraction: Extraction, eyes: Eyes
-) -> dict[ImageRef, Record | Missing]:
-    """What the files tell of each image; sources and targets lie in two folders, so content tells images apart."""
-    keys = {ref: files.key(ref.name) for ref in refs}
-    images: dict[str | None, set[str]] = defaultdict(set)
-    for ref, key in keys.items():
-        images[key].add(extraction.content(ref) or str(ref))
-    return {
-        ref: _AMBIGUOUS if key is not None and len(images[key]) > 1 else _read(files, key, eyes)
-        for ref, key in keys.items()
-    }
-
-
-def _person(
-    ref: ImageRef,
-    extraction: Extraction,
-    read: Mapping[ImageRef, Record | Missing] | None,
-    *,
-    detect: bool,
-    faces: bool,
-) -> Person | Missing:
-    found = extraction.image(_KEYPOINTS, ref) if detect else {}
-    if isinstance(found, Missing) and (read is None or found.fault):
-        return found
-    detected: Record = {} if isinstance(found, Missing) else found
-    given = detected if read is None else read[ref]
-    if isinstance(given, Missing):
-        return given
-    box = extraction.image(_FACES, ref) if faces else NO_PERSON
-    if isinstance(box, Missing) and box.fault:
-        return box
-    return Person(
-        body=given["body"],
-        face=given.get("face", detected.get("face", _no_face())),
-        face_box=None if isinstance(box, Missing) else _left_top_right_bottom(box),
-    )
-
-
-def read_person(files: KeypointFiles, name: str, *, eyes: Eyes = "right-first") -> Person | Missing:
-    """The person that keypoint files tell of under an image's name; no face box."""
-    record = _read(files, files.key(name), eyes)
+def person_in_files(files: KeypointFiles, name: str) -> Person | Missing:
+    """Return the person that keypoint files tell of under the name of an image that is not here; no face box."""
+    record = person_called(files, name)
     if isinstance(record, Missing):
         return record
     return Person(body=record["body"], face=record.get("face", _no_face()), face_box=None)
 
 
-def _read(files: KeypointFiles, key: str | None, eyes: Eyes) -> Record | Missing:
-    if key is None:
-        return Missing("not in the keypoint files")
-    record = files.record(key, eyes)
-    return record if record["persons"] else NO_PERSON
+def _person(
+    ref: ImageRef, extraction: Extraction, given: GivenKeypoints | None, *, detect: bool, faces: bool
+) -> Person | Missing:
+    found = extraction.image(_KEYPOINTS, ref) if detect else {}
+    if isinstance(found, Missing) and (given is None or found.fault):
+        return found
+    detected: Record = {} if isinstance(found, Missing) else found
+    taken = detected if given is None else given.person(ref)
+    if isinstance(taken, Missing):
+        return taken
+    box = extraction.image(_FACES, ref) if faces else NO_PERSON
+    if isinstance(box, Missing) and box.fault:
+        return box
+    return Person(
+        body=taken["body"],
+        face=taken.get("face", detected.get("face", _no_face())),
+        face_box=None if isinstance(box, Missing) else _left_top_right_bottom(box),
+    )
 
 
 def _no_face() -> Points:

@@ -1,7 +1,7 @@
 """Keypoints read from files that a user names: OpenPose's JSON, the field's annotation lists, candidate/subset text.
 
-In all of them the centre of the first pixel is 0; here it is 0.5 (see :mod:`fhpt_eval.maths.keypoints`), so 0.5 is
-added.
+In all of them the centre of the first pixel is 0; here it is 0.5 (see :mod:`fhpt_eval.maths.keypoints`). This module is
+the only place where the one becomes the other.
 """
 
 from __future__ import annotations
@@ -17,11 +17,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.files.given import path_of, path_schema
 from fhpt_eval.maths.keypoints import PARTS, Floats, Part, Points, found
 from fhpt_eval.pairing.folders import file_name, same_tail
 from fhpt_eval.pairing.naming import picture_key, without_suffix
@@ -44,8 +41,8 @@ _JOINTS = len(PARTS["body"])
 _SCORE = _JOINTS
 """The column of a subset that holds a person's score, after the joints."""
 
-_LEFT_FIRST = [*range(14), 15, 14, 17, 16]
-"""Where a list that names the left eye and ear first has the joints of `BODY_JOINTS`."""
+_RIGHT_FIRST, _LEFT_FIRST = [*range(18)], [*range(14), 15, 14, 17, 16]
+"""Where an annotation list has the joints of `BODY_JOINTS`."""
 
 _BODY_25 = [*range(8), *range(9, 19)]
 """OpenPose's 18 joints in its model of 25: without the middle of the hips and the feet."""
@@ -58,34 +55,41 @@ class KeypointFiles:
     Attributes:
         sha256: Hash of the list, or of the names inside of the folder and the content of its keypoint files.
         form: How they are written.
+        eyes: Which of the eyes and ears the list names first; ``right-first`` in the other forms, where it is known.
         path: The list or the folder.
         parts: What they tell of; of OpenPose's JSON, face and hands where any file has them.
         records: For each image, by `fhpt_eval.pairing.naming.picture_key` of its name: the parts as float32 arrays of
-            the
-            layouts of `fhpt_eval.maths.keypoints` (a point that was not found is NaN, NaN, 0; the score is the file's
-            confidence, 1 in an annotation list), and ``persons`` (int32 scalar). Of several persons it is the one of
-            the highest score, the first of equals; OpenPose's have the sum of their joints' for a score.
+            the layouts of `fhpt_eval.maths.keypoints` (a point that was not found is NaN, NaN, 0; the score is the
+            file's confidence, 1 in an annotation list), and ``persons`` (int32 scalar). Of several persons it is the
+            one of the highest score, the first of equals; OpenPose's have the sum of their joints' for a score.
     """
 
     sha256: str
     form: Form
+    eyes: Eyes
     path: Path = field(compare=False)
     parts: tuple[Part, ...] = field(compare=False, repr=False)
     records: Mapping[str, Record] = field(compare=False, repr=False)
 
     @classmethod
-    def at(cls, path: Path) -> KeypointFiles:
+    def at(cls, path: Path, eyes: Eyes = "right-first") -> KeypointFiles:
         """Read an annotation list (``name:keypoints_y:keypoints_x``), or all keypoint files below a folder.
 
         A folder holds ``NAME_keypoints.json`` files, or ``NAME_candidate.txt`` and ``NAME_subset.txt``. Other files and
         hidden ones are ignored.
+
+        Args:
+            path: The list or the folder.
+            eyes: The order in an annotation list: ``right-first``, as OpenPose has it and hence the lists of the field,
+                or ``left-first``, as the field's code labels them. The other forms have one order only.
 
         Raises:
             UserError: There are none, or both; or one cannot be read or is not what it should be.
         """
         if not path.is_dir():
             data = _read(path, LIST_LIMIT)
-            return cls._of(hashlib.sha256(data).hexdigest(), "annotations", path, _annotations(path, data))
+            images = _annotations(path, data, _RIGHT_FIRST if eyes == "right-first" else _LEFT_FIRST)
+            return cls._of(hashlib.sha256(data).hexdigest(), "annotations", eyes, path, images)
         names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
         names = [name for name in names if not f"/{name}".count("/.")]
         json_names = [name for name in names if name.endswith(_JSON)]
@@ -100,11 +104,11 @@ class KeypointFiles:
         lines = (f"{hashlib.sha256(data).hexdigest()} {name}" for name, data in contents.items())
         sha256 = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
         if json_names:
-            return cls._of(sha256, "openpose-json", path, _openpose(path, contents))
-        return cls._of(sha256, "candidate-subset", path, _candidate_subset(path, contents))
+            return cls._of(sha256, "openpose-json", "right-first", path, _openpose(path, contents))
+        return cls._of(sha256, "candidate-subset", "right-first", path, _candidate_subset(path, contents))
 
     @classmethod
-    def _of(cls, sha256: str, form: Form, path: Path, images: Iterable[_Image]) -> KeypointFiles:
+    def _of(cls, sha256: str, form: Form, eyes: Eyes, path: Path, images: Iterable[_Image]) -> KeypointFiles:
         images = list(images)
         told = {part for image in images for person in image.people for part in person.points}
         parts = tuple(part for part in PARTS if part == "body" or part in told)
@@ -117,7 +121,7 @@ class KeypointFiles:
                 raise UserError(
                     f"{image.where} and {other.where} tell of one picture, '{key}', and not the same: keep one of them."
                 )
-        return cls(sha256, form, path, parts, records)
+        return cls(sha256, form, eyes, path, parts, records)
 
     def key(self, name: str) -> str | None:
         """Return the key in `records` that an image's name means, which is a relative path; None where there is none.
@@ -130,19 +134,6 @@ class KeypointFiles:
         near = [other for other in self._by_last_part.get(file_name(stem), ()) if same_tail(stem, other)]
         return near[0] if len(near) == 1 else None
 
-    def record(self, key: str, eyes: Eyes = "right-first") -> Record:
-        """Return the record of a key, its body in the order of `BODY_JOINTS`.
-
-        Args:
-            key: As `key` returns it.
-            eyes: The order in an annotation list: ``right-first``, as OpenPose has it and hence the lists of the field,
-                or ``left-first``, as the field's code labels them. In the other forms it is known.
-        """
-        record = self.records[key]
-        if eyes == "right-first" or self.form != "annotations":
-            return record
-        return {**record, "body": record["body"][_LEFT_FIRST]}
-
     @cached_property
     def _by_last_part(self) -> Mapping[str, Sequence[str]]:
         groups = defaultdict(list)
@@ -150,17 +141,19 @@ class KeypointFiles:
             groups[file_name(key)].append(key)
         return groups
 
+    @property
+    def convention(self) -> str:
+        """How they are written, without what they say: ``annotations left-first``."""
+        return self.form if self.eyes == "right-first" else f"{self.form} {self.eyes}"
+
     def __str__(self) -> str:
-        return f"{self.form} sha256:{self.sha256}"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate from a path; serialise to form and hash."""
-        return path_schema(_validate)
+        return f"{self.convention} sha256:{self.sha256}"
 
 
-def _validate(value: Any) -> KeypointFiles:
-    return value if isinstance(value, KeypointFiles) else KeypointFiles.at(path_of(value, "a CSV file or of a folder"))
+def as_written(points: Points) -> list[tuple[float, float] | None]:
+    """Return points as files count them, from 0 in the middle of the first pixel; None for one that was not found."""
+    places = [(float(x) - 0.5, float(y) - 0.5) for x, y, _ in points]
+    return [place if there else None for place, there in zip(places, found(points), strict=True)]
 
 
 class _Person(NamedTuple):
@@ -236,7 +229,7 @@ def _is_number(value: object) -> bool:
 # The field's annotation lists
 
 
-def _annotations(path: Path, data: bytes) -> Iterator[_Image]:
+def _annotations(path: Path, data: bytes, order: Sequence[int]) -> Iterator[_Image]:
     lines = _text(data, path).split("\n")
     if [cell.strip() for cell in lines[0].split(":")] != _HEADER:
         raise UserError(
@@ -247,10 +240,10 @@ def _annotations(path: Path, data: bytes) -> Iterator[_Image]:
         raise UserError(f"{path} has a header but no rows: add a row for each image.")
     for row, line in enumerate(lines[1:], start=2):
         if line.strip():
-            yield _annotation(line, f"{path}, row {row}")
+            yield _annotation(line, order, f"{path}, row {row}")
 
 
-def _annotation(line: str, where: str) -> _Image:
+def _annotation(line: str, order: Sequence[int], where: str) -> _Image:
     # A name may hold a colon, a list of numbers cannot.
     cells = [cell.strip() for cell in line.rsplit(":", 2)]
     if len(cells) != len(_HEADER) or not cells[0]:
@@ -261,7 +254,7 @@ def _annotation(line: str, where: str) -> _Image:
     if len(x) != _JOINTS:
         raise UserError(f"{where}: {len(x)} points instead of {_JOINTS}; give OpenPose's joints of COCO.")
     rows = [(u, v, _ABSENT not in (u, v)) for u, v in zip(x, y, strict=True)]
-    return _Image(cells[0], where, [_Person(0, {"body": _points(rows)})])
+    return _Image(cells[0], where, [_Person(0, {"body": _points(rows)[order]})])
 
 
 def _numbers(cell: str, column: str, where: str) -> list[float]:

@@ -91,6 +91,10 @@ def _recipe_difference(one: Recipe, other: Recipe) -> str | None:
         mine, theirs = one.parameters.get(key), other.parameters.get(key)
         if mine != theirs:
             return f"{key} is {theirs} instead of {mine}"
+    for role in sorted(one.keypoints.keys() | other.keypoints.keys()):
+        mine, theirs = (recipe.keypoints.get(role, "detected") for recipe in (one, other))
+        if mine != theirs:
+            return f"keypoints of {role} images are {theirs} instead of {mine}"
     if one.reference != other.reference:
         return "another reference set"
     if one.weights != other.weights:

@@ -22,7 +22,7 @@ from fhpt_eval.extract.weights import Store, file_sha256
 from fhpt_eval.files.atomic import own_folder
 from fhpt_eval.generation.generate import ListedImages, list_images, with_people
 from fhpt_eval.generation.reference_model import Request
-from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
+from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Part
@@ -43,8 +43,8 @@ class Plan:
     source: Path
     target: Path
     output: Path
-    keypoints: KeypointFiles | None = None
-    eyes: Eyes = "right-first"
+    source_keypoints: KeypointFiles | None = None
+    target_keypoints: KeypointFiles | None = None
     part: Part = "body"
     config: DrnConfig = field(default_factory=DrnConfig)
     start: Path | None = None
@@ -157,7 +157,8 @@ def _requests(plan: Plan, progress: Progress | None) -> ListedImages:
         dist.barrier()
     with Cache() as cache:
         engine, faces = LocalEngine(cache, device="cpu"), plan.part == "face"
-        listed = with_people(listed, engine, plan.keypoints, progress, eyes=plan.eyes, faces=faces)
+        keypoints = plan.source_keypoints, plan.target_keypoints
+        listed = with_people(listed, engine, *keypoints, faces=faces, progress=progress)
     if dist.is_initialized() and not waits:
         dist.barrier()
     return listed

@@ -45,7 +45,7 @@ def test_a_trained_classifier_judges_a_run(command: Command, real: Path) -> None
     *_, file, hint = trained.out.splitlines()
     assert file == "out/gender.safetensors"
     options = hint.removeprefix("use it: fhpt-eval run … ").split()
-    assert options == ["--set", "gender.network=efficientnet_lite0", "--set", f"gender.classifier={file}"]
+    assert options == ["--set", "gender.network=efficientnet_lite0", "--gender-classifier", file]
 
     # Three men of four come out red; a flat-lay view shows nobody.
     targets = {name("MEN", i): BLUE for i in range(20, 24)} | {name("WOMEN", i): RED for i in range(30, 34)}
@@ -71,13 +71,14 @@ def test_a_trained_classifier_judges_a_run(command: Command, real: Path) -> None
     shown = command("run", "-g", "mine", "-t", "target", "-p", "gender", "--device", "cpu", *options, "-o", "run")
     assert "· majority" in shown.out
 
-    wrong = command("run", "-g", "mine", "-t", "target", "-p", "gender", "--set", options[-1], "-o", "other")
+    wrong = command("run", "-g", "mine", "-t", "target", "-p", "gender", *options[-2:], "-o", "other")
     assert wrong.code == 2
     assert wrong.sentence.startswith("out/gender.safetensors is a classifier on efficientnet_lite0 features, and the")
     assert not Path("other").exists()
 
 
-def test_a_run_without_a_classifier_names_what_to_do(command: Command, real: Path) -> None:
+def test_a_run_without_a_classifier_names_what_to_do(command: Command, real: Path, pretrained: Path) -> None:
+    (pretrained / "gender.safetensors").unlink()
     outcome = command(
         "run",
         "-g",
@@ -88,8 +89,6 @@ def test_a_run_without_a_classifier_names_what_to_do(command: Command, real: Pat
         "gender,l1",
         "--profile",
         "embedded",
-        "--set",
-        "gender.classifier=none",
         "--device",
         "cpu",
         "-o",
@@ -98,6 +97,17 @@ def test_a_run_without_a_classifier_names_what_to_do(command: Command, real: Pat
     assert outcome.code == 3
     assert outcome.sentence.startswith("gender: a classifier is needed: train one with `fhpt-eval train gender ")
     assert "l1 ↓" in outcome.out
+
+
+def test_a_classifier_that_nothing_looks_at_or_that_is_not_there_is_refused(command: Command, real: Path) -> None:
+    run = ("run", "-g", real, "-t", real, "-o", "run")
+    written = command(*run, "-p", "l1", "--gender-classifier", "real/" + next(real.iterdir()).name)
+    assert written.code == 2
+    assert written.sentence == "--gender-classifier: none of the chosen protocols judges genders; leave it out."
+    for path, told in (("nowhere", "nowhere cannot be read"), ("", "a path is empty")):
+        absent = command(*run, "-p", "gender", "--gender-classifier", path)
+        assert (absent.code, told in absent.sentence) == (2, True)
+    assert not Path("run").exists()
 
 
 def test_the_same_command_again_is_finished_and_json_is_the_card(command: Command, real: Path) -> None:

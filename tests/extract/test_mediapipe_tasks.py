@@ -16,7 +16,7 @@ import skimage
 from mediapipe.tasks.metadata import schema_py_generated as tflite
 from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import MetadataWriter
 from PIL import Image
-from toys import assert_same_bits, record_of
+from toys import assert_same_bits, record_of, write_image
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
@@ -29,6 +29,7 @@ from fhpt_eval.extract.mediapipe_tasks import MediapipeTasks, task_kind, tasks_b
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import errors, found, hand_size, interocular_distance
+from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.pckh import Pckh
@@ -384,15 +385,23 @@ def test_the_keypoint_protocols_detect_with_the_tasks_that_are_given(tmp_path: P
 
 def test_a_part_without_a_task_is_missing_with_the_reason(tmp_path: Path) -> None:
     chosen = configure(Kec, "paper", {"tasks": str(named(tmp_path, "pose").path)})
-    assert chosen.lacks_part("body") is None
-    assert chosen.lacks_part("face") == Missing("no face landmarker is among the tasks", fault=False)
-    assert chosen.lacks_part("hands") == Missing("no hand landmarker is among the tasks", fault=False)
+    assert chosen.lacks_part("body", Given()) is None
+    assert chosen.lacks_part("face", Given()) == Missing("no face landmarker is among the tasks", fault=False)
+    assert chosen.lacks_part("hands", Given()) == Missing("no hand landmarker is among the tasks", fault=False)
 
 
 @pytest.mark.parametrize("kind", ["face", "holistic", "gesture"])
 def test_a_task_of_the_wrong_kind_is_wrong_use_before_anything_runs(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"pose|holistic|another kind"):
-        configure(Kec, "paper", {"tasks": str(named(tmp_path, kind).path)})
+    # The detector looks into the file, because a protocol opens none; `evaluate` asks it to before it makes a folder.
+    write_image(tmp_path / "images" / "a.png", 0)
+    pairs = Pairs.from_folders(tmp_path / "images", tmp_path / "images")
+    chosen = configure(Kec, "paper", {"tasks": str(named(tmp_path, kind).path)})
+    with (
+        Cache(tmp_path / "cache") as cache,
+        pytest.raises(UserError, match=r"pose|holistic|another kind"),
+    ):
+        evaluate(pairs, [chosen], engine=LocalEngine(cache), output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_tasks_end_to_end_where_only_a_pose_is_given(tasks: tuple[GivenFile, ...], tmp_path: Path) -> None:

@@ -196,8 +196,8 @@ def test_no_pair_at_all_is_an_error(tmp_path: Path) -> None:
         list_images(pairs_of(tmp_path, "q.png,r.png"), *folders(tmp_path), tmp_path / "out")
 
 
-def annotations(root: Path, *names: str) -> KeypointFiles:
-    rows = [f"{name}:{list(range(5, 23))}:{list(range(2, 20))}" for name in names]
+def annotations(root: Path, *names: str, y: int = 5) -> KeypointFiles:
+    rows = [f"{name}:{list(range(y, y + 18))}:{list(range(2, 20))}" for name in names]
     path = root / "keypoints.csv"
     path.write_text("\n".join(["name:keypoints_y:keypoints_x", *rows]) + "\n")
     return KeypointFiles.at(path)
@@ -215,10 +215,27 @@ def test_nothing_is_detected_where_files_have_the_bodies_and_faces_are_not_asked
 
     with Cache(tmp_path / "cache") as cache:
         keypoints = annotations(tmp_path, "a.png", "b.png")
-        people = with_people(found, Watched(cache), keypoints, faces=False)
+        people = with_people(found, Watched(cache), target_keypoints=keypoints, faces=False)
     assert [list(plan.images) for plan in planned] == [[]]
     assert people.requests[0].people[1].face_box is None
     np.testing.assert_array_equal(people.requests[0].people[1].body[0], [2.5, 5.5, 1])
+
+
+def test_a_file_for_one_side_is_that_of_both_and_two_files_are_each_its_own_sides(tmp_path: Path) -> None:
+    source, target = folders(tmp_path)
+    found = list_images(pairs_of(tmp_path, "a.png,b.png"), source, target, tmp_path / "out")
+    both, sources = annotations(tmp_path, "a.png", "b.png"), annotations(tmp_path, "a.png", y=7)
+    given: list[dict[str, KeypointFiles]] = [
+        {"source_keypoints": both},
+        {"target_keypoints": both},
+        {"source_keypoints": sources, "target_keypoints": both},
+    ]
+    heights = []
+    with Cache(tmp_path / "cache") as cache:
+        for files in given:
+            (request,) = with_people(found, LocalEngine(cache, device="cpu"), **files, faces=False).requests
+            heights.append([float(person.body[0, 1]) for person in request.people])
+    assert heights == [[5.5, 5.5], [5.5, 5.5], [7.5, 5.5]]
 
 
 def test_poses_can_come_from_files_without_target_images(tmp_path: Path) -> None:
@@ -226,9 +243,9 @@ def test_poses_can_come_from_files_without_target_images(tmp_path: Path) -> None
     found = list_images(pairs_of(tmp_path, "a.png,b.png", "a.png,c.png"), source, None, tmp_path / "out")
     with Cache(tmp_path / "cache") as cache:
         engine = LocalEngine(cache)
-        with_poses = with_people(found, engine, annotations(tmp_path, "a.png", "b.png"))
+        with_poses = with_people(found, engine, target_keypoints=annotations(tmp_path, "a.png", "b.png"))
         with pytest.raises(UserError, match="the target poses are needed"):
-            with_people(found, engine, None)
+            with_people(found, engine)
     (request,) = with_poses.requests
     source_person, target_person = request.people
     np.testing.assert_array_equal(target_person.body[0], [2.5, 5.5, 1])
@@ -241,4 +258,4 @@ def test_images_without_a_person_are_missing_with_the_reason(tmp_path: Path, lis
         Cache(tmp_path / "cache") as cache,
         pytest.raises(UserError, match=r"in no pair a person was found .*no person found"),
     ):
-        with_people(listed, LocalEngine(cache, workers=1), None)
+        with_people(listed, LocalEngine(cache, workers=1))

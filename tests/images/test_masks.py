@@ -14,6 +14,7 @@ from skimage.metrics import structural_similarity
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.images.masks import Joint, Mask
+from fhpt_eval.people.keypoint_files import KeypointFiles
 
 if TYPE_CHECKING:
     from conftest import Command, Draw
@@ -101,7 +102,7 @@ def test_masked_ssim_is_that_of_masked_images(command: Command, images: tuple[st
     people = {name: joints(seed, 64, 128) for seed, name in enumerate("abc")}
     outcome = command(
         *("run", *images, "-p", "ssim,psnr", "--set", "ssim.mask=black", "--set", "ssim.data_range=generated"),
-        *("--mask-keypoints", annotations(people), "-o", "out"),
+        *("--target-keypoints", annotations(people), "-o", "out"),
     )
     assert outcome.code == 0
     run = Run.load(Path("out"))
@@ -118,23 +119,25 @@ def test_masked_ssim_is_that_of_masked_images(command: Command, images: tuple[st
             data_range=int(generated.max()) - int(generated.min()),
         )
         assert value == pytest.approx(expected, abs=1e-6)
-    assert run.record.protocols[0].recipe.parameters["mask_keypoints"]
+    masked, plain = (record.recipe.keypoints for record in run.record.protocols)
+    assert masked == {"target": str(KeypointFiles.at(Path("annotation.csv")))}
+    assert plain == {}
 
 
 def test_a_target_without_keypoints_is_missing(command: Command, images: tuple[str, ...]) -> None:
     file = annotations({name: joints(0, 64, 128) for name in "ab"})
-    outcome = command("run", *images, "-p", "ssim", "--set", "ssim.mask=black", "--mask-keypoints", file, "-o", "out")
+    outcome = command("run", *images, "-p", "ssim", "--set", "ssim.mask=black", "--target-keypoints", file, "-o", "out")
     assert outcome.code == 3
     score = Run.load(Path("out")).scores["mask_ssim"]
     assert (score.n, sum(score.missing.values())) == (2, 1)
-    assert next(iter(score.missing)).endswith("its target is not among the keypoints that masks are drawn from")
+    assert next(iter(score.missing)).endswith("its target has no keypoints of its own to draw a mask from")
 
 
 def test_a_grey_mask_leaves_fractions_which_a_uint8_filter_cannot_take(
     command: Command, images: tuple[str, ...]
 ) -> None:
     file = annotations({name: joints(0, 64, 128) for name in "abc"})
-    asked = ("run", *images, "-p", "ssim", "--set", "ssim.mask=grey", "--mask-keypoints", file)
+    asked = ("run", *images, "-p", "ssim", "--set", "ssim.mask=grey", "--target-keypoints", file)
     same = "resize(width=64, height=128, filter=pil-bicubic)"
     outcome = command(*asked, "--generated-geometry", same)
     assert outcome.code == 2
@@ -145,18 +148,18 @@ def test_a_grey_mask_leaves_fractions_which_a_uint8_filter_cannot_take(
 def test_masks_without_keypoints_and_keypoints_without_masks(command: Command, images: tuple[str, ...]) -> None:
     outcome = command("run", *images, "-p", "ssim", "--set", "ssim.mask=black", "-o", "out")
     assert outcome.code == 3
-    assert "give them with --mask-keypoints FILE" in outcome.err
+    assert "give them with --target-keypoints FILE" in outcome.err
     file = annotations({"a": joints(0, 64, 128)})
     assert (
-        "none of the chosen protocols draws masks"
-        in command("run", *images, "-p", "ssim", "--mask-keypoints", file).sentence
+        "none of the chosen protocols looks at keypoints of target images"
+        in command("run", *images, "-p", "ssim", "--target-keypoints", file).sentence
     )
-    assert command("run", *images, "-p", "ssim", "--mask-keypoints", "no.csv").code == 2
+    assert command("run", *images, "-p", "ssim", "--target-keypoints", "no.csv").code == 2
 
 
 def test_a_dialect_measures_with_and_without_masks_in_one_run(command: Command, images: tuple[str, ...]) -> None:
     file = annotations({name: joints(seed, 64, 128) for seed, name in enumerate("abc")})
-    outcome = command("run", *images, "--dialect", "patn-market", "-p", "ssim", "--mask-keypoints", file, "-o", "out")
+    outcome = command("run", *images, "--dialect", "patn-market", "-p", "ssim", "--target-keypoints", file, "-o", "out")
     assert outcome.code == 0
     scores = Run.load(Path("out")).scores
     assert set(scores) == {"patn-market@1:ssim", "patn-market@1:mask_ssim"}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -38,20 +36,15 @@ def measured(dialect: Dialect, folders: Folders, protocols: tuple[str, ...], cac
     pairs = Pairs.from_folders(folders.generated, folders.target, naming=dialect.naming or "auto")
     pairs.require_complete()
     assert len(pairs) == COUNT
-    chosen = []
     having = {metric.protocol for metric in dialect.metrics}
-    for measurement in measurements_of([dialect], [name for name in protocols if name in having]):
-        protocol: Any = measurement.protocol
-        if getattr(protocol, "mask", None):
-            protocol = replace(protocol, mask_keypoints=targets)
-        if protocol.name == "pckh":
-            protocol = replace(protocol, target_keypoints=targets, generated_keypoints=generated)
-        chosen.append(replace(measurement, protocol=protocol))
+    chosen = measurements_of([dialect], [name for name in protocols if name in having])
     with Cache(cache) as opened:
         run = evaluate(
             pairs,
             chosen,
             reference=list_images(folders.reference),
+            generated_keypoints=generated,
+            target_keypoints=targets,
             engine=LocalEngine(opened, device="cpu"),
             store=SeededStore(weights),
         )

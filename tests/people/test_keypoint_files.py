@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,25 +12,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from toys import StubRecords, write_image
+from toys import write_image
 
 from fhpt_eval import Pairs, Protocol, Run, evaluate
+from fhpt_eval.cli.shared import read_file, read_keypoints
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contract import Extraction, Plan
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.extractor import Context
+from fhpt_eval.evaluation.doubts import doubts
+from fhpt_eval.evaluation.giving import given_for
+from fhpt_eval.evaluation.plan import ImageSets, Prepared
+from fhpt_eval.evaluation.reading import ExtractedRecords
+from fhpt_eval.extract.extractor import Context, Extractor
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.pixels import FrameSize
+from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.keypoints import BODY_JOINTS, found
-from fhpt_eval.measuring.protocol import Unscorable, configure
+from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.people import keypoint_files as module
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
-from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.pckh import Pckh
+from fhpt_eval.protocols.ssim import Ssim
 from fhpt_eval.records import Missing, Record, Result
 from fhpt_eval.reporting.leaderboard import blocks_of
 
@@ -95,7 +102,7 @@ def expected(joints: Body, score: float) -> Array:
 def one(files: KeypointFiles, name: str) -> Record:
     key = files.key(name)
     assert key is not None
-    return files.record(key)
+    return files.records[key]
 
 
 # Annotation lists
@@ -451,42 +458,49 @@ def test_a_name_is_found_by_its_path_or_by_what_does_not_contradict_it(tmp_path:
     }
 
 
-# As options
+# As data
 
 
-def test_the_option_takes_a_path_or_none_and_shows_form_and_hash(tmp_path: Path) -> None:
+def test_files_are_known_by_form_and_content_and_not_by_path(tmp_path: Path) -> None:
     path = write_list(tmp_path / "list.csv", {"a": body()})
-    kec = configure(Kec, "paper", {"target_keypoints": str(path), "generated_keypoints": "none"})
-    assert kec.target_keypoints == KeypointFiles.at(path)
-    assert kec.generated_keypoints is None
-    assert kec.parameters()["target_keypoints"] == f"annotations sha256:{KeypointFiles.at(path).sha256}"
-    assert str(tmp_path) not in json.dumps(kec.parameters())
-    assert configure(Pckh, "embedded", {"target_keypoints": path}).target_keypoints == kec.target_keypoints
-    for wrong, words in (
-        ({"target_keypoints": 3}, "path of a CSV file"),
-        ({"target_keypoints": tmp_path / "absent"}, "absent cannot be read"),
-        ({"eyes": "left-first"}, "annotation lists"),
-    ):
-        with pytest.raises(UserError, match=words):
-            configure(Kec, "paper", wrong)
+    files = KeypointFiles.at(path)
+    assert str(files) == f"annotations sha256:{files.sha256}"
+    assert files == KeypointFiles.at(write_list(tmp_path / "copy.csv", {"a": body()}))
+    other = KeypointFiles.at(path, "left-first")
+    assert other != files
+    assert str(other) == f"annotations left-first sha256:{files.sha256}"
 
 
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_a_blank_path_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
     write_json(tmp_path / "below", "a", PERSON)
     monkeypatch.chdir(tmp_path)
-    for option, text in (("target_keypoints", blank), ("tasks", blank), ("tasks", f",{blank},")):
-        with pytest.raises(UserError, match=rf"^option 'kec\.{option}' cannot be '{text}': a path is empty .*\.$"):
-            configure(Kec, "paper", {option: text})
-    with pytest.raises(UserError, match=r"'gender\.classifier' .* a path is empty"):
-        configure(Gender, "paper", {"classifier": blank})
+    for text in (blank, f",{blank},"):
+        with pytest.raises(UserError, match=rf"^option 'kec\.tasks' cannot be '{text}': a path is empty .*\.$"):
+            configure(Kec, "paper", {"tasks": text})
+    with pytest.raises(UserError, match=rf"^--target-keypoints '{blank}': a path is empty .*\.$"):
+        read_keypoints({"--target-keypoints": blank}, "right-first")
+    with pytest.raises(UserError, match=rf"^--gender-classifier '{blank}': a path is empty .*\.$"):
+        read_file("--gender-classifier", blank)
     assert list(KeypointFiles.at(Path()).records) == ["below/a"]
 
 
 def test_which_eye_comes_first_is_said_of_annotation_lists_alone(tmp_path: Path) -> None:
-    write_json(tmp_path, "a", PERSON)
-    with pytest.raises(ValueError, match="annotation lists"):
-        Kec(target_keypoints=KeypointFiles.at(tmp_path), eyes="left-first")
+    write_json(tmp_path / "json", "a", PERSON)
+    listed = write_list(tmp_path / "list.csv", {"a": body()})
+    options = {"--generated-keypoints": str(tmp_path / "json"), "--target-keypoints": None}
+    with pytest.raises(UserError, match="annotation lists: give one with --generated-keypoints or --target-keypoints"):
+        read_keypoints(options, "left-first")
+    read = read_keypoints({**options, "--target-keypoints": str(listed)}, "left-first")
+    assert [files and files.eyes for files in read.values()] == ["right-first", "left-first"]
+    with pytest.raises(UserError, match=r"--eyes cannot be 'left-frist'\. Did you mean 'left-first'\?"):
+        read_keypoints(options, "left-frist")
+
+
+def test_one_path_for_two_options_is_read_once(tmp_path: Path) -> None:
+    path = str(write_list(tmp_path / "list.csv", {"a": body()}))
+    one, other = read_keypoints({"--source-keypoints": path, "--target-keypoints": path}, "right-first").values()
+    assert one is other is not None
 
 
 # Scores
@@ -499,8 +513,8 @@ def rows(names: Sequence[str]) -> Pairs:
     pairs = tuple(
         Pair(
             pair=name,
-            generated=ImageRef(Path(f"{name}.png"), name=f"{name}.png"),
-            target=ImageRef(Path(f"{name}.png"), name=f"{name}.png"),
+            generated=ImageRef(Path(f"mine/{name}.png"), name=f"{name}.png"),
+            target=ImageRef(Path(f"real/{name}.png"), name=f"{name}.png"),
             source=None,
             item=name,
             target_name=name,
@@ -514,15 +528,51 @@ def frame(size: tuple[int, int] = SIZE) -> Record:
     return {"size": np.array(size, np.int32)}
 
 
-def scored(
+@dataclass
+class Judged:
+    """What comes of a protocol on images that are not there, and what is said of the keypoints."""
+
+    scores: dict[str, Any]
+    warnings: list[str]
+
+
+def judged(
     protocol: Kec | Pckh,
-    names: Sequence[str],
+    pairs: Pairs | Sequence[str],
     generated: Sequence[Result] | None = None,
     target: Sequence[Result] | None = None,
-) -> dict[str, Any]:
-    frames = [frame()] * len(names)
-    records = StubRecords({("generated",): generated or frames, ("target",): target or frames})
-    return {score.metric: score for score in protocol.score(rows(names), records)}
+    *,
+    generated_keypoints: KeypointFiles | None = None,
+    target_keypoints: KeypointFiles | None = None,
+) -> Judged:
+    """Score images whose frames, or detected people, are written down."""
+    pairs = pairs if isinstance(pairs, Pairs) else rows(pairs)
+    given = given_for(pairs, "paper", generated_keypoints=generated_keypoints, target_keypoints=target_keypoints)
+    images = ImageSets(pairs, given=given)
+    results: dict[tuple[Extractor, ImageRef | None], Result] = {}
+    for need, side in zip(images.needs(protocol), (generated, target), strict=True):
+        for row, result in zip(pairs, side or [frame()] * len(pairs), strict=True):
+            results[need.extractor, images.of_pair(row, need.roles[0])] = result
+
+    def forbidden(*_: object) -> Any:
+        raise AssertionError("nothing else is read")
+
+    extraction = Extraction(lambda extractor, ref: results[extractor, ref], forbidden, forbidden, forbidden)
+    scores = protocol.score(pairs, ExtractedRecords(images, extraction))
+    prepared = Prepared((protocol,), {}, Plan({}, {}), {})
+    return Judged({score.metric: score for score in scores}, doubts(images, prepared, extraction))
+
+
+def scored(*arguments: Any, **given: Any) -> dict[str, Any]:
+    return judged(*arguments, **given).scores
+
+
+def warnings_of(*arguments: Any, **given: Any) -> list[str]:
+    return judged(*arguments, **given).warnings
+
+
+def both(files: KeypointFiles) -> dict[str, KeypointFiles]:
+    return {"generated_keypoints": files, "target_keypoints": files}
 
 
 def whole_person(folder: Path, name: str, seed: int) -> None:
@@ -547,26 +597,40 @@ def test_a_perfect_prediction_read_from_files_is_exactly_one(tmp_path: Path) -> 
     for i, name in enumerate("abc"):
         whole_person(tmp_path, name, i)
     files = KeypointFiles.at(tmp_path)
-    scores = scored(Kec(generated_keypoints=files, target_keypoints=files), "abc")
+    outcome = judged(Kec(), "abc", **both(files))
+    scores = outcome.scores
+    assert outcome.warnings == []
     assert tuple(scores) == Kec.metrics
     for metric, score in scores.items():
         assert score.value == (0 if "median" in metric else 1), metric
-        assert (score.n, score.missing, score.warnings) == (3, {}, [] if metric == "kec_auc_body" else ())
+        assert (score.n, score.missing) == (3, {})
     assert scores["kec_auc_body"].details["interval_over"] == "items"
     for rule in ("radius", "box"):
-        pckh = Pckh(generated_keypoints=files, target_keypoints=files, rule=rule)  # type: ignore[arg-type]
-        (score,) = scored(pckh, "abc").values()
+        pckh = Pckh(rule=rule)  # type: ignore[arg-type]
+        (score,) = scored(pckh, "abc", **both(files)).values()
         assert score.value == 1
 
 
 def test_the_detector_runs_only_on_the_side_without_files(tmp_path: Path) -> None:
     files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": body()}))
-    assert [(type(n.extractor), n.roles) for n in Kec(target_keypoints=files).needs()] == [
-        (MediapipeKeypoints, ("generated",)),
-        (FrameSize, ("target",)),
-    ]
-    assert [type(n.extractor) for n in Kec(generated_keypoints=files).needs()] == [FrameSize, MediapipeKeypoints]
-    assert {type(n.extractor) for n in Kec(generated_keypoints=files, target_keypoints=files).needs()} == {FrameSize}
+    pairs = rows("a")
+    asked = [MediapipeKeypoints, MediapipeKeypoints]
+    for sides in ((), ("target",), ("generated",), ("generated", "target")):
+        given = given_for(pairs, "paper", **{f"{side}_keypoints": files for side in sides})  # type: ignore[arg-type]
+        needs = ImageSets(pairs, given=given).needs(Kec())
+        assert [n.roles for n in needs] == [("generated",), ("target",)]
+        assert [type(n.extractor) for n in needs] == [
+            FrameSize if n.roles[0] in sides else detector for n, detector in zip(needs, asked, strict=True)
+        ]
+
+
+def test_tasks_that_would_find_nothing_keep_a_protocol_from_running(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": body()}))
+    chosen, pairs = Kec(tasks=(GivenFile("0" * 64, Path("pose.task")),)), rows("a")
+    given = given_for(pairs, "paper", generated_keypoints=files, target_keypoints=files)
+    assert "leave kec.tasks out" in str(chosen.lacks(given))
+    assert Kec().lacks(given) is None
+    assert chosen.lacks(given_for(pairs, "paper", target_keypoints=files)) is None
 
 
 def test_the_frame_size_is_the_width_and_height_of_an_image() -> None:
@@ -582,7 +646,7 @@ def test_targets_read_and_generated_images_detected(tmp_path: Path) -> None:
     others = {"face": np.zeros((68, 3), np.float32), "hands": np.zeros((2, 21, 3), np.float32)}
     detected: Record = {"body": expected(joints, 0.5), **others, **frame()}
     moved = {**detected, "body": detected["body"] + np.array([0, 1, 0], np.float32)}
-    scores = scored(Kec(target_keypoints=files), "abc", [detected, moved, NO_PERSON])
+    scores = scored(Kec(), "abc", [detected, moved, NO_PERSON], target_keypoints=files)
     # The limit is 5 % of 32 px.
     assert scores["kec_auc_body"].value == pytest.approx(float((1 + (1 - Fraction(20, 32)) + 0) / 3), abs=1e-15)
     assert scores["kec_found_body"].value == pytest.approx(2 / 3)
@@ -597,7 +661,7 @@ def test_generated_keypoints_without_a_part_are_named(tmp_path: Path) -> None:
     files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": [None] * 18}))
     whole_person(tmp_path / "json", "a", 0)
     target = KeypointFiles.at(tmp_path / "json")
-    scores = scored(Kec(generated_keypoints=files, target_keypoints=target), "a")
+    scores = scored(Kec(), "a", generated_keypoints=files, target_keypoints=target)
     assert scores["kec_auc_body"].value == 0
     assert scores["kec_auc_face"].missing == {"generated keypoints have no face": 1}
 
@@ -607,9 +671,9 @@ def test_what_files_do_not_tell_is_counted_by_reason(tmp_path: Path) -> None:
     target = KeypointFiles.at(write_list(tmp_path / "target.csv", told))
     generated = KeypointFiles.at(write_list(tmp_path / "generated.csv", {**told, "b": body(1), "e": [None] * 18}))
     unreadable = Missing("unreadable: torn")
-    protocol = Kec(generated_keypoints=generated, target_keypoints=target)
+    given = {"generated_keypoints": generated, "target_keypoints": target}
     frames: list[Result] = [frame(), frame(), unreadable, frame(), frame()]
-    scores = scored(protocol, "abcde", target=frames)
+    scores = scored(Kec(), "abcde", target=frames, **given)
     score = scores["kec_auc_body"]
     assert score.missing == {
         "target: no person found": 1,
@@ -617,24 +681,23 @@ def test_what_files_do_not_tell_is_counted_by_reason(tmp_path: Path) -> None:
         "generated: not in the keypoint files": 1,
     }
     assert (score.n, score.faults, score.value) == (2, 2, 1 / 2)
-    other_size = scored(protocol, "a", generated=[frame((24, 31))])["kec_auc_body"]
+    other_size = scored(Kec(), "a", generated=[frame((24, 31))], **given)["kec_auc_body"]
     assert other_size.missing == {"sizes differ: 24×31 against 24×32 (width×height)": 1}
-    only = scored(Kec(generated_keypoints=generated, target_keypoints=target), "ad")
+    only = scored(Kec(), "ad", **given)
     assert only["kec_auc_body"].n == 1
 
 
-def test_files_that_name_no_image_give_a_sentence_and_no_score(tmp_path: Path) -> None:
+def test_files_that_name_no_image_are_refused_in_a_sentence(tmp_path: Path) -> None:
     files = KeypointFiles.at(write_list(tmp_path / "list.csv", {f"{WOMAN}.jpg": body()}))
-    for protocol in (Kec(target_keypoints=files), Pckh(target_keypoints=files)):
-        with pytest.raises(Unscorable) as error:
-            scored(protocol, ["other", "another"])
-        for word in ("list.csv", "target", WOMAN, "other.png", f"{protocol.name}.target_keypoints"):
-            assert word in str(error.value)
+    with pytest.raises(UserError) as error:
+        given_for(rows(["other", "another"]), "paper", target_keypoints=files)
+    for word in ("list.csv", "none of the target images", WOMAN, "other.png"):
+        assert word in str(error.value)
 
 
 def test_one_entry_does_not_stand_for_two_images(tmp_path: Path) -> None:
     files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"x": body(), "y": body(1)}))
-    scores = scored(Kec(generated_keypoints=files, target_keypoints=files), ["a/x", "b/x", "y"])
+    scores = scored(Kec(), ["a/x", "b/x", "y"], **both(files))
     assert scores["kec_auc_body"].missing == {"generated: several images fit one name in the keypoint files": 2}
     assert (scores["kec_auc_body"].n, scores["kec_auc_body"].faults) == (1, 2)
 
@@ -644,8 +707,7 @@ def test_a_target_of_many_pairs_is_one_image(tmp_path: Path) -> None:
     pairs = rows(["x", "y"])
     target = pairs.rows[0]
     pairs = replace(pairs, rows=(target, replace(pairs.rows[1], target=target.target, target_name="x")))
-    records = StubRecords({("generated",): [frame()] * 2, ("target",): [frame()] * 2})
-    (score,) = Pckh(generated_keypoints=files, target_keypoints=files).score(pairs, records)
+    (score,) = scored(Pckh(), pairs, **both(files)).values()
     assert (score.value, score.n) == (1, 2)
 
 
@@ -654,16 +716,11 @@ def test_several_persons_are_said_in_a_warning(tmp_path: Path) -> None:
     write_json(tmp_path, "b", PERSON)
     write_json(tmp_path, "not asked for", PERSON, PERSON)
     files = KeypointFiles.at(tmp_path)
-    scores = scored(Kec(generated_keypoints=files, target_keypoints=files), "ab")
-    warnings = warnings_of(scores)
-    assert len(warnings) == 2
-    assert warnings[0].startswith("kec: 1 of 2 generated images have several persons")
-    assert "1 of 2 target images" in warnings[1]
-    assert scores["kec_auc_body"].value == 1
-
-
-def warnings_of(scores: Mapping[str, Any]) -> list[str]:
-    return [warning for score in scores.values() for warning in score.warnings]
+    outcome = judged(Kec(), "ab", **both(files))
+    assert len(outcome.warnings) == 2
+    assert outcome.warnings[0].startswith("1 of 2 generated images have several persons")
+    assert "1 of 2 target images" in outcome.warnings[1]
+    assert outcome.scores["kec_auc_body"].value == 1
 
 
 def test_keypoints_outside_of_the_image_are_said_in_a_warning(tmp_path: Path) -> None:
@@ -672,25 +729,24 @@ def test_keypoints_outside_of_the_image_are_said_in_a_warning(tmp_path: Path) ->
     edges: Body = [(0, 0), (23, 31)] * 9
     told = {"far": far, "most": [*half[:9], (24, 0), *half[10:]], "half": half, "edges": edges, "none": [None] * 18}
     files = KeypointFiles.at(write_list(tmp_path / "list.csv", told))
-    protocol = Kec(generated_keypoints=files, target_keypoints=files)
-    scores = scored(protocol, list(told))
-    assert scores["kec_auc_body"].value == 1
-    assert warnings_of(scores) == [
-        f"kec: 2 of 4 {side} images have most of their keypoints outside of the image: do the files belong to these"
+    outcome = judged(Kec(), list(told), **both(files))
+    assert outcome.scores["kec_auc_body"].value == 1
+    assert outcome.warnings == [
+        f"2 of 4 {side} images have most of their keypoints outside of the image: do the files belong to these"
         " images, at this size?"
         for side in ("generated", "target")
     ]
-    assert warnings_of(scored(protocol, ["half", "edges"])) == []
-    assert warnings_of(scored(protocol, ["far"], [frame((600, 600))], [frame((600, 600))])) == []
+    assert warnings_of(Kec(), ["half", "edges"], **both(files)) == []
+    assert warnings_of(Kec(), ["far"], [frame((600, 600))], [frame((600, 600))], **both(files)) == []
 
 
 def test_coordinates_of_an_image_whose_frame_is_changed_are_said_in_a_warning(tmp_path: Path) -> None:
     files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": body()}))
-    both: dict[str, Any] = {"generated_keypoints": files, "target_keypoints": files}
     for steps in ("resize(width=24, height=32, filter=pil-box)", "round > pad(width=24, height=32)"):
-        (warning,) = warnings_of(scored(Pckh(**both, generated_geometry=Geometry.parse(steps)), "a"))
-        assert warning.startswith("pckh: generated_geometry changes the frame, and coordinates in generated_keypoints")
-    assert warnings_of(scored(Pckh(**both, target_geometry=Geometry.parse("jpeg > clip > truncate")), "a")) == []
+        (warning,) = warnings_of(Pckh(generated_geometry=Geometry.parse(steps)), "a", **both(files))
+        assert warning.startswith("generated_geometry changes the frame, and coordinates in generated keypoints")
+    for steps in ("jpeg > clip > truncate", "expect(width=24, height=32)"):
+        assert warnings_of(Pckh(target_geometry=Geometry.parse(steps)), "a", **both(files)) == []
 
 
 @pytest.mark.parametrize("side", ["generated", "target"])
@@ -698,8 +754,7 @@ def test_sides_of_different_sources_are_said_in_a_warning(tmp_path: Path, side: 
     files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": body()}))
     detected = [{"body": expected(body(), 0.5), **frame()}]
     generated, target = (None, detected) if side == "generated" else (detected, None)
-    options: dict[str, Any] = {f"{side}_keypoints": files}
-    (warning,) = warnings_of(scored(Pckh(**options), "a", generated, target))
+    (warning,) = warnings_of(Pckh(), "a", generated, target, **{f"{side}_keypoints": files})
     assert "come from different sources" in warning
     assert f"({side} ones are read" in warning
 
@@ -708,14 +763,16 @@ def test_sides_of_different_sources_are_said_in_a_warning(tmp_path: Path, side: 
 def test_both_orders_of_eyes_and_ears(tmp_path: Path, eyes: Eyes) -> None:
     joints = body()
     listed = joints if eyes == "right-first" else [*joints[:14], joints[15], joints[14], joints[17], joints[16]]
-    annotated = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": listed}))
+    path = write_list(tmp_path / "list.csv", {"a": listed})
+    annotated = KeypointFiles.at(path, eyes)
     write_json(tmp_path / "json", "a", {"pose_keypoints_2d": triples(joints)})
     openpose = KeypointFiles.at(tmp_path / "json")
-    right = scored(Kec(generated_keypoints=openpose, target_keypoints=annotated, eyes=eyes), "a")["kec_auc_body"]
+    right = scored(Kec(), "a", generated_keypoints=openpose, target_keypoints=annotated)["kec_auc_body"]
     assert right.value == 1
     assert set(right.details["per_joint"]) == set(BODY_JOINTS)
     if eyes == "left-first":
-        wrong = scored(Kec(generated_keypoints=openpose, target_keypoints=annotated), "a")["kec_auc_body"]
+        other = KeypointFiles.at(path)
+        wrong = scored(Kec(), "a", generated_keypoints=openpose, target_keypoints=other)["kec_auc_body"]
         less = {joint for joint, value in wrong.details["per_joint"].items() if value < 1}
         assert less == {"right eye", "left eye", "right ear", "left ear"}
 
@@ -723,13 +780,14 @@ def test_both_orders_of_eyes_and_ears(tmp_path: Path, eyes: Eyes) -> None:
 # From folders of images to a run
 
 
-def run(tmp_path: Path, *protocols: Protocol, names: str = "abc") -> Run:
-    for name in names:
+def run(tmp_path: Path, *protocols: Protocol, **keypoints: KeypointFiles) -> Run:
+    for name in "abc":
         for side in ("generated", "target"):
             write_image(tmp_path / side / f"{name}.png", 1 + ord(name) + len(side), SIZE)
     pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
     with Cache(tmp_path / "cache") as cache:
-        return evaluate(pairs, protocols, engine=LocalEngine(cache, device="cpu"), output=tmp_path / "run")
+        engine = LocalEngine(cache, device="cpu")
+        return evaluate(pairs, protocols, engine=engine, output=tmp_path / "run", **keypoints)  # type: ignore[arg-type]
 
 
 def test_a_run_whose_keypoints_are_all_read_needs_no_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -741,15 +799,18 @@ def test_a_run_whose_keypoints_are_all_read_needs_no_detector(tmp_path: Path, mo
     drawn = {**truth, "a": [None, *body(0)[1:]]}
     target = KeypointFiles.at(write_list(tmp_path / "target.csv", truth))
     generated = KeypointFiles.at(write_list(tmp_path / "generated.csv", drawn))
-    options = {"generated_keypoints": generated, "target_keypoints": target}
-    result = run(tmp_path, Kec(**options), Pckh(**options))
+    result = run(tmp_path, Kec(), Pckh(), generated_keypoints=generated, target_keypoints=target)
     assert [record.status for record in result.record.protocols] == ["done", "done"]
     assert result.scores["kec_auc_body"].value == result.scores["pckh"].value == pytest.approx(53 / 54)
-    assert result.scores["kec_auc_body"].details["generated_keypoints"] == str(generated)
+    for metric in ("kec_auc_body", "pckh"):
+        assert result.scores[metric].details["generated_keypoints"] == str(generated)
     assert result.scores["kec_auc_face"].value is None
     recipe = result.record.protocols[0].recipe
     assert recipe.extractors == {"frame-size": 1}
-    assert recipe.parameters["target_keypoints"] == str(target)
+    assert recipe.keypoints == {"generated": "annotations", "target": str(target)}
+    assert result.record.protocols[0].dialect is None
+    assert str(tmp_path) not in recipe.model_dump_json()
+    assert result.record.warnings == []
     assert "NaN" not in (tmp_path / "run/run.json").read_text(encoding="utf-8")
 
 
@@ -760,22 +821,39 @@ def test_the_recipe_tells_target_keypoints_by_content_and_generated_ones_by_form
     changed = write_list(tmp_path / "changed.csv", {**truth, "c": body(9)})
 
     def scores_of(generated: Path, target: Path) -> Run:
-        return run(
-            tmp_path,
-            Pckh(generated_keypoints=KeypointFiles.at(generated), target_keypoints=KeypointFiles.at(target)),
-        )
+        files = {"generated_keypoints": KeypointFiles.at(generated), "target_keypoints": KeypointFiles.at(target)}
+        return run(tmp_path, Pckh(), **files)
 
     base = scores_of(first, first)
     # Two methods are compared by the same ground truth, each with its own keypoints.
     assert len(blocks_of([base, scores_of(copy, copy), scores_of(changed, first)])) == 1
     blocks = blocks_of([base, scores_of(first, changed)])
     assert len(blocks) == 2
-    assert "target_keypoints" in blocks[1].apart
+    assert "keypoints of target images are annotations sha256:" in blocks[1].apart
 
 
-def test_files_that_name_other_images_make_the_protocol_unavailable(tmp_path: Path) -> None:
+def test_files_that_name_other_images_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    # They are joined to the images once, before anything runs: it is no longer each protocol that finds out.
     files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"elsewhere": body()}))
-    result = run(tmp_path, Pckh(generated_keypoints=files, target_keypoints=files))
-    (record,) = result.record.protocols
-    assert record.status == "unavailable"
-    assert "'elsewhere'" in str(record.reason)
+    with pytest.raises(UserError, match="'elsewhere'"):
+        run(tmp_path, Pckh(), generated_keypoints=files, target_keypoints=files)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_said_of_keypoints_is_said_once_for_all_protocols(tmp_path: Path) -> None:
+    write_json(tmp_path / "json", "a", PERSON, {"pose_keypoints_2d": triples(body(1), 0.25)})
+    files = KeypointFiles.at(tmp_path / "json")
+    result = run(tmp_path, Kec(), Pckh(), generated_keypoints=files, target_keypoints=files)
+    assert [warning[:40] for warning in result.record.warnings] == [
+        "1 of 1 generated images have several per",
+        "1 of 1 target images have several person",
+    ]
+
+
+def test_masks_and_keypoint_protocols_take_the_same_keypoints(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {name: body(i) for i, name in enumerate("abc")}))
+    result = run(tmp_path, Ssim(mask="black"), Pckh(), **both(files))
+    masked, pckh = (record.recipe.keypoints for record in result.record.protocols)
+    assert masked == {"target": str(files)}
+    assert pckh == {"generated": "annotations", "target": str(files)}
+    assert result.scores["mask_ssim"].n == 3

@@ -14,31 +14,32 @@ from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.errors import UserError
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import BODY_JOINTS
-from fhpt_eval.people.detection import Person, find_people, read_person
+from fhpt_eval.people.detection import Person, find_people, person_in_files
+from fhpt_eval.people.given_keypoints import AMBIGUOUS, NOT_TOLD, GivenKeypoints
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.records import Missing
 
-AMBIGUOUS = Missing("several images fit one name in the keypoint files")
 JOINTS = range(2, 20)
 
 
-def listed(root: Path, people: Mapping[str, Sequence[int]]) -> KeypointFiles:
+def listed(root: Path, people: Mapping[str, Sequence[int]], eyes: Eyes = "right-first") -> KeypointFiles:
     rows = [f"{name}: {list(x)}: {list(x)}" for name, x in people.items()]
     path = root / "keypoints.csv"
     path.write_text("\n".join(["name:keypoints_y:keypoints_x", *rows]) + "\n", encoding="utf-8")
-    return KeypointFiles.at(path)
+    return KeypointFiles.at(path, eyes)
 
 
 def image(folder: Path, name: str, seed: int) -> ImageRef:
     return ImageRef(write_image(folder / name, seed), name=name)
 
 
-def read(root: Path, files: KeypointFiles, *refs: ImageRef, eyes: Eyes = "right-first") -> list[Person | Missing]:
+def read(root: Path, files: KeypointFiles, *refs: ImageRef) -> list[Person | Missing]:
     with Cache(root / "cache") as cache:
-        people = find_people(refs, LocalEngine(cache, device="cpu"), keypoints=files, eyes=eyes, faces=False)
+        people = find_people(refs, LocalEngine(cache, device="cpu"), keypoints=files, faces=False)
     assert people.keys() == set(refs)
     return [people[ref] for ref in refs]
 
@@ -54,7 +55,7 @@ def test_each_image_takes_its_record(tmp_path: Path) -> None:
     first, second, *others = read(tmp_path, files, *refs)
     np.testing.assert_array_equal(body_of(first)[:, 0], np.array(JOINTS) + 0.5)
     np.testing.assert_array_equal(body_of(second)[:, 0], np.array(JOINTS[::-1]) + 0.5)
-    assert others == [NO_PERSON, Missing("not in the keypoint files")]
+    assert others == [NO_PERSON, NOT_TOLD]
 
 
 def test_two_different_images_do_not_share_a_record(tmp_path: Path) -> None:
@@ -79,11 +80,11 @@ def test_copies_of_one_image_share_its_record(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("eyes", ["right-first", "left-first"])
 def test_the_order_of_eyes_and_ears_in_an_annotation_list(tmp_path: Path, eyes: Eyes) -> None:
-    files = listed(tmp_path, {"a.png": JOINTS})
+    files = listed(tmp_path, {"a.png": JOINTS}, eyes)
     right, left = BODY_JOINTS.index("right eye"), BODY_JOINTS.index("left eye")
     expected = {"right-first": (JOINTS[14], JOINTS[15]), "left-first": (JOINTS[15], JOINTS[14])}[eyes]
-    (found,) = read(tmp_path, files, image(tmp_path, "a.png", 0), eyes=eyes)
-    for person in (found, read_person(files, "a.png", eyes=eyes)):
+    (found,) = read(tmp_path, files, image(tmp_path, "a.png", 0))
+    for person in (found, person_in_files(files, "a.png")):
         assert (body_of(person)[right, 0] - 0.5, body_of(person)[left, 0] - 0.5) == expected
 
 
@@ -91,5 +92,26 @@ def test_the_order_of_openpose_json_is_known(tmp_path: Path) -> None:
     points = [value for i in JOINTS for value in (i, i, 1)]
     text = json.dumps({"people": [{"pose_keypoints_2d": points}]})
     (tmp_path / "a_keypoints.json").write_text(text, encoding="utf-8")
-    person = read_person(KeypointFiles.at(tmp_path), "a.png", eyes="left-first")
+    person = person_in_files(KeypointFiles.at(tmp_path, "left-first"), "a.png")
     np.testing.assert_array_equal(body_of(person)[:, 0], np.array(JOINTS) + 0.5)
+
+
+def test_files_that_tell_of_other_images_are_refused(tmp_path: Path) -> None:
+    files = listed(tmp_path, {"x": JOINTS})
+    with pytest.raises(UserError, match=r"tells of none of the images \(it has 'x', they are called like 'a\.png'\)"):
+        GivenKeypoints.of_images(files, [image(tmp_path, "a.png", 0)])
+    assert GivenKeypoints.of_images(files, []).entries == {}
+
+
+def test_panels_of_strips_are_told_apart_by_their_pixels(tmp_path: Path) -> None:
+    files = listed(tmp_path, {"x": JOINTS})
+    strip, other = (write_image(tmp_path / f"{name}.png", seed, (48, 32)) for seed, name in enumerate("so"))
+    copy = tmp_path / "copy.png"
+    shutil.copy(strip, copy)
+    one, same, second, another = (
+        ImageRef(path, panel, 2, name)
+        for path, panel, name in ((strip, 0, "a/x"), (copy, 0, "b/x"), (strip, 1, "b/x"), (other, 0, "b/x"))
+    )
+    assert GivenKeypoints.of_images(files, [one, same]).entries == {one: files.records["x"], same: files.records["x"]}
+    for ref in (second, another):
+        assert GivenKeypoints.of_images(files, [one, ref]).entries == {one: AMBIGUOUS, ref: AMBIGUOUS}

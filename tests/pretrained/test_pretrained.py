@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +11,11 @@ import pytest
 from toys import write_image
 
 from fhpt_eval import pretrained as shipped
-from fhpt_eval.extract.gender_classifier import read_checkpoint
+from fhpt_eval.evaluation.giving import own_classifier
+from fhpt_eval.extract.gender_classifier import SHIPPED, read_checkpoint
 from fhpt_eval.files.given import GivenFile
-from fhpt_eval.measuring.protocol import configure
+from fhpt_eval.measuring.given import Given
+from fhpt_eval.measuring.protocol import Profile, configure
 from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import Part
@@ -23,18 +24,17 @@ from fhpt_eval.reference_models.drn.model import Drn
 if TYPE_CHECKING:
     from tests.conftest import Command
 
+PROFILES: tuple[Profile, ...] = ("paper", "embedded")
 ITEM = "fashionMENDenimid0000000{}01_1front"
 
 
 def test_the_gender_classifier_is_the_embedded_profiles_own_and_no_other_profiles(pretrained: Path) -> None:
     file = pretrained / "gender.safetensors"
-    assert shipped.gender_classifier() == file
-    embedded = configure(Gender, "embedded", {})
-    assert embedded.lacks() is None
-    assert embedded.parameters()["classifier"] == f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-    paper = "a classifier is needed: train one with `fhpt-eval train gender"
-    assert str(configure(Gender, "paper", {}).lacks()).startswith(paper)
-    assert str(configure(Gender, "embedded", {"classifier": "none"}).lacks()).startswith(paper)
+    assert own_classifier("embedded") == GivenFile.at(file)
+    assert own_classifier("paper") is None
+    for profile in PROFILES:
+        lacking = configure(Gender, profile, {}).lacks(Given({}, own_classifier(profile)))
+        assert (lacking is None) == (profile == "embedded")
 
 
 def test_a_run_says_that_the_gender_classifier_was_trained_on_rendered_people(
@@ -48,17 +48,19 @@ def test_a_run_says_that_the_gender_classifier_was_trained_on_rendered_people(
     assert "gender is judged by the classifier that comes with the package, which was trained on rendered" in shown.err
     own = own_folders / "own.safetensors"
     own.write_bytes((pretrained / "gender.safetensors").read_bytes())
-    given = command(*run, "-o", "b", "--set", f"gender.classifier={own}")
+    given = command(*run, "-o", "b", "--gender-classifier", own)
     assert "comes with the package" not in given.err
     one, other = (json.loads((own_folders / name / "run.json").read_bytes()) for name in "ab")
-    recipes = [record["protocols"][0]["recipe"]["parameters"]["classifier"] for record in (one, other)]
-    assert recipes[0] == recipes[1] == str(GivenFile.at(own))
+    recipes = [record["protocols"][0]["recipe"]["weights"]["gender-classifier"] for record in (one, other)]
+    assert recipes[0] == recipes[1] == GivenFile.at(own).sha256
+    # It is known by its content, and so is the dialect.
+    assert [record["protocols"][0]["dialect"] for record in (one, other)] == ["embedded"] * 2
 
 
 def test_the_drn_generates_by_the_checkpoint_of_the_package_and_says_so(command: Command, pretrained: Path) -> None:
     assert Drn().checkpoint == shipped.drn_checkpoint() == pretrained / "drn"
     images, pairs, keypoints = figures.write(pretrained.parent / "data", identities=1, poses=2)
-    arguments = ("--pairs", pairs, "-s", images, "--keypoints", keypoints)
+    arguments = ("--pairs", pairs, "-s", images, "--target-keypoints", keypoints)
     made = command("generate", "drn", *arguments, "-o", "ours")
     assert made.code == 0
     told = "fhpt-eval: the checkpoint is the one that comes with the package, trained on rendered people"
@@ -76,16 +78,17 @@ def test_without_networks_in_the_package_they_have_to_be_given(command: Command,
         file.unlink()
     (pretrained / "drn").rmdir()
     (pretrained / "gender.safetensors").unlink()
-    assert shipped.gender_classifier() is None
+    assert own_classifier("embedded") is None
     images, pairs, keypoints = figures.write(pretrained.parent / "data", identities=1, poses=2)
-    refused = command("generate", "drn", "--pairs", pairs, "-s", images, "--keypoints", keypoints, "-o", "out")
+    refused = command("generate", "drn", "--pairs", pairs, "-s", images, "--target-keypoints", keypoints, "-o", "out")
     assert refused.code == 2
     assert "needs a checkpoint" in refused.sentence
 
 
-@pytest.mark.skipif(shipped.gender_classifier() is None, reason="the gender classifier is not in this checkout")
+@pytest.mark.skipif(not SHIPPED.exists(), reason="the gender classifier is not in this checkout")
 def test_the_shipped_gender_classifier_can_be_used() -> None:
-    card, _ = read_checkpoint(GivenFile.at(shipped.FOLDER / "gender.safetensors"), "efficientnet_lite0")
+    card, _ = read_checkpoint(GivenFile.at(SHIPPED), "efficientnet_lite0")
+    assert SHIPPED.parent == shipped.FOLDER
     assert card == json.loads((shipped.FOLDER / "gender.json").read_bytes())
     assert card["finished"] is True
 

@@ -35,6 +35,7 @@ from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import Card, dump, parse
 from fhpt_eval.maths.statistics import Interval
+from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Score, Unscorable, configure
 from fhpt_eval.pairing.naming import Gender as Label
 from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
@@ -202,16 +203,16 @@ def test_errors_are_those_of_a_plain_loop() -> None:
 
 
 def test_another_network_stands_in_the_name_and_in_what_is_asked_for() -> None:
-    embedded = configure(Gender, "embedded", {"classifier": "none"})
+    embedded = configure(Gender, "embedded", {})
     scores = score_all([pair("MEN", "a"), pair("WOMEN", "b")], [1, 1], protocol=embedded)
     assert list(scores) == [f"{metric}[efficientnet_lite0]" for metric in Gender.metrics]
     assert [w.name for need in embedded.needs() for w in need.extractor.weights()] == ["efficientnet-lite0"] * 2
-    assert "--network efficientnet_lite0" in str(embedded.lacks())
+    assert "--network efficientnet_lite0" in str(embedded.lacks(Given()))
     paper = configure(Gender, "paper", {})
     assert not any(need.extractor.weights() for need in paper.needs())
-    told = str(paper.lacks())
+    told = str(paper.lacks(Given()))
     assert told.startswith("a classifier is needed: train one with `fhpt-eval train gender --images DIR -o DIR` and")
-    assert told.endswith("--set gender.classifier=FILE")
+    assert told.endswith("--gender-classifier FILE")
 
 
 # The file of a classifier
@@ -241,16 +242,20 @@ def test_a_good_file_ends_what_is_lacking_and_counts_by_content(tmp_path: Path) 
     write(tmp_path / "one.safetensors", "efficientnet_lite0", HEAD)
     shutil.copy(tmp_path / "one.safetensors", tmp_path / "two.safetensors")
     write(tmp_path / "three.safetensors", "efficientnet_lite0")
-    one, two, three = (
-        configure(Gender, "embedded", {"classifier": str(tmp_path / f"{name}.safetensors")})
-        for name in ("one", "two", "three")
-    )
-    assert one.lacks() is None
-    assert one.parameters() == two.parameters() != three.parameters()
-    assert one.parameters()["classifier"].startswith("sha256:")
-    prints = [protocol.needs()[0].extractor.fingerprint("cpu") for protocol in (one, two, three)]
+    asked = configure(Gender, "embedded", {}).needs()[0].extractor
+    given = [Given({}, GivenFile.at(tmp_path / f"{name}.safetensors")) for name in ("one", "two", "three")]
+    assert configure(Gender, "embedded", {}).lacks(given[0]) is None
+    one, two, three = (each.in_place_of(asked, ("generated",)) for each in given)
+    assert one == two != three
+    prints = [extractor.fingerprint("cpu") for extractor in (one, two, three)]
     assert prints[0] == prints[1] != prints[2]
-    assert str(tmp_path) not in one.needs()[0].extractor.id
+    assert str(tmp_path) not in one.id
+
+
+def judged_by(file: GivenFile) -> None:
+    """Check a file as `evaluate` does before it computes anything."""
+    for need in configure(Gender, "embedded", {}).needs():
+        Given({}, file).in_place_of(need.extractor, need.roles).check()
 
 
 @pytest.mark.parametrize(
@@ -283,7 +288,7 @@ def test_a_file_that_cannot_be_used_is_refused_before_anything_is_computed(
 ) -> None:
     file = write(tmp_path / "c.safetensors", "efficientnet_lite0", state, changes)
     with pytest.raises(UserError, match=told) as error:
-        configure(Gender, "embedded", {"classifier": str(file.path)})
+        judged_by(file)
     assert str(file.path) in str(error.value)
     with pytest.raises(UserError):
         read_checkpoint(file, "efficientnet_lite0")
@@ -298,7 +303,7 @@ def test_a_card_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "deep.safetensors"
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"deep\.safetensors is not a gender classifier that can be used"):
-        configure(Gender, "embedded", {"classifier": str(file)})
+        judged_by(GivenFile.at(file))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x02}q\x00.", b"x" * 100, dump(HEAD, {})])
@@ -306,7 +311,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> No
     file = tmp_path / "given.pth"
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"given\.pth is not a gender classifier that can be used"):
-        configure(Gender, "embedded", {"classifier": str(file)})
+        judged_by(GivenFile.at(file))
 
 
 def test_safetensors_of_another_origin_are_refused(tmp_path: Path) -> None:
@@ -315,13 +320,12 @@ def test_safetensors_of_another_origin_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "plain.safetensors"
     file.write_bytes(save(HEAD))
     with pytest.raises(UserError, match="does not say what it is"):
-        configure(Gender, "embedded", {"classifier": str(file)})
+        judged_by(GivenFile.at(file))
 
 
-def test_no_file_is_said_with_none_and_an_absent_one_is_an_error(tmp_path: Path) -> None:
-    assert configure(Gender, "paper", {"classifier": "none"}).classifier is None
+def test_an_absent_file_is_an_error_and_so_is_none_at_all(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
-        configure(Gender, "paper", {"classifier": str(tmp_path / "nowhere")})
+        GivenFile.at(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no gender classifier is given"):
         GenderClassifier().load(Context())
 

@@ -136,7 +136,7 @@ def test_faces_are_spoken_of(tmp_path: Path) -> None:
 
 def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path: Path) -> None:
     images, pairs, keypoints = figures.write(tmp_path / "data", identities=2, poses=3)
-    data = ("--pairs", pairs, "-s", images, "--keypoints", keypoints)
+    data = ("--pairs", pairs, "-s", images, "--target-keypoints", keypoints)
     training = ("train", "drn", *data, "-o", tmp_path / "drn", *SMALL_OPTIONS, "--set", "epochs=2")
     stopped = command(*training, "--max-time", "0")
     assert (stopped.code, stopped.err) == (0, "")
@@ -159,7 +159,7 @@ def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path
 
 def test_a_training_starts_from_all_networks_of_another(command: Callable[..., Any], tmp_path: Path) -> None:
     images, pairs, keypoints = figures.write(tmp_path / "data", identities=2, poses=3)
-    training = ("train", "drn", "--pairs", pairs, "-s", images, "--keypoints", keypoints, *SMALL_OPTIONS)
+    training = ("train", "drn", "--pairs", pairs, "-s", images, "--target-keypoints", keypoints, *SMALL_OPTIONS)
     first, second = tmp_path / "first", tmp_path / "second"
     assert command(*training, "-o", first, "--set", "epochs=1").code == 0
     still = (*training, "-o", second, "--set", "epochs=1", "--set", "learning_rate=0")
@@ -178,7 +178,7 @@ def test_a_training_starts_from_all_networks_of_another(command: Callable[..., A
 
 def test_a_kept_transfer_branch_is_the_one_that_was_given(command: Callable[..., Any], tmp_path: Path) -> None:
     images, pairs, keypoints = figures.write(tmp_path / "data", identities=2, poses=3)
-    data = ("train", "drn", "--pairs", pairs, "-s", images, "--keypoints", keypoints, *SMALL_OPTIONS)
+    data = ("train", "drn", "--pairs", pairs, "-s", images, "--target-keypoints", keypoints, *SMALL_OPTIONS)
     training = (*data, "--set", "epochs=1")
     first, other, second = tmp_path / "first", tmp_path / "other", tmp_path / "second"
     assert command(*training, "-o", first, "--config", "pb-only").code == 0
@@ -224,7 +224,7 @@ def test_the_command_that_is_suggested_misses_what_was_not_made(command: Callabl
         (("train", "drn", "--part", "face", "--config", "no-face", *SMALL_OPTIONS), "no face module"),
         (("train", "drn", "--part", "face", *SMALL_OPTIONS), "frontal faces"),
         (("train", "drn", *SMALL_OPTIONS, "--eyes", "both"), "--eyes cannot be 'both'"),
-        (("generate", "drn", "--keypoints", "", "--checkpoint", "x"), "a path is empty"),
+        (("generate", "drn", "--target-keypoints", "", "--checkpoint", "x"), "a path is empty"),
         (("generate", "drm"), "Did you mean 'drn'"),
         (("generate", "drn", "--image", "fine"), "cannot be 'fine'"),
         (("generate", "copy-source", "--image", "coarse"), "has no option 'image'"),
@@ -235,7 +235,7 @@ def test_wrong_use_is_one_sentence(
     command: Callable[..., Any], tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     images, pairs, keypoints = figures.write(tmp_path / "data", identities=1, poses=2)
-    given = () if "--keypoints" in arguments else ("--keypoints", keypoints)
+    given = () if "--target-keypoints" in arguments else ("--target-keypoints", keypoints)
     ran = command(*arguments, "--pairs", pairs, "-s", images, "-o", tmp_path / "out", *given)
     assert ran.code == 2
     assert words in ran.sentence

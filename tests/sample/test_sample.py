@@ -55,7 +55,7 @@ def test_annotations_are_the_truth_that_is_seen() -> None:
     for truth in TRUTHS:
         key = files.key(truth.name)
         assert key is not None
-        body, known = files.record(key)["body"], np.array(truth.body)
+        body, known = files.records[key]["body"], np.array(truth.body)
         seen = known[:, 2] == VISIBLE
         assert seen.any()
         np.testing.assert_array_equal(body[:, 2] == 1, seen)

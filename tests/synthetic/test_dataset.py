@@ -224,7 +224,7 @@ def test_openpose_files_tell_what_is_seen(whole: Path) -> None:
     for row in truths(whole):
         key = files.key(row.name)
         assert key is not None
-        record = files.record(key)
+        record = files.records[key]
         np.testing.assert_allclose(record["body"], expected_points(row.body), atol=1e-4)
         np.testing.assert_allclose(record["face"], expected_points(row.face), atol=1e-4)
         for side in (0, 1):
@@ -240,7 +240,7 @@ def test_annotation_lists_have_whole_pixels_of_the_joints_that_are_seen(whole: P
         for row in rows:
             key = files.key(f"img/{row.name}")
             assert key is not None
-            body, expected = files.record(key)["body"], expected_points(row.body)
+            body, expected = files.records[key]["body"], expected_points(row.body)
             np.testing.assert_array_equal(np.isnan(body), np.isnan(expected))
             assert np.nanmax(np.abs(body - expected)) <= 0.5 + 1e-4
             assert np.nanmin(body[:, :2]) >= 0.5
