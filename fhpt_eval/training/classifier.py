@@ -29,7 +29,7 @@ from fhpt_eval.extract.weights import Store, Weights, load_state_dict
 from fhpt_eval.files.tensors import Card, dump
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
-from fhpt_eval.training.classifier_file import OutputFolder
+from fhpt_eval.training.classifier_file import TrainingFolder
 from fhpt_eval.training.inputs import Features, Inputs, Pictures
 from fhpt_eval.training.labels import Example, read_labels
 from fhpt_eval.training.sampling import Indices, split
@@ -122,7 +122,7 @@ def train(
         raise UserError(f"{output} lies in the folder of images, {images}: choose a folder outside of it with -o.")
     # Once before anything is read: a gender without examples is found in seconds.
     split(dict(enumerate(examples)), options.validation, options.seed)
-    folder = OutputFolder(output, result=CHECKPOINT, state=STATE, others=(CARD, HISTORY, FIGURE, LEFT_OUT, IDENTICAL))
+    folder = TrainingFolder(output, result=CHECKPOINT, state=STATE, others=(CARD, HISTORY, FIGURE, LEFT_OUT, IDENTICAL))
     start = _START[options.network]
     start_file = store.get(start, lambda done, total: progress(f"downloading {start.name}", done, total))
     inputs = _inputs(options, examples, engine, store, progress)
@@ -140,7 +140,7 @@ def train(
         "data": _hash(examples, inputs.contents),
     }
     if overwrite:
-        folder.clear()
+        folder.delete_training()
     if (finished := folder.finished(recipe)) is not None:
         return Trained(finished, left_out, twins, finished["epochs"])
     card: Card = {
@@ -261,7 +261,7 @@ def _table(rows: Iterable[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
-def _run(trainer: Trainer, folder: OutputFolder, card: Card, progress: Progress) -> None:
+def _run(trainer: Trainer, folder: TrainingFolder, card: Card, progress: Progress) -> None:
     """Train to the end; what is on the disk is always that of a whole epoch."""
     total = (trainer.options.epochs - len(trainer.history)) * trainer.steps
     done = 0
@@ -279,7 +279,7 @@ def _run(trainer: Trainer, folder: OutputFolder, card: Card, progress: Progress)
             _write_classifier(trainer, folder, card)
 
 
-def _finish(trainer: Trainer, folder: OutputFolder, card: Card) -> Card:
+def _finish(trainer: Trainer, folder: TrainingFolder, card: Card) -> Card:
     from fhpt_eval.training.figure import draw
 
     # Again, even after the last epoch: a command that was killed may have left an older one.
@@ -290,7 +290,7 @@ def _finish(trainer: Trainer, folder: OutputFolder, card: Card) -> Card:
     return written
 
 
-def _write_classifier(trainer: Trainer, folder: OutputFolder, card: Card) -> Card:
+def _write_classifier(trainer: Trainer, folder: TrainingFolder, card: Card) -> Card:
     best = trainer.best_epoch
     full = {
         **card,

@@ -19,7 +19,7 @@ from fhpt_eval.engine.machine import pick_device
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
 from fhpt_eval.extract.weights import Store, file_sha256
-from fhpt_eval.files.atomic import own_folder
+from fhpt_eval.files.owned_folder import OwnedFolder, at_or_below
 from fhpt_eval.generation.generate import ListedImages, list_images, with_people
 from fhpt_eval.generation.reference_model import Request
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
@@ -105,7 +105,8 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
                     f"in no pair are there frontal faces in both images (first: {next(iter(missing.values()))}):"
                     " the face module cannot be trained on these."
                 )
-        own_folder(plan.output, [name for p in PARTS for name in (p, f"{p}.safetensors", f"{p}.json")])
+        ours = {name for p in PARTS for name in (p, f"{p}.safetensors", f"{p}.json")}
+        OwnedFolder(plan.output, "fhpt-eval train drn").claim(at_or_below(ours))
         file = FILES[config.perceptual]
         features = build_feature_maps(config.perceptual, plan.store.get(file), device)
         torch.manual_seed(plan.seed)

@@ -104,7 +104,7 @@ def test_four_methods_are_generated_scored_compared_and_shown_and_a_second_time_
     [
         (("-o", "out", "--pairs", "289"), "--pairs cannot be 289: the sample has 288"),
         (("-o", "out", "--pairs", "0"), "--pairs"),
-        (("-o", "mine"), "mine holds 'thesis.txt', which is none of this command's: choose a new folder with -o"),
+        (("-o", "mine"), "mine/thesis.txt was not made by `fhpt-eval demo`: choose a new or an empty folder with -o"),
         ((), "--output"),
     ],
 )

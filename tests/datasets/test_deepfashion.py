@@ -319,7 +319,7 @@ def test_a_stopped_call_goes_on_and_gives_the_same(given: Given, monkeypatch: py
         write_atomic(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("fhpt_eval.datasets.crops_folder.write_atomic", stop)
+        patch.setattr("fhpt_eval.files.owned_folder.write_atomic", stop)
         with pytest.raises(KeyboardInterrupt):
             given.prepare()
     assert not (given.output / "report.json").exists()

@@ -158,7 +158,7 @@ def test_a_name_that_no_file_can_have_is_missing(tmp_path: Path) -> None:
 def test_images_of_two_models_are_not_mixed(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "out"
     Generation(Grey(), output, device="cpu").make(listed.requests, batch_size=1)
-    with pytest.raises(UserError, match="another model made"):
+    with pytest.raises(UserError, match=r"another model made \(options .*7.* here\): .* --overwrite"):
         Generation(Grey(shade=7), output, device="cpu")
     anew = Generation(Grey(shade=7), output, device="cpu", overwrite=True)
     assert len(anew.make(listed.requests, batch_size=2).made) == 2
@@ -167,7 +167,7 @@ def test_images_of_two_models_are_not_mixed(tmp_path: Path, listed: ListedImages
 
 def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     write_image(tmp_path / "mine" / "x.png", 1)
-    with pytest.raises(UserError, match="not generated images"):
+    with pytest.raises(UserError, match=r"x\.png was not made by `fhpt-eval generate`"):
         Generation(Grey(), tmp_path / "mine", device="cpu")
     with pytest.raises(UserError, match="Not a directory"):
         Generation(Grey(), tmp_path / "mine" / "x.png", device="cpu")

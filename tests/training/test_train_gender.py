@@ -440,7 +440,7 @@ def test_a_folder_with_other_files_or_a_damaged_state_is_refused(tmp_path: Path,
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     for overwrite in (False, True):
         with pytest.raises(
-            UserError, match=r"holds 'thesis\.txt', which is none of this command's: choose a new folder"
+            UserError, match=r"thesis\.txt was not made by `fhpt-eval train gender`: choose a new or an"
         ):
             head(tmp_path, overwrite=overwrite)
     (tmp_path / "thesis.txt").unlink()
