@@ -15,13 +15,14 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
 from fhpt_eval.evaluation.reading import ExtractedRecords
 from fhpt_eval.evaluation.recording import start_run
-from fhpt_eval.evaluation.run import PAIR_COLUMNS, Run, ScoreRecord, add_per_pair, claim_folder, score_record
+from fhpt_eval.evaluation.run import Run, ScoreRecord, add_per_pair, claim_folder, score_record
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.libraries import explained
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
+from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.progress import Progress
 

@@ -21,6 +21,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.files.owned_folder import OwnedFolder, claiming
 from fhpt_eval.measuring.protocol import Better, Group, Profile, Score
+from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.records import Missing, Record
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -214,9 +215,6 @@ class Run:
                 f"the run in {folder} is damaged ({first}): run it again, which takes seconds from the cache."
             ) from None
         return run
-
-
-PAIR_COLUMNS = ("pair", "generated", "target", "source", "item", "item_colour", "gender", "view")
 
 
 _MISSING_HEADER = "metric,pair,reason\n"

@@ -12,7 +12,10 @@ from fhpt_eval.files.csv_table import CsvTable, read_table
 from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.naming import Gender
 
-_COLUMNS = ("generated", "target", "source", "item", "item_colour", "gender", "view")
+PAIR_COLUMNS = ("pair", "generated", "target", "source", "item", "item_colour", "gender", "view")
+"""What is known of a pair, in every table of pairs; all but the identity can be listed."""
+
+_COLUMNS = PAIR_COLUMNS[1:]
 _ALIASES = {"from": "source", "to": "target"}
 GENDERS: dict[str, Gender] = {
     **dict.fromkeys(("men", "man", "male", "m"), "MEN"),
@@ -20,7 +23,7 @@ GENDERS: dict[str, Gender] = {
 }
 """What lists call them, in lower case."""
 _FLAT = re.compile(r"6|(?:6[-_ ]?)?flat(?:[-_ ]?lay)?")
-_HEADERS = "'from,to', or 'generated' with any of 'target,source,item,item_colour,gender,view'"
+_HEADERS = f"'from,to', or 'generated' with any of '{','.join(_COLUMNS[1:])}'"
 
 
 @dataclass(frozen=True)
