@@ -13,7 +13,7 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.files.owned_folder import OwnedFolder, at_or_below
-from fhpt_eval.generation.generate import Generation, holds_another, list_images, with_people
+from fhpt_eval.generation.generate import Generation, holds_another, list_requests, with_people
 from fhpt_eval.generation.reference_model import ReferenceModel, Request
 from fhpt_eval.images.decoding import ImageRef, read_image
 from fhpt_eval.measuring.protocol import Protocol
@@ -74,7 +74,7 @@ def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> De
     OwnedFolder(output, "fhpt-eval demo").claim(at_or_below(_OURS))
     chosen, real = output / _CHOSEN, SAMPLE / IMAGES
     write_atomic(chosen, text)
-    listed = list_images(chosen, real, real, output)
+    listed = list_requests(chosen, real, real, output)
     requests = with_people(listed, engine, KeypointFiles.at(SAMPLE / ANNOTATION), progress).requests
     methods: dict[str, Pairs] = {}
     for name, model in _methods().items():

@@ -9,7 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import stats as scipy_stats
 
-from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network, read_checkpoint
+from fhpt_eval.extract.gender_classifier import (
+    NO_PERSON,
+    UNKNOWN_GENDER,
+    ClassifierNetwork,
+    GenderClassifier,
+    read_checkpoint,
+)
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats, Interval
@@ -66,7 +72,7 @@ class Gender(Protocol):
         "gender_error_balanced",
     )
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0", "classifier": gender_classifier()}
-    network: Network = "vgg16"
+    network: ClassifierNetwork = "vgg16"
     classifier: GivenFile | None = None
     ceiling: bool = True
     generated_geometry: Geometry = Geometry()

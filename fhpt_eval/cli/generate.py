@@ -63,7 +63,7 @@ def generate(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
-    from fhpt_eval.generation.generate import Generation, list_images, with_people
+    from fhpt_eval.generation.generate import Generation, list_requests, with_people
     from fhpt_eval.generation.reference_model import find_reference_models
     from fhpt_eval.options import configured
 
@@ -86,7 +86,7 @@ def generate(
     if "people" not in chosen.needs and keypoints is not None:
         raise UserError(f"{model} does not look at poses: leave --keypoints out.")
     files, order = read_keypoints(keypoints, eyes)
-    listed = list_images(pairs, source, target, output)
+    listed = list_requests(pairs, source, target, output)
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         engine = LocalEngine(cache, device=device)
         generation = Generation(chosen, output, device=engine.device, overwrite=overwrite)

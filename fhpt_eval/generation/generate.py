@@ -22,7 +22,7 @@ from fhpt_eval.extract.weights import file_sha256
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.files.owned_folder import OwnedFolder, claiming
 from fhpt_eval.generation.reference_model import Generator, ReferenceModel, Request
-from fhpt_eval.images.decoding import ImageRef, Pixels
+from fhpt_eval.images.decoding import ImageRef, Rgb
 from fhpt_eval.options import plain_options
 from fhpt_eval.pairing.folders import Folder, file_name
 from fhpt_eval.pairing.lists import read_pair_list
@@ -70,7 +70,7 @@ class Generated:
     seconds: float = 0.0
 
 
-def list_images(pairs: Path, source: Path, target: Path | None, output: Path) -> ListedImages:
+def list_requests(pairs: Path, source: Path, target: Path | None, output: Path) -> ListedImages:
     """Find the files of the pairs in a list (``from,to``, or any that `fhpt-eval run --pairs` reads).
 
     Raises:
@@ -219,9 +219,7 @@ class Generation:
         return Generated(tuple(made), kept, missing, time.monotonic() - started)
 
 
-def _pictures(
-    generator: Generator, batch: Sequence[Request], missing: dict[str, str]
-) -> Iterable[tuple[Request, Pixels]]:
+def _pictures(generator: Generator, batch: Sequence[Request], missing: dict[str, str]) -> Iterable[tuple[Request, Rgb]]:
     """A batch's images; where one cannot be read, the others are made one by one."""
     try:
         return list(zip(batch, generator(batch), strict=True))
@@ -302,7 +300,7 @@ def _mark_of(path: Path) -> str | None:
     return mark if isinstance(mark, str) else None
 
 
-def _write_png(path: Path, picture: Pixels, mark: str) -> None:
+def _write_png(path: Path, picture: Rgb, mark: str) -> None:
     chunks = PngInfo()
     chunks.add_text(_KEY, mark)
     stream = io.BytesIO()
