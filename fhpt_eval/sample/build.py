@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fhpt_eval.files.owned_folder import RECIPE
+from fhpt_eval.files import owned_folder
 from fhpt_eval.sample import ANNOTATION, CARD, IMAGES, PAIRS, RECIPE, SAMPLE, TRUTH
 from fhpt_eval.synthetic import dataset_folder as dataset
 from fhpt_eval.synthetic.card import Counts, count_photographs
@@ -31,7 +31,7 @@ def build(folder: Path, measured: Path, sample: Path = SAMPLE) -> None:
         measured: A line ``what: value`` for each thing that was measured on all of the test split.
         sample: Where the sample goes; its images are replaced.
     """
-    recipe = json.loads((folder / RECIPE).read_bytes())
+    recipe = json.loads((folder / owned_folder.RECIPE).read_bytes())
     recipe = {key: recipe[key] for key in ("version", *_OPTIONS)}
     tested = [truth for truth in dataset.read_truth(folder) if truth.split == "test"]
     people = sorted({truth.identity for truth in tested})[:_PEOPLE]
