@@ -23,7 +23,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.extract.weights import Progress, Store, Weights
+from fhpt_eval.extract.weights import DownloadProgress, Store, Weights
 from fhpt_eval.measuring.dialects import find_dialects, measurements_of
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.people.keypoint_files import KeypointFiles
@@ -42,7 +42,7 @@ NETWORKS: dict[str, Any] = {
 class Random(Store):
     """Weights of `NETWORKS` in its folder; all others as ever."""
 
-    def get(self, weights: Weights, progress: Progress | None = None) -> Path:
+    def get(self, weights: Weights, progress: DownloadProgress | None = None) -> Path:
         """The file, its hash unchecked."""
         if weights.name not in NETWORKS:
             return super().get(weights, progress)

@@ -12,8 +12,9 @@ from fhpt_eval.evaluation.giving import given_for
 from fhpt_eval.evaluation.plan import ImageSets, prepare
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.weights import Store
-from fhpt_eval.files.atomic import own_folder, write_atomic
-from fhpt_eval.generation.generate import Generation, holds_another, list_images, with_people
+from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.owned_folder import OwnedFolder, at_or_below
+from fhpt_eval.generation.generate import Generation, holds_another, list_requests, with_people
 from fhpt_eval.generation.reference_model import ReferenceModel, Request
 from fhpt_eval.images.decoding import ImageRef, read_image
 from fhpt_eval.measuring.protocol import Protocol
@@ -71,10 +72,10 @@ def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> De
         UserError: The sample has no such number of pairs, or the folder holds something else or cannot be written.
     """
     text = some_pairs(count)
-    own_folder(output, _OURS)
+    OwnedFolder(output, "fhpt-eval demo").claim(at_or_below(_OURS))
     chosen, real = output / _CHOSEN, SAMPLE / IMAGES
     write_atomic(chosen, text)
-    listed = list_images(chosen, real, real, output)
+    listed = list_requests(chosen, real, real, output)
     keypoints = KeypointFiles.at(SAMPLE / ANNOTATION)
     requests = with_people(listed, engine, target_keypoints=keypoints, progress=progress).requests
     methods: dict[str, Pairs] = {}

@@ -12,7 +12,7 @@ from pydantic import Field
 from fhpt_eval.extract.dlib_face import DlibFace, Landmarks
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats
-from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, found, mean_over_pairs
+from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, mean_over_pairs, present
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Result
 
@@ -117,7 +117,7 @@ class FaceIdentity(Protocol):
             "generated": records.unique(self.extractor(self.generated_geometry), "generated"),
             self.against: records.unique(self.extractor(self.target_geometry), self.against),
         }
-        return {"several_faces": {role: sum(int(r["faces"]) > 1 for r in found(rs)) for role, rs in images.items()}}
+        return {"several_faces": {role: sum(int(r["faces"]) > 1 for r in present(rs)) for role, rs in images.items()}}
 
     def _with_warning(self, coverage: Score) -> Score:
         if f"no face in {self.against}" not in coverage.missing or coverage.n:

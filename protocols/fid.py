@@ -23,8 +23,8 @@ from fhpt_eval.measuring.protocol import (
     Score,
     Unscorable,
     dropped,
-    found,
     last_incomplete_batch,
+    present,
     tally,
 )
 from fhpt_eval.pairing.pairs import Pairs
@@ -127,8 +127,8 @@ class Fid(FeatureDistribution):
         """Stream both sides' features into mean and covariance, and compare."""
         key, dim = self.feature
         generated, reference = self.features(records)
-        a = GaussianStats.of((r[key] for r in found(generated)), dim)
-        b = GaussianStats.of((r[key] for r in found(reference)), dim)
+        a = GaussianStats.of((r[key] for r in present(generated)), dim)
+        b = GaussianStats.of((r[key] for r in present(reference)), dim)
         if min(a.n, b.n) < 2:
             raise Unscorable(f"a Fréchet distance needs at least 2 images on each side, here are {a.n} and {b.n}")
         missing, faults = missing_on_both_sides(generated, reference)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import stats as scipy_stats
 
-from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network
+from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, ClassifierNetwork, GenderClassifier
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats, Interval
 from fhpt_eval.measuring.given import Given
@@ -59,7 +59,7 @@ class Gender(Protocol):
         "gender_error_balanced",
     )
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0"}
-    network: Network = "vgg16"
+    network: ClassifierNetwork = "vgg16"
     ceiling: bool = True
     generated_geometry: Geometry = Geometry()
     target_geometry: Geometry = Geometry()

@@ -15,7 +15,7 @@ from fhpt_eval.extract.inception import Inception
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import inception_score
 from fhpt_eval.measuring.masked import MaskedProtocol
-from fhpt_eval.measuring.protocol import Group, Need, Records, Score, Unscorable, found, tally
+from fhpt_eval.measuring.protocol import Group, Need, Records, Score, Unscorable, present, tally
 from fhpt_eval.pairing.pairs import Pairs
 
 
@@ -64,7 +64,7 @@ class InceptionScore(MaskedProtocol):
     def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - looks at generated images only
         """Score each split and average."""
         results = records.unique(self.extractor(), "generated")
-        logits = np.asarray([r["logits"] for r in found(results)], dtype=np.float64)
+        logits = np.asarray([r["logits"] for r in present(results)], dtype=np.float64)
         if len(logits) < self.splits:
             raise Unscorable(
                 f"the Inception Score in {self.splits} splits needs at least {self.splits} images, here are"

@@ -304,59 +304,96 @@ def _scales(part: Part, target: Points) -> Floats:
 
 
 def _part_scores(part: Part, measured: Measured, pairs: Pairs) -> list[Score]:
-    about = ABOUT[part]
+    """Return the five scores of one part."""
     finite = np.isfinite(measured.distance)
-    scaled = measured.scale > 0
-    strict = areas(measured.distance / measured.height, about.limit)
-    normalised = areas(measured.distance[scaled] / measured.scale[scaled], about.scaled_limit)
-    limit = {"alpha_max": about.limit, "alpha_max_unit": "target height"}
-    none_found = f"no {about.one} found in the generated image"
-
-    def mean(suffix: str, keep: npt.NDArray[np.bool_], values: npt.NDArray[Any], **about_it: Any) -> Score:
-        options: dict[str, Any] = {"otherwise": none_found, "details": {}, **about_it}
-        metric = f"kec_{suffix}"
-        return mean_over_keypoints(metric, "higher", pairs, measured.pair[keep], values, measured.missing, **options)
-
     everything = np.ones_like(finite)
-    found_in_both = mean(f"auc_{part}_detected", finite, strict[finite], details=limit)
+    detected = _area_detected(part, measured, finite, pairs)
+    found_details = {"per_joint": _per_joint(part, measured.joint, finite)}
     return [
-        mean(
-            f"auc_{part}",
-            everything,
-            strict,
-            details={**limit, "per_joint": _per_joint(part, measured.joint, strict)},
-            arrays=measured.arrays(),
-        ),
-        found_in_both,
-        mean(
-            f"auc_{part}_normalised",
-            scaled,
-            normalised,
-            otherwise=f"target: no {about.scale}",
-            details={"alpha_max": about.scaled_limit, "alpha_max_unit": about.scale},
-        ),
-        Score(
-            metric=f"kec_median_{part}",
-            value=_median(measured.distance[finite]),
-            better="lower",
-            unit="px",
-            n=found_in_both.n,
-            missing=found_in_both.missing,
-            faults=found_in_both.faults,
-            details={
-                "keypoints": int(finite.sum()),
-                "strict_median": _median(measured.distance),
-                "normalised": _median(measured.distance[finite & scaled] / measured.scale[finite & scaled]),
-                "normalised_unit": about.scale,
-            },
-        ),
-        mean(
-            f"found_{part}",
-            everything,
-            finite,
-            details={"per_joint": _per_joint(part, measured.joint, finite)},
-        ),
+        _area(part, measured, everything, pairs),
+        detected,
+        _area_normalised(part, measured, pairs),
+        _median_distance(part, measured, finite, detected),
+        _mean(f"found_{part}", part, measured, everything, finite, pairs, details=found_details),
     ]
+
+
+def _area(part: Part, measured: Measured, everything: npt.NDArray[np.bool_], pairs: Pairs) -> Score:
+    """Return the area under the curve over all points; one that the generated image lacks has none."""
+    values = areas(measured.distance / measured.height, ABOUT[part].limit)
+    details = {**_limit(part), "per_joint": _per_joint(part, measured.joint, values)}
+    return _mean(f"auc_{part}", part, measured, everything, values, pairs, details=details, arrays=measured.arrays())
+
+
+def _area_detected(part: Part, measured: Measured, finite: npt.NDArray[np.bool_], pairs: Pairs) -> Score:
+    """Return the area over the points that both images show."""
+    values = areas(measured.distance / measured.height, ABOUT[part].limit)[finite]
+    return _mean(f"auc_{part}_detected", part, measured, finite, values, pairs, details=_limit(part))
+
+
+def _area_normalised(part: Part, measured: Measured, pairs: Pairs) -> Score:
+    """Return the area over distances in units of the part's size in the target."""
+    about, scaled = ABOUT[part], measured.scale > 0
+    return _mean(
+        f"auc_{part}_normalised",
+        part,
+        measured,
+        scaled,
+        areas(measured.distance[scaled] / measured.scale[scaled], about.scaled_limit),
+        pairs,
+        otherwise=f"target: no {about.scale}",
+        details={"alpha_max": about.scaled_limit, "alpha_max_unit": about.scale},
+    )
+
+
+def _median_distance(part: Part, measured: Measured, finite: npt.NDArray[np.bool_], detected: Score) -> Score:
+    """Return the median distance of the points that both images show, which are those of ``detected``."""
+    sized = finite & (measured.scale > 0)
+    return Score(
+        metric=f"kec_median_{part}",
+        value=_median(measured.distance[finite]),
+        better="lower",
+        unit="px",
+        n=detected.n,
+        missing=detected.missing,
+        faults=detected.faults,
+        details={
+            "keypoints": int(finite.sum()),
+            "strict_median": _median(measured.distance),
+            "normalised": _median(measured.distance[sized] / measured.scale[sized]),
+            "normalised_unit": ABOUT[part].scale,
+        },
+    )
+
+
+def _mean(
+    suffix: str,
+    part: Part,
+    measured: Measured,
+    keep: npt.NDArray[np.bool_],
+    values: npt.NDArray[Any],
+    pairs: Pairs,
+    *,
+    details: Mapping[str, Any],
+    otherwise: str | None = None,
+    arrays: Record | None = None,
+) -> Score:
+    """Average values of the kept points over each pair's points, and over the pairs."""
+    return mean_over_keypoints(
+        f"kec_{suffix}",
+        "higher",
+        pairs,
+        measured.pair[keep],
+        values,
+        measured.missing,
+        otherwise=otherwise or f"no {ABOUT[part].one} found in the generated image",
+        details=details,
+        arrays=arrays,
+    )
+
+
+def _limit(part: Part) -> dict[str, Any]:
+    return {"alpha_max": ABOUT[part].limit, "alpha_max_unit": "target height"}
 
 
 def _per_joint(part: Part, joint: npt.NDArray[np.int32], values: npt.NDArray[Any]) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from fhpt_eval.maths.statistics import Floats, Interval, RowSource, kernel_distance, subset_kernel_distance
-from fhpt_eval.measuring.protocol import Records, Results, Score, Unscorable, found
+from fhpt_eval.measuring.protocol import Records, Results, Score, Unscorable, present
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides
 from fhpt_eval.records import Missing
@@ -73,7 +73,7 @@ class Kid(FeatureDistribution):
         here = [i for i, result in enumerate(results) if not isinstance(result, Missing)]
 
         def rows(start: int, stop: int) -> Floats:
-            block = [record[key] for record in found(results[i] for i in here[start:stop])]
+            block = [record[key] for record in present(results[i] for i in here[start:stop])]
             return np.asarray(block, dtype=np.float64).reshape(-1, dim)
 
         return rows, [groups[i] for i in here]

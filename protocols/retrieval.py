@@ -157,65 +157,96 @@ class Retrieval(Protocol):
         return None
 
     def _scores(self, network: Network, questions: Questions, pairs: Pairs, records: Records) -> list[Score]:
-        sources = records.unique(self.extractor(network, "source"), "source")
-        gallery, there = _features(sources)
-        lost, lost_faults = tally(sources)
-        if not there.any():
-            raise Unscorable(
-                f"none of the {len(there)} source images can be searched ({'; '.join(lost)}): check --source"
-            )
-        present = np.flatnonzero(there)
+        gallery = _gallery(records.unique(self.extractor(network, "source"), "source"))
+        present = np.flatnonzero(gallery.there)
         asked = questions.among(present)
         depth = max(KS) + asked.excluded.shape[1]
-
         generated = records.per_pair(self.extractor(network, "generated"), "generated")
         own = questions.renumber(present)[_of_pairs(pairs, "source")]
         rankings = {
-            "generated": _search(generated, gallery, depth).of_pairs(np.arange(len(pairs))),
-            "source": _Search(rank(gallery, gallery, depth), np.arange(len(gallery))).of_pairs(own),
+            "generated": _search(generated, gallery.features, depth).of_pairs(np.arange(len(pairs))),
+            "source": _search_itself(gallery.features, depth).of_pairs(own),
         }
         if self.ceiling:
             targets = records.unique(self.extractor(network, "target"), "target")
-            rankings["targets"] = _search(targets, gallery, depth).of_pairs(_of_pairs(pairs, "target"))
-
-        relevant, candidates = asked.relevant(), asked.candidates()
+            rankings["targets"] = _search(targets, gallery.features, depth).of_pairs(_of_pairs(pairs, "target"))
+        relevant = asked.relevant()
         missing = [
             result if isinstance(result, Missing) else self._unaskable(row) or (None if count else _NOTHING_RELEVANT)
             for result, row, count in zip(generated, pairs, relevant, strict=True)
         ]
+        return [self._score(k, network, asked, rankings, missing, pairs, gallery) for k in KS]
+
+    def _score(
+        self,
+        k: int,
+        network: Network,
+        asked: Questions,
+        rankings: Mapping[str, Indices],
+        missing: Sequence[Missing | None],
+        pairs: Pairs,
+        gallery: _Gallery,
+    ) -> Score:
+        """Average recall@K over the pairs, with its controls."""
+        relevant = asked.relevant()
+        # Where nothing is relevant there is no value, so the divisor does not matter.
+        values = {
+            name: recall(asked.found(ranking, k), np.maximum(relevant, 1), self.recall)
+            for name, ranking in rankings.items()
+        } | {"chance": chance(asked.candidates(), relevant, k, self.recall)}
         scored = np.array([why is None for why in missing])
         answered = {name: scored & (ranking[:, 0] >= 0) for name, ranking in rankings.items()} | {"chance": scored}
-        scores = []
-        for k in KS:
-            # Where nothing is relevant there is no value, so the divisor does not matter.
-            values = {
-                name: recall(asked.found(ranking, k), np.maximum(relevant, 1), self.recall)
-                for name, ranking in rankings.items()
-            } | {"chance": chance(candidates, relevant, k, self.recall)}
-            score = mean_over_pairs(
-                f"recall@{k}[{network}]",
-                "higher",
-                pairs,
-                [why or float(value) for why, value in zip(missing, values["generated"], strict=True)],
-                details={
-                    "gallery_n": len(gallery),
-                    "relevant_mean": _mean(relevant, scored),
-                    "controls": {
-                        name: {"value": _mean(values[name], answered[name]), "n": int(answered[name].sum())}
-                        for name in ("targets", "chance", "source")
-                        if name in values
-                    },
+        controls = [name for name in ("targets", "chance", "source") if name in values]
+        score = mean_over_pairs(
+            f"recall@{k}[{network}]",
+            "higher",
+            pairs,
+            [why or float(value) for why, value in zip(missing, values["generated"], strict=True)],
+            details={
+                "gallery_n": len(gallery.features),
+                "relevant_mean": _mean(relevant, scored),
+                "controls": {
+                    name: {"value": _mean(values[name], answered[name]), "n": int(answered[name].sum())}
+                    for name in controls
                 },
-            )
-            scores.append(
-                replace(
-                    score,
-                    missing={**score.missing, **{f"gallery image: {why}": count for why, count in lost.items()}},
-                    faults=score.faults + lost_faults,
-                    warnings=_too_small(score.metric, k, len(gallery)),
-                )
-            )
-        return scores
+            },
+        )
+        lost = {f"gallery image: {why}": count for why, count in gallery.lost.items()}
+        return replace(
+            score,
+            missing={**score.missing, **lost},
+            faults=score.faults + gallery.faults,
+            warnings=_too_small(score.metric, k, len(gallery.features)),
+        )
+
+
+class _Gallery(NamedTuple):
+    """The source images that can be searched.
+
+    Attributes:
+        features: Of those that are there, rows of length 1.
+        there: Which of all they are.
+        lost: Why the others are not, and how many.
+        faults: How many of these are faults.
+    """
+
+    features: Vectors
+    there: npt.NDArray[np.bool_]
+    lost: Mapping[str, int]
+    faults: int
+
+
+def _gallery(sources: Sequence[Result]) -> _Gallery:
+    """Collect the gallery.
+
+    Raises:
+        Unscorable: Not a single image of it is there.
+    """
+    features, there = _features(sources)
+    lost, faults = tally(sources)
+    if not there.any():
+        raise Unscorable(f"none of the {len(there)} source images can be searched ({'; '.join(lost)}): check --source")
+    return _Gallery(features, there, lost, faults)
 
 
 _UNKNOWN = {
@@ -261,6 +292,10 @@ class _Search(NamedTuple):
 def _search(results: Sequence[Result], gallery: Vectors, depth: int) -> _Search:
     features, there = _features(results)
     return _Search(rank(features, gallery, depth), np.where(there, np.cumsum(there) - 1, -1))
+
+
+def _search_itself(gallery: Vectors, depth: int) -> _Search:
+    return _Search(rank(gallery, gallery, depth), np.arange(len(gallery)))
 
 
 def _features(results: Sequence[Result]) -> tuple[Vectors, npt.NDArray[np.bool_]]:

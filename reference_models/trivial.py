@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fhpt_eval.generation.reference_model import Asset, Generator, ReferenceModel, Request
-from fhpt_eval.images.decoding import Pixels, read_image
+from fhpt_eval.images.decoding import Rgb, read_image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ class Real(ReferenceModel):
         return _targets
 
 
-def _sources(requests: Sequence[Request]) -> list[Pixels]:
+def _sources(requests: Sequence[Request]) -> list[Rgb]:
     return [read_image(request.source) for request in requests]
 
 
-def _targets(requests: Sequence[Request]) -> list[Pixels]:
+def _targets(requests: Sequence[Request]) -> list[Rgb]:
     return [read_image(request.target) for request in requests if request.target is not None]

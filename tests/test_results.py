@@ -13,7 +13,7 @@ from fhpt_eval import pretrained
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.evaluation.evaluate import evaluate
-from fhpt_eval.generation.generate import Generation, list_images, with_people
+from fhpt_eval.generation.generate import Generation, list_requests, with_people
 from fhpt_eval.generation.reference_model import ReferenceModel
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles
@@ -99,7 +99,7 @@ def test_images_of_the_committed_results_can_be_made_again(run: str, model: Refe
     with Cache() as cache:
         engine = LocalEngine(cache, device="cpu")
         keypoints = KeypointFiles.at(SAMPLE / ANNOTATION)
-        images = with_people(list_images(listed, real, real, made), engine, target_keypoints=keypoints, faces=False)
+        images = with_people(list_requests(listed, real, real, made), engine, target_keypoints=keypoints, faces=False)
         Generation(model, made, device="cpu").make(images.requests)
         scores = evaluate(Pairs.from_csv(listed, made, real, real), PIXELS, engine=engine).scores
     row = read(COMMITTED / BOARD)[run]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fhpt_eval.cli.shared import settings
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.extract.gender_classifier import GenderClassifier
 from fhpt_eval.files.given import GivenFile
@@ -48,14 +48,14 @@ def chosen_dialects(names: Sequence[str], *, everything: bool) -> list[Dialect]:
 
 
 def measurements(
-    dialects: Sequence[Dialect], protocols: str | None, profile: Profile, settings: Sequence[str]
+    dialects: Sequence[Dialect], protocols: str | None, profile: Profile, given: Sequence[str]
 ) -> list[Measurement]:
     """Return what ``--dialect``, ``--protocols``, ``--profile`` and ``--set`` ask for.
 
     Raises:
         UserError: They ask for what is not there, or contradict each other.
     """
-    names, options = _names(protocols), protocol_options(settings)
+    names, options = _names(protocols), protocol_options(given)
     if not dialects:
         return [Measurement(protocol) for protocol in select(names, profile, options)]
     if profile != "paper":
@@ -86,13 +86,8 @@ def protocol_options(given: Sequence[str]) -> dict[str, dict[str, Any]]:
         UserError: One is not written so, or is given twice.
     """
     options: dict[str, dict[str, Any]] = {}
-    for text in given:
-        match = re.fullmatch(r"([^.=]+)\.([^.=]+)=(.*)", text, re.DOTALL)
-        if match is None:
-            raise UserError(f"--set {text}: write PROTOCOL.OPTION=VALUE, for example --set ssim.sigma=1.2.")
-        protocol, option, value = match.groups()
-        if option in options.get(protocol, {}):
-            raise UserError(f"--set {protocol}.{option} is given twice: keep one.")
+    for name, value in settings(given, "PROTOCOL.OPTION", "ssim.sigma=1.2").items():
+        protocol, _, option = name.partition(".")
         options.setdefault(protocol, {})[option] = value
     return options
 

@@ -70,11 +70,11 @@ def deepfashion(
     that was stopped goes on when it is given again: crops are kept while they are whole and their sources unchanged.
     """
     from fhpt_eval.cli.display import ProgressDisplay
-    from fhpt_eval.datasets.deepfashion import prepare
+    from fhpt_eval.datasets.deepfashion import prepare_deepfashion
     from fhpt_eval.datasets.report import MISSING
 
     with ProgressDisplay(quiet=quiet) as progress:
-        report = prepare(
+        report = prepare_deepfashion(
             images,
             train,
             test,

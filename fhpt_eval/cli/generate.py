@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,12 @@ from fhpt_eval.cli.shared import (
     settings,
 )
 from fhpt_eval.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fhpt_eval.generation.generate import Generated
+    from fhpt_eval.generation.reference_model import ReferenceModel
 
 
 def generate(
@@ -73,14 +79,9 @@ def generate(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
-    from fhpt_eval.generation.generate import Generation, list_images, with_people
-    from fhpt_eval.generation.reference_model import find_reference_models
-    from fhpt_eval.options import configured
+    from fhpt_eval.generation.generate import Generation, list_requests, with_people
 
-    found = find_reference_models()
-    models = found.classes
-    for warning in () if quiet else found.warnings:
-        print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
+    models = _models(quiet=quiet)
     if model == "list":
         for known in models.values():
             typer.echo(f"{known.name}: {known.title}")
@@ -89,15 +90,14 @@ def generate(
         raise UserError(f"there is no reference model '{model}'.{did_you_mean(model, [*models, 'list'])}")
     if pairs is None or source is None or output is None:
         raise UserError("give --pairs CSV, --source DIR and -o DIR, to say what is to be generated and where.")
-    named = {name: value for name, value in (("checkpoint", checkpoint), ("image", image)) if value is not None}
-    chosen = configured(models[model], "reference model", model, {**named, **settings(options or [])})
+    chosen = _configured(models[model], options or [], checkpoint=checkpoint, image=image)
     if "target" in chosen.needs and target is None:
         raise UserError(f"{model} needs the target images: give --target DIR.")
     named_files = {"--source-keypoints": source_keypoints, "--target-keypoints": target_keypoints}
     if "people" not in chosen.needs and (unused := [o for o, path in named_files.items() if path is not None]):
         raise UserError(f"{model} does not look at poses: leave {unused[0]} out.")
     of_sources, of_targets = read_keypoints(named_files, eyes).values()
-    listed = list_images(pairs, source, target, output)
+    listed = list_requests(pairs, source, target, output)
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         engine = LocalEngine(cache, device=device)
         generation = Generation(chosen, output, device=engine.device, overwrite=overwrite)
@@ -106,17 +106,42 @@ def generate(
         for remark in () if quiet else chosen.remarks(listed.requests):
             print(f"fhpt-eval: {remark}", file=sys.stderr)
         done = generation.make(listed.requests, batch_size=batch_size, progress=progress)
-    rate = f" ({len(done.made) / done.seconds:.1f} a second)" if done.made and done.seconds else ""
-    kept = f", {len(done.kept)} were there" if done.kept else ""
-    typer.echo(f"{len(done.made)} images made{rate}{kept}: {output}")
+    _print_made(done, output)
     missing = {**listed.missing, **done.missing}
     if not quiet:
         name_some("not made", [f"{name}: {why}" for name, why in missing.items()])
-    folders = {"-g": output, "-t": target, "-s": source, "--pairs": None if listed.names_files else pairs}
-    arguments = " ".join(
-        f"{option} {shlex.quote(str(folder))}" for option, folder in folders.items() if folder is not None
-    )
     # Without the list, pairs that were not made would not be missed.
-    lacking = " --allow-missing" if missing and not listed.names_files else ""
-    typer.echo(f"score them: fhpt-eval run {arguments}{lacking}")
+    lacking = bool(missing) and not listed.names_files
+    folders = {"-g": output, "-t": target, "-s": source, "--pairs": None if listed.names_files else pairs}
+    _print_next(folders, allow_missing=lacking)
     raise typer.Exit(DONE_IN_PART if missing else DONE)
+
+
+def _models(*, quiet: bool) -> Mapping[str, type[ReferenceModel]]:
+    """Find the reference models, and say on stderr which cannot be loaded."""
+    from fhpt_eval.generation.reference_model import find_reference_models
+
+    found = find_reference_models()
+    for warning in () if quiet else found.warnings:
+        print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
+    return found.classes
+
+
+def _configured(model: type[ReferenceModel], options: Sequence[str], **named: object) -> ReferenceModel:
+    """Return a model with what ``--set`` says, and with the options that have a name of their own and are given."""
+    from fhpt_eval.options import configured
+
+    given = {name: value for name, value in named.items() if value is not None}
+    return configured(model, "reference model", model.name, {**given, **settings(options)})
+
+
+def _print_made(done: Generated, output: Path) -> None:
+    rate = f" ({len(done.made) / done.seconds:.1f} a second)" if done.made and done.seconds else ""
+    kept = f", {len(done.kept)} were there" if done.kept else ""
+    typer.echo(f"{len(done.made)} images made{rate}{kept}: {output}")
+
+
+def _print_next(folders: Mapping[str, Path | None], *, allow_missing: bool) -> None:
+    """Print the command that scores the images."""
+    arguments = [f"{option} {shlex.quote(str(path))}" for option, path in folders.items() if path is not None]
+    typer.echo(" ".join(["score them: fhpt-eval run", *arguments, *(["--allow-missing"] if allow_missing else [])]))

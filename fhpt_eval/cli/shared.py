@@ -29,17 +29,22 @@ NAMED = 5
 """How many things are named on stderr before the rest is counted."""
 
 
-def settings(given: Sequence[str]) -> dict[str, str]:
-    """Options given as ``--set OPTION=VALUE``.
+def settings(given: Sequence[str], form: str = "OPTION", example: str = "") -> dict[str, str]:
+    """Read what ``--set NAME=VALUE`` gives, by name.
+
+    Args:
+        given: The texts after ``--set``.
+        form: What a name consists of: words with a dot between them.
+        example: Shown where a text has another form.
 
     Raises:
-        UserError: One has no ``=``, or is given twice.
+        UserError: One has another form, or is given twice.
     """
     values: dict[str, str] = {}
     for text in given:
         name, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--set {text}: write OPTION=VALUE.")
+        if not equals or not all(name.split(".")) or name.count(".") != form.count("."):
+            raise UserError(f"--set {text}: write {form}=VALUE{example and f', for example --set {example}'}.")
         if name in values:
             raise UserError(f"--set {name} is given twice: keep one.")
         values[name] = value

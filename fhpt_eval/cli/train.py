@@ -92,8 +92,7 @@ def gender(
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.local import LocalEngine
     from fhpt_eval.extract.weights import Store
-    from fhpt_eval.training.classifier import IDENTICAL, LEFT_OUT
-    from fhpt_eval.training.classifier import train as train_gender
+    from fhpt_eval.training.classifier import IDENTICAL, LEFT_OUT, train_gender
     from fhpt_eval.training.settings import DEFAULTS
 
     known = {str(name): defaults for name, defaults in DEFAULTS.items()}

@@ -120,14 +120,14 @@ def drn(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.options import configured
-    from fhpt_eval.reference_models.drn.command import PARTS, Plan, train
+    from fhpt_eval.reference_models.drn.command import PARTS, DrnPlan, train_drn
     from fhpt_eval.reference_models.drn.config import DrnConfig, named_config
 
     if part not in PARTS:
         raise UserError(f"there is no part '{part}'.{did_you_mean(part, PARTS)}")
     chosen = configured(DrnConfig, "configuration", config, settings(options or []), asdict(named_config(config, size)))
     files = read_keypoints({"--source-keypoints": source_keypoints, "--target-keypoints": target_keypoints}, eyes)
-    plan = Plan(
+    plan = DrnPlan(
         pairs=pairs,
         source=source,
         target=target or source,
@@ -149,7 +149,7 @@ def drn(
     # Of the processes that torchrun started, the first one speaks.
     speaks = os.environ.get("RANK", "0") == "0"
     with ProgressDisplay(quiet=quiet or not speaks) as progress:
-        result = train(plan, progress)
+        result = train_drn(plan, progress)
     if not speaks:
         return
     if not quiet:

@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from PIL import Image
 
@@ -35,9 +35,19 @@ from fhpt_eval.datasets.crops_folder import CropFolder, earlier_copy
 from fhpt_eval.datasets.leakage import Picture, find_leakage
 from fhpt_eval.datasets.lists import Listed, ListOfPairs, SplitList, read_list_of_pairs, read_split_list
 from fhpt_eval.datasets.origins import Origin
-from fhpt_eval.datasets.report import MISSING, REPORT, SPLITS, MissingRow, PairsReport, Report, Split, as_csv, count
+from fhpt_eval.datasets.report import (
+    MISSING,
+    REPORT,
+    SPLITS,
+    MissingRow,
+    PairsReport,
+    Report,
+    Split,
+    as_csv,
+    count_pictures,
+)
 from fhpt_eval.errors import UserError, did_you_mean
-from fhpt_eval.images.decoding import ImageError, Pixels, decode
+from fhpt_eval.images.decoding import ImageError, Rgb, decode
 from fhpt_eval.images.geometry import Crop, Geometry, Resize
 from fhpt_eval.pairing.folders import image_files
 from fhpt_eval.pairing.naming import parse_deepfashion
@@ -81,6 +91,9 @@ ARCHIVES = (
 )
 
 
+_Lists: TypeAlias = Mapping[Split, SplitList]
+
+
 class _Task(NamedTuple):
     split: Split
     listed: Listed
@@ -95,7 +108,7 @@ class _Outcome(NamedTuple):
     made: bool = False
 
 
-def prepare(
+def prepare_deepfashion(
     images: Path,
     train: Path,
     test: Path,
@@ -138,72 +151,25 @@ def prepare(
     """
     if image_format not in FORMATS:
         raise UserError(f"there is no --format '{image_format}'.{did_you_mean(image_format, FORMATS)}")
-    lists: dict[Split, SplitList] = {
-        "train": read_split_list(train, "--train"),
-        "test": read_split_list(test, "--test"),
-    }
-    given: dict[Split, tuple[Path | None, str]] = {
-        "train": (train_pairs, "--train-pairs"),
-        "test": (test_pairs, "--test-pairs"),
-    }
-    if not overwrite:
-        given = {
-            split: (path or earlier_copy(output, f"pairs-{split}.csv"), option)
-            for split, (path, option) in given.items()
-        }
-    pairs = {split: read_list_of_pairs(path, option) for split, (path, option) in given.items() if path is not None}
+    lists: _Lists = {"train": read_split_list(train, "--train"), "test": read_split_list(test, "--test")}
+    pairs = _read_pairs({"train": train_pairs, "test": test_pairs}, None if overwrite else output)
     files = _find(images, output, lists)
     archive = _tell_archive(images, [paths[0] for paths in files.values()])
-
-    copies = {f"{split}.lst": lists[split].content for split in SPLITS}
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in copies.items()}
-    recipe = {"geometry": str(archive.geometry), "encoding": FORMATS[image_format], **hashes}
-    copies |= {f"pairs-{split}.csv": pairs[split].content for split in pairs}
-    folder = CropFolder(
-        output,
-        recipe,
-        {split: frozenset(f"{i.stem}.{image_format}" for i in lists[split].images) for split in SPLITS},
-        [f"{split}.lst" for split in SPLITS] + [f"pairs-{split}.csv" for split in SPLITS] + [MISSING, REPORT],
-        kept=copies,
-        overwrite=overwrite,
-    )
-    for name, content in copies.items():
-        folder.write(name, content)
+    folder, copies = _claim(output, archive, lists, pairs, image_format, overwrite=overwrite)
 
     missing: list[MissingRow] = []
     tasks = list(_tasks(lists, files, folder, image_format, missing))
-    # Those of crops that are looked at only later are known, too, when this call is stopped.
-    there = {task.destination for task in tasks}
-    origins = {crop: origin for crop, origin in folder.origins.items() if crop in there}
-    pictures: dict[Split, list[Picture]] = {"train": [], "test": []}
-    made = 0
     with closing(_crop_all(tasks, images, archive, folder, image_format, progress)) as outcomes:
-        try:
-            for done, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True), 1):
-                if outcome.origin is None:
-                    missing.append(MissingRow(task.split, task.listed.row, task.listed.name, outcome.failure))
-                    origins.pop(task.destination, None)
-                else:
-                    pictures[task.split].append(Picture(task.listed.name, task.listed.shows, outcome.origin.source))
-                    origins[task.destination] = outcome.origin
-                    made += outcome.made
-                if done % _BETWEEN == 0:
-                    folder.write_origins(origins)
-        except BaseException:
-            # The first error is the one to tell.
-            with suppress(UserError):
-                folder.write_origins(origins)
-            raise
-    folder.write_origins(origins)
-    missing.sort(key=lambda row: (row.list != "train", row.row))
+        pictures, failed, made = _keep_account(tasks, outcomes, folder)
+    missing = sorted((*missing, *failed), key=lambda row: (row.list != "train", row.row))
     lacking = {split: _lacking_pairs(split, pairs[split], lists[split], pictures[split]) for split in pairs}
     report = Report(
         archive=archive.name,
         source_size=archive.size,
         geometry=str(archive.geometry),
         encoding=FORMATS[image_format],
-        lists={name: hashlib.sha256(content).hexdigest() for name, content in copies.items()},
-        splits={split: count(len(lists[split].images), pictures[split]) for split in SPLITS},
+        lists=_hashes(copies),
+        splits={split: count_pictures(len(lists[split].images), pictures[split]) for split in SPLITS},
         pairs={
             split: PairsReport(len(pairs[split].pairs), len(pairs[split].pairs) - len({row.row for row in rows}))
             for split, rows in lacking.items()
@@ -217,7 +183,85 @@ def prepare(
     return report
 
 
-def _find(images: Path, output: Path, lists: Mapping[Split, SplitList]) -> dict[str, tuple[str, ...]]:
+def _read_pairs(given: Mapping[Split, Path | None], earlier: Path | None) -> dict[Split, ListOfPairs]:
+    """Read the lists of pairs that are given, and for the others what an earlier call copied into its folder."""
+    pairs: dict[Split, ListOfPairs] = {}
+    for split, path in given.items():
+        path = path or (earlier_copy(earlier, f"pairs-{split}.csv") if earlier else None)
+        if path is not None:
+            pairs[split] = read_list_of_pairs(path, f"--{split}-pairs")
+    return pairs
+
+
+def _claim(
+    output: Path,
+    archive: Archive,
+    lists: _Lists,
+    pairs: Mapping[Split, ListOfPairs],
+    image_format: str,
+    *,
+    overwrite: bool,
+) -> tuple[CropFolder, dict[str, bytes]]:
+    """Make or take over the folder, and copy the lists into it.
+
+    Returns:
+        The folder, and what was copied by its name there.
+    """
+    copies = {f"{split}.lst": lists[split].content for split in SPLITS}
+    recipe = {"geometry": str(archive.geometry), "encoding": FORMATS[image_format], **_hashes(copies)}
+    copies |= {f"pairs-{split}.csv": pairs[split].content for split in pairs}
+    folder = CropFolder(
+        output,
+        recipe,
+        {split: frozenset(f"{i.stem}.{image_format}" for i in lists[split].images) for split in SPLITS},
+        [f"{split}.lst" for split in SPLITS] + [f"pairs-{split}.csv" for split in SPLITS] + [MISSING, REPORT],
+        kept=copies,
+        overwrite=overwrite,
+    )
+    for name, content in copies.items():
+        folder.write(name, content)
+    return folder, copies
+
+
+def _hashes(contents: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def _keep_account(
+    tasks: Sequence[_Task], outcomes: Iterable[_Outcome], folder: CropFolder
+) -> tuple[dict[Split, list[Picture]], list[MissingRow], int]:
+    """Write down what the crops are made of, now and then, and whatever ends this call.
+
+    Returns:
+        What each split holds, what cannot be made, and how many crops were made now.
+    """
+    # Those of crops that are looked at only later are known, too, when this call is stopped.
+    there = {task.destination for task in tasks}
+    origins = {crop: origin for crop, origin in folder.origins.items() if crop in there}
+    pictures: dict[Split, list[Picture]] = {"train": [], "test": []}
+    failed: list[MissingRow] = []
+    made = 0
+    try:
+        for done, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True), 1):
+            if outcome.origin is None:
+                failed.append(MissingRow(task.split, task.listed.row, task.listed.name, outcome.failure))
+                origins.pop(task.destination, None)
+            else:
+                pictures[task.split].append(Picture(task.listed.name, task.listed.shows, outcome.origin.source))
+                origins[task.destination] = outcome.origin
+                made += outcome.made
+            if done % _BETWEEN == 0:
+                folder.write_origins(origins)
+    except BaseException:
+        # The first error is the one to tell.
+        with suppress(UserError):
+            folder.write_origins(origins)
+        raise
+    folder.write_origins(origins)
+    return pictures, failed, made
+
+
+def _find(images: Path, output: Path, lists: _Lists) -> dict[str, tuple[str, ...]]:
     """Return the relative paths of every listed picture, by its flat name; those without a file are left out."""
     expected = (
         "--images expects the folder img or img_highres of DeepFashion's In-shop benchmark, with files like"
@@ -260,7 +304,7 @@ def _tell_archive(images: Path, files: Sequence[str]) -> Archive:
 
 
 def _tasks(
-    lists: Mapping[Split, SplitList],
+    lists: _Lists,
     files: Mapping[str, tuple[str, ...]],
     folder: CropFolder,
     image_format: str,
@@ -319,7 +363,7 @@ def _crop(task: _Task, images: Path, archive: Archive, folder: CropFolder, image
     return _Outcome(Origin(source, hashlib.sha256(crop).hexdigest()), made=True)
 
 
-def _encode(pixels: Pixels, image_format: str) -> bytes:
+def _encode(pixels: Rgb, image_format: str) -> bytes:
     stream = BytesIO()
     image = Image.fromarray(pixels)
     if image_format == "png":

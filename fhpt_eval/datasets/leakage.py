@@ -46,7 +46,7 @@ DeepFashion files some garments under two categories (``id_00000094`` is in ``ME
 
 
 @dataclass(frozen=True)
-class Example:
+class LeakedPair:
     """Something that both splits have.
 
     Attributes:
@@ -80,7 +80,7 @@ class Leak:
     test_images: int
     train_share: float
     test_share: float
-    examples: tuple[Example, ...]
+    examples: tuple[LeakedPair, ...]
 
 
 def find_leakage(train: Iterable[Picture], test: Iterable[Picture]) -> tuple[Leak, ...]:
@@ -101,7 +101,7 @@ def _leak(level: str, train: list[Picture], test: list[Picture]) -> Leak:
         test_images,
         train_images / max(len(train), 1),
         test_images / max(len(test), 1),
-        tuple(Example(key, min(of_train[key]), min(of_test[key])) for key in shared[:EXAMPLES]),
+        tuple(LeakedPair(key, min(of_train[key]), min(of_test[key])) for key in shared[:EXAMPLES]),
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.csv_table import read_table, read_text
 from fhpt_eval.pairing.naming import DeepFashionName, parse_deepfashion, without_suffix
 
 _EXAMPLE = "fashionWOMENDressesid0000020303_1front.jpg"
@@ -75,7 +73,7 @@ def read_split_list(path: Path, option: str) -> SplitList:
         UserError: It cannot be read or names nothing, or a line is not the name of a DeepFashion picture, has a folder
             in it, or names a picture a second time.
     """
-    content, text = _read(path, option)
+    content, text = read_text(path, option)
     images: list[Listed] = []
     first: dict[str, int] = {}
     for row, line in enumerate(text.split("\n"), 1):
@@ -106,33 +104,19 @@ def read_list_of_pairs(path: Path, option: str) -> ListOfPairs:
     Raises:
         UserError: It cannot be read, has another header or no rows, or a cell is not the name of a DeepFashion picture.
     """
-    content, text = _read(path, option)
-    pairs = tuple(_pairs(path, option, text))
+    table = read_table(path, option)
+    if table.header.count("from") != 1 or table.header.count("to") != 1:
+        raise UserError(
+            f"{path}: {option} expects a CSV with the header from,to; lists with lines 'target,source' and no"
+            " header (NTED, PIDM) want to,from on top."
+        )
+    pairs = tuple(
+        (_listed(row, cells["from"], table.where(row)), _listed(row, cells["to"], table.where(row)))
+        for row, cells in table.rows()
+    )
     if not pairs:
         raise UserError(f"{path} lists no pairs: below the header write a row for each, or leave out {option}.")
-    return ListOfPairs(path, content, pairs)
-
-
-def _pairs(path: Path, option: str, text: str) -> Iterator[tuple[Listed, Listed]]:
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        header = [cell.strip().lower() for cell in next(reader, [])]
-        if header.count("from") != 1 or header.count("to") != 1:
-            raise UserError(
-                f"{path}: {option} expects a CSV with the header from,to; lists with lines 'target,source' and no"
-                " header (NTED, PIDM) want to,from on top."
-            )
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            row, where = reader.line_num, f"{path}, row {reader.line_num}"
-            if len(cells) != len(header):
-                raise UserError(f"{where}: {len(cells)} cells where the header has {len(header)}; mend the row.")
-            named = {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
-            yield _listed(row, named["from"], where), _listed(row, named["to"], where)
-    except csv.Error as error:
-        raise UserError(f"{path}, row {reader.line_num}: not readable as CSV ({error}); mend the row.") from None
+    return ListOfPairs(path, table.content, pairs)
 
 
 def _listed(row: int, name: str, where: str) -> Listed:
@@ -141,14 +125,3 @@ def _listed(row: int, name: str, where: str) -> Listed:
         shown = name if len(name) <= 80 else f"{name[:80]}…"
         raise UserError(f"{where}: {shown!r} names no DeepFashion picture; it should look like {_EXAMPLE}.")
     return Listed(row, name, shows)
-
-
-def _read(path: Path, option: str) -> tuple[bytes, str]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); check {option}.") from None
-    try:
-        return content, content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from None

@@ -105,7 +105,7 @@ class Report:
         return json.dumps(content, indent=2, ensure_ascii=False)
 
 
-def count(listed: int, pictures: Sequence[Picture]) -> SplitReport:
+def count_pictures(listed: int, pictures: Sequence[Picture]) -> SplitReport:
     """Count what the pictures of a split show; ``listed`` is the number of names in its list."""
     shown = [picture.shows for picture in pictures]
     genders = Counter(name.gender for name in shown)

@@ -16,7 +16,7 @@ from fhpt_eval.evaluation.giving import check_given, given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
 from fhpt_eval.evaluation.reading import ExtractedRecords
 from fhpt_eval.evaluation.recording import start_run
-from fhpt_eval.evaluation.run import PAIR_COLUMNS, Run, ScoreRecord, add_per_pair, claim_folder, score_record
+from fhpt_eval.evaluation.run import Run, ScoreRecord, add_per_pair, claim_folder, score_record
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
@@ -24,6 +24,7 @@ from fhpt_eval.libraries import explained
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
+from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress

@@ -18,8 +18,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.files.atomic import claiming, write_atomic
+from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.owned_folder import OwnedFolder, claiming
 from fhpt_eval.measuring.protocol import Better, Group, Profile, Score
+from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.records import Missing, Record
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -217,9 +219,6 @@ class Run:
         return run
 
 
-PAIR_COLUMNS = ("pair", "generated", "target", "source", "item", "item_colour", "gender", "view")
-
-
 _MISSING_HEADER = "metric,pair,reason\n"
 
 
@@ -229,14 +228,13 @@ def claim_folder(folder: Path) -> None:
     Raises:
         UserError: If it cannot be written, or holds something else.
     """
+    owned = OwnedFolder(folder, "fhpt-eval run")
     with claiming(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not (folder / RECORD).exists() and not _is_ours(folder / MISSING):
-            raise UserError(f"{folder} holds files that are not a run's: choose a new folder with -o.")
-        write_atomic(folder / MISSING, _MISSING_HEADER)
+        owned.claim(known=(folder / RECORD).exists() or _is_ours(folder / MISSING))
+        owned.write(MISSING, _MISSING_HEADER)
         # A run that is killed before its first score must not look like the one that was here before.
         for file in (RECORD, ARRAYS):
-            (folder / file).unlink(missing_ok=True)
+            owned.remove(file)
 
 
 def _is_ours(missing: Path) -> bool:

@@ -23,9 +23,9 @@ from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import Arrays, Card, parse
 from fhpt_eval.records import Missing, Result
 
-Network = Literal["vgg16", "efficientnet_lite0"]
+ClassifierNetwork = Literal["vgg16", "efficientnet_lite0"]
 
-WIDTHS: dict[Network, int] = {"vgg16": 512, "efficientnet_lite0": 1280}
+WIDTHS: dict[ClassifierNetwork, int] = {"vgg16": 512, "efficientnet_lite0": 1280}
 """How many features an image has before the linear layer."""
 
 SMALLEST = 32
@@ -51,7 +51,7 @@ class Checkpoint(NamedTuple):
     state: Arrays
 
 
-def shapes(network: Network) -> dict[str, tuple[int, ...]]:
+def shapes(network: ClassifierNetwork) -> dict[str, tuple[int, ...]]:
     """What a checkpoint holds: the linear layer, and for VGG-16 the convolutions under torchvision's names."""
     found: dict[str, tuple[int, ...]] = {"head.weight": (1, WIDTHS[network]), "head.bias": (1,)}
     layer, channels = 0, 3
@@ -66,7 +66,7 @@ def shapes(network: Network) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def read_checkpoint(file: GivenFile, network: Network) -> Checkpoint:
+def read_checkpoint(file: GivenFile, network: ClassifierNetwork) -> Checkpoint:
     """Read a classifier without running code from its file.
 
     Raises:
@@ -102,7 +102,7 @@ def _not_ours(file: GivenFile, why: str) -> UserError:
     )
 
 
-def _damage(state: Arrays, network: Network) -> str | None:
+def _damage(state: Arrays, network: ClassifierNetwork) -> str | None:
     expected = shapes(network)
     if missing := expected.keys() - state:
         return f"tensor {min(missing)} is missing"
@@ -128,7 +128,7 @@ class GenderClassifier(ImageExtractor):
 
     name: ClassVar[str] = "gender-classifier"
     libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "timm")
-    network: Network = "vgg16"
+    network: ClassifierNetwork = "vgg16"
     classifier: GivenFile | None = None
 
     def weights(self) -> tuple[Weights, ...]:

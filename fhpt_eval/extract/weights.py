@@ -41,7 +41,7 @@ STALE_AFTER_S = 24 * 3600.0
 CHUNK_BYTES = 1 << 16
 PART_PREFIX = ".part-"
 
-Progress = Callable[[int, int], None]
+DownloadProgress = Callable[[int, int], None]
 """Called with the bytes done so far (from 0 again after a broken connection) and the bytes in all."""
 
 
@@ -143,7 +143,7 @@ class Store:
         """Whether the network must not be used."""
         return self.offline or os.environ.get("FHPT_EVAL_OFFLINE", "") not in {"", "0"}
 
-    def get(self, weights: Weights, progress: Progress | None = None) -> Path:
+    def get(self, weights: Weights, progress: DownloadProgress | None = None) -> Path:
         """Return the checked file of ``weights``, downloaded into ``target`` when it is nowhere.
 
         Raises:
@@ -403,7 +403,7 @@ def _may_pass(cause: object) -> bool:
     return isinstance(cause, (ConnectionError, TimeoutError, ssl.SSLEOFError, http.client.IncompleteRead))
 
 
-def _write(chunks: Iterable[bytes], weights: Weights, folder: Path, progress: Progress | None) -> Path:
+def _write(chunks: Iterable[bytes], weights: Weights, folder: Path, progress: DownloadProgress | None) -> Path:
     """Write ``chunks`` to ``folder`` under the name of ``weights``: the whole, checked file or nothing."""
     target = folder / weights.filename
     # Not tempfile: its files are for their owner only, and a folder of weights is often shared.
@@ -427,7 +427,9 @@ def _write(chunks: Iterable[bytes], weights: Weights, folder: Path, progress: Pr
     return target
 
 
-def _write_checked(chunks: Iterable[bytes], weights: Weights, stream: BinaryIO, progress: Progress | None) -> None:
+def _write_checked(
+    chunks: Iterable[bytes], weights: Weights, stream: BinaryIO, progress: DownloadProgress | None
+) -> None:
     digest, done = hashlib.sha256(), 0
     if progress is not None:
         progress(0, weights.bytes)

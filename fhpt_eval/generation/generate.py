@@ -19,9 +19,10 @@ from fhpt_eval.engine.contract import Engine
 from fhpt_eval.engine.machine import cpu_count
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.weights import file_sha256
-from fhpt_eval.files.atomic import claiming, write_atomic
+from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.owned_folder import OwnedFolder, claiming
 from fhpt_eval.generation.reference_model import Generator, ReferenceModel, Request
-from fhpt_eval.images.decoding import ImageRef, Pixels
+from fhpt_eval.images.decoding import ImageRef, Rgb
 from fhpt_eval.options import plain_options
 from fhpt_eval.pairing.folders import Folder, file_name
 from fhpt_eval.pairing.lists import read_pair_list
@@ -69,7 +70,7 @@ class Generated:
     seconds: float = 0.0
 
 
-def list_images(pairs: Path, source: Path, target: Path | None, output: Path) -> ListedImages:
+def list_requests(pairs: Path, source: Path, target: Path | None, output: Path) -> ListedImages:
     """Find the files of the pairs in a list (``from,to``, or any that `fhpt-eval run --pairs` reads).
 
     Raises:
@@ -182,10 +183,10 @@ class Generation:
 
     def __init__(self, model: ReferenceModel, output: Path, *, device: str, overwrite: bool = False) -> None:
         self._model = model
-        self._output = output
+        self._folder = OwnedFolder(output, "fhpt-eval generate")
         self._overwrite = overwrite
         self._at_once = cpu_count() if device == "cpu" else 16
-        _check(output, model, overwrite=overwrite)
+        _check(self._folder, model, overwrite=overwrite)
         self._generator = model.load(device)
 
     def make(
@@ -201,10 +202,11 @@ class Generation:
         Raises:
             UserError: The folder cannot be written.
         """
-        _claim(self._output, self._model, overwrite=self._overwrite)
+        _claim(self._folder, self._model, overwrite=self._overwrite)
+        output = self._folder.path
         at_once = batch_size or self._at_once
         marks = _marks(self._model, requests)
-        todo = [r for r in requests if _mark_of(self._output / f"{r.name}.png") != marks[r.name]]
+        todo = [r for r in requests if _mark_of(output / f"{r.name}.png") != marks[r.name]]
         waiting = {request.name for request in todo}
         kept = tuple(request.name for request in requests if request.name not in waiting)
         made: list[str] = []
@@ -213,16 +215,14 @@ class Generation:
         for start in range(0, len(todo), at_once):
             batch = todo[start : start + at_once]
             for request, picture in _pictures(self._generator, batch, missing):
-                _write_png(self._output / f"{request.name}.png", picture, marks[request.name])
+                _write_png(output / f"{request.name}.png", picture, marks[request.name])
                 made.append(request.name)
             if progress is not None:
                 progress(f"generating by {self._model.name}", start + len(batch), len(todo))
         return Generated(tuple(made), kept, missing, time.monotonic() - started)
 
 
-def _pictures(
-    generator: Generator, batch: Sequence[Request], missing: dict[str, str]
-) -> Iterable[tuple[Request, Pixels]]:
+def _pictures(generator: Generator, batch: Sequence[Request], missing: dict[str, str]) -> Iterable[tuple[Request, Rgb]]:
     """A batch's images; where one cannot be read, the others are made one by one."""
     try:
         return list(zip(batch, generator(batch), strict=True))
@@ -233,25 +233,22 @@ def _pictures(
         return [pair for request in batch for pair in _pictures(generator, [request], missing)]
 
 
-def _check(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
-    with claiming(output):
-        if (output / RECORD).exists():
-            if not overwrite and holds_another(output, model):
-                raise UserError(
-                    f"{output} holds images that another model made ({RECORD} says which):"
-                    " choose another folder with -o, or --overwrite."
-                )
-        elif output.exists() and any(not entry.name.startswith(".") for entry in output.iterdir()):
-            raise UserError(f"{output} holds files that are not generated images: choose a new folder with -o.")
+def _check(folder: OwnedFolder, model: ReferenceModel, *, overwrite: bool) -> None:
+    record = folder.path / RECORD
+    with claiming(folder.path):
+        folder.refuse_foreign(known=record.exists())
+        if record.exists() and not overwrite:
+            words = {"content": "other files of the model"}
+            folder.require_same(_read_record(record), _about(model), "holds images that another model made", words)
 
 
-def _claim(output: Path, model: ReferenceModel, *, overwrite: bool) -> None:
-    with claiming(output):
-        output.mkdir(parents=True, exist_ok=True)
-        for path in output.glob("*.png") if overwrite else ():
+def _claim(folder: OwnedFolder, model: ReferenceModel, *, overwrite: bool) -> None:
+    with claiming(folder.path):
+        folder.claim(known=(folder.path / RECORD).exists())
+        for path in folder.path.glob("*.png") if overwrite else ():
             if _mark_of(path) is not None:
                 path.unlink()
-        write_atomic(output / RECORD, json.dumps(_about(model), indent=2) + "\n")
+        folder.write(RECORD, json.dumps(_about(model), indent=2) + "\n")
 
 
 def holds_another(output: Path, model: ReferenceModel) -> bool:
@@ -268,11 +265,14 @@ def _about(model: ReferenceModel) -> dict[str, Any]:
     return {"model": model.name, "options": _options(model), "content": model.identity()}
 
 
-def _read_record(record: Path) -> object:
+def _read_record(record: Path) -> dict[str, Any]:
     try:
-        return json.loads(record.read_bytes())
+        about = json.loads(record.read_bytes())
     except (ValueError, RecursionError):
-        raise UserError(f"{record} is damaged: choose another folder with -o.") from None
+        about = None
+    if not isinstance(about, dict):
+        raise UserError(f"{record} is damaged: choose another folder with -o.")
+    return about
 
 
 def _options(model: ReferenceModel) -> dict[str, Any]:
@@ -303,7 +303,7 @@ def _mark_of(path: Path) -> str | None:
     return mark if isinstance(mark, str) else None
 
 
-def _write_png(path: Path, picture: Pixels, mark: str) -> None:
+def _write_png(path: Path, picture: Rgb, mark: str) -> None:
     chunks = PngInfo()
     chunks.add_text(_KEY, mark)
     stream = io.BytesIO()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
-from fhpt_eval.images.decoding import ImageRef, Pixels
+from fhpt_eval.images.decoding import ImageRef, Rgb
 from fhpt_eval.people.detection import Person
 from fhpt_eval.plugins import Found, find_plugins
 
@@ -58,7 +58,7 @@ class Request:
         return self.source_person, self.target_person
 
 
-Generator: TypeAlias = Callable[[Sequence[Request]], list[Pixels]]
+Generator: TypeAlias = Callable[[Sequence[Request]], list[Rgb]]
 """From requests to as many H×W×3 uint8 images, each depending on its own request alone."""
 
 

@@ -32,7 +32,7 @@ DECODE_VERSION = 1
 MAX_PIXELS = 100_000_000
 """Width × height above which ``decode`` refuses a file, unless told otherwise."""
 
-Pixels = npt.NDArray[np.uint8]
+Rgb = npt.NDArray[np.uint8]
 """H×W×3 uint8, RGB, 0…255, C-contiguous."""
 
 
@@ -80,7 +80,7 @@ class Decoded:
             "EXIF orientation applied", "first frame of an animation"; empty for an ordinary picture.
     """
 
-    pixels: Pixels
+    pixels: Rgb
     notes: frozenset[str]
 
 
@@ -190,7 +190,7 @@ def size_of(ref: ImageRef) -> tuple[int, int]:
     return width // panels, height
 
 
-def read_image(ref: ImageRef) -> Pixels:
+def read_image(ref: ImageRef) -> Rgb:
     """Read and decode an image for a caller that cannot go on without it.
 
     Raises:
@@ -204,7 +204,7 @@ def read_image(ref: ImageRef) -> Pixels:
         raise UserError(f"{ref.path} cannot be read ({why}): mend or remove it.") from None
 
 
-def cut_panel(pixels: Pixels, panel: int, panels: int) -> Pixels:
+def cut_panel(pixels: Rgb, panel: int, panels: int) -> Rgb:
     """Cut one panel out of a strip of equally wide pictures.
 
     Args:
@@ -287,7 +287,7 @@ def _orientation(exif: bytes) -> int:
     return 1
 
 
-def _rgb(image: Image.Image, notes: set[str]) -> Pixels:
+def _rgb(image: Image.Image, notes: set[str]) -> Rgb:
     """Convert a loaded picture of any mode, adding to ``notes`` what that took."""
     if image.mode.startswith("I"):
         notes.add("greyscale")
@@ -303,7 +303,7 @@ def _rgb(image: Image.Image, notes: set[str]) -> Pixels:
     return np.array(image.convert("RGB"), order="C")
 
 
-def _from_16_bit_grey(image: Image.Image, notes: set[str]) -> Pixels:
+def _from_16_bit_grey(image: Image.Image, notes: set[str]) -> Rgb:
     samples = np.asarray(image)
     grey = (samples >> 8).astype(np.uint8)
     transparent = samples == image.info.get("transparency", -1)
@@ -313,7 +313,7 @@ def _from_16_bit_grey(image: Image.Image, notes: set[str]) -> Pixels:
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def _on_white(image: Image.Image, notes: set[str]) -> Pixels:
+def _on_white(image: Image.Image, notes: set[str]) -> Rgb:
     key = image.info.get("transparency")
     if isinstance(key, tuple) and "16-bit reduced to 8" in notes:
         image.info["transparency"] = tuple(sample >> 8 for sample in key)
@@ -323,5 +323,5 @@ def _on_white(image: Image.Image, notes: set[str]) -> Pixels:
         return np.ascontiguousarray(colour)
     notes.add("alpha composited on white")
     # 255 · 255 + 127 still fits in 16 bits.
-    composited: Pixels = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    composited: Rgb = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
     return composited

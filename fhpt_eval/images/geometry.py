@@ -23,7 +23,7 @@ from PIL import Image
 from pydantic_core import CoreSchema, core_schema
 
 from fhpt_eval.errors import UserError, did_you_mean
-from fhpt_eval.images.decoding import ImageError, Pixels, decode
+from fhpt_eval.images.decoding import ImageError, Rgb, decode
 
 Array = npt.NDArray[Any]
 """H×W×3, RGB on the scale 0…255: uint8, or float32 after a filter that leaves fractions."""
@@ -410,7 +410,7 @@ class Geometry:
                 )
             is_float = step.leaves_float(is_float)
 
-    def apply(self, pixels: Pixels) -> Array:
+    def apply(self, pixels: Rgb) -> Array:
         """Apply all steps.
 
         Args:

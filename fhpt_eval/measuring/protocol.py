@@ -271,6 +271,6 @@ def dropped(batch: int) -> Missing:
     return Missing(f"dropped: in the last incomplete batch of {batch}", fault=False)
 
 
-def found(results: Iterable[Result]) -> Iterator[Record]:
+def present(results: Iterable[Result]) -> Iterator[Record]:
     """Iterate over the records that are there."""
     return (r for r in results if not isinstance(r, Missing))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.files.csv_table import CsvTable, read_table
 from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.naming import Gender
 
-_COLUMNS = ("generated", "target", "source", "item", "item_colour", "gender", "view")
+PAIR_COLUMNS = ("pair", "generated", "target", "source", "item", "item_colour", "gender", "view")
+"""What is known of a pair, in every table of pairs; all but the identity can be listed."""
+
+_COLUMNS = PAIR_COLUMNS[1:]
 _ALIASES = {"from": "source", "to": "target"}
 GENDERS: dict[str, Gender] = {
     **dict.fromkeys(("men", "man", "male", "m"), "MEN"),
@@ -21,7 +23,7 @@ GENDERS: dict[str, Gender] = {
 }
 """What lists call them, in lower case."""
 _FLAT = re.compile(r"6|(?:6[-_ ]?)?flat(?:[-_ ]?lay)?")
-_HEADERS = "'from,to', or 'generated' with any of 'target,source,item,item_colour,gender,view'"
+_HEADERS = f"'from,to', or 'generated' with any of '{','.join(_COLUMNS[1:])}'"
 
 
 @dataclass(frozen=True)
@@ -54,19 +56,19 @@ class PairList:
     """A list as read.
 
     Attributes:
-        path: The file.
+        table: The file as a table.
         columns: The header in lower case, with ``from,to`` as ``source,target``; lists without generated files may
             have others beside the known ones.
         pairs: The rows that are not empty, at least one.
     """
 
-    path: Path
+    table: CsvTable
     columns: tuple[str, ...]
     pairs: tuple[ListedPair, ...]
 
     def where(self, row: int) -> str:
         """Name a row in an error."""
-        return _where(self.path, row)
+        return self.table.where(row)
 
 
 def view_of(cell: str) -> str:
@@ -91,49 +93,20 @@ def read_pair_list(path: Path, generated: Path, target: Path | None, source: Pat
         UserError: The file is not there or not UTF-8, has no known header or no rows, or a row has a wrong number of
             cells, no name where there should be one, an unknown gender, or a path that leads out of its folder.
     """
-    lines = _read_lines(path)
-    columns = _columns(path, [cell.lower() for cell in lines[0][1]])
+    table = read_table(path, "--pairs")
+    columns = _columns(path, table.header)
     folders: dict[PairRole, Path | None] = {"generated": generated, "target": target, "source": source}
-    pairs = []
-    for row, cells in lines[1:]:
-        if any(cells):
-            if len(cells) != len(columns):
-                raise UserError(
-                    f"{_where(path, row)}: {len(cells)} cells where the header has {len(columns)}; mend the row."
-                )
-            pairs.append(_listed_pair(path, row, dict(zip(columns, cells, strict=True)), folders))
+    pairs = tuple(_listed_pair(table.where(row), row, cells, folders) for row, cells in table.rows(columns))
     if not pairs:
         raise UserError(f"the list of pairs has a header but no rows: {path}; add a row for each pair.")
-    return PairList(path, columns, tuple(pairs))
+    return PairList(table, columns, pairs)
 
 
-def _where(path: Path, row: int) -> str:
-    return f"{path}, row {row}"
-
-
-def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Return number and cells of every line; the first one is not empty."""
-    if not path.exists():
-        raise UserError(f"the list of pairs does not exist: {path}; check --pairs.")
-    if path.is_dir():
-        raise UserError(f"--pairs expects a CSV file, but {path} is a folder; give the file.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
-    header = text.partition("\n")[0]
-    if not header.strip():
+def _columns(path: Path, header: tuple[str, ...]) -> tuple[str, ...]:
+    if not header:
         raise UserError(
             f"the list of pairs is empty or begins with an empty line: {path}; its header should be {_HEADERS}."
         )
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in header else ",")
-    try:
-        return [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except csv.Error as error:
-        raise UserError(f"{_where(path, reader.line_num)}: not readable as CSV ({error}); mend the row.") from error
-
-
-def _columns(path: Path, header: list[str]) -> tuple[str, ...]:
     columns = tuple(_ALIASES.get(cell, cell) for cell in header)
     if not ("generated" in columns or {"source", "target"} <= set(columns)):
         raise UserError(
@@ -150,8 +123,7 @@ def _columns(path: Path, header: list[str]) -> tuple[str, ...]:
     return columns
 
 
-def _listed_pair(path: Path, row: int, cells: Mapping[str, str], folders: Mapping[PairRole, Path | None]) -> ListedPair:
-    where = _where(path, row)
+def _listed_pair(where: str, row: int, cells: Mapping[str, str], folders: Mapping[PairRole, Path | None]) -> ListedPair:
     names = {
         role: _relative(cells[role], role, folder, where) if cells.get(role) else "" for role, folder in folders.items()
     }

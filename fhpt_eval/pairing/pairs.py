@@ -17,7 +17,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairing.conventions import convention_named
 from fhpt_eval.pairing.folders import Folder, Folders, PairRole
-from fhpt_eval.pairing.lists import read_pair_list
+from fhpt_eval.pairing.lists import PAIR_COLUMNS, read_pair_list
 from fhpt_eval.pairing.matching import NamedPairs, match_folders, match_list
 from fhpt_eval.pairing.rows import Pair, PairReport, find_files
 
@@ -131,8 +131,7 @@ class Pairs:
             )
             for row in self.rows
         ]
-        columns = ["pair", "generated", "target", "source", "item", "item_colour", "gender", "view"]
-        table: pd.DataFrame = pd.DataFrame(records, columns=columns, dtype=object)
+        table: pd.DataFrame = pd.DataFrame(records, columns=PAIR_COLUMNS, dtype=object)
         return table
 
     @property

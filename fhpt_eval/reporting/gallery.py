@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.images.decoding import Pixels
+from fhpt_eval.images.decoding import Rgb
 
 _GAP = 8
 """Pixels between pictures."""
@@ -16,7 +16,7 @@ _HEADING = 30
 _DPI = 160
 
 
-def draw_gallery(columns: Mapping[str, Sequence[Pixels]], file: Path) -> None:
+def draw_gallery(columns: Mapping[str, Sequence[Rgb]], file: Path) -> None:
     """Write a PNG with a row a pair and a headed column a method; pictures keep their pixels.
 
     Args:

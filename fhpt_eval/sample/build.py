@@ -11,9 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fhpt_eval.files import owned_folder
 from fhpt_eval.sample import ANNOTATION, CARD, IMAGES, PAIRS, RECIPE, SAMPLE, TRUTH
 from fhpt_eval.synthetic import dataset_folder as dataset
-from fhpt_eval.synthetic.card import Counts, count
+from fhpt_eval.synthetic.card import Counts, count_photographs
 from fhpt_eval.synthetic.truth import ANNOTATION_HEADER, Truth
 
 _PEOPLE = 24
@@ -30,7 +31,7 @@ def build(folder: Path, measured: Path, sample: Path = SAMPLE) -> None:
         measured: A line ``what: value`` for each thing that was measured on all of the test split.
         sample: Where the sample goes; its images are replaced.
     """
-    recipe = json.loads((folder / dataset.RECIPE).read_bytes())
+    recipe = json.loads((folder / owned_folder.RECIPE).read_bytes())
     recipe = {key: recipe[key] for key in ("version", *_OPTIONS)}
     tested = [truth for truth in dataset.read_truth(folder) if truth.split == "test"]
     people = sorted({truth.identity for truth in tested})[:_PEOPLE]
@@ -48,7 +49,7 @@ def build(folder: Path, measured: Path, sample: Path = SAMPLE) -> None:
         ANNOTATION: [ANNOTATION_HEADER, *(truth.annotation() for truth in truths)],
         TRUTH: [truth.line() for truth in truths],
         RECIPE: [json.dumps(recipe, indent=2)],
-        CARD: [_card(recipe, truths, count(truths, pairs), measured.read_text(encoding="utf-8"))],
+        CARD: [_card(recipe, truths, count_photographs(truths, pairs), measured.read_text(encoding="utf-8"))],
     }
     for name, lines in texts.items():
         (sample / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -36,7 +36,7 @@ class Counts:
     poses: Mapping[str, int]
 
 
-def count(truths: Iterable[Truth], pairs: Collection[object]) -> Counts:
+def count_photographs(truths: Iterable[Truth], pairs: Collection[object]) -> Counts:
     """Count what the photographs of a split show; ``pairs`` are its pairs."""
     truths = list(truths)
 

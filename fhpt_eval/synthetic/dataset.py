@@ -17,7 +17,7 @@ from fhpt_eval.datasets.report import SPLITS, Split
 from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import DeepFashionName, parse_deepfashion
 from fhpt_eval.progress import Progress
-from fhpt_eval.synthetic.card import Counts, count, data_card
+from fhpt_eval.synthetic.card import Counts, count_photographs, data_card
 from fhpt_eval.synthetic.dataset_folder import ANNOTATIONS, CARD, LABELLED, PAIRS, TRUTH, DataSetFolder, read_truth
 from fhpt_eval.synthetic.rendering import Renderer, Shoot, find_renderer, make_all
 from fhpt_eval.synthetic.shots import Shot, pairs_of, plan_shots
@@ -99,7 +99,7 @@ def make(
     for name, content in _lists(shots, rows).items():
         folder.write_if_other(name, content)
     _check(output, shots)
-    counts = {split: count(_truths(shots, rows, split), _pairs(shots, split)) for split in SPLITS}
+    counts = {split: count_photographs(_truths(shots, rows, split), _pairs(shots, split)) for split in SPLITS}
     if not (output / CARD).exists():
         # One that is there may have got measured numbers since.
         folder.write(CARD, data_card(options, counts, renderer.labels))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,14 +13,13 @@ from typing import Any
 
 from fhpt_eval.datasets.report import SPLITS
 from fhpt_eval.errors import UserError
-from fhpt_eval.files.atomic import claiming, write_atomic
-from fhpt_eval.pairing.folders import file_name
+from fhpt_eval.files.owned_folder import RECIPE, OwnedFolder, Owns
 from fhpt_eval.synthetic.truth import Truth
 
 SUFFIXES: Mapping[str, str] = MappingProxyType({"img": ".jpg", "masks": ".png", "openpose": "_keypoints.json"})
 """The folders, and how their files end; all files of a photograph have one stem."""
 
-RECIPE, TRUTH, CARD = "recipe.json", "truth.jsonl", "README.md"
+TRUTH, CARD = "truth.jsonl", "README.md"
 JOURNAL = "unfinished.jsonl"
 """The rows of :data:`TRUTH` that are known so far, in the order in which they were made."""
 
@@ -30,7 +28,7 @@ ANNOTATIONS = MappingProxyType({split: f"{split}-annotation.csv" for split in SP
 PAIRS = MappingProxyType({split: f"{split}-pairs.csv" for split in SPLITS})
 
 _FILES = (RECIPE, TRUTH, CARD, JOURNAL, *ANNOTATIONS.values(), *LABELLED.values(), *PAIRS.values())
-_KIND = "fhpt-eval synth"
+_COMMAND = "fhpt-eval synth"
 _STEMS = "photographs"
 
 
@@ -39,12 +37,8 @@ def files_of(stem: str) -> dict[str, str]:
     return {folder: f"{folder}/{stem}{suffix}" for folder, suffix in SUFFIXES.items()}
 
 
-class DataSetFolder:
-    """A folder that belongs to this command alone.
-
-    Attributes:
-        path: The folder.
-    """
+class DataSetFolder(OwnedFolder):
+    """The folder of a data set, which tells by its recipe which photographs it is to hold."""
 
     def __init__(self, path: Path, recipe: Mapping[str, Any], stems: Sequence[str], *, overwrite: bool = False) -> None:
         """Make the folder, or take over what an earlier command made.
@@ -59,39 +53,27 @@ class DataSetFolder:
         Raises:
             UserError: It cannot be written, holds something that is not this command's, or was made by another recipe.
         """
-        self.path = path
-        recipe = {"made_by": _KIND, **recipe, _STEMS: list(stems)}
-        with claiming(path):
-            path.mkdir(parents=True, exist_ok=True)
-            before = self._recipe()
-            earlier = _ours(before[_STEMS]) if before else frozenset()
-            there = list(_walk(path))
-            for file in there:
-                # Through a link, something outside of the folder would be written.
-                if not _is_hidden(file) and (file not in earlier or (path / file).is_symlink()):
-                    raise UserError(
-                        f"{path / file} was not made by `{_KIND}`: choose a new or an empty folder with -o."
-                    )
-            if before and not overwrite:
-                self._require(before, recipe)
-            ours = earlier | _ours(stems)
-            half_written = {file for file in there if _is_hidden(file) and _whole(file) in ours}
-            # Until there is another, the recipe tells whose the rest is.
-            cleared = earlier.intersection(there) - {RECIPE} if overwrite else set()
-            for file in half_written | cleared:
-                (path / file).unlink()
-            if overwrite:
-                _remove_empty(path)
-            if overwrite or not before:
-                self.write(RECIPE, json.dumps(recipe, indent=1) + "\n")
+        super().__init__(path, _COMMAND)
+        before = self.recipe()
+        photographs = {_STEMS: list(stems)}
+        earlier = _owned_by(before[_STEMS]) if before else _owned_by(())
+        self.claim(earlier, known=before is not None)
+        if before and not overwrite:
+            # Other options, which give other photographs, too, are the ones to name.
+            for asked in (recipe, photographs):
+                self.require_same(before, asked, "holds another data set", {_STEMS: "other photographs"})
+        now = _owned_by(stems)
+        self.remove_half_written(lambda file: earlier(file) or now(file))
+        if overwrite:
+            self.clear(earlier)
+            _remove_empty(path)
+        if overwrite or not before:
+            self.write_recipe({**recipe, **photographs})
 
-    def write(self, name: str, content: str | bytes) -> None:
-        """Write a file at once.
-
-        Raises:
-            UserError: If the disk is full, for example.
-        """
-        write_atomic(self.path / name, content)
+    def recipe(self) -> dict[str, Any] | None:
+        """Return the recipe of an earlier command, with its photographs."""
+        recipe = super().recipe()
+        return recipe if recipe and isinstance(recipe.get(_STEMS), list) else None
 
     def write_if_other(self, name: str, content: str) -> None:
         """Write a file at once, unless it holds that already.
@@ -149,24 +131,6 @@ class DataSetFolder:
         except OSError:
             return False
 
-    def _recipe(self) -> dict[str, Any] | None:
-        """The recipe of an earlier command, with its photographs."""
-        try:
-            recipe = json.loads((self.path / RECIPE).read_bytes())
-        except (FileNotFoundError, ValueError, RecursionError):
-            return None
-        ours = isinstance(recipe, dict) and recipe.get("made_by") == _KIND
-        return recipe if ours and isinstance(recipe.get(_STEMS), list) else None
-
-    def _require(self, before: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
-        differing = [key for key, value in recipe.items() if before.get(key) != value]
-        if differing:
-            told = [f"{key} {before.get(key)} there and {recipe[key]} here" for key in differing if key != _STEMS]
-            raise UserError(
-                f"{self.path} holds another data set ({'; '.join(told) or 'other photographs'}): choose another folder"
-                " with -o, or make it anew with --overwrite."
-            )
-
 
 def read_truth(folder: Path) -> Iterator[Truth]:
     """Yield the rows of ``truth.jsonl``."""
@@ -176,30 +140,10 @@ def read_truth(folder: Path) -> Iterator[Truth]:
             yield truth
 
 
-def _ours(stems: Iterable[Any]) -> frozenset[str]:
-    return frozenset({*_FILES, *(file for stem in stems for file in files_of(stem).values())})
-
-
-def _walk(root: Path) -> Iterator[str]:
-    """Yield the relative posix paths of all files and links that are not in a hidden folder."""
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    for folder, folders, files in os.walk(root, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in (*(name for name in folders if Path(folder, name).is_symlink()), *sorted(files)):
-            yield Path(folder, name).relative_to(root).as_posix()
-
-
-def _is_hidden(file: str) -> bool:
-    return file_name(file).startswith(".")
-
-
-def _whole(file: str) -> str:
-    """What a killed command was writing: `write_atomic` calls it ``.NAME.x``."""
-    folder, slash, name = file.rpartition("/")
-    return f"{folder}{slash}{name[1:].rpartition('.')[0]}"
+def _owned_by(stems: Iterable[Any]) -> Owns:
+    """Return what a data set of these photographs owns; folders without a file may be left of any other."""
+    files = frozenset({*_FILES, *(file for stem in stems for file in files_of(stem).values())})
+    return lambda file: file in files or (file.endswith("/") and file.partition("/")[0] in SUFFIXES)
 
 
 def _remove_empty(root: Path) -> None:

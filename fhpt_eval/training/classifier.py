@@ -29,10 +29,10 @@ from fhpt_eval.extract.weights import Store, Weights, load_state_dict
 from fhpt_eval.files.tensors import Card, dump
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
-from fhpt_eval.training.classifier_file import OutputFolder
+from fhpt_eval.training.classifier_file import TrainingFolder
 from fhpt_eval.training.inputs import Features, Inputs, Pictures
-from fhpt_eval.training.labels import Example, read_labels
-from fhpt_eval.training.sampling import Indices, split
+from fhpt_eval.training.labels import Example, Labelled, read_labels
+from fhpt_eval.training.sampling import Indices, Parts, split
 from fhpt_eval.training.settings import DEFAULTS, GenderTraining
 from fhpt_eval.training.twins import Twins, find_twins
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from fhpt_eval.training.loop import Epoch, Trainer
 
-__all__ = ["DEFAULTS", "GenderTraining", "Trained", "train"]
+__all__ = ["DEFAULTS", "GenderTraining", "Trained", "train_gender"]
 
 CHECKPOINT, CARD, STATE = "gender.safetensors", "gender.json", "last.safetensors"
 HISTORY, FIGURE = "history.csv", "training.png"
@@ -67,7 +67,7 @@ class Trained(NamedTuple):
     epochs_before: int
 
 
-def train(
+def train_gender(
     images: Path,
     output: Path,
     options: GenderTraining = DEFAULTS["vgg16"],
@@ -103,67 +103,116 @@ def train(
         UserError: There is nothing to learn from, an option or a file cannot be used, or the folder holds something
             else.
     """
-    if engine is None:
-        with Cache() as cache:
-            local = LocalEngine(cache)
-            return train(
-                images,
-                output,
-                options,
-                labels=labels,
-                overwrite=overwrite,
-                engine=local,
-                store=store,
-                progress=progress,
-            )
-    store, progress = store or Store(), progress or _silent
-    examples, left_out = read_labels(images, labels)
+    with nullcontext(engine) if engine is not None else _this_machine() as working:
+        return _train(images, output, options, labels, overwrite, working, store or Store(), progress or _silent)
+
+
+class _Data(NamedTuple):
+    """What a training learns from.
+
+    Attributes:
+        examples: All of the labelled ones, also those that cannot be read.
+        usable: Those that can be, by their number.
+        left_out: Why others are not used, by name.
+        twins: Identical images under different labels.
+        inputs: What the network sees of the examples.
+        parts: Numbers of those to train on and to validate on.
+    """
+
+    examples: Sequence[Example]
+    usable: Mapping[int, Example]
+    left_out: Mapping[str, Missing]
+    twins: Sequence[Twins]
+    inputs: Inputs
+    parts: Parts
+
+
+@contextmanager
+def _this_machine() -> Iterator[Engine]:
+    with Cache() as cache:
+        yield LocalEngine(cache)
+
+
+def _train(
+    images: Path,
+    output: Path,
+    options: GenderTraining,
+    labels: Path | None,
+    overwrite: bool,
+    engine: Engine,
+    store: Store,
+    progress: Progress,
+) -> Trained:
+    labelled = read_labels(images, labels)
     if output.resolve().is_relative_to(images.resolve()):
         raise UserError(f"{output} lies in the folder of images, {images}: choose a folder outside of it with -o.")
     # Once before anything is read: a gender without examples is found in seconds.
-    split(dict(enumerate(examples)), options.validation, options.seed)
-    folder = OutputFolder(output, result=CHECKPOINT, state=STATE, others=(CARD, HISTORY, FIGURE, LEFT_OUT, IDENTICAL))
+    split(dict(enumerate(labelled.examples)), options.validation, options.seed)
+    folder = TrainingFolder(output, result=CHECKPOINT, state=STATE, others=(CARD, HISTORY, FIGURE, LEFT_OUT, IDENTICAL))
     start = _START[options.network]
     start_file = store.get(start, lambda done, total: progress(f"downloading {start.name}", done, total))
-    inputs = _inputs(options, examples, engine, store, progress)
+    data = _read(labelled, options, _inputs(options, labelled.examples, engine, store, progress))
+    hashed = _hash(data.examples, data.inputs.contents)
+    recipe = {**dataclasses.asdict(options), "start": start.sha256, "data": hashed}
+    if overwrite:
+        folder.delete_training()
+    if (finished := folder.finished(recipe)) is not None:
+        return Trained(finished, data.left_out, data.twins, finished["epochs"])
+    trainer = _trainer(folder, recipe, data, options, _network(options, start_file, engine.device))
+    before = len(trainer.history)
+    _write_remarks(folder, data)
+    card = _card(options, recipe, data, engine.device)
+    with _one_thread() if options.network == "efficientnet_lite0" else nullcontext():
+        _run(trainer, folder, card, progress)
+    return Trained(_finish(trainer, folder, card), data.left_out, data.twins, before)
+
+
+def _read(labelled: Labelled, options: GenderTraining, inputs: Inputs) -> _Data:
+    """Find out which examples can be used, and share them out."""
+    left_out = dict(labelled.left_out)
     usable = {}
-    for number, (example, content) in enumerate(zip(examples, inputs.contents, strict=True)):
+    for number, (example, content) in enumerate(zip(labelled.examples, inputs.contents, strict=True)):
         if isinstance(content, Missing):
             left_out[example.ref.name] = content
         else:
             usable[number] = example
-    twins = find_twins(examples, inputs.contents)
-    parts = split(usable, options.validation, options.seed)
-    recipe = {
-        **dataclasses.asdict(options),
-        "start": start.sha256,
-        "data": _hash(examples, inputs.contents),
-    }
-    if overwrite:
-        folder.clear()
-    if (finished := folder.finished(recipe)) is not None:
-        return Trained(finished, left_out, twins, finished["epochs"])
-    card: Card = {
+    twins = find_twins(labelled.examples, inputs.contents)
+    return _Data(labelled.examples, usable, left_out, twins, inputs, split(usable, options.validation, options.seed))
+
+
+def _card(options: GenderTraining, recipe: Mapping[str, Any], data: _Data, device: str) -> Card:
+    """Return what a classifier says of itself, before it is trained."""
+    return {
         "format": FORMAT,
         "version": VERSION,
         "network": options.network,
         "classes": {"MEN": "score <= 0", "WOMEN": "score > 0"},
-        "recipe": recipe,
+        "recipe": dict(recipe),
         "data": {
-            "training": _count(usable, parts.training),
-            "validation": _count(usable, parts.validation),
-            "left_out": dict(sorted(Counter(why.reason for why in left_out.values()).items())),
+            "training": _count(data.usable, data.parts.training),
+            "validation": _count(data.usable, data.parts.validation),
+            "left_out": dict(sorted(Counter(why.reason for why in data.left_out.values()).items())),
             "identical": {
-                "images": sum(len(t.examples) for t in twins),
-                "contradicting": sum(len(t.examples) for t in twins if t.contradict),
+                "images": sum(len(t.examples) for t in data.twins),
+                "contradicting": sum(len(t.examples) for t in data.twins if t.contradict),
             },
         },
-        "made_with": {"fhpt-eval": __version__, "torch": metadata.version("torch"), "device": engine.device},
+        "made_with": {"fhpt-eval": __version__, "torch": metadata.version("torch"), "device": device},
     }
+
+
+def _trainer(
+    folder: TrainingFolder, recipe: Mapping[str, Any], data: _Data, options: GenderTraining, network: nn.Module
+) -> Trainer:
+    """Return a trainer that has done what a stopped training in the folder had done.
+
+    Raises:
+        UserError: The folder holds another training, or a damaged one.
+    """
     from fhpt_eval.training.loop import Trainer
 
-    women = np.array([example.gender == "WOMEN" for example in examples])
-    trainer = Trainer(_network(options, start_file, engine.device), inputs, women, parts, options)
+    women = np.array([example.gender == "WOMEN" for example in data.examples])
+    trainer = Trainer(network, data.inputs, women, data.parts, options)
     if (stopped := folder.stopped(recipe)) is not None:
         try:
             trainer.take_up(stopped.arrays, _history(stopped.card))
@@ -172,13 +221,15 @@ def train(
             if out_of_memory(error):
                 raise
             raise folder.damaged(STATE) from None
-    before = len(trainer.history)
-    folder.write(LEFT_OUT, _table([("image", "reason"), *((n, why.reason) for n, why in sorted(left_out.items()))]))
-    rows = [(number, e.ref.name, e.gender, e.item) for number, t in enumerate(twins, 1) for e in t.examples]
+    return trainer
+
+
+def _write_remarks(folder: TrainingFolder, data: _Data) -> None:
+    """Write down which images are left out, and which are identical."""
+    reasons = [(name, why.reason) for name, why in sorted(data.left_out.items())]
+    folder.write(LEFT_OUT, _table([("image", "reason"), *reasons]))
+    rows = [(number, e.ref.name, e.gender, e.item) for number, t in enumerate(data.twins, 1) for e in t.examples]
     folder.write(IDENTICAL, _table([("group", "image", "gender", "item"), *rows]))
-    with _one_thread() if options.network == "efficientnet_lite0" else nullcontext():
-        _run(trainer, folder, card, progress)
-    return Trained(_finish(trainer, folder, card), left_out, twins, before)
 
 
 @contextmanager
@@ -261,7 +312,7 @@ def _table(rows: Iterable[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
-def _run(trainer: Trainer, folder: OutputFolder, card: Card, progress: Progress) -> None:
+def _run(trainer: Trainer, folder: TrainingFolder, card: Card, progress: Progress) -> None:
     """Train to the end; what is on the disk is always that of a whole epoch."""
     total = (trainer.options.epochs - len(trainer.history)) * trainer.steps
     done = 0
@@ -279,7 +330,7 @@ def _run(trainer: Trainer, folder: OutputFolder, card: Card, progress: Progress)
             _write_classifier(trainer, folder, card)
 
 
-def _finish(trainer: Trainer, folder: OutputFolder, card: Card) -> Card:
+def _finish(trainer: Trainer, folder: TrainingFolder, card: Card) -> Card:
     from fhpt_eval.training.figure import draw
 
     # Again, even after the last epoch: a command that was killed may have left an older one.
@@ -290,7 +341,7 @@ def _finish(trainer: Trainer, folder: OutputFolder, card: Card) -> Card:
     return written
 
 
-def _write_classifier(trainer: Trainer, folder: OutputFolder, card: Card) -> Card:
+def _write_classifier(trainer: Trainer, folder: TrainingFolder, card: Card) -> Card:
     best = trainer.best_epoch
     full = {
         **card,

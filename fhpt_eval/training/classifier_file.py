@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.files.atomic import own_folder, write_atomic
+from fhpt_eval.files.owned_folder import OwnedFolder
 from fhpt_eval.files.tensors import Arrays, Card, dump, parse
 
 
@@ -18,14 +18,12 @@ class Stopped(NamedTuple):
     card: Card
 
 
-class OutputFolder:
+class TrainingFolder(OwnedFolder):
     """A folder that belongs to one training.
 
     Attributes:
-        path: The folder.
         result: Name of the file that a finished training leaves, a `fhpt_eval.files.tensors`.
         state: Name of the file from which a stopped training goes on; removed when it is finished.
-        ours: Names of all that it may hold.
     """
 
     def __init__(self, path: Path, *, result: str, state: str, others: Sequence[str]) -> None:
@@ -34,14 +32,14 @@ class OutputFolder:
         Raises:
             UserError: It cannot be written, or holds files that are none of a training.
         """
-        self.path, self.result, self.state = path, result, state
-        self.ours = (result, state, *others)
-        own_folder(path, self.ours)
+        super().__init__(path, "fhpt-eval train gender")
+        self.result, self.state = result, state
+        self._owns = frozenset((result, state, *others)).__contains__
+        self.claim(self._owns)
 
-    def clear(self) -> None:
+    def delete_training(self) -> None:
         """Delete an earlier training."""
-        for name in self.ours:
-            (self.path / name).unlink(missing_ok=True)
+        self.clear(self._owns)
 
     def finished(self, recipe: Mapping[str, Any]) -> Card | None:
         """Return the card of a training that was finished here, or None.
@@ -67,17 +65,13 @@ class OutputFolder:
         """
         return self._read(self.state, recipe) if (self.path / self.state).exists() else None
 
-    def write(self, name: str, content: str | bytes) -> None:
-        """Write a file at once."""
-        write_atomic(self.path / name, content)
-
     def put_away(self, arrays: Mapping[str, Any], card: Card) -> None:
         """Write the state, arrays and card in one file, so that they always belong together."""
         self.write(self.state, dump(arrays, card))
 
     def finish(self) -> None:
         """Remove the state."""
-        (self.path / self.state).unlink(missing_ok=True)
+        self.remove(self.state)
 
     def damaged(self, name: str) -> UserError:
         """The error for a file of the folder that does not hold what it should."""
@@ -91,14 +85,5 @@ class OutputFolder:
         before = None if card is None else card.get("recipe")
         if card is None or not isinstance(before, dict):
             raise self.damaged(name)
-        differing = [key for key in recipe if before.get(key) != recipe[key]]
-        if differing:
-            told = ", ".join(
-                f"{key} {before.get(key)} there and {recipe[key]} here" if key != "data" else "other images or labels"
-                for key in differing
-            )
-            raise UserError(
-                f"{self.path} holds another training ({told}): give the same options, choose another folder with -o,"
-                " or begin anew with --overwrite."
-            )
+        self.require_same(before, recipe, "holds another training", {"data": "other images or labels"})
         return Stopped(arrays, card)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +9,7 @@ from typing import NamedTuple
 
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER
+from fhpt_eval.files.csv_table import CsvTable, read_table
 from fhpt_eval.images.decoding import SUFFIXES, ImageRef
 from fhpt_eval.pairing.folders import image_files
 from fhpt_eval.pairing.lists import GENDERS, view_of
@@ -91,38 +90,21 @@ def read_labels(images: Path, labels: Path | None = None) -> Labelled:
 
 def _rows(path: Path, images: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the name and the cells of each row."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); check --labels.") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from None
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    table = read_table(path, "--labels")
+    _check_header(table)
     seen: set[str] = set()
-    columns: list[str] | None = None
-    try:
-        for cells in ([cell.strip() for cell in line] for line in reader):
-            where = f"{path}, row {reader.line_num}"
-            if columns is None:
-                columns = _columns(path, cells)
-            elif any(cells):
-                if len(cells) != len(columns):
-                    raise UserError(f"{where}: {len(cells)} cells where the header has {len(columns)}; mend the row.")
-                row = dict(zip(columns, cells, strict=True))
-                name = _checked(row, where, images)
-                if name in seen:
-                    raise UserError(f"{where}: '{name}' is listed a second time; keep one row.")
-                seen.add(name)
-                yield name, row
-    except csv.Error as error:
-        raise UserError(f"{path}, row {reader.line_num}: not readable as CSV ({error}); mend the row.") from None
+    for row, cells in table.rows():
+        name = _checked(cells, table.where(row), images)
+        if name in seen:
+            raise UserError(f"{table.where(row)}: '{name}' is listed a second time; keep one row.")
+        seen.add(name)
+        yield name, cells
     if not seen:
         raise UserError(f"{path} lists no images: below the header {','.join(_COLUMNS)} write a row for each.")
 
 
-def _columns(path: Path, header: list[str]) -> list[str]:
-    columns = [cell.lower() for cell in header]
+def _check_header(table: CsvTable) -> None:
+    path, columns = table.path, table.header
     if "image" not in columns:
         raise UserError(f"{path} has no column 'image': its header should be 'image' with any of 'gender,item,view'.")
     for column in columns:
@@ -130,7 +112,6 @@ def _columns(path: Path, header: list[str]) -> list[str]:
             raise UserError(f"{path} has an unknown column '{column}'.{did_you_mean(column, _COLUMNS)}")
         if columns.count(column) > 1:
             raise UserError(f"{path} has two columns for '{column}'; keep one of them.")
-    return columns
 
 
 def _checked(row: dict[str, str], where: str, images: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.gender_classifier import Network
+from fhpt_eval.extract.gender_classifier import ClassifierNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class GenderTraining:
         UserError: A value that cannot be.
     """
 
-    network: Network
+    network: ClassifierNetwork
     epochs: int
     batch_size: int
     learning_rate: float
@@ -52,7 +52,7 @@ class GenderTraining:
                 raise UserError(f"--{option} cannot be {getattr(self, option.replace('-', '_'))}: it has to be {need}.")
 
 
-DEFAULTS: Mapping[Network, GenderTraining] = {
+DEFAULTS: Mapping[ClassifierNetwork, GenderTraining] = {
     "vgg16": GenderTraining(network="vgg16", epochs=20, batch_size=32, learning_rate=2e-5, patience=4),
     "efficientnet_lite0": GenderTraining(
         network="efficientnet_lite0", epochs=100, batch_size=64, learning_rate=1e-3, patience=10

@@ -21,10 +21,10 @@ from fhpt_eval.reference_models.drn.config import DrnConfig
 FORMAT = "fhpt-eval drn"
 VERSION = 1
 
-Part = Literal["body", "face"]
+NetworkPart = Literal["body", "face"]
 
 
-def card_of(part: Part, config: DrnConfig, **about: Any) -> Card:
+def card_of(part: NetworkPart, config: DrnConfig, **about: Any) -> Card:
     """What every checkpoint says of itself, and whatever else is worth saying."""
     return {"format": FORMAT, "version": VERSION, "part": part, "config": dataclasses.asdict(config), **about}
 
@@ -36,7 +36,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
     write_atomic(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
 
 
-def load(path: Path, part: Part) -> tuple[dict[str, Tensor], DrnConfig, Card]:
+def load(path: Path, part: NetworkPart) -> tuple[dict[str, Tensor], DrnConfig, Card]:
     """Read what `save` wrote.
 
     Raises:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.utils.data import Dataset
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
@@ -19,24 +21,24 @@ from fhpt_eval.engine.machine import pick_device
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
 from fhpt_eval.extract.weights import Store, file_sha256
-from fhpt_eval.files.atomic import own_folder
-from fhpt_eval.generation.generate import ListedImages, list_images, with_people
+from fhpt_eval.files.owned_folder import OwnedFolder, at_or_below
+from fhpt_eval.generation.generate import ListedImages, list_requests, with_people
 from fhpt_eval.generation.reference_model import Request
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn import checkpoint
-from fhpt_eval.reference_models.drn.checkpoint import Part
+from fhpt_eval.reference_models.drn.checkpoint import NetworkPart
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.model import BODY
 from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs, have_faces, read_fitting
 from fhpt_eval.reference_models.drn.training import STATE, Habits, Schedule, Training
 from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
 
-PARTS: Mapping[str, Part] = MappingProxyType({"body": "body", "face": "face"})
+PARTS: Mapping[str, NetworkPart] = MappingProxyType({"body": "body", "face": "face"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class DrnPlan:
     """What to train, on what, where; see ``fhpt-eval train drn --help``."""
 
     pairs: Path
@@ -45,7 +47,7 @@ class Plan:
     output: Path
     source_keypoints: KeypointFiles | None = None
     target_keypoints: KeypointFiles | None = None
-    part: Part = "body"
+    part: NetworkPart = "body"
     config: DrnConfig = field(default_factory=DrnConfig)
     start: Path | None = None
     transfer: Path | None = None
@@ -59,7 +61,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Result:
+class DrnOutcome:
     """What came of it.
 
     Attributes:
@@ -77,70 +79,133 @@ class Result:
     missing: Mapping[str, str]
 
 
-def train(plan: Plan, progress: Progress | None = None) -> Result:
+@dataclass(frozen=True)
+class _Kind:
+    """What differs between the parts of the network.
+
+    Attributes:
+        updates: How it is trained.
+        data: From the pairs and the size of their images to what it is trained on.
+        schedule: How long, by the configuration.
+    """
+
+    updates: type[BodyUpdates] | type[FaceUpdates]
+    data: Callable[[Sequence[Request], tuple[int, int]], Dataset[Any]]
+    schedule: Callable[[DrnConfig], Schedule]
+
+
+_KINDS: Mapping[NetworkPart, _Kind] = MappingProxyType(
+    {
+        "body": _Kind(BodyUpdates, BodyPairs, lambda c: _schedule(c, c.epochs, c.constant_epochs)),
+        "face": _Kind(
+            FaceUpdates, lambda requests, _: FacePairs(requests), lambda c: _schedule(c, c.face_epochs, c.face_epochs)
+        ),
+    }
+)
+
+
+def train_drn(plan: DrnPlan, progress: Progress | None = None) -> DrnOutcome:
     """Train one part of the network; under torchrun, as one of several processes.
 
     Raises:
         UserError: Something that was given does not exist or does not fit.
     """
-    config = plan.config
-    if config.freeze_transfer and plan.transfer is None and plan.part == "body":
-        raise UserError(
-            "this configuration keeps the transfer branch as it is: give one to start from, --transfer DIR."
-        )
-    if plan.part == "face" and not config.face:
-        raise UserError("this configuration has no face module: choose another --config.")
-    if plan.part == "face" and plan.transfer is not None:
-        raise UserError("the face module has no transfer branch: leave --transfer out.")
+    _check(plan)
     device = _start_processes(plan.device)
     try:
-        listed = _requests(plan, progress)
-        requests, missing = listed.requests, dict(listed.missing)
-        # All images must have the size of the first one.
-        height, width = read_fitting(requests[0].source, config.divisor).shape[:2]
-        if plan.part == "face":
-            missing |= _without_faces(requests)
-            if len(missing) == len(requests) + len(listed.missing):
-                raise UserError(
-                    f"in no pair are there frontal faces in both images (first: {next(iter(missing.values()))}):"
-                    " the face module cannot be trained on these."
-                )
-        own_folder(plan.output, [name for p in PARTS for name in (p, f"{p}.safetensors", f"{p}.json")])
-        file = FILES[config.perceptual]
-        features = build_feature_maps(config.perceptual, plan.store.get(file), device)
-        torch.manual_seed(plan.seed)
-        kind = BodyUpdates if plan.part == "body" else FaceUpdates
-        updates: Updates = kind(config, features, device, bfloat16=plan.bfloat16)
-        if plan.start is not None:
-            _start_from(plan.start, plan.part, updates)
-        if plan.transfer is not None and isinstance(updates, BodyUpdates):
-            tensors, _, _ = checkpoint.load(plan.transfer / BODY, "body")
-            checkpoint.load_module(updates.network.transfer, "network.transfer", tensors, plan.transfer / BODY)
-        data = BodyPairs(requests, (height, width)) if plan.part == "body" else FacePairs(requests)
-        body = plan.part == "body"
-        schedule = Schedule(
-            epochs=config.epochs if body else config.face_epochs,
-            constant_epochs=config.constant_epochs if body else config.face_epochs,
-            batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
-        )
-        habits = Habits(seed=plan.seed, save_every=plan.save_every, max_seconds=plan.max_seconds, workers=plan.workers)
-        about = {
-            "start": None if plan.start is None else file_sha256(plan.start / f"{plan.part}.safetensors"),
-            "transfer": None if plan.transfer is None else file_sha256(plan.transfer / BODY),
-            "data": _hash(requests),
-            "bfloat16": plan.bfloat16,
-            "device": torch.device(device).type,
-        }
-        training = Training(plan.part, updates, data, schedule, habits, plan.output, about)
-        finished = training.run(progress if training.rank == 0 else None)
-        return Result(finished, training.step, training.total, training.count, missing)
+        return _train(plan, device, progress)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
 
 
-def _start_from(folder: Path, part: Part, updates: Updates) -> None:
+def _check(plan: DrnPlan) -> None:
+    """Refuse what contradicts itself, before anything is read."""
+    if plan.part == "face":
+        if not plan.config.face:
+            raise UserError("this configuration has no face module: choose another --config.")
+        if plan.transfer is not None:
+            raise UserError("the face module has no transfer branch: leave --transfer out.")
+    elif plan.config.freeze_transfer and plan.transfer is None:
+        raise UserError(
+            "this configuration keeps the transfer branch as it is: give one to start from, --transfer DIR."
+        )
+
+
+def _train(plan: DrnPlan, device: str, progress: Progress | None) -> DrnOutcome:
+    kind = _KINDS[plan.part]
+    listed = _requests(plan, progress)
+    requests = listed.requests
+    # All images must have the size of the first one.
+    height, width = read_fitting(requests[0].source, plan.config.divisor).shape[:2]
+    missing = {**listed.missing, **_unusable(plan.part, requests)}
+    ours = {name for p in PARTS for name in (p, f"{p}.safetensors", f"{p}.json")}
+    OwnedFolder(plan.output, "fhpt-eval train drn").claim(at_or_below(ours))
+    training = Training(
+        plan.part,
+        _updates(plan, device),
+        kind.data(requests, (height, width)),
+        kind.schedule(plan.config),
+        Habits(seed=plan.seed, save_every=plan.save_every, max_seconds=plan.max_seconds, workers=plan.workers),
+        plan.output,
+        _about(plan, requests, device),
+    )
+    finished = training.run(progress if training.rank == 0 else None)
+    return DrnOutcome(finished, training.step, training.total, training.count, missing)
+
+
+def _updates(plan: DrnPlan, device: str) -> Updates:
+    """Build the networks of a part, with the weights that they start from."""
+    config = plan.config
+    features = build_feature_maps(config.perceptual, plan.store.get(FILES[config.perceptual]), device)
+    torch.manual_seed(plan.seed)
+    updates = _KINDS[plan.part].updates(config, features, device, bfloat16=plan.bfloat16)
+    if plan.start is not None:
+        _start_from(plan.start, plan.part, updates)
+    if plan.transfer is not None and isinstance(updates, BodyUpdates):
+        tensors, _, _ = checkpoint.load(plan.transfer / BODY, "body")
+        checkpoint.load_module(updates.network.transfer, "network.transfer", tensors, plan.transfer / BODY)
+    return updates
+
+
+def _schedule(config: DrnConfig, epochs: int, constant_epochs: int) -> Schedule:
+    return Schedule(
+        epochs=epochs,
+        constant_epochs=constant_epochs,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+    )
+
+
+def _about(plan: DrnPlan, requests: Sequence[Request], device: str) -> dict[str, Any]:
+    """Return what has to be the same for a training to go on."""
+    return {
+        "start": None if plan.start is None else file_sha256(plan.start / f"{plan.part}.safetensors"),
+        "transfer": None if plan.transfer is None else file_sha256(plan.transfer / BODY),
+        "data": _hash(requests),
+        "bfloat16": plan.bfloat16,
+        "device": torch.device(device).type,
+    }
+
+
+def _unusable(part: NetworkPart, requests: Sequence[Request]) -> dict[str, str]:
+    """Return why pairs cannot train a part.
+
+    Raises:
+        UserError: None of them can.
+    """
+    if part == "body":
+        return {}
+    missing = _without_faces(requests)
+    if len(missing) == len(requests):
+        raise UserError(
+            f"in no pair are there frontal faces in both images (first: {next(iter(missing.values()))}):"
+            " the face module cannot be trained on these."
+        )
+    return missing
+
+
+def _start_from(folder: Path, part: NetworkPart, updates: Updates) -> None:
     """Load the networks of another run of a part; its discriminators, too, where that run has its state."""
     for name, module in updates.networks.items():
         path = folder / part / STATE if name == "discriminators" else folder / f"{part}.safetensors"
@@ -149,9 +214,9 @@ def _start_from(folder: Path, part: Part, updates: Updates) -> None:
             checkpoint.load_module(module, name, tensors, path)
 
 
-def _requests(plan: Plan, progress: Progress | None) -> ListedImages:
+def _requests(plan: DrnPlan, progress: Progress | None) -> ListedImages:
     """The pairs with their people; the first process detects, the others then find what it cached."""
-    listed = list_images(plan.pairs, plan.source, plan.target, plan.output)
+    listed = list_requests(plan.pairs, plan.source, plan.target, plan.output)
     waits = dist.is_initialized() and dist.get_rank() > 0
     if waits:
         dist.barrier()

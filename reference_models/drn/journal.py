@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.images.decoding import Pixels
+from fhpt_eval.images.decoding import Rgb
 from fhpt_eval.reference_models.drn.samples import to_pixels
 
 _GAP = 4
@@ -51,13 +51,13 @@ class Journal:
         self._events.close()
 
 
-def grid(columns: Sequence[Tensor]) -> Pixels:
+def grid(columns: Sequence[Tensor]) -> Rgb:
     """One row a sample, one column a kind of picture, on white: H×W×3 uint8."""
     rows = [np.hstack([_framed(to_pixels(image)) for image in row]) for row in zip(*columns, strict=True)]
     return np.vstack(rows)
 
 
-def _framed(picture: Pixels) -> Pixels:
+def _framed(picture: Rgb) -> Rgb:
     return np.pad(picture, ((_GAP, _GAP), (_GAP, _GAP), (0, 0)), constant_values=_WHITE)
 
 

@@ -12,7 +12,7 @@ from fhpt_eval.engine.machine import cpu_count, one_thread
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.weights import file_sha256
 from fhpt_eval.generation.reference_model import Asset, Generator, ReferenceModel, Request
-from fhpt_eval.images.decoding import Pixels, read_image
+from fhpt_eval.images.decoding import Rgb, read_image
 from fhpt_eval.people.detection import Person
 from fhpt_eval.pretrained import drn_checkpoint
 
@@ -95,11 +95,11 @@ class Drn(ReferenceModel):
         network = network.eval().to(device=device, memory_format=torch.channels_last)
         divisor = config.divisor
 
-        def generate(requests: Sequence[Request]) -> list[Pixels]:
+        def generate(requests: Sequence[Request]) -> list[Rgb]:
             sources = [_source(request, divisor) for request in requests]
 
             @torch.inference_mode()
-            def of_one_size(indices: Sequence[int]) -> list[Pixels]:
+            def of_one_size(indices: Sequence[int]) -> list[Rgb]:
                 people = [requests[i].people for i in indices]
                 return self._pictures(network, face, [sources[i] for i in indices], people, device)
 
@@ -107,7 +107,7 @@ class Drn(ReferenceModel):
                 # Each by itself in one thread: faster than several threads an image, and equal on any number of cores.
                 with ThreadPoolExecutor(cpu_count(), initializer=one_thread) as cores:
                     return [picture for (picture,) in cores.map(of_one_size, [[i] for i in range(len(requests))])]
-            pictures: dict[int, Pixels] = {}
+            pictures: dict[int, Rgb] = {}
             for indices in batches_of_one_size(sources):
                 pictures.update(zip(indices, of_one_size(indices), strict=True))
             return [pictures[i] for i in range(len(requests))]
@@ -115,8 +115,8 @@ class Drn(ReferenceModel):
         return generate
 
     def _pictures(
-        self, network: Any, face: Any, pixels: Sequence[Pixels], people: Sequence[tuple[Person, Person]], device: str
-    ) -> list[Pixels]:
+        self, network: Any, face: Any, pixels: Sequence[Rgb], people: Sequence[tuple[Person, Person]], device: str
+    ) -> list[Rgb]:
         """Images of sources of one size."""
         import torch
 
@@ -142,7 +142,7 @@ class Drn(ReferenceModel):
         ]
 
 
-def _source(request: Request, divisor: int) -> Pixels:
+def _source(request: Request, divisor: int) -> Rgb:
     """The source of a request that the network can work on."""
     from fhpt_eval.reference_models.drn.samples import read_fitting
 

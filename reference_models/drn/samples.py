@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.generation.reference_model import Request
-from fhpt_eval.images.decoding import ImageRef, Pixels, read_image
+from fhpt_eval.images.decoding import ImageRef, Rgb, read_image
 from fhpt_eval.maths.keypoints import found
 from fhpt_eval.people.detection import Person
 from fhpt_eval.reference_models.drn.assembly import crop_box, cut
@@ -42,18 +42,18 @@ class FaceSample(TypedDict):
     sketch: Tensor
 
 
-def to_tensor(pixels: Pixels) -> Tensor:
+def to_tensor(pixels: Rgb) -> Tensor:
     """H×W×3 uint8 to 3×H×W in [−1, 1]."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float() / 127.5 - 1
 
 
-def to_pixels(image: Tensor) -> Pixels:
+def to_pixels(image: Tensor) -> Rgb:
     """3×H×W, clipped to [−1, 1], to H×W×3 uint8, rounded."""
     scaled = ((image.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return scaled.permute(1, 2, 0).cpu().numpy()
 
 
-def read_fitting(ref: ImageRef, divisor: int) -> Pixels:
+def read_fitting(ref: ImageRef, divisor: int) -> Rgb:
     """Read an image whose size suits a network that halves it so often that it is divided by ``divisor``.
 
     Raises:

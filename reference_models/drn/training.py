@@ -8,7 +8,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,12 @@ from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.files.tensors import Card
+from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn import checkpoint
-from fhpt_eval.reference_models.drn.checkpoint import Part
+from fhpt_eval.reference_models.drn.checkpoint import NetworkPart
 from fhpt_eval.reference_models.drn.journal import Journal
 from fhpt_eval.reference_models.drn.updates import Updates
 from fhpt_eval.training import optimiser_state
-
-Progress = Callable[[str, int, int], None]
 
 SHOWN = 4
 """Pairs in a grid of sample pictures: the first ones, always the same."""
@@ -109,7 +108,7 @@ class Training:
 
     def __init__(
         self,
-        part: Part,
+        part: NetworkPart,
         updates: Updates,
         data: Dataset[Any],
         schedule: Schedule,

@@ -14,7 +14,7 @@ from PIL import Image
 
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace
 from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
-from fhpt_eval.images.decoding import Pixels
+from fhpt_eval.images.decoding import Rgb
 from fhpt_eval.measuring.registry import find_protocols
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ METHODS = ["drn-refined", "drn-coarse", "copy-source", "real"]
 ASKED = ("demo", "-o", "out", "--pairs", "10")
 
 
-def _points(image: Pixels, count: int) -> np.ndarray:
+def _points(image: Rgb, count: int) -> np.ndarray:
     """Points that move with the colours of an image."""
     red, green, _ = image.reshape(-1, 3).mean(axis=0)
     along = np.linspace(20, 60, count)
     return np.column_stack([along + red / 4, along + green / 4, np.ones(count)]).astype(np.float32)
 
 
-def _people(images: Sequence[Pixels]) -> list[Any]:
+def _people(images: Sequence[Rgb]) -> list[Any]:
     return [
         {
             "body": _points(x, 18),
@@ -48,8 +48,8 @@ def loaded(pretrained: Path, monkeypatch: pytest.MonkeyPatch) -> list[type]:
     """Which detectors were loaded, each by something that takes no time."""
     loads: list[type] = []
 
-    def loading(extractor: type, finder: Callable[[Sequence[Pixels]], list[Any]]) -> Callable[..., Any]:
-        def load(_self: Any, _context: Any) -> Callable[[Sequence[Pixels]], list[Any]]:
+    def loading(extractor: type, finder: Callable[[Sequence[Rgb]], list[Any]]) -> Callable[..., Any]:
+        def load(_self: Any, _context: Any) -> Callable[[Sequence[Rgb]], list[Any]]:
             loads.append(extractor)
             return finder
 
@@ -104,7 +104,7 @@ def test_four_methods_are_generated_scored_compared_and_shown_and_a_second_time_
     [
         (("-o", "out", "--pairs", "289"), "--pairs cannot be 289: the sample has 288"),
         (("-o", "out", "--pairs", "0"), "--pairs"),
-        (("-o", "mine"), "mine holds 'thesis.txt', which is none of this command's: choose a new folder with -o"),
+        (("-o", "mine"), "mine/thesis.txt was not made by `fhpt-eval demo`: choose a new or an empty folder with -o"),
         ((), "--output"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from fhpt_eval.datasets import deepfashion, leakage, lists
-from fhpt_eval.datasets.deepfashion import prepare
+from fhpt_eval.datasets.deepfashion import prepare_deepfashion
 from fhpt_eval.datasets.report import Report
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import write_atomic
@@ -74,7 +74,7 @@ class Given:
         return path
 
     def prepare(self, **options: object) -> Report:
-        return prepare(self.images, self.train, self.test, self.output, **options)  # type: ignore[arg-type]
+        return prepare_deepfashion(self.images, self.train, self.test, self.output, **options)  # type: ignore[arg-type]
 
     def refused(self, **options: object) -> str:
         with pytest.raises(UserError) as error:
@@ -127,7 +127,7 @@ def test_jpg_gives_patns_own_files_and_png_their_pixels_before_the_second_loss(t
     train.write_text("\n".join(map(flat, names[:5])))
     test.write_text("\n".join(map(flat, names[5:])))
     for image_format in ("jpg", "png"):
-        report = prepare(EIGHT, train, test, tmp_path / image_format, image_format=image_format)
+        report = prepare_deepfashion(EIGHT, train, test, tmp_path / image_format, image_format=image_format)
         assert report.missing == ()
         assert [report.splits[split].images for split in ("train", "test")] == [5, 3]
     for index, name in enumerate(names):
@@ -311,7 +311,7 @@ def test_one_picture_of_the_other_archive_does_not_decide(given: Given) -> None:
 
 def test_a_stopped_call_goes_on_and_gives_the_same(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = given.root / "whole"
-    prepare(given.images, given.train, given.test, whole)
+    prepare_deepfashion(given.images, given.train, given.test, whole)
 
     def stop(path: Path, content: str | bytes) -> None:
         if path.parent.name == "test":
@@ -319,7 +319,7 @@ def test_a_stopped_call_goes_on_and_gives_the_same(given: Given, monkeypatch: py
         write_atomic(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("fhpt_eval.datasets.crops_folder.write_atomic", stop)
+        patch.setattr("fhpt_eval.files.owned_folder.write_atomic", stop)
         with pytest.raises(KeyboardInterrupt):
             given.prepare()
     assert not (given.output / "report.json").exists()

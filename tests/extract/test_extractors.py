@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 from toys import MeanColour
 
-from fhpt_eval.extract import extractor as base
+from fhpt_eval.extract import extractor
 from fhpt_eval.extract.dlib_face import DlibFace
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.extractor import Extractor
@@ -83,7 +83,7 @@ def test_code_weights_libraries_and_decoding_are_in_the_fingerprint(monkeypatch:
     seen.add(WithWeights().fingerprint("cpu"))
     monkeypatch.setattr(WithWeights, "sha256", "1" * 64)
     seen.add(WithWeights().fingerprint("cpu"))
-    monkeypatch.setattr(base, "DECODE_VERSION", "other")
+    monkeypatch.setattr(extractor, "DECODE_VERSION", "other")
     seen.add(WithWeights().fingerprint("cpu"))
     monkeypatch.setattr(metadata, "version", lambda _: "99")
     seen.add(WithWeights().fingerprint("cpu"))

@@ -18,9 +18,9 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Extraction, Plan
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.errors import UserError
-from fhpt_eval.generation.generate import Generation, ListedImages, list_images, with_people
+from fhpt_eval.generation.generate import Generation, ListedImages, list_requests, with_people
 from fhpt_eval.generation.reference_model import Generator, ReferenceModel, Request, find_reference_models
-from fhpt_eval.images.decoding import Pixels, read_image
+from fhpt_eval.images.decoding import Rgb, read_image
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.reference_models.trivial import CopySource, Real
 
@@ -36,7 +36,7 @@ class Grey(ReferenceModel):
     shade: int = 128
 
     def load(self, device: str) -> Generator:
-        def paint(requests: Sequence[Request]) -> list[Pixels]:
+        def paint(requests: Sequence[Request]) -> list[Rgb]:
             return [np.full_like(read_image(r.source), self.shade) for r in requests]
 
         return paint
@@ -44,7 +44,7 @@ class Grey(ReferenceModel):
 
 @pytest.fixture
 def listed(tmp_path: Path) -> ListedImages:
-    return list_images(pairs_of(tmp_path, "a.png,b.png", "b.png,a.png"), *folders(tmp_path), tmp_path / "out")
+    return list_requests(pairs_of(tmp_path, "a.png,b.png", "b.png,a.png"), *folders(tmp_path), tmp_path / "out")
 
 
 def folders(root: Path, names: Sequence[str] = ("a.png", "b.png")) -> tuple[Path, Path]:
@@ -76,7 +76,7 @@ def test_floor_and_ceiling_are_the_sources_and_the_targets(tmp_path: Path, liste
             np.testing.assert_array_equal(read_image_at(output / f"{name}.png"), real[of])
 
 
-def read_image_at(path: Path) -> Pixels:
+def read_image_at(path: Path) -> Rgb:
     with Image.open(path) as image:
         return np.asarray(image)
 
@@ -94,9 +94,9 @@ def test_run_reads_what_generate_writes(tmp_path: Path, listed: ListedImages) ->
 
 def test_deepfashion_names_are_written_flat(tmp_path: Path) -> None:
     names = ("WOMEN/Dresses/id_00000203/01_1_front.png", "WOMEN/Dresses/id_00000203/01_3_back.png")
-    found = list_images(pairs_of(tmp_path, ",".join(names)), *folders(tmp_path, names), tmp_path / "out")
+    found = list_requests(pairs_of(tmp_path, ",".join(names)), *folders(tmp_path, names), tmp_path / "out")
     assert [request.name for request in found.requests] == [f"{FRONT}_2_{BACK}_vis"]
-    by_flat = list_images(pairs_of(tmp_path, f"{FRONT}.jpg,{BACK}.jpg"), *folders(tmp_path, names), tmp_path / "out")
+    by_flat = list_requests(pairs_of(tmp_path, f"{FRONT}.jpg,{BACK}.jpg"), *folders(tmp_path, names), tmp_path / "out")
     assert [request.name for request in by_flat.requests] == [f"{FRONT}_2_{BACK}_vis"]
 
 
@@ -146,7 +146,7 @@ def test_a_damaged_record_is_a_sentence(tmp_path: Path, listed: ListedImages) ->
 
 def test_a_name_that_no_file_can_have_is_missing(tmp_path: Path) -> None:
     long = f"{'x' * 150}.png"
-    found = list_images(
+    found = list_requests(
         pairs_of(tmp_path, f"{long},{long}", "a.png,b.png"),
         *folders(tmp_path, ("a.png", "b.png", long)),
         tmp_path / "o",
@@ -158,7 +158,7 @@ def test_a_name_that_no_file_can_have_is_missing(tmp_path: Path) -> None:
 def test_images_of_two_models_are_not_mixed(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "out"
     Generation(Grey(), output, device="cpu").make(listed.requests, batch_size=1)
-    with pytest.raises(UserError, match="another model made"):
+    with pytest.raises(UserError, match=r"another model made \(options .*7.* here\): .* --overwrite"):
         Generation(Grey(shade=7), output, device="cpu")
     anew = Generation(Grey(shade=7), output, device="cpu", overwrite=True)
     assert len(anew.make(listed.requests, batch_size=2).made) == 2
@@ -167,7 +167,7 @@ def test_images_of_two_models_are_not_mixed(tmp_path: Path, listed: ListedImages
 
 def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     write_image(tmp_path / "mine" / "x.png", 1)
-    with pytest.raises(UserError, match="not generated images"):
+    with pytest.raises(UserError, match=r"x\.png was not made by `fhpt-eval generate`"):
         Generation(Grey(), tmp_path / "mine", device="cpu")
     with pytest.raises(UserError, match="Not a directory"):
         Generation(Grey(), tmp_path / "mine" / "x.png", device="cpu")
@@ -177,7 +177,7 @@ def test_what_cannot_be_made_is_named_and_the_rest_is_made(tmp_path: Path) -> No
     rows = ("a.png,b.png", "a.png,gone.png", "torn.png,a.png")
     real = folders(tmp_path)
     (tmp_path / "real" / "torn.png").write_bytes((tmp_path / "real" / "a.png").read_bytes()[:60])
-    found = list_images(pairs_of(tmp_path, *rows), *real, tmp_path / "out")
+    found = list_requests(pairs_of(tmp_path, *rows), *real, tmp_path / "out")
     assert found.missing == {"a_2_gone_vis": "no target image 'gone.png'"}
     made = Generation(CopySource(), tmp_path / "out", device="cpu").make(found.requests, batch_size=8)
     assert made.made == ("a_2_b_vis",)
@@ -188,12 +188,12 @@ def test_what_cannot_be_made_is_named_and_the_rest_is_made(tmp_path: Path) -> No
 def test_two_pairs_for_one_file_name_are_refused(tmp_path: Path) -> None:
     names = ("x/a.png", "y/a.png", "b.png")
     with pytest.raises(UserError, match=r"row 3: another pair's image is called a_2_b_vis"):
-        list_images(pairs_of(tmp_path, "x/a.png,b.png", "y/a.png,b.png"), *folders(tmp_path, names), tmp_path / "out")
+        list_requests(pairs_of(tmp_path, "x/a.png,b.png", "y/a.png,b.png"), *folders(tmp_path, names), tmp_path / "out")
 
 
 def test_no_pair_at_all_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no listed pair has its files"):
-        list_images(pairs_of(tmp_path, "q.png,r.png"), *folders(tmp_path), tmp_path / "out")
+        list_requests(pairs_of(tmp_path, "q.png,r.png"), *folders(tmp_path), tmp_path / "out")
 
 
 def annotations(root: Path, *names: str, y: int = 5) -> KeypointFiles:
@@ -205,7 +205,7 @@ def annotations(root: Path, *names: str, y: int = 5) -> KeypointFiles:
 
 def test_nothing_is_detected_where_files_have_the_bodies_and_faces_are_not_asked_for(tmp_path: Path) -> None:
     source, target = folders(tmp_path)
-    found = list_images(pairs_of(tmp_path, "a.png,b.png"), source, target, tmp_path / "out")
+    found = list_requests(pairs_of(tmp_path, "a.png,b.png"), source, target, tmp_path / "out")
     planned: list[Plan] = []
 
     class Watched(LocalEngine):
@@ -223,7 +223,7 @@ def test_nothing_is_detected_where_files_have_the_bodies_and_faces_are_not_asked
 
 def test_a_file_for_one_side_is_that_of_both_and_two_files_are_each_its_own_sides(tmp_path: Path) -> None:
     source, target = folders(tmp_path)
-    found = list_images(pairs_of(tmp_path, "a.png,b.png"), source, target, tmp_path / "out")
+    found = list_requests(pairs_of(tmp_path, "a.png,b.png"), source, target, tmp_path / "out")
     both, sources = annotations(tmp_path, "a.png", "b.png"), annotations(tmp_path, "a.png", y=7)
     given: list[dict[str, KeypointFiles]] = [
         {"source_keypoints": both},
@@ -240,7 +240,7 @@ def test_a_file_for_one_side_is_that_of_both_and_two_files_are_each_its_own_side
 
 def test_poses_can_come_from_files_without_target_images(tmp_path: Path) -> None:
     source, _ = folders(tmp_path)
-    found = list_images(pairs_of(tmp_path, "a.png,b.png", "a.png,c.png"), source, None, tmp_path / "out")
+    found = list_requests(pairs_of(tmp_path, "a.png,b.png", "a.png,c.png"), source, None, tmp_path / "out")
     with Cache(tmp_path / "cache") as cache:
         engine = LocalEngine(cache)
         with_poses = with_people(found, engine, target_keypoints=annotations(tmp_path, "a.png", "b.png"))

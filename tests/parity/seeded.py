@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fhpt_eval.extract.weights import Progress, Store, Weights
+from fhpt_eval.extract.weights import DownloadProgress, Store, Weights
 
 
 class SeededStore(Store):
     """Hands out the file of seeded weights that lies in its folder, its hash unchecked."""
 
-    def get(self, weights: Weights, progress: Progress | None = None) -> Path:
+    def get(self, weights: Weights, progress: DownloadProgress | None = None) -> Path:
         assert self.folder is not None
         file = self.folder / weights.filename
         return file if file.exists() else super().get(weights, progress)

@@ -18,7 +18,7 @@ from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Profile, configure
 from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.reference_models.drn import checkpoint
-from fhpt_eval.reference_models.drn.checkpoint import Part
+from fhpt_eval.reference_models.drn.checkpoint import NetworkPart
 from fhpt_eval.reference_models.drn.model import Drn
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def test_the_shipped_checkpoint_can_be_used_and_is_not_large() -> None:
 
 @pytest.mark.skipif(shipped.drn_checkpoint() is None, reason="the checkpoint of the DRN is not in this checkout")
 @pytest.mark.parametrize("part", ["body", "face"])
-def test_the_shipped_checkpoint_says_inside_and_beside_how_it_came_about(part: Part) -> None:
+def test_the_shipped_checkpoint_says_inside_and_beside_how_it_came_about(part: NetworkPart) -> None:
     file = shipped.FOLDER / "drn" / f"{part}.safetensors"
     _, config, card = checkpoint.load(file, part)
     assert card == json.loads(file.with_suffix(".json").read_bytes())

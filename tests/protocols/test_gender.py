@@ -25,8 +25,8 @@ from fhpt_eval.extract.gender_classifier import (
     TOO_SMALL,
     UNKNOWN_GENDER,
     VERSION,
+    ClassifierNetwork,
     GenderClassifier,
-    Network,
     read_checkpoint,
     shapes,
 )
@@ -219,7 +219,10 @@ def test_another_network_stands_in_the_name_and_in_what_is_asked_for() -> None:
 
 
 def write(
-    file: Path, network: Network, state: dict[str, npt.NDArray[Any]] | None = None, changes: Card | None = None
+    file: Path,
+    network: ClassifierNetwork,
+    state: dict[str, npt.NDArray[Any]] | None = None,
+    changes: Card | None = None,
 ) -> GivenFile:
     """A classifier with zero weights, unless others are given."""
     card: Card = {"format": FORMAT, "version": VERSION, "network": network, **(changes or {})}
@@ -232,7 +235,10 @@ HEAD = {"head.weight": np.ones((1, 1280), np.float32), "head.bias": np.zeros(1, 
 
 
 def test_a_checkpoint_holds_what_the_networks_hold() -> None:
-    modules: dict[Network, torch.nn.Module] = {"vgg16": Vgg16Classifier(), "efficientnet_lite0": LinearClassifier()}
+    modules: dict[ClassifierNetwork, torch.nn.Module] = {
+        "vgg16": Vgg16Classifier(),
+        "efficientnet_lite0": LinearClassifier(),
+    }
     for network, module in modules.items():
         assert {name: array.shape for name, array in arrays_of(module).items()} == shapes(network)
     assert sum(np.prod(shape) for shape in shapes("vgg16").values()) * 4 < 60e6

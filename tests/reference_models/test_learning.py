@@ -15,7 +15,7 @@ from torch.utils.data import default_collate
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.feature_maps import build_feature_maps
 from fhpt_eval.extract.weights import Store
-from fhpt_eval.generation.generate import list_images
+from fhpt_eval.generation.generate import list_requests
 from fhpt_eval.people.detection import person_in_files
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.reference_models.drn.config import named_config
@@ -33,7 +33,7 @@ def test_the_full_network_overfits_eight_pairs(tmp_path: Path) -> None:
         replace(
             r, source_person=person_in_files(files, r.source.name), target_person=person_in_files(files, r.target_name)
         )
-        for r in list_images(pairs, images, images, tmp_path / "out").requests
+        for r in list_requests(pairs, images, images, tmp_path / "out").requests
     ]
     assert len(requests) == 8
     whole = default_collate([BodyPairs(requests, (figures.HEIGHT, figures.WIDTH))[i] for i in range(8)])

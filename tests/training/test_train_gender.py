@@ -35,7 +35,7 @@ from fhpt_eval.training.classifier import (
     LEFT_OUT,
     STATE,
     Trained,
-    train,
+    train_gender,
 )
 from fhpt_eval.training.inputs import Inputs, Pictures
 from fhpt_eval.training.labels import Example, read_labels
@@ -77,7 +77,7 @@ def head(pictures: Path, engine: LocalEngine) -> Callable[..., Trained]:
     """Train a linear layer."""
 
     def call(output: Path, options: GenderTraining = HEAD, images: Path = pictures, **more: Any) -> Trained:
-        return train(images, output, options, engine=engine, store=Store(offline=True), **more)
+        return train_gender(images, output, options, engine=engine, store=Store(offline=True), **more)
 
     return call
 
@@ -440,7 +440,7 @@ def test_a_folder_with_other_files_or_a_damaged_state_is_refused(tmp_path: Path,
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     for overwrite in (False, True):
         with pytest.raises(
-            UserError, match=r"holds 'thesis\.txt', which is none of this command's: choose a new folder"
+            UserError, match=r"thesis\.txt was not made by `fhpt-eval train gender`: choose a new or an"
         ):
             head(tmp_path, overwrite=overwrite)
     (tmp_path / "thesis.txt").unlink()
@@ -536,7 +536,7 @@ def test_vgg16_is_trained_as_a_whole_on_images_of_several_sizes_and_goes_on_afte
     options = replace(DEFAULTS["vgg16"], epochs=2, batch_size=8, learning_rate=1e-3, validation=0.5)
 
     def call(name: str, **more: Any) -> Trained:
-        return train(
+        return train_gender(
             images, tmp_path / name, options, engine=engine, store=SeededStore(file=tmp_path / "vgg.pth"), **more
         )
 
