@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import stats as scipy_stats
 
 from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, GenderClassifier, Network, read_checkpoint
 from fhpt_eval.files.given import GivenFile
@@ -65,6 +64,8 @@ class Gender(Protocol):
         "gender_error_women",
         "gender_error_balanced",
     )
+    headlines: ClassVar[tuple[str, ...]] = ("gender_error",)
+    rank: ClassVar[int] = 30
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0", "classifier": gender_classifier()}
     network: Network = "vgg16"
     classifier: GivenFile | None = None
@@ -229,6 +230,8 @@ def _interval(men: _Items, women: _Items, resamples: int = 2000, seed: int = 0) 
     def balanced(m: Any, w: Any, axis: int) -> Any:
         rates = [items.sums[i].sum(axis) / items.counts[i].sum(axis) for items, i in ((men, m), (women, w))]
         return sum(rates) / 2
+
+    from scipy import stats as scipy_stats
 
     result = scipy_stats.bootstrap(
         (np.arange(len(men.counts)), np.arange(len(women.counts))),

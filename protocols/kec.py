@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, PlainSerializer
 
-from fhpt_eval.extract.extractor import size_mismatch
+from fhpt_eval.extract.extractor import Extractor, size_mismatch
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import Kind, MediapipeTasks, tasks_by_kind
 from fhpt_eval.extract.pixels import FrameSize
@@ -33,6 +33,7 @@ from fhpt_eval.maths.keypoints import (
 from fhpt_eval.maths.statistics import cluster_bootstrap
 from fhpt_eval.measuring.protocol import (
     Better,
+    Curve,
     Group,
     Need,
     Protocol,
@@ -131,6 +132,7 @@ class KeypointProtocol(Protocol):
     """
 
     group: ClassVar[Group] = "structural"
+    extractors: ClassVar[tuple[type[Extractor], ...]] = (MediapipeTasks,)
     generated_geometry: Geometry = Geometry()
     target_geometry: Geometry = Geometry()
     generated_keypoints: KeypointFiles | None = None
@@ -308,6 +310,14 @@ class Kec(KeypointProtocol):
             f"kec_median_{part}",
             f"kec_found_{part}",
         )
+    )
+    headlines: ClassVar[tuple[str, ...]] = tuple(f"kec_auc_{part}" for part in PARTS)
+    rank: ClassVar[int] = 10
+    # The paper's Fig. 7 gives hands twice the body's axis.
+    curves: ClassVar[tuple[Curve, ...]] = (
+        Curve("kec_auc_body", "body"),
+        Curve("kec_auc_face", "face"),
+        Curve("kec_auc_hands", "hands", at_least=("kec_auc_body", 2)),
     )
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:

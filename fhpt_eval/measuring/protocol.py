@@ -115,6 +115,21 @@ class Records(ABC):
         """What the reference set is, in words."""
 
 
+@dataclass(frozen=True)
+class Curve:
+    """An error curve that can be drawn of a metric: the share of its points with an error below α, for every α.
+
+    Attributes:
+        metric: Whose score has the array ``distance``, the errors in pixels (infinite for a miss), and is the area.
+        title: Of the panel.
+        at_least: Another curve's metric, and how many times its axis this one's reaches at the least.
+    """
+
+    metric: str
+    title: str
+    at_least: tuple[str, float] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Protocol(ABC):
     """A way to judge generated images. The fields are its parameters, each with a default.
@@ -126,6 +141,13 @@ class Protocol(ABC):
         metrics: The names of the scores that the default gives under the `paper` profile.
         embedded: Field values that make it run on what packages carry.
         version: Raised when equal records would give another score.
+        rank: Its place in tables among the protocols of its group, the lowest first; equals follow by name.
+        headlines: Those of `metrics` to look at first; the others are details.
+        curves: What `fhpt-eval plot kec` draws of a run.
+        together: Options that mean something only together, and change together between two dialects.
+        selecting: Options that decide which images count: what they leave out is part of their effect.
+        extractors: Those that only other options than the defaults of the two profiles bring in.
+        libraries: Distributions whose version matters to the scores, beside those of the extractors.
     """
 
     name: ClassVar[str]
@@ -134,6 +156,13 @@ class Protocol(ABC):
     metrics: ClassVar[tuple[str, ...]]
     embedded: ClassVar[Mapping[str, Any]] = {}
     version: ClassVar[int] = 1
+    rank: ClassVar[int] = 1000
+    headlines: ClassVar[tuple[str, ...]] = ()
+    curves: ClassVar[tuple[Curve, ...]] = ()
+    together: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    selecting: ClassVar[tuple[str, ...]] = ()
+    extractors: ClassVar[tuple[type[Extractor], ...]] = ()
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def needs(self) -> tuple[Need, ...]:
@@ -142,6 +171,10 @@ class Protocol(ABC):
     def lacks(self) -> str | None:
         """What has to be given before it can run as configured, as a sentence without a full stop; None: nothing."""
         return None
+
+    def depends_on_order(self) -> bool:
+        """Whether the order of the files decides the number, as configured."""
+        return False
 
     def seen(self, pairs: Pairs) -> Pairs:
         """The images as the protocol looks at them, such as masked ones."""
