@@ -21,6 +21,8 @@ def one_thread() -> None:
         torch.set_num_threads(1)
 
 
+DEVICES = Path("/dev")
+
 _GPU_FILES = ("nvidia[0-9]*", "nvidiactl", "kfd", "dxg")
 """What the drivers of GPUs that torch calls ``cuda`` put into /dev: NVIDIA's, AMD's, and Windows' for Linux."""
 
@@ -29,7 +31,7 @@ def gpu_possible() -> bool:
     """Whether this machine may have a GPU that torch calls ``cuda``; found out without torch, which takes seconds."""
     if sys.platform == "darwin" or os.environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}:
         return False
-    return sys.platform != "linux" or any(any(Path("/dev").glob(name)) for name in _GPU_FILES)
+    return sys.platform != "linux" or any(any(DEVICES.glob(name)) for name in _GPU_FILES)
 
 
 def pick_device(device: str) -> str:
