@@ -26,7 +26,7 @@ from fhpt_eval.reference_models.drn.model import Drn
 from fhpt_eval.reference_models.trivial import CopySource, Real
 from fhpt_eval.reporting.gallery import draw_gallery
 from fhpt_eval.reporting.leaderboard import blocks_of, to_csv
-from fhpt_eval.reporting.plots import plot_kec
+from fhpt_eval.reporting.plots import plot_curves
 from fhpt_eval.sample import ANNOTATION, IMAGES, SAMPLE, some_pairs
 
 BOARD, CURVES, GALLERY = "leaderboard.csv", "kec.png", "gallery.png"
@@ -97,7 +97,7 @@ def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> De
     ]  # fmt: skip
     demo = Demo(tuple(runs), output / _RUNS, output / BOARD, output / CURVES, output / GALLERY)
     write_atomic(demo.board, to_csv(blocks_of(runs)))
-    plot_kec(runs, demo.curves)
+    plot_curves(runs, demo.curves)
     _draw(requests[:_SHOWN], output / _MADE, demo.gallery)
     return demo
 

@@ -60,6 +60,8 @@ class FaceIdentity(Protocol):
         "face_same@0.7",
         "face_same@0.7[detected]",
     )
+    headlines: ClassVar[tuple[str, ...]] = tuple(f"face_same@{threshold}" for threshold in THRESHOLDS)
+    rank: ClassVar[int] = 10
     against: Literal["target", "source"] = "target"
     upsample: Annotated[int, Field(ge=0, le=4)] = 2
     landmarks: Landmarks = "small"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
-from fhpt_eval.extract.extractor import ImageExtractor
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor
 from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
@@ -54,6 +54,9 @@ class FeatureDistribution(Protocol):
 
     group: ClassVar[Group] = "perceptual"
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
+    together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
+    selecting: ClassVar[tuple[str, ...]] = ("tail",)
+    extractors: ClassVar[tuple[type[Extractor], ...]] = (ImageNetInception,)
     network: Network = "inception-2015"
     preprocess: Preprocess = "pytorch-fid"
     reference: Literal["auto", "given", "targets"] = "auto"
@@ -71,6 +74,10 @@ class FeatureDistribution(Protocol):
             Need(self.extractor("generated"), ("generated",)),
             Need(self.extractor("reference"), (self.reference_role,)),
         )
+
+    def depends_on_order(self) -> bool:
+        """Where a tail is dropped."""
+        return self.tail > 0
 
     def extractor(self, role: Literal["generated", "reference"]) -> ImageExtractor:
         """The network on the images of one side."""
@@ -122,6 +129,8 @@ class Fid(FeatureDistribution):
     name: ClassVar[str] = "fid"
     title: ClassVar[str] = "Fréchet Inception distance to the targets, or to --reference"
     metrics: ClassVar[tuple[str, ...]] = ("fid",)
+    headlines: ClassVar[tuple[str, ...]] = metrics
+    rank: ClassVar[int] = 10
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - a distribution has no pairs
         """Stream both sides' features into mean and covariance, and compare."""

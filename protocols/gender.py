@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import stats as scipy_stats
 
 from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, ClassifierNetwork, GenderClassifier
 from fhpt_eval.images.geometry import Geometry
@@ -58,6 +57,8 @@ class Gender(Protocol):
         "gender_error_women",
         "gender_error_balanced",
     )
+    headlines: ClassVar[tuple[str, ...]] = ("gender_error",)
+    rank: ClassVar[int] = 30
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0"}
     network: ClassifierNetwork = "vgg16"
     ceiling: bool = True
@@ -210,6 +211,8 @@ def _interval(men: _Items, women: _Items, resamples: int = 2000, seed: int = 0) 
     def balanced(m: Any, w: Any, axis: int) -> Any:
         rates = [items.sums[i].sum(axis) / items.counts[i].sum(axis) for items, i in ((men, m), (women, w))]
         return sum(rates) / 2
+
+    from scipy import stats as scipy_stats
 
     result = scipy_stats.bootstrap(
         (np.arange(len(men.counts)), np.arange(len(women.counts))),

@@ -41,6 +41,8 @@ class InceptionScore(MaskedProtocol):
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("is",)
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
+    rank: ClassVar[int] = 30
+    together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
     network: Literal["inception-2015", "efficientnet-lite0"] = "inception-2015"
     preprocess: Literal["pytorch-fid", "torch-fidelity", "clean-fid"] = "pytorch-fid"
     splits: Annotated[int, Field(ge=1)] = 10
@@ -54,6 +56,10 @@ class InceptionScore(MaskedProtocol):
     def needs(self) -> tuple[Need, ...]:
         """Logits of the generated images."""
         return (Need(self.extractor(), ("generated",)),)
+
+    def depends_on_order(self) -> bool:
+        """Always: the splits are cut in the order of the files."""
+        return True
 
     def extractor(self) -> ImageExtractor:
         """The network on the generated images."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, PlainSerializer
 
-from fhpt_eval.extract.extractor import size_mismatch
+from fhpt_eval.extract.extractor import Extractor, size_mismatch
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import MediapipeTasks
@@ -30,7 +30,7 @@ from fhpt_eval.maths.keypoints import (
 )
 from fhpt_eval.maths.statistics import cluster_bootstrap
 from fhpt_eval.measuring.given import Given
-from fhpt_eval.measuring.protocol import Better, Group, Need, Protocol, Records, Score, resampling_groups, tally
+from fhpt_eval.measuring.protocol import Better, Curve, Group, Need, Protocol, Records, Score, resampling_groups, tally
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.given_keypoints import Side
 from fhpt_eval.records import Missing, Record, Result
@@ -95,6 +95,7 @@ class KeypointProtocol(Protocol):
     """
 
     group: ClassVar[Group] = "structural"
+    extractors: ClassVar[tuple[type[Extractor], ...]] = (MediapipeTasks,)
     generated_geometry: Geometry = Geometry()
     target_geometry: Geometry = Geometry()
     tasks: Tasks | None = None
@@ -171,6 +172,14 @@ class Kec(KeypointProtocol):
             f"kec_median_{part}",
             f"kec_found_{part}",
         )
+    )
+    headlines: ClassVar[tuple[str, ...]] = tuple(f"kec_auc_{part}" for part in PARTS)
+    rank: ClassVar[int] = 10
+    # The paper's Fig. 7 gives hands twice the body's axis.
+    curves: ClassVar[tuple[Curve, ...]] = (
+        Curve("kec_auc_body", "body"),
+        Curve("kec_auc_face", "face"),
+        Curve("kec_auc_hands", "hands", at_least=("kec_auc_body", 2)),
     )
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:

@@ -29,6 +29,8 @@ class Kid(FeatureDistribution):
     name: ClassVar[str] = "kid"
     title: ClassVar[str] = "kernel Inception distance (unbiased) to the targets, or to --reference"
     metrics: ClassVar[tuple[str, ...]] = ("kid",)
+    rank: ClassVar[int] = 20
+    together: ClassVar[tuple[tuple[str, ...], ...]] = (*FeatureDistribution.together, ("subsets", "subset_size"))
     subsets: Annotated[int, Field(ge=1)] | None = None
     subset_size: Annotated[int, Field(ge=2)] | None = None
 

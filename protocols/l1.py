@@ -31,6 +31,8 @@ class L1(PairedProtocol):
     title: ClassVar[str] = "mean absolute difference to the target, on [0, 1]"
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("l1",)
+    rank: ClassVar[int] = 70
+    together: ClassVar[tuple[tuple[str, ...], ...]] = (("form", "scale", "arithmetic"),)
     form: Literal["mean", "relative", "root"] = "mean"
     scale: Literal["1", "2", "255", "per-pixel"] = "1"
     arithmetic: DifferenceArithmetic = "float64"

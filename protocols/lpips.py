@@ -41,7 +41,12 @@ class Lpips(PairedProtocol, MaskedProtocol):
     title: ClassVar[str] = "learned perceptual distance to the target (AlexNet, v0.1)"
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("lpips",)
+    headlines: ClassVar[tuple[str, ...]] = metrics
     embedded: ClassVar[Mapping[str, Any]] = {"net": "efficientnet_lite0"}
+    rank: ClassVar[int] = 40
+    together: ClassVar[tuple[tuple[str, ...], ...]] = (("net", "range"),)
+    selecting: ClassVar[tuple[str, ...]] = ("tail",)
+    libraries: ClassVar[tuple[str, ...]] = ("lpips",)
     net: Trunk = "alex"
     range: InputRange = "-1..1"
     tail: Annotated[int, Field(ge=0)] = 0
@@ -50,6 +55,10 @@ class Lpips(PairedProtocol, MaskedProtocol):
         super().__post_init__()
         if self.net == "efficientnet_lite0" and self.range != "-1..1":
             raise ValueError("range belongs to LPIPS; efficientnet_lite0 has one way only")
+
+    def depends_on_order(self) -> bool:
+        """Where a tail is dropped."""
+        return self.tail > 0
 
     def extractor(self) -> PerceptualDistance:
         """The distance on generated image and target."""

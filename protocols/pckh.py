@@ -36,6 +36,7 @@ class Pckh(KeypointProtocol):
     name: ClassVar[str] = "pckh"
     title: ClassVar[str] = "body joints within half a head of the target's"
     metrics: ClassVar[tuple[str, ...]] = ("pckh",)
+    rank: ClassVar[int] = 20
     rule: Literal["radius", "box"] = "radius"
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:

@@ -34,9 +34,14 @@ class Psnr(PairedProtocol):
     title: ClassVar[str] = "peak signal-to-noise ratio against the target"
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("psnr",)
+    rank: ClassVar[int] = 60
     arithmetic: DifferenceArithmetic = "float64"
     batch: Annotated[int, Field(ge=1)] = 1
     identical: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+    def depends_on_order(self) -> bool:
+        """Where batches are averaged."""
+        return self.batch > 1
 
     def extractor(self) -> PixelDifference:
         """The difference of generated image and target."""

@@ -67,6 +67,9 @@ class Retrieval(Protocol):
     title: ClassVar[str] = "recall of the same item among the source images"
     group: ClassVar[Group] = "semantic"
     metrics: ClassVar[tuple[str, ...]] = tuple(f"recall@{k}[{net}]" for net in ("resnet50", "vgg16") for k in KS)
+    headlines: ClassVar[tuple[str, ...]] = metrics
+    rank: ClassVar[int] = 20
+    libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu",)
     embedded: ClassVar[Mapping[str, Any]] = {"networks": ("efficientnet_lite0",)}
     networks: Networks = ("resnet50", "vgg16")
     label: Literal["item", "item_colour"] = "item"

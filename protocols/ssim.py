@@ -40,6 +40,9 @@ class Ssim(PairedProtocol, MaskedProtocol):
     title: ClassVar[str] = "structural similarity to the target"
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("ssim",)
+    headlines: ClassVar[tuple[str, ...]] = metrics
+    rank: ClassVar[int] = 50
+    together: ClassVar[tuple[tuple[str, ...], ...]] = (("window", "sigma", "taps"),)
     window: Window = "gaussian"
     sigma: Annotated[float, Field(ge=0.3, le=50)] = 1.5
     taps: Annotated[int, Field(ge=3, le=999)] | None = None

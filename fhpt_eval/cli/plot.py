@@ -20,13 +20,13 @@ def kec(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="kec.png, kec.svg or kec.pdf.")],
 ) -> None:
-    """Draw the keypoint error curves of body, face and hands, as the paper's Fig. 7.
+    """Draw the keypoint error curves of body, face and hands, as the paper's Fig. 7, and those of other packages.
 
     The axes cover 90 % of the distances of all runs shown; hands have at least twice the body's axis. In brackets:
-    the area under the solid curve up to the axis' end.
+    the metric's value.
     """
     from fhpt_eval.evaluation.run import Run
-    from fhpt_eval.reporting.plots import plot_kec
+    from fhpt_eval.reporting.plots import plot_curves
 
-    plot_kec([Run.load(folder) for folder in runs], output)
+    plot_curves([Run.load(folder) for folder in runs], output)
     typer.echo(str(output))

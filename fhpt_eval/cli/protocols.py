@@ -54,6 +54,7 @@ def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
         "group": protocol.group,
         "title": protocol.title,
         "metrics": list(protocol.metrics),
+        "headlines": list(protocol.headlines),
         "options": paper.parameters(),
         "needs": sorted({role for need in paper.needs() for role in need.roles}),
         "lacks": {"paper": absent_weights(paper, store), "embedded": absent_weights(embedded, store)},
@@ -108,6 +109,11 @@ def _explain(protocol: type[Protocol], row: dict[str, Any]) -> None:
     typer.echo(f"{protocol.name} ({protocol.group}): {protocol.title}\n")
     bases = (c for c in protocol.__mro__ if issubclass(c, Protocol) and c is not Protocol)
     typer.echo("\n\n".join(inspect.cleandoc(c.__doc__ or "") for c in bases))
+    details = [metric for metric in protocol.metrics if metric not in protocol.headlines]
+    typer.echo("")
+    for what, metrics in (("Headlines", protocol.headlines), ("Details", details)):
+        if metrics:
+            typer.echo(f"{what}: {', '.join(metrics)}")
     typer.echo("\nDefaults:")
     for option, default in row["options"].items():
         typer.echo(f"  --set {protocol.name}.{option}={'none' if default is None else default}")

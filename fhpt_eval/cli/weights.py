@@ -19,7 +19,7 @@ from rich.text import Text
 from fhpt_eval.cli.shared import DONE_IN_PART, AsJson, WeightsDir
 from fhpt_eval.errors import Unavailable, UserError, did_you_mean
 from fhpt_eval.extract import weights as weights_store
-from fhpt_eval.extract.weights import Store, Weights, WrongFileError
+from fhpt_eval.extract.weights import Store, Weights, WrongFileError, by_name
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and add the weights of networks.")
 
@@ -28,8 +28,7 @@ app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and add the we
 def list_weights(weights_dir: WeightsDir = None, as_json: AsJson = False) -> None:
     """Show what is registered: name, size, licence, who needs it, and where it is."""
     store = Store(weights_dir)
-    known = weights_store.registry().values()
-    found = [(weights, *_find(store, weights)) for weights in known]
+    found = [(weights, *_find(store, weights)) for weights in registered().values()]
     if as_json:
         rows = [
             {**dataclasses.asdict(weights), "path": str(path) if path else None, "problem": problem}
@@ -66,7 +65,7 @@ def fetch(
     weights_dir: WeightsDir = None,
 ) -> None:
     """Download weights that are not here yet; their size and hash are checked."""
-    known = weights_store.registry()
+    known = registered()
     if bool(names) == everything:
         choice = ", ".join(f"{name} ({readable_size(w.bytes)})" for name, w in known.items() if w.url) or "nothing"
         raise UserError(f"give either names or --all; what can be fetched: {choice}.")
@@ -90,7 +89,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Hash all files anew, in every place; weights that are named must be present."""
-    known = weights_store.registry()
+    known = registered()
     store = Store(weights_dir)
     rows = [row for weights in _named(names or known, known) for row in _verify_one(store, weights, bool(names))]
     if as_json:
@@ -111,8 +110,26 @@ def add(
 ) -> None:
     """Recognise a file by its hash and copy it to where it is found."""
     store = Store(weights_dir)
-    weights = weights_store.add(file, store)
+    weights = weights_store.add(file, store, registered())
     typer.echo(f"{weights.name}  {store.target / weights.filename}")
+
+
+def registered() -> dict[str, Weights]:
+    """Return the weights that installed protocols and reference models ask for, by name.
+
+    Raises:
+        UserError: Two packages call different files alike, or one gives an address that is not https.
+    """
+    from fhpt_eval.generation.reference_model import find_reference_models
+    from fhpt_eval.measuring.registry import find_protocols
+    from fhpt_eval.measuring.requirements import weights_of
+
+    models = find_reference_models().classes.values()
+    files = [*weights_of(find_protocols().classes.values()), *(file for m in models for file in m.training_weights)]
+    try:
+        return by_name(files)
+    except ValueError as error:
+        raise UserError(f"{error}: uninstall the package that brings it, or tell its authors.") from None
 
 
 def _named(names: Iterable[str], known: dict[str, Weights]) -> list[Weights]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.libraries import load_error
@@ -20,6 +21,19 @@ def one_thread() -> None:
         torch.set_num_threads(1)
 
 
+DEVICES = Path("/dev")
+
+_GPU_FILES = ("nvidia[0-9]*", "nvidiactl", "kfd", "dxg")
+"""What the drivers of GPUs that torch calls ``cuda`` put into /dev: NVIDIA's, AMD's, and Windows' for Linux."""
+
+
+def gpu_possible() -> bool:
+    """Whether this machine may have a GPU that torch calls ``cuda``; found out without torch, which takes seconds."""
+    if sys.platform == "darwin" or os.environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}:
+        return False
+    return sys.platform != "linux" or any(any(DEVICES.glob(name)) for name in _GPU_FILES)
+
+
 def pick_device(device: str) -> str:
     """Resolve ``auto`` to ``cuda`` where there is one and to ``cpu`` otherwise; check any other.
 
@@ -30,8 +44,8 @@ def pick_device(device: str) -> str:
         return device
     if device.split(":")[0] not in {"auto", "cuda", "mps", "xpu"}:
         raise UserError(f"there is no device '{device}': try auto, cpu, cuda or cuda:1.")
-    if device == "auto" and load_error("torch"):
-        return "cpu"  # for what runs without torch; what needs it will say why it cannot run
+    if device == "auto" and (not gpu_possible() or load_error("torch")):
+        return "cpu"  # where torch is broken: for what runs without torch; what needs it will say why it cannot run
     import torch
 
     if device == "auto":

@@ -8,20 +8,21 @@ from pathlib import Path
 
 from fhpt_eval.evaluation.run import Environment
 from fhpt_eval.libraries import version
+from fhpt_eval.measuring.registry import find_protocols
+from fhpt_eval.measuring.requirements import packages_of
 
-PACKAGES = (
-    "fhpt-eval", "torch", "torchvision", "timm", "lpips", "numpy", "scipy", "pandas", "pillow", "opencv",
-    "mediapipe", "face-recognition", "dlib", "dlib-bin", "faiss-cpu",
-)  # fmt: skip
+_ALWAYS = ("fhpt-eval", "torch", "numpy", "scipy", "pandas", "pillow", "opencv")
+"""What reading images and statistics rest on; protocols and extractors name the rest."""
 
 
 def describe_environment(device: str) -> Environment:
     """Versions, platform, device (with the GPU's name) and the commit of the checkout, where there is one."""
+    packages = dict.fromkeys((*_ALWAYS, *packages_of(find_protocols().classes.values())))
     return Environment(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         device=_device_name(device),
-        packages={name: found for name in PACKAGES if (found := version(name)) is not None},
+        packages={name: found for name in packages if (found := version(name)) is not None},
         git=_commit(),
     )
 

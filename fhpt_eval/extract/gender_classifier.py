@@ -128,12 +128,13 @@ class GenderClassifier(ImageExtractor):
 
     name: ClassVar[str] = "gender-classifier"
     libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "timm")
+    all_weights: ClassVar[tuple[Weights, ...]] = (EFFICIENTNET_LITE0,)
     network: ClassifierNetwork = "vgg16"
     classifier: GivenFile | None = None
 
     def weights(self) -> tuple[Weights, ...]:
         """EfficientNet-Lite0's, where the checkpoint holds only the layer on top of it."""
-        return (EFFICIENTNET_LITE0,) if self.network == "efficientnet_lite0" else ()
+        return self.all_weights if self.network == "efficientnet_lite0" else ()
 
     def check(self) -> None:
         """Refuse a checkpoint that `read_checkpoint` cannot use."""

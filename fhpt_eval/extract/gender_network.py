@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from fhpt_eval.extract._torch import batches_of_one_size, imagenet_normalisation, stack, to_tensor
 from fhpt_eval.extract.extractor import Pixels
-from fhpt_eval.extract.gender_classifier import WIDTHS
 
 
 def linear(width: int) -> nn.Linear:
@@ -24,14 +23,18 @@ def linear(width: int) -> nn.Linear:
 
 
 class LinearClassifier(nn.Module):
-    """The linear layer on features of EfficientNet-Lite0."""
+    """The linear layer alone, on features that another network found.
 
-    def __init__(self) -> None:
+    Args:
+        width: How many features an image has.
+    """
+
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.head = linear(WIDTHS["efficientnet_lite0"])
+        self.head = linear(width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """N×1280 float32 to N logits."""
+        """N×width float32 to N logits."""
         logits: Tensor = self.head(features).squeeze(1)
         return logits
 
@@ -46,8 +49,10 @@ class Vgg16Classifier(nn.Module):
         from torchvision.models.vgg import cfgs, make_layers
 
         super().__init__()
-        self.head = linear(WIDTHS["vgg16"])
-        self.features = make_layers(cfgs["D"], batch_norm=False)
+        layers = cfgs["D"]
+        # The last entry is a pooling; what it pools has this many channels.
+        self.head = linear(int(layers[-2]))
+        self.features = make_layers(layers, batch_norm=False)
         for name, value in zip(("mean", "std"), imagenet_normalisation("cpu"), strict=True):
             self.register_buffer(name, value, persistent=False)
 

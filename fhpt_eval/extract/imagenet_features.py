@@ -26,7 +26,6 @@ RESNET50 = Weights(
     used_by="retrieval",
     url="https://download.pytorch.org/models/resnet50-0676ba61.pth",
 )
-WEIGHTS = (RESNET50,)
 
 Backbone = Literal["resnet50", "vgg16"]
 
@@ -50,6 +49,7 @@ class ImageNetFeatures(ImageExtractor):
 
     name: ClassVar[str] = "imagenet-features"
     libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision")
+    all_weights: ClassVar[tuple[Weights, ...]] = tuple(FILES.values())
     backbone: Backbone = "resnet50"
 
     def weights(self) -> tuple[Weights, ...]:

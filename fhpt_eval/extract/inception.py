@@ -40,7 +40,6 @@ INCEPTION_V3_IMAGENET = Weights(
     used_by="fid, kid of GFLA and its kin",
     url="https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
 )
-WEIGHTS = (INCEPTION_2015, INCEPTION_V3_IMAGENET)
 
 Preprocess = Literal["pytorch-fid", "torch-fidelity", "clean-fid", "pytorch-fid-2018"]
 
@@ -66,11 +65,8 @@ class Inception(ImageExtractor):
 
     name: ClassVar[str] = "inception-2015"
     libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision")
+    all_weights: ClassVar[tuple[Weights, ...]] = (INCEPTION_2015,)
     preprocess: Preprocess = "pytorch-fid"
-
-    def weights(self) -> tuple[Weights, ...]:
-        """The FID weights."""
-        return (INCEPTION_2015,)
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
         """Build the network, load the weights and fold batch normalisation into the convolutions."""
@@ -103,11 +99,8 @@ class ImageNetInception(ImageExtractor):
 
     name: ClassVar[str] = "inception-v3-imagenet"
     libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision")
+    all_weights: ClassVar[tuple[Weights, ...]] = (INCEPTION_V3_IMAGENET,)
     preprocess: Preprocess = "pytorch-fid"
-
-    def weights(self) -> tuple[Weights, ...]:
-        """Torchvision's weights."""
-        return (INCEPTION_V3_IMAGENET,)
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
         """Build the network, load the weights and fold batch normalisation into the convolutions."""

@@ -75,7 +75,6 @@ HEADS = {
     "vgg": _head("vgg", 7289, "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"),
     "squeeze": _head("squeeze", 10811, "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76"),
 }
-WEIGHTS = (*TRUNKS.values(), *HEADS.values())
 
 _LAYER_ENDS = {"alex": (2, 5, 8, 10, 12), "vgg": (4, 9, 16, 23, 30), "squeeze": (2, 5, 8, 10, 11, 12, 13)}
 """After which entries of torchvision's ``features`` the layers are read (lpips.pretrained_networks)."""
@@ -99,6 +98,7 @@ class PerceptualDistance(PairExtractor):
 
     name: ClassVar[str] = "perceptual-distance"
     libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "timm")
+    all_weights: ClassVar[tuple[Weights, ...]] = (*TRUNKS.values(), *HEADS.values(), EFFICIENTNET_LITE0)
     net: Trunk = "alex"
     range: InputRange = "-1..1"
 

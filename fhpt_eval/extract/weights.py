@@ -8,11 +8,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
-import importlib
 import importlib.util
 import itertools
 import os
-import pkgutil
 import secrets
 import socket
 import ssl
@@ -20,7 +18,7 @@ import stat
 import time
 import urllib.request
 import warnings
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -74,21 +72,18 @@ class WrongFileError(UserError):
     """A file has the name of registered weights and another content."""
 
 
-def registry() -> dict[str, Weights]:
-    """Gather ``WEIGHTS`` from every module of ``fhpt_eval.extract``, sorted by name.
+def by_name(files: Iterable[Weights]) -> dict[str, Weights]:
+    """Return weights by name, sorted; the same file may be given several times.
 
     Raises:
-        AssertionError: two modules register the same name, or an address is not https (mistakes in our own code).
+        ValueError: two different files share a name, or an address is not https (mistakes of who declared them).
     """
-    extract = importlib.import_module("fhpt_eval.extract")
     known: dict[str, Weights] = {}
-    for module in pkgutil.walk_packages(extract.__path__, "fhpt_eval.extract."):
-        for weights in getattr(importlib.import_module(module.name), "WEIGHTS", ()):
-            if weights.name in known:
-                raise AssertionError(f"weights '{weights.name}' are registered twice, again in {module.name}")
-            if weights.url is not None and not weights.url.startswith("https://"):
-                raise AssertionError(f"the address of weights '{weights.name}' is not https: {weights.url}")
-            known[weights.name] = weights
+    for weights in files:
+        if known.setdefault(weights.name, weights) != weights:
+            raise ValueError(f"two different files of weights are called '{weights.name}'")
+        if weights.url is not None and not weights.url.startswith("https://"):
+            raise ValueError(f"the address of weights '{weights.name}' is not https: {weights.url}")
     return dict(sorted(known.items()))
 
 
@@ -179,14 +174,13 @@ def verify(file: Path, weights: Weights) -> None:
     _require(weights, file, status.st_size, file_sha256(file))
 
 
-def add(file: Path, store: Store) -> Weights:
-    """Copy ``file``, whatever its name, into ``store.target`` under the name of the registered weights that it is.
+def add(file: Path, store: Store, known: Mapping[str, Weights]) -> Weights:
+    """Copy ``file``, whatever its name, into ``store.target`` under the name of the ``known`` weights that it is.
 
     Raises:
         UserError: its hash is not registered, it cannot be read, or the folder cannot be written to.
     """
     _require_file(file)
-    known = registry()
     digest = file_sha256(file)
     weights = next((entry for entry in known.values() if entry.sha256 == digest), None)
     if weights is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
+from fhpt_eval.extract.weights import Weights
 from fhpt_eval.images.decoding import ImageRef, Rgb
 from fhpt_eval.people.detection import Person
 from fhpt_eval.plugins import Found, find_plugins
@@ -69,11 +70,13 @@ class ReferenceModel(ABC):
     Class attributes:
         name: What it is called on the command line.
         title: One line for listings.
+        training_weights: Weights files that training it asks for; `fhpt-eval weights` lists them.
         needs: What a request must have beside the source: the ``target`` image, or the ``people`` in both.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    training_weights: ClassVar[tuple[Weights, ...]] = ()
     needs: ClassVar[frozenset[Asset]] = frozenset()
 
     def identity(self) -> str:

@@ -23,9 +23,6 @@ from PIL.WebPImagePlugin import WebPImageFile
 from fhpt_eval.errors import UserError
 from fhpt_eval.images.masks import Mask
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-"""Endings of the files that are looked at, lower-case; compare with ``path.suffix.lower()``."""
-
 DECODE_VERSION = 1
 """Raised whenever ``decode`` gives other pixels for some file: cached results are then computed anew."""
 

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg, special
-from scipy import stats as scipy_stats
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,6 +53,8 @@ class GaussianStats:
         """
         if self.n < 2:
             raise ValueError(f"a covariance needs at least 2 images, here is {self.n}")
+        from scipy import linalg
+
         if self._scatter is None:
             return np.asarray((np.asarray(self._rows) - self.mean).T / np.sqrt(self.n - 1))
         covariance = self._scatter / (self.n - 1)
@@ -99,6 +99,8 @@ def frechet_distance(a: GaussianStats, b: GaussianStats) -> float:
     """
     if a.dim != b.dim:
         raise ValueError(f"dimensions differ: {a.dim} and {b.dim}")
+    from scipy import linalg
+
     difference = a.mean - b.mean
     factor_a, factor_b = a.factor(), b.factor()
     trace = linalg.svdvals(factor_a.T @ factor_b).sum()
@@ -160,6 +162,8 @@ def kernel_distance(
     if k < 3 or not usable.all():
         return KernelDistance(value, None)
     replicates = mmd(xx.total - xx.touching, yy.total - yy.touching, xy.total - xy.touching, left_n, left_m)
+    from scipy import stats as scipy_stats
+
     error = float(np.sqrt((k - 1) / k * np.square(replicates - replicates.mean()).sum()))
     reach = float(scipy_stats.t.ppf(0.975, k - 1)) * error
     return KernelDistance(value, Interval(value - reach, value + reach))
@@ -230,6 +234,8 @@ def inception_score(logits: Floats, splits: int) -> Floats:
 
     The parts are cut as the original script cuts them: part i is rows i·n//splits to (i + 1)·n//splits.
     """
+    from scipy import special
+
     log_p = special.log_softmax(logits, axis=1)
     scores = []
     for i in range(splits):
@@ -257,6 +263,8 @@ def cluster_bootstrap(
     index = np.array([codes[g] for g in groups])
     sums = np.bincount(index, np.asarray(values, dtype=np.float64))
     counts = np.bincount(index).astype(np.float64)
+    from scipy import stats as scipy_stats
+
     result = scipy_stats.bootstrap(
         (sums, counts),
         lambda s, c, axis: s.sum(axis=axis) / c.sum(axis=axis),

@@ -143,8 +143,7 @@ class Dialect(_Model):
 
     def _note(self, protocol: Protocol) -> str | None:
         """What the reader of a number must know that depends on an order which only the original's machine had."""
-        decides = getattr(protocol, "tail", 0) or getattr(protocol, "batch", 1) > 1 or hasattr(protocol, "splits")
-        if not decides or self.order not in _FILE_SYSTEMS:
+        if not protocol.depends_on_order() or self.order not in _FILE_SYSTEMS:
             return None
         return f"sorted order; the original's order ({self.order}) depends on its file system"
 

@@ -122,6 +122,21 @@ class Records(ABC):
         """What the user gave beside images; per_pair and unique take it into account."""
 
 
+@dataclass(frozen=True)
+class Curve:
+    """An error curve that can be drawn of a metric: the share of its points with an error below α, for every α.
+
+    Attributes:
+        metric: Whose score has the array ``distance``, the errors in pixels (infinite for a miss), and is the area.
+        title: Of the panel.
+        at_least: Another curve's metric, and how many times its axis this one's reaches at the least.
+    """
+
+    metric: str
+    title: str
+    at_least: tuple[str, float] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Protocol(ABC):
     """A way to judge generated images. The fields are its parameters, each with a default.
@@ -133,6 +148,13 @@ class Protocol(ABC):
         metrics: The names of the scores that the default gives under the `paper` profile.
         embedded: Field values that make it run on what packages carry.
         version: Raised when equal records would give another score.
+        rank: Its place in tables among the protocols of its group, the lowest first; equals follow by name.
+        headlines: Those of `metrics` to look at first; the others are details.
+        curves: What `fhpt-eval plot kec` draws of a run.
+        together: Options that mean something only together, and change together between two dialects.
+        selecting: Options that decide which images count: what they leave out is part of their effect.
+        extractors: Those that only other options than the defaults of the two profiles bring in.
+        libraries: Distributions whose version matters to the scores, beside those of the extractors.
     """
 
     name: ClassVar[str]
@@ -141,6 +163,13 @@ class Protocol(ABC):
     metrics: ClassVar[tuple[str, ...]]
     embedded: ClassVar[Mapping[str, Any]] = {}
     version: ClassVar[int] = 1
+    rank: ClassVar[int] = 1000
+    headlines: ClassVar[tuple[str, ...]] = ()
+    curves: ClassVar[tuple[Curve, ...]] = ()
+    together: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    selecting: ClassVar[tuple[str, ...]] = ()
+    extractors: ClassVar[tuple[type[Extractor], ...]] = ()
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def needs(self) -> tuple[Need, ...]:
@@ -153,6 +182,10 @@ class Protocol(ABC):
     def lacks(self, given: Given) -> str | None:  # noqa: ARG002 - protocols may look at it
         """What has to be given before it can run as configured, as a sentence without a full stop; None: nothing."""
         return None
+
+    def depends_on_order(self) -> bool:
+        """Whether the order of the files decides the number, as configured."""
+        return False
 
     def seen(self, pairs: Pairs, given: Given) -> Pairs:  # noqa: ARG002 - protocols may look at it
         """The images as the protocol looks at them, such as masked ones."""

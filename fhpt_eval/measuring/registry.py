@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -10,30 +11,31 @@ from fhpt_eval.measuring.protocol import Group, Profile, Protocol, configure
 from fhpt_eval.plugins import Found, find_plugins
 
 GROUP = "fhpt_eval.protocols"
+PROFILES: tuple[Profile, ...] = get_args(Profile)
 GROUPS: tuple[Group, ...] = ("perceptual", "structural", "semantic")
 
 
-_ORDER = ("fid", "kid", "is", "lpips", "ssim", "psnr", "l1", "face_identity", "retrieval", "gender")
-"""As the field's tables have them; others follow by name."""
-
-
 def find_protocols() -> Found[Protocol]:
-    """Import every protocol that an installed package declares, in the order of the field's tables."""
+    """Import every protocol that an installed package declares, in the order of tables."""
     found = find_plugins(GROUP, "protocol", Protocol, _try_out)
     return Found({p.name: p for p in sorted(found.classes.values(), key=_place)}, found.warnings)
 
 
 def _place(protocol: type[Protocol]) -> tuple[int, int, str]:
-    known = _ORDER.index(protocol.name) if protocol.name in _ORDER else len(_ORDER)
-    return GROUPS.index(protocol.group), known, protocol.name
+    return GROUPS.index(protocol.group), protocol.rank, protocol.name
 
 
 def _try_out(protocol: type[Protocol]) -> None:
     """Raise what a listing or a run with defaults would stumble over."""
     if protocol.group not in GROUPS:
         raise ValueError(f"its group '{protocol.group}' is none of {', '.join(GROUPS)}")
-    profiles: tuple[Profile, ...] = get_args(Profile)
-    for profile in profiles:
+    told = {*protocol.headlines, *(curve.metric for curve in protocol.curves)}
+    if strange := sorted(told - {*protocol.metrics}):
+        raise ValueError(f"its headline or curve '{strange[0]}' is none of its metrics")
+    named = {*protocol.selecting, *(option for group in protocol.together for option in group)}
+    if strange := sorted(named - {field.name for field in dataclasses.fields(protocol)}):
+        raise ValueError(f"it says something of '{strange[0]}', which is none of its options")
+    for profile in PROFILES:
         configured = configure(protocol, profile, {})
         configured.needs()
         configured.parameters()

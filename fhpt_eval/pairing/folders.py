@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.images.decoding import SUFFIXES
+from fhpt_eval.images.suffixes import SUFFIXES
 from fhpt_eval.pairing.naming import parse_deepfashion, picture_key, without_suffix
 
 PairRole: TypeAlias = Literal["generated", "target", "source"]

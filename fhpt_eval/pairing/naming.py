@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from fhpt_eval.images.decoding import SUFFIXES
+from fhpt_eval.images.suffixes import SUFFIXES
 
 Gender = Literal["MEN", "WOMEN"]
 

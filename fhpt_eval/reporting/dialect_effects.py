@@ -11,18 +11,9 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import ProtocolRecord, Run, ScoreRecord
 from fhpt_eval.images.geometry import Expect, Geometry, Resize
 from fhpt_eval.measuring.dialects import Dialect, default_id
+from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Better, Protocol
-
-_TOGETHER = (
-    ("window", "sigma", "taps"),
-    ("network", "preprocess"),
-    ("net", "range"),
-    ("form", "scale", "arithmetic"),
-    ("subsets", "subset_size"),
-    ("generated_geometry", "target_geometry", "reference_geometry"),
-)
-"""Options that mean something only together, and change together."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +62,11 @@ def without_counterpart(one: Dialect, other: Dialect) -> list[str]:
 def effect(change: Change, before: ScoreRecord, after: ScoreRecord) -> float | None:
     """What a change adds to a number; None where one is missing, or they are of different images.
 
-    Images that a change of ``tail`` drops or keeps are part of its effect.
+    Images that a change of a protocol's ``selecting`` options drops or keeps are part of its effect.
     """
     if before.value is None or after.value is None:
         return None
-    of_the_same = before.missing == after.missing or set(change.options) == {"tail"}
+    of_the_same = before.missing == after.missing or set(change.options) <= set(change.protocol.selecting)
     return after.value - before.value if of_the_same else None
 
 
@@ -97,7 +88,8 @@ def differences(one: Dialect, other: Dialect) -> list[Difference]:
 
 def _changes(one: Protocol, other: Protocol) -> tuple[Change, ...]:
     names = [field.name for field in dataclasses.fields(one)]
-    groups = [[name for name in group if name in names] for group in _TOGETHER]
+    geometries = [name for name in names if isinstance(getattr(one, name), Geometry)]
+    groups = [*map(list, one.together), geometries]
     grouped = {name for group in groups for name in group}
     groups += [[name] for name in names if name not in grouped]
     mine, theirs = one.parameters(), other.parameters()
@@ -121,7 +113,8 @@ def brought_to_size(measurement: Measurement) -> Measurement:
         geometry = getattr(protocol, field.name)
         if isinstance(geometry, Geometry) and geometry.steps and isinstance(expected := geometry.steps[0], Expect):
             # A grey mask leaves fractions.
-            way = "pil-float-bicubic" if getattr(protocol, "mask", None) == "grey" else "pil-bicubic"
+            grey = isinstance(protocol, MaskedProtocol) and protocol.mask == "grey"
+            way = "pil-float-bicubic" if grey else "pil-bicubic"
             resize = Resize(expected.width, expected.height, way)
             changed[field.name] = Geometry((resize, *geometry.steps))
     return dataclasses.replace(measurement, protocol=dataclasses.replace(protocol, **changed))

@@ -1,4 +1,4 @@
-"""Keypoint error curves of several runs, as the paper's Fig. 7."""
+"""Error curves of several runs, as the paper's Fig. 7 has those of keypoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import numpy.typing as npt
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.maths.keypoints import PARTS, Part, share_within
+from fhpt_eval.maths.keypoints import share_within
+from fhpt_eval.measuring.protocol import Curve
+from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.reporting.leaderboard import blocks_of
 
 ENDINGS = ("png", "svg", "pdf")
@@ -36,21 +38,27 @@ def axis_limit(distances: npt.NDArray[np.float64]) -> float:
     return float(next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= reach))
 
 
-def axis_limits(runs: Sequence[Run]) -> dict[Part, float]:
-    """The largest anchor of each part, from the distances of all runs together, so that curves share an axis.
+def axis_limits(runs: Sequence[Run], curves: Sequence[Curve]) -> dict[str, float]:
+    """The largest anchor of each curve by its metric, from all runs together, so that they share an axis.
 
-    Hands are given at least twice the body's, as in the paper's Fig. 7.
+    Args:
+        runs: Which may lack some of the curves.
+        curves: One that reaches at least a multiple of another's axis stands after it.
     """
-    limits: dict[Part, float] = {}
-    for part in PARTS:
-        pooled = np.concatenate([_distances(run, part) for run in runs])
-        limits[part] = axis_limit(pooled[np.isfinite(pooled)])
-    limits["hands"] = max(limits["hands"], 2 * limits["body"])
+    limits: dict[str, float] = {}
+    for curve in curves:
+        pooled = np.concatenate([np.empty(0), *(_distances(run, curve) for run in runs)])
+        limits[curve.metric] = axis_limit(pooled[np.isfinite(pooled)])
+        if curve.at_least is not None:
+            other, times = curve.at_least
+            limits[curve.metric] = max(limits[curve.metric], times * limits.get(other, 0))
     return limits
 
 
-def plot_kec(runs: Sequence[Run], file: Path) -> None:
-    """Draw three panels, one curve a run: solid over all points of the targets, dashed over those found in both.
+def plot_curves(runs: Sequence[Run], file: Path) -> None:
+    """Draw a panel for each curve that a protocol declares and a run has.
+
+    A line is a run: solid over all points of the targets, dashed over those found in both.
 
     Raises:
         UserError: If the file's ending is not png, svg or pdf, a run has no curves, or runs cannot be compared.
@@ -61,35 +69,41 @@ def plot_kec(runs: Sequence[Run], file: Path) -> None:
     blocks = blocks_of(runs)
     if len(blocks) > 1:
         raise UserError(f"{blocks[1].runs[0].record.name} cannot share the figure: {blocks[1].apart}.")
-    limits = axis_limits(runs)
+    declared = {curve: name for name, protocol in find_protocols().classes.items() for curve in protocol.curves}
+    for run in runs:
+        if not any(curve.metric in run.arrays for curve in declared):
+            names = ",".join(dict.fromkeys(declared.values()))
+            raise UserError(f"{run.record.name} has no error curves: run it with --protocols {names}.")
+    curves = [curve for curve in declared if any(curve.metric in run.arrays for run in runs)]
     stream = io.BytesIO()
-    _draw(runs, limits).savefig(stream, format=ending, dpi=300)
+    _draw(runs, curves).savefig(stream, format=ending, dpi=300)
     write_atomic(file, stream.getvalue())
 
 
-def _draw(runs: Sequence[Run], limits: dict[Part, float]) -> Any:
+def _draw(runs: Sequence[Run], curves: Sequence[Curve]) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    figure = Figure(figsize=(10, 3.6 + 0.18 * math.ceil(len(runs) / 2)), layout="constrained")
-    panels = figure.subplots(1, 3, sharey=True)
-    for panel, part in zip(panels, PARTS, strict=True):
-        limit = limits[part]
+    limits = axis_limits(runs, curves)
+    figure = Figure(figsize=(max(4, 10 / 3 * len(curves)), 3.6 + 0.18 * math.ceil(len(runs) / 2)), layout="constrained")
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    for panel, curve in zip(panels, curves, strict=True):
+        limit = limits[curve.metric]
         anchors = np.linspace(0, limit, ANCHORS + 1)[1:]
         fine = np.linspace(0, limit, 400)
         handles = []
         for run, colour, marker in zip(runs, cycle(_COLOURS), cycle(_MARKERS), strict=False):
-            distances = _distances(run, part)
+            distances = _distances(run, curve)
             found = distances[np.isfinite(distances)]
             label = f"{run.record.name} (not measured)"
             if len(distances):
-                label = f"{run.record.name} ({_area(run, part)})"
+                label = f"{run.record.name} ({_area(run, curve)})"
                 panel.plot(fine, share_within(distances, fine), color=colour, linewidth=1.4)
                 panel.plot(anchors, share_within(distances, anchors), marker, color=colour, markersize=4)
             if len(found):
                 panel.plot(fine, share_within(found, fine), color=colour, linewidth=1, linestyle=(0, (4, 2)))
             handles.append(Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1.4, label=label))
-        panel.set_title(part, fontsize=10)
+        panel.set_title(curve.title, fontsize=10)
         panel.set_xlabel("distance α (pixels)", fontsize=9)
         panel.set_xlim(0, limit)
         panel.set_ylim(0, 1.02)
@@ -98,7 +112,7 @@ def _draw(runs: Sequence[Run], limits: dict[Part, float]) -> Any:
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(
             handles=handles,
-            title=f"kec_auc_{part}",
+            title=curve.metric,
             title_fontsize=8,
             fontsize=8,
             ncols=2,
@@ -113,13 +127,11 @@ def _draw(runs: Sequence[Run], limits: dict[Part, float]) -> Any:
     return figure
 
 
-def _area(run: Run, part: Part) -> str:
-    score = run.scores.get(f"kec_auc_{part}")
+def _area(run: Run, curve: Curve) -> str:
+    score = run.scores.get(curve.metric)
     return "–" if score is None or score.value is None else f"{score.value:.3f}"
 
 
-def _distances(run: Run, part: Part) -> npt.NDArray[np.float64]:
-    try:
-        return np.asarray(run.arrays[f"kec_auc_{part}"]["distance"], dtype=np.float64)
-    except KeyError:
-        raise UserError(f"{run.record.name} has no keypoint error curves: run it with --protocols kec.") from None
+def _distances(run: Run, curve: Curve) -> npt.NDArray[np.float64]:
+    """The errors behind a curve; none where the run lacks it."""
+    return np.asarray(run.arrays.get(curve.metric, {}).get("distance", ()), dtype=np.float64)

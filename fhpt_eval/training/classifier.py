@@ -23,7 +23,7 @@ from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
-from fhpt_eval.extract.gender_classifier import FORMAT, VERSION
+from fhpt_eval.extract.gender_classifier import FORMAT, VERSION, WIDTHS
 from fhpt_eval.extract.imagenet_features import FILES
 from fhpt_eval.extract.weights import Store, Weights, load_state_dict
 from fhpt_eval.files.tensors import Card, dump
@@ -264,7 +264,7 @@ def _network(options: GenderTraining, start: Path, device: str) -> nn.Module:
 
     exact_float32()
     torch.backends.cudnn.deterministic = True
-    network: Any = LinearClassifier()
+    network: Any = LinearClassifier(WIDTHS[options.network])
     if options.network == "vgg16":
         network = Vgg16Classifier()
         load_features(network, load_state_dict(start))

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER
 from fhpt_eval.files.csv_table import CsvTable, read_table
-from fhpt_eval.images.decoding import SUFFIXES, ImageRef
+from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.images.suffixes import SUFFIXES
 from fhpt_eval.pairing.folders import image_files
 from fhpt_eval.pairing.lists import GENDERS, view_of
 from fhpt_eval.pairing.naming import Gender, parse_deepfashion, without_suffix

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fhpt_eval.engine.machine import cpu_count, one_thread
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.weights import file_sha256
+from fhpt_eval.extract.feature_maps import VGG19
+from fhpt_eval.extract.weights import Weights, file_sha256
 from fhpt_eval.generation.reference_model import Asset, Generator, ReferenceModel, Request
 from fhpt_eval.images.decoding import Rgb, read_image
 from fhpt_eval.people.detection import Person
@@ -37,6 +38,7 @@ class Drn(ReferenceModel):
 
     name: ClassVar[str] = "drn"
     title: ClassVar[str] = "the paper's Detail Replenishing Network"
+    training_weights: ClassVar[tuple[Weights, ...]] = (VGG19,)
     needs: ClassVar[frozenset[Asset]] = frozenset({"people"})
     checkpoint: Path | None = field(default_factory=drn_checkpoint)
     image: Literal["refined", "coarse", "residual", "guidance"] = "refined"

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fhpt_eval.cli import weights as module
 from fhpt_eval.cli.weights import app
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract import weights as module
 from fhpt_eval.extract.weights import Weights
 
 FID = b"inception" * 1000
@@ -81,7 +81,7 @@ def known(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[
         "alexnet": describe("alexnet", LPIPS, "lpips", f"{server}/alexnet.pth"),
         "inception": describe("inception", FID, "fid, kid", f"{server}/inception.pth"),
     }
-    monkeypatch.setattr(module, "registry", lambda: registered)
+    monkeypatch.setattr(module, "registered", lambda: registered)
     return registered
 
 

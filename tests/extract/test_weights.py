@@ -10,7 +10,6 @@ import struct
 import sys
 import threading
 import time
-import types
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,9 +26,9 @@ from fhpt_eval.extract.weights import (
     Weights,
     WrongFileError,
     add,
+    by_name,
     file_sha256,
     load_state_dict,
-    registry,
     verify,
 )
 
@@ -153,7 +152,7 @@ def assert_refused(weights: Weights, folder: Path, reason: str) -> None:
 
 def test_places_are_searched_in_the_documented_order(places: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     put(places["package"].parent, b"", "__init__.py")
-    monkeypatch.syspath_prepend(str(places["package"].parents[2]))
+    monkeypatch.syspath_prepend(str(places["package"].parents[1]))
     monkeypatch.setenv("FHPT_EVAL_WEIGHTS", str(places["environment"]))
     carried = replace(TOY, package="toy_carrier:inner/toy.pth")
     store = Store(places["folder"])
@@ -484,85 +483,55 @@ def test_processes_that_fetch_at_once_all_get_a_good_file(server: Server, places
 # Adding by hand
 
 
-def test_added_file_is_recognised_under_any_name(
-    places: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_added_file_is_recognised_under_any_name(places: dict[str, Path], tmp_path: Path) -> None:
     other = describe(b"other", "other")
-    monkeypatch.setattr(module, "registry", lambda: {"other": other, "toy": TOY})
+    known = {"other": other, "toy": TOY}
     file = put(tmp_path, CONTENT, "download (1)")
     wrong = put(places["folder"], b"half a file")
-    assert add(file, Store(places["folder"])) == TOY
+    assert add(file, Store(places["folder"]), known) == TOY
     assert wrong.read_bytes() == CONTENT == file.read_bytes()
-    assert add(wrong, Store(places["folder"])) == TOY
+    assert add(wrong, Store(places["folder"]), known) == TOY
     assert Store(places["folder"]).find(TOY) == wrong
     assert list(places["folder"].iterdir()) == [wrong]
 
 
-def test_unknown_file_is_refused_with_its_hash_and_what_is_known(
-    places: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "registry", lambda: {"toy": TOY})
+def test_unknown_file_is_refused_with_its_hash_and_what_is_known(places: dict[str, Path], tmp_path: Path) -> None:
     file = put(tmp_path, b"unknown")
     with pytest.raises(UserError, match=f"{hashlib.sha256(b'unknown').hexdigest()}.*toy \\(toy.pth\\)"):
-        add(file, Store(places["folder"]))
+        add(file, Store(places["folder"]), {"toy": TOY})
     with pytest.raises(UserError, match="not a file that can be read"):
-        add(tmp_path, Store(places["folder"]))
+        add(tmp_path, Store(places["folder"]), {"toy": TOY})
     assert not places["folder"].exists()
 
 
 def test_file_that_changes_while_it_is_added_is_refused(
     places: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "registry", lambda: {"toy": TOY})
     monkeypatch.setattr(module, "file_sha256", lambda _: TOY.sha256)
     with pytest.raises(UserError, match="changed while it was copied"):
-        add(put(tmp_path, CONTENT[::-1]), Store(places["folder"]))
+        add(put(tmp_path, CONTENT[::-1]), Store(places["folder"]), {"toy": TOY})
     assert list(places["folder"].iterdir()) == []
 
 
-# The registry
+# By name
 
 
-@pytest.fixture
-def extract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
-    """Let ``fhpt_eval.extract`` be an empty package that a test fills with modules."""
-    package = types.ModuleType("fhpt_eval.extract")
-    package.__path__ = [str(tmp_path / "extract")]
-    (tmp_path / "extract").mkdir()
-    before = {name: sys.modules[name] for name in list(sys.modules) if name.startswith("fhpt_eval.extract")}
-    for name in before:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "fhpt_eval.extract", package)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-
-    def write(name: str, body: str) -> None:
-        text = f"from fhpt_eval.extract.weights import Weights\n{body}\n"
-        (tmp_path / "extract" / f"{name}.py").write_text(text, encoding="utf-8")
-
-    yield write
-    for name in [name for name in sys.modules if name.startswith("fhpt_eval.extract.")]:
-        del sys.modules[name]
+def test_weights_are_sorted_by_name_and_the_same_file_may_come_twice() -> None:
+    zebra = Weights("zebra", "z.pth", 1, "0", "MIT", "fid")
+    ape = Weights("ape", "a.pth", 1, "1", "MIT", "lpips", "https://example.org/a")
+    assert by_name([zebra, ape, replace(zebra)]) == {"ape": ape, "zebra": zebra}
+    assert list(by_name([zebra, ape])) == ["ape", "zebra"]
 
 
-def test_registry_gathers_the_weights_of_all_extractors_by_name(extract: Callable[[str, str], None]) -> None:
-    extract("first", "WEIGHTS = (Weights('zebra', 'z.pth', 1, '0', 'MIT', 'fid'),)")
-    extract("second", "WEIGHTS = (Weights('ape', 'a.pth', 1, '1', 'MIT', 'lpips', 'https://example.org/a'),)")
-    extract("third", "")
-    assert list(registry()) == ["ape", "zebra"]
-    assert registry()["ape"].used_by == "lpips"
+def test_two_files_of_one_name_are_refused() -> None:
+    ape = Weights("ape", "a.pth", 1, "1", "MIT", "fid")
+    with pytest.raises(ValueError, match="two different files of weights are called 'ape'"):
+        by_name([ape, replace(ape, sha256="2")])
 
 
-def test_registry_refuses_a_name_twice(extract: Callable[[str, str], None]) -> None:
-    for name in ("first", "second"):
-        extract(name, "WEIGHTS = (Weights('ape', 'a.pth', 1, '1', 'MIT', 'fid'),)")
-    with pytest.raises(AssertionError, match="'ape' are registered twice"):
-        registry()
-
-
-def test_registry_refuses_an_address_that_is_not_https(extract: Callable[[str, str], None]) -> None:
-    extract("first", "WEIGHTS = (Weights('ape', 'a.pth', 1, '1', 'MIT', 'fid', 'http://example.org/a'),)")
-    with pytest.raises(AssertionError, match="not https"):
-        registry()
+def test_an_address_that_is_not_https_is_refused() -> None:
+    with pytest.raises(ValueError, match="not https"):
+        by_name([Weights("ape", "a.pth", 1, "1", "MIT", "fid", "http://example.org/a")])
 
 
 # Reading

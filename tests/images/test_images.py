@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps
 
-from fhpt_eval.images.decoding import MAX_PIXELS, SUFFIXES, ImageError, ImageRef, cut_panel, decode
+from fhpt_eval.images.decoding import MAX_PIXELS, ImageError, ImageRef, cut_panel, decode
+from fhpt_eval.images.suffixes import SUFFIXES
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")

@@ -237,7 +237,7 @@ HEAD = {"head.weight": np.ones((1, 1280), np.float32), "head.bias": np.zeros(1, 
 def test_a_checkpoint_holds_what_the_networks_hold() -> None:
     modules: dict[ClassifierNetwork, torch.nn.Module] = {
         "vgg16": Vgg16Classifier(),
-        "efficientnet_lite0": LinearClassifier(),
+        "efficientnet_lite0": LinearClassifier(1280),
     }
     for network, module in modules.items():
         assert {name: array.shape for name, array in arrays_of(module).items()} == shapes(network)

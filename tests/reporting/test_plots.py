@@ -16,9 +16,13 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.keypoints import PARTS
+from fhpt_eval.measuring.protocol import Curve
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.plugins import Found
+from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.l1 import L1
-from fhpt_eval.reporting.plots import axis_limit, axis_limits, plot_kec
+from fhpt_eval.reporting import plots
+from fhpt_eval.reporting.plots import axis_limit, axis_limits, plot_curves
 
 
 def with_distances(run: Run, name: str, body: list[float], face: list[float], hands: list[float]) -> Run:
@@ -46,8 +50,9 @@ def test_axes_end_at_round_numbers_that_cover_the_distances(reach: float, limit:
 def test_axes_come_from_all_runs_together_and_hands_have_twice_the_body(plain: Run) -> None:
     near = with_distances(plain, "near", [1.0] * 10, [0.5] * 10, [1.0] * 10)
     far = with_distances(plain, "far", [3.5] * 10, [0.5, np.inf] * 5, [1.5] * 10)
-    assert axis_limits([near]) == pytest.approx({"body": 1, "face": 0.5, "hands": 2})
-    assert axis_limits([near, far]) == pytest.approx({"body": 4, "face": 0.5, "hands": 8})
+    one, both = axis_limits([near], Kec.curves), axis_limits([near, far], Kec.curves)
+    assert one == pytest.approx({"kec_auc_body": 1, "kec_auc_face": 0.5, "kec_auc_hands": 2})
+    assert both == pytest.approx({"kec_auc_body": 4, "kec_auc_face": 0.5, "kec_auc_hands": 8})
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
@@ -57,7 +62,7 @@ def test_figures_are_written_in_each_format(plain: Run, tmp_path: Path, ending: 
         with_distances(plain, "two", [1.5, 4.0, 3.0], [0.7], [np.inf]),
     ]
     file = tmp_path / f"kec.{ending}"
-    plot_kec(runs, file)
+    plot_curves(runs, file)
     head = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
     assert file.read_bytes().startswith(head)
     if ending == "png":
@@ -65,15 +70,31 @@ def test_figures_are_written_in_each_format(plain: Run, tmp_path: Path, ending: 
 
 
 def test_a_part_that_was_not_measured_is_not_called_absent_in_the_targets(plain: Run, tmp_path: Path) -> None:
-    plot_kec([with_distances(plain, "one", [1.0], [], [])], tmp_path / "kec.svg")
+    plot_curves([with_distances(plain, "one", [1.0], [], [])], tmp_path / "kec.svg")
     # matplotlib writes glyphs as paths, and the text as a comment.
     text = (tmp_path / "kec.svg").read_text(encoding="utf-8")
     assert text.count("one (not measured)") == 2
     assert "no target" not in text
 
 
+def test_a_curve_of_another_package_is_drawn_and_one_that_no_run_has_is_not(
+    plain: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curves = (Curve("feet", "feet", at_least=("kec_auc_body", 2)), Curve("tails", "tails"))
+    found = Found({"kec": Kec, "stranger": type("Stranger", (L1,), {"curves": curves})}, ())
+    monkeypatch.setattr(plots, "find_protocols", lambda: found)
+    run = dataclasses.replace(plain, arrays={"feet": {"distance": np.array([1.0, 2.0])}})
+    plot_curves([run], tmp_path / "kec.svg")
+    text = (tmp_path / "kec.svg").read_text(encoding="utf-8")
+    assert "<!-- feet -->" in text
+    for absent in ("tails", "body", "kec_auc"):
+        assert absent not in text
+    with pytest.raises(UserError, match="no error curves: run it with --protocols kec,stranger"):
+        plot_curves([plain], tmp_path / "kec.svg")
+
+
 def test_what_cannot_be_drawn_is_one_sentence(plain: Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.png, \.svg or \.pdf"):
-        plot_kec([with_distances(plain, "one", [1.0], [1.0], [1.0])], tmp_path / "kec.jpg")
+        plot_curves([with_distances(plain, "one", [1.0], [1.0], [1.0])], tmp_path / "kec.jpg")
     with pytest.raises(UserError, match="--protocols kec"):
-        plot_kec([plain], tmp_path / "kec.png")
+        plot_curves([plain], tmp_path / "kec.png")

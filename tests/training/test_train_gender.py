@@ -501,7 +501,7 @@ class Endless(Inputs):
 
 def test_a_training_that_diverges_is_one_sentence() -> None:
     parts = Parts(np.array([0, 1]), np.array([2, 3]))
-    trainer = Trainer(LinearClassifier(), Endless(), np.array([True, False, True, False]), parts, HEAD)
+    trainer = Trainer(LinearClassifier(1280), Endless(), np.array([True, False, True, False]), parts, HEAD)
     with pytest.raises(UserError, match=r"diverged in epoch 1 .*: give a smaller --learning-rate than 0\.01\."):
         trainer.epoch(lambda: None)
 
