@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
 import tomli
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fhpt_eval import protocols as _protocols
 from fhpt_eval.errors import UserError, did_you_mean, sentence
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measuring.measurement import DEFAULT, Measurement
@@ -20,7 +20,7 @@ from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.pairing.naming import NAMINGS
 from fhpt_eval.pairing.pairs import Pairs
 
-FOLDER = Path(_protocols.__path__[0]) / "dialects"
+FOLDER = Path(str(resources.files("fhpt_eval.protocols"))) / "dialects"
 _FILE_SYSTEMS = ("os.listdir", "os.scandir", "glob", "pathlib.glob")
 _GEOMETRIES = ("generated_geometry", "target_geometry", "reference_geometry")
 
