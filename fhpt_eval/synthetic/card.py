@@ -148,7 +148,7 @@ OpenPose reports only what it sees.
 ```
 fhpt-eval generate copy-source --pairs DIR/test-pairs.csv -s DIR/img -t DIR/img -o images
 fhpt-eval run -g images -s DIR/img -t DIR/img --pairs DIR/test-pairs.csv
-fhpt-eval train drn --pairs DIR/train-pairs.csv -s DIR/img --keypoints DIR/train-annotation.csv -o drn
+fhpt-eval train drn --pairs DIR/train-pairs.csv -s DIR/img --target-keypoints DIR/train-annotation.csv -o drn
 fhpt-eval train gender --images DIR/img --labels DIR/train-labels.csv --network efficientnet_lite0 -o gender
 ```
 
