@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
+    from fhpt_eval.extract.pair_function import PairFunction
     from fhpt_eval.images.geometry import Geometry
     from fhpt_eval.measuring.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
     from fhpt_eval.pairing.pairs import Pair, Pairs
     from fhpt_eval.records import Missing
+    from fhpt_eval.reporting.leaderboard_format import LeaderboardFormat
 
 # In a checkout, protocols/ and reference_models/ lie beside this folder; installed, they lie inside it.
 _beside = Path(__file__).resolve().parent.parent
@@ -25,10 +27,12 @@ if (_beside / "setup.cfg").is_file() and (_beside / "protocols").is_dir():
 _PUBLIC = {
     "Geometry": "images.geometry",
     "ImageExtractor": "extract.extractor",
+    "LeaderboardFormat": "reporting.leaderboard_format",
     "Missing": "records",
     "Need": "measuring.protocol",
     "Pair": "pairing.pairs",
     "PairExtractor": "extract.extractor",
+    "PairFunction": "extract.pair_function",
     "PairedProtocol": "measuring.protocol",
     "Pairs": "pairing.pairs",
     "Protocol": "measuring.protocol",
@@ -44,10 +48,12 @@ _PUBLIC = {
 __all__ = [
     "Geometry",
     "ImageExtractor",
+    "LeaderboardFormat",
     "Missing",
     "Need",
     "Pair",
     "PairExtractor",
+    "PairFunction",
     "PairedProtocol",
     "Pairs",
     "Protocol",

@@ -25,7 +25,8 @@ from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn.model import Drn
 from fhpt_eval.reference_models.trivial import CopySource, Real
 from fhpt_eval.reporting.gallery import draw_gallery
-from fhpt_eval.reporting.leaderboard import blocks_of, to_csv
+from fhpt_eval.reporting.leaderboard import blocks_of
+from fhpt_eval.reporting.leaderboard_csv import Csv
 from fhpt_eval.reporting.plots import plot_curves
 from fhpt_eval.sample import ANNOTATION, IMAGES, SAMPLE, some_pairs
 
@@ -96,7 +97,7 @@ def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> De
         for name, pairs in methods.items()
     ]  # fmt: skip
     demo = Demo(tuple(runs), output / _RUNS, output / BOARD, output / CURVES, output / GALLERY)
-    write_atomic(demo.board, to_csv(blocks_of(runs)))
+    write_atomic(demo.board, Csv().text(blocks_of(runs)))
     plot_curves(runs, demo.curves)
     _draw(requests[:_SHOWN], output / _MADE, demo.gallery)
     return demo

@@ -15,7 +15,7 @@ def leaderboard(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; printed if not given.")] = None,
     form: Annotated[
-        str | None, typer.Option("--format", help="csv or md; otherwise by the ending of -o, else csv.")
+        str | None, typer.Option("--format", help="csv, md, or another package's; otherwise by -o's ending, else csv.")
     ] = None,
 ) -> None:
     """Join runs into a leaderboard: one row a run; value, interval, n and missing of every metric.
@@ -25,13 +25,18 @@ def leaderboard(
     """
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.files.atomic import write_atomic
-    from fhpt_eval.reporting.leaderboard import blocks_of, to_csv, to_markdown
+    from fhpt_eval.reporting.leaderboard import blocks_of
+    from fhpt_eval.reporting.leaderboard_format import find_formats
 
-    chosen = form or ("md" if output is not None and output.suffix == ".md" else "csv")
-    if chosen not in {"csv", "md"}:
-        raise UserError(f"there is no format '{chosen}'.{did_you_mean(chosen, ['csv', 'md'])}")
+    found = find_formats()
+    for warning in found.warnings:
+        print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
+    ending = "" if output is None else output.suffix.removeprefix(".").lower()
+    chosen = form or (ending if ending in found.classes else "csv")
+    if chosen not in found.classes:
+        raise UserError(f"there is no format '{chosen}'.{did_you_mean(chosen, found.classes)}")
     blocks = blocks_of([Run.load(folder) for folder in runs])
-    text = to_csv(blocks) if chosen == "csv" else to_markdown(blocks)
+    text = found.classes[chosen]().text(blocks)
     if output is None:
         typer.echo(text, nl=False)
     else:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,102 +100,9 @@ def _recipe_difference(one: Recipe, other: Recipe) -> str | None:
     return f"version {other.version} of {other.protocol} instead of {one.version}"
 
 
-def to_csv(blocks: Sequence[Block]) -> str:
-    """One row a run: block, run, profile, then value, low, high, n and missing of every metric.
-
-    The header has the direction of each metric, and its dialect with the version where that is not ours (``gfla@1:``).
-    The column ``without prefix`` says whose way the others are. Columns ``METRIC common`` hold the mean over the pairs
-    on which every run of the block has a value, where runs differ in that.
-    """
-    rows = [row for number, block in enumerate(blocks, start=1) for row in _rows(number, block)]
-    header = list(dict.fromkeys(column for row in rows for column in row))
-    header.remove("why apart")
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*header, "why apart"], restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _rows(number: int, block: Block) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = [
-        {
-            "block": number,
-            "run": _cell(run.record.name),
-            "profile": run.record.profile,
-            "without prefix": _without_prefix(run),
-        }
-        for run in block.runs
-    ]
-    for metric, about in block.metrics.items():
-        title = f"{metric} {ARROWS[about.better]}"
-        for row, run in zip(rows, block.runs, strict=True):
-            score = run.scores.get(metric)
-            row[title] = "" if score is None or score.value is None else score.value
-            low, high = ("", "") if score is None or score.interval is None else score.interval
-            row |= {f"{metric} low": low, f"{metric} high": high}
-            row[f"{metric} n"] = "" if score is None else score.n
-            row[f"{metric} missing"] = "" if score is None else sum(score.missing.values())
-        if (common := block.common_mean(metric)) is not None:
-            means, count = common
-            for row, mean in zip(rows, means, strict=True):
-                row[f"{metric} common"] = mean if count else ""
-                row[f"{metric} common n"] = count
-    for row in rows:
-        row["why apart"] = block.apart
-    return rows
-
-
-def _without_prefix(run: Run) -> str:
+def without_prefix(run: Run) -> str:
     """Whose way of measuring numbers are that do not carry a dialect's name: ours, but for options of the user's."""
     plain = [protocol for protocol in run.record.protocols if protocol.metric is None and protocol.scores]
     own = [protocol.name for protocol in plain if protocol.dialect is None]
     ids = dict.fromkeys(protocol.dialect for protocol in plain if protocol.dialect is not None)
     return "; ".join([*map(str, ids), *([f"own options: {' '.join(own)}"] if own else [])])
-
-
-def _cell(text: str) -> str:
-    """Keep a spreadsheet from taking a name for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-def to_markdown(blocks: Sequence[Block]) -> str:
-    """A table a block, the best value of each metric in bold, and below it why the block stands apart."""
-    return "\n".join(_markdown_block(block) for block in blocks)
-
-
-def _markdown_block(block: Block) -> str:
-    metrics = block.metrics
-    lines = [
-        "| run | " + " | ".join(f"{m} {ARROWS[s.better]}" for m, s in metrics.items()) + " |",
-        "|---|" + "---:|" * len(metrics),
-    ]
-    best = {metric: _best(block, metric) for metric in metrics}
-    for run in block.runs:
-        cells = [_markdown_cell(run.scores.get(metric), best[metric]) for metric in metrics]
-        name = run.record.name.replace("|", "\\|")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    if told := "; ".join(dict.fromkeys(filter(None, map(_without_prefix, block.runs)))):
-        lines.append(f"\nMetrics without a prefix: {told}.")
-    if block.apart:
-        lines.append(f"\nApart from the first table: {block.apart}.")
-    return "\n".join(lines) + "\n"
-
-
-def _best(block: Block, metric: str) -> float | None:
-    scores = [score for run in block.runs if (score := run.scores.get(metric)) is not None]
-    values = [score.value for score in scores if score.value is not None]
-    if len(values) < 2:
-        return None
-    return max(values) if scores[0].better == "higher" else min(values)
-
-
-def _markdown_cell(score: ScoreRecord | None, best: float | None) -> str:
-    if score is None or score.value is None:
-        return "–"
-    value = f"{score.value:.4g}"
-    text = f"**{value}**" if score.value == best else value
-    if score.interval is not None:
-        text += f" [{score.interval[0]:.4g}, {score.interval[1]:.4g}]"
-    lacking = sum(score.missing.values())
-    return f"{text} ({lacking} missing of {score.n + lacking})" if lacking else text

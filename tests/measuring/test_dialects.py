@@ -21,7 +21,8 @@ from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.ssim import Ssim
 from fhpt_eval.reporting.dialect_effects import Family, differences, families
 from fhpt_eval.reporting.dialects_page import BEGIN, with_page
-from fhpt_eval.reporting.leaderboard import blocks_of, to_csv
+from fhpt_eval.reporting.leaderboard import blocks_of
+from fhpt_eval.reporting.leaderboard_csv import Csv
 
 DIALECTS = find_dialects()
 MEASURED = [dialect for dialect in DIALECTS.values() if not dialect.refused]
@@ -206,7 +207,7 @@ def test_two_dialects_never_share_a_column_and_every_number_names_its_own(measur
     assert {"ssim", "patn@1:ssim", "pocold@1:ssim", "pocold@1:ssim_256", "leffa@1:ssim"} <= set(names)
     assert {(p.dialect, p.label) for p in run.record.protocols} >= {("clean@1", "ssim"), ("patn@1", "patn@1:ssim")}
     assert list(run.per_pair.columns[8:]) == names
-    assert all(f"{name} " in to_csv(blocks_of([run])) for name in names)
+    assert all(f"{name} " in Csv().text(blocks_of([run])) for name in names)
 
 
 def test_the_order_of_files_is_noted_where_it_decides(measured: Evaluate) -> None:

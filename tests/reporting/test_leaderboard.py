@@ -20,7 +20,9 @@ from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.ssim import Ssim
-from fhpt_eval.reporting.leaderboard import blocks_of, to_csv, to_markdown
+from fhpt_eval.reporting.leaderboard import blocks_of
+from fhpt_eval.reporting.leaderboard_csv import Csv
+from fhpt_eval.reporting.leaderboard_markdown import Markdown
 
 Evaluate = Callable[..., Run]
 
@@ -46,7 +48,7 @@ def table(text: str) -> list[dict[str, str]]:
 
 def test_one_row_a_run_with_everything_about_each_metric(run_of: Evaluate) -> None:
     runs = [run_of("one"), run_of("another")]
-    rows = table(to_csv(blocks_of(runs)))
+    rows = table(Csv().text(blocks_of(runs)))
     assert [row["run"] for row in rows] == ["one", "another"]
     for row, run in zip(rows, runs, strict=True):
         score = run.scores["ssim"]
@@ -75,7 +77,7 @@ def test_another_recipe_of_one_metric_stands_apart(run_of: Evaluate) -> None:
 
 
 def test_a_metric_that_a_run_has_not_is_empty(run_of: Evaluate) -> None:
-    rows = table(to_csv(blocks_of([run_of("one", Ssim()), run_of("two", L1())])))
+    rows = table(Csv().text(blocks_of([run_of("one", Ssim()), run_of("two", L1())])))
     assert (rows[0]["l1 ↓"], rows[1]["ssim ↑"]) == ("", "")
 
 
@@ -88,7 +90,7 @@ def test_the_common_mean_is_over_pairs_on_which_every_run_has_a_value(run_of: Ev
     means, count = common
     assert count == 2
     assert means == pytest.approx([run.per_pair["psnr"][2:].mean() for run in runs], rel=1e-12)
-    rows = table(to_csv([block]))
+    rows = table(Csv().text([block]))
     assert [float(row["psnr common"]) for row in rows] == means
     assert [row["psnr missing"] for row in rows] == ["1", "2"]
     assert not math.isclose(means[0], float(rows[0]["psnr ↑"]))
@@ -97,12 +99,12 @@ def test_the_common_mean_is_over_pairs_on_which_every_run_has_a_value(run_of: Ev
 def test_no_common_mean_where_all_runs_have_the_same_pairs(run_of: Evaluate) -> None:
     (block,) = blocks_of([run_of("one"), run_of("two")])
     assert block.common_mean("ssim") is None
-    assert "ssim common" not in to_csv([block])
+    assert "ssim common" not in Csv().text([block])
 
 
 def test_markdown_marks_the_best_by_the_direction_of_the_metric(run_of: Evaluate) -> None:
     runs = [run_of("one"), run_of("better", copies=3)]
-    text = to_markdown(blocks_of(runs))
+    text = Markdown().text(blocks_of(runs))
     head, _, first, second, _, told = text.splitlines()
     assert told == "Metrics without a prefix: clean@1."
     assert head == "| run | ssim ↑ | l1 ↓ |"
@@ -111,12 +113,12 @@ def test_markdown_marks_the_best_by_the_direction_of_the_metric(run_of: Evaluate
 
 
 def test_names_cannot_be_formulas(run_of: Evaluate) -> None:
-    assert table(to_csv(blocks_of([run_of("=1+1")])))[0]["run"] == "'=1+1"
+    assert table(Csv().text(blocks_of([run_of("=1+1")])))[0]["run"] == "'=1+1"
 
 
 def test_whose_way_numbers_without_a_prefix_are(run_of: Evaluate) -> None:
     def told(*protocols: Protocol) -> object:
-        (row,) = csv.DictReader(io.StringIO(to_csv(blocks_of([run_of("one", *protocols)]))))
+        (row,) = csv.DictReader(io.StringIO(Csv().text(blocks_of([run_of("one", *protocols)]))))
         return row["without prefix"]
 
     assert told(Ssim(), L1()) == "clean@1"

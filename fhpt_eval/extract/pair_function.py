@@ -1,0 +1,41 @@
+"""Any function of two images as a pair extractor: what a library offers becomes a metric by naming the function."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fhpt_eval.extract.extractor import Context, Encoded, PairExtractor, PairModel, Pixels, size_mismatch
+from fhpt_eval.records import Result
+
+Function: TypeAlias = Callable[[Pixels, Pixels], Any]
+"""From two H×W×3 RGB images of one size, uint8 0…255 (or float32 where a geometry leaves it so), to a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairFunction(PairExtractor):
+    """Records ``value`` (float64 scalar): a function of the first and the second image, which have one size."""
+
+    @abstractmethod
+    def function(self) -> Function:
+        """Return the function; its library is imported here, where it is used."""
+
+    def load(self, context: Context) -> PairModel:  # noqa: ARG002 - runs on the CPU, without weights
+        """Return the model, with the library in memory."""
+        return _Model(self.function())
+
+
+class _Model(PairModel):
+    def __init__(self, function: Function) -> None:
+        self._function = function
+
+    def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
+        return [(image,) for image in images]
+
+    def compare(self, first: Encoded, second: Encoded) -> Result:
+        (x,), (y,) = first, second
+        return size_mismatch(x, y) or {"value": np.array(float(self._function(x, y)))}

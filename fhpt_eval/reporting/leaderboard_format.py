@@ -1,0 +1,31 @@
+"""What a format of leaderboards is, and how those of this package and of others are found."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from fhpt_eval.plugins import Found, find_plugins
+from fhpt_eval.reporting.leaderboard import Block
+
+GROUP = "fhpt_eval.leaderboard_formats"
+
+
+class LeaderboardFormat(ABC):
+    """A way to write a leaderboard down.
+
+    Class attributes:
+        name: What it is called with ``--format``, and the ending of its files.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def text(self, blocks: Sequence[Block]) -> str:
+        """Return what a file of it holds: each block's runs, and why a block stands apart from the first."""
+
+
+def find_formats() -> Found[LeaderboardFormat]:
+    """Import every format that an installed package declares."""
+    return find_plugins(GROUP, "leaderboard format", LeaderboardFormat, lambda form: form())
