@@ -4,10 +4,10 @@ SUFFIX := $(if $(PYTHON),-$(subst /,_,$(PYTHON)))
 ENV := .venv$(SUFFIX)
 BIN := $(ENV)/bin
 READY := $(ENV)/.ready
-# mypy does not see through an editable install: show it the namespace as it is installed.
+# mypy and lint-imports do not see through an editable install: show them the namespace as it is installed.
 TYPING := build/typing
 
-.PHONY: setup demo imports check test test-all clean
+.PHONY: setup demo imports check test test-fast test-all lowest clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -26,13 +26,26 @@ check: $(READY)
 	rm -rf $(TYPING) && mkdir -p $(TYPING)/fhpt_eval
 	ln -s $(CURDIR)/fhpt_eval/* $(CURDIR)/protocols $(CURDIR)/reference_models $(TYPING)/fhpt_eval/
 	cd $(TYPING) && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p fhpt_eval
+	cd $(TYPING) && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --no-cache $(CURDIR)/pyproject.toml
 
 imports: $(READY)
 	$(BIN)/python -W error::SyntaxWarning .ci/imports
 
 # One maths thread a test process: several that share the cores fight over them.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+# With the share of lines that the tests run, and the least that is accepted (pyproject.toml).
 test: $(READY)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto
+	$(PYTEST) --cov --cov-report=term:skip-covered
+
+# What takes under two minutes: no network, no training, no process of its own.
+test-fast: $(READY)
+	$(PYTEST) -m "not slow"
+
+# The suite with the oldest versions that setup.cfg allows, in an environment of its own.
+lowest:
+	UV_RESOLUTION=lowest-direct $(MAKE) SUFFIX=-lowest PYTHON=$$(.ci/pythons | tail -n 1) setup
+	$(MAKE) SUFFIX=-lowest test
 
 # The suite on every Python that is here.
 test-all:
