@@ -71,7 +71,7 @@ def _time(measurements: Sequence[Measurement], count: int, store: Store) -> tupl
         run = evaluate(
             pairs,
             measurements,
-            reference=list(dict.fromkeys(pair.target for pair in pairs.rows)),
+            reference=list(dict.fromkeys(pair.target for pair in pairs.rows if pair.target)),
             engine=LocalEngine(cache, device="cpu"),
             store=store,
         )

@@ -79,7 +79,7 @@ def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(pretrained, "FOLDER", folder)
     write_drn(folder / "drn")
-    monkeypatch.setitem(Gender.embedded, "classifier", write_head(folder / "gender.safetensors"))  # type: ignore[arg-type]
+    monkeypatch.setitem(Gender.embedded, "classifier", write_head(folder / "gender.safetensors"))
     return folder
 
 

@@ -196,7 +196,7 @@ def test_no_pair_at_all_is_an_error(tmp_path: Path) -> None:
         list_requests(pairs_of(tmp_path, "q.png,r.png"), *folders(tmp_path), tmp_path / "out")
 
 
-def annotations(root: Path, *names: str) -> KeypointFiles:
+def annotation_list(root: Path, *names: str) -> KeypointFiles:
     rows = [f"{name}:{list(range(5, 23))}:{list(range(2, 20))}" for name in names]
     path = root / "keypoints.csv"
     path.write_text("\n".join(["name:keypoints_y:keypoints_x", *rows]) + "\n")
@@ -214,7 +214,7 @@ def test_nothing_is_detected_where_files_have_the_bodies_and_faces_are_not_asked
             return super().run(plan, *rest)
 
     with Cache(tmp_path / "cache") as cache:
-        keypoints = annotations(tmp_path, "a.png", "b.png")
+        keypoints = annotation_list(tmp_path, "a.png", "b.png")
         people = with_people(found, Watched(cache), keypoints, faces=False)
     assert [list(plan.images) for plan in planned] == [[]]
     assert people.requests[0].people[1].face_box is None
@@ -226,7 +226,7 @@ def test_poses_can_come_from_files_without_target_images(tmp_path: Path) -> None
     found = list_requests(pairs_of(tmp_path, "a.png,b.png", "a.png,c.png"), source, None, tmp_path / "out")
     with Cache(tmp_path / "cache") as cache:
         engine = LocalEngine(cache)
-        with_poses = with_people(found, engine, annotations(tmp_path, "a.png", "b.png"))
+        with_poses = with_people(found, engine, annotation_list(tmp_path, "a.png", "b.png"))
         with pytest.raises(UserError, match="the target poses are needed"):
             with_people(found, engine, None)
     (request,) = with_poses.requests

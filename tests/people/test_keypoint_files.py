@@ -554,7 +554,7 @@ def test_a_perfect_prediction_read_from_files_is_exactly_one(tmp_path: Path) -> 
         assert (score.n, score.missing, score.warnings) == (3, {}, [] if metric == "kec_auc_body" else ())
     assert scores["kec_auc_body"].details["interval_over"] == "items"
     for rule in ("radius", "box"):
-        pckh = Pckh(generated_keypoints=files, target_keypoints=files, rule=rule)  # type: ignore[arg-type]
+        pckh = Pckh(generated_keypoints=files, target_keypoints=files, rule=rule)
         (score,) = scored(pckh, "abc").values()
         assert score.value == 1
 
@@ -603,7 +603,7 @@ def test_generated_keypoints_without_a_part_are_named(tmp_path: Path) -> None:
 
 
 def test_what_files_do_not_tell_is_counted_by_reason(tmp_path: Path) -> None:
-    told = {"a": body(), "b": [None] * 18, "c": body(2), "e": body(4)}
+    told: dict[str, Any] = {"a": body(), "b": [None] * 18, "c": body(2), "e": body(4)}
     target = KeypointFiles.at(write_list(tmp_path / "target.csv", told))
     generated = KeypointFiles.at(write_list(tmp_path / "generated.csv", {**told, "b": body(1), "e": [None] * 18}))
     unreadable = Missing("unreadable: torn")
@@ -741,7 +741,7 @@ def test_a_run_whose_keypoints_are_all_read_needs_no_detector(tmp_path: Path, mo
     drawn = {**truth, "a": [None, *body(0)[1:]]}
     target = KeypointFiles.at(write_list(tmp_path / "target.csv", truth))
     generated = KeypointFiles.at(write_list(tmp_path / "generated.csv", drawn))
-    options = {"generated_keypoints": generated, "target_keypoints": target}
+    options: dict[str, Any] = {"generated_keypoints": generated, "target_keypoints": target}
     result = run(tmp_path, Kec(**options), Pckh(**options))
     assert [record.status for record in result.record.protocols] == ["done", "done"]
     assert result.scores["kec_auc_body"].value == result.scores["pckh"].value == pytest.approx(53 / 54)
