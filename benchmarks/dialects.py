@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,14 +25,14 @@ from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.ssim import Ssim
 
 
-def _both(text: str) -> dict[str, Geometry]:
+def _both(text: str) -> dict[str, Any]:
     return dict.fromkeys(("generated_geometry", "target_geometry"), Geometry.parse(text))
 
 
 PADDED = _both("pad(width=256, height=256)")
 STRETCHED = _both("resize(width=256, height=256, filter=pil-bicubic)")
 COMPRESSED = _both("jpeg(quality=75)")
-HALF_COMPRESSED = {"generated_geometry": Geometry.parse("jpeg(quality=75)")}
+HALF_COMPRESSED: dict[str, Any] = {"generated_geometry": Geometry.parse("jpeg(quality=75)")}
 
 KNOBS: dict[str, tuple[Protocol, dict[str, Protocol]]] = {
     "SSIM": (

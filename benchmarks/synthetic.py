@@ -90,7 +90,7 @@ def _keypoints(truth: pd.DataFrame, images: Sequence[Path]) -> Iterator[tuple[st
     yield "MediaPipe finds the body", _share(len(found), len(images))
     for part, count in (("body", len(BODY_JOINTS)), ("face", len(FACE_POINTS)), ("hands", 2 * len(HAND_POINTS))):
         known = np.array(truth[part][found].tolist()).reshape(-1, count, 3)
-        seen = np.stack([np.asarray(records[i][part]).reshape(count, 3) for i in found])  # type: ignore[call-overload]
+        seen = np.stack([np.asarray(records[i][part]).reshape(count, 3) for i in found])
         # Records count from the corner of the first pixel, the truth from its centre.
         errors = np.linalg.norm(seen[..., :2] - 0.5 - known[..., :2], axis=-1)
         both = (known[..., 2] == 2) & np.isfinite(errors)
@@ -113,8 +113,9 @@ def _faces(truth: pd.DataFrame, images: Sequence[Path]) -> Iterator[tuple[str, s
     yield "dlib finds the face in front views", _share(int((found & frontal).sum()), int(frontal.sum()))
     yield "dlib finds the face where most of it is seen", _share(int((found & shown).sum()), int(shown.sum()))
     yield "dlib finds a face where none is seen", _share(int((found & ~shown).sum()), int((~shown).sum()))
-    embeddings = {i: records[i]["embedding"] for i in np.flatnonzero(found & shown)}  # type: ignore[call-overload]
-    same, different = [], []
+    embeddings = {i: records[i]["embedding"] for i in np.flatnonzero(found & shown)}
+    same: list[float] = []
+    different: list[float] = []
     for a, b in combinations(embeddings, 2):
         distance = float(np.linalg.norm(embeddings[a] - embeddings[b]))
         (same if truth["identity"][a] == truth["identity"][b] else different).append(distance)
@@ -129,7 +130,7 @@ def _faces(truth: pd.DataFrame, images: Sequence[Path]) -> Iterator[tuple[str, s
 
 def _garments(truth: pd.DataFrame, images: Sequence[Path]) -> Iterator[tuple[str, str]]:
     records = _extract(EfficientNetLite0(), images)
-    features = np.stack([np.asarray(record["features"]) for record in records])  # type: ignore[call-overload]
+    features = np.stack([np.asarray(record["features"]) for record in records])
     features = features / np.linalg.norm(features, axis=1, keepdims=True)
     similar = features @ features.T
     np.fill_diagonal(similar, -np.inf)
@@ -142,7 +143,7 @@ def _garments(truth: pd.DataFrame, images: Sequence[Path]) -> Iterator[tuple[str
 
 def _gender(truth: pd.DataFrame, images: Sequence[Path], checkpoint: Path) -> Iterator[tuple[str, str]]:
     classifier = GenderClassifier(network="efficientnet_lite0", classifier=GivenFile.at(checkpoint))
-    women = np.array([float(record["score"]) > 0 for record in _extract(classifier, images)])  # type: ignore[call-overload]
+    women = np.array([float(record["score"]) > 0 for record in _extract(classifier, images)])
     right = women == (truth["gender"] == "WOMEN").to_numpy()
     yield "gender head is right", _share(int(right.sum()), len(right))
 

@@ -60,7 +60,7 @@ def _time(measurements: Sequence[Measurement], count: int, store: Store) -> tupl
         run = evaluate(
             pairs,
             measurements,
-            reference=list(dict.fromkeys(pair.target for pair in pairs.rows)),
+            reference=list(dict.fromkeys(pair.target for pair in pairs.rows if pair.target)),
             target_keypoints=keypoints,
             engine=LocalEngine(cache, device="cpu"),
             store=store,

@@ -20,7 +20,8 @@ def joints(pose: int) -> np.ndarray:
     of_hip = [(-4, 0), (-5, 9), (-6, 18), (4, 0), (5, 9), (6, 18)]
     of_head = [(-2, -10), (2, -10), (-4, -9), (4, -9)]
     points = [neck + np.array(of_neck), hip + np.array(of_hip), neck + np.array(of_head)]
-    return np.concatenate(points).astype(int)
+    positions: np.ndarray = np.concatenate(points).astype(int)
+    return positions
 
 
 def draw(identity: int, pose: int) -> Image.Image:

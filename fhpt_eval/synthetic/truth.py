@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,7 +22,9 @@ from fhpt_eval.synthetic.shots import Shot
 if TYPE_CHECKING:
     from fhpt_eval.synthetic.photograph import Photograph
 
-VISIBLE, HIDDEN, OUTSIDE = 2, 1, 0
+VISIBLE: Final = 2
+HIDDEN: Final = 1
+OUTSIDE: Final = 0
 """Visibility of a point: seen; in the frame, with something before it; out of the frame. (Not COCO's.)"""
 
 ANNOTATION_HEADER = "name:keypoints_y:keypoints_x"

@@ -13,7 +13,7 @@ from PIL import Image
 from fhpt_eval.cli import data
 
 if TYPE_CHECKING:
-    from tests.conftest import Command, Outcome
+    from conftest import Command, Outcome
 
 TRAIN = ("WOMEN/Dresses/id_00000203/03_1_front", "MEN/Pants/id_00001611/01_1_front")
 TEST = ("WOMEN/Dresses/id_00000203/01_1_front", "WOMEN/Skirts/id_00000629/04_3_back")

@@ -18,7 +18,7 @@ from fhpt_eval.images.decoding import Rgb
 from fhpt_eval.measuring.registry import find_protocols
 
 if TYPE_CHECKING:
-    from tests.conftest import Command
+    from conftest import Command
 
 METHODS = ["drn-refined", "drn-coarse", "copy-source", "real"]
 ASKED = ("demo", "-o", "out", "--pairs", "10")

@@ -140,9 +140,9 @@ def test_a_detector(command: Command, own_folders: Path, added: Callable[[str], 
     assert reason == "no frontal face found"
     assert score["n"] + count == len(pictures)
     assert 0 < score["value"] < 1
-    shown = command("protocols", "frontal_faces").out
-    assert "Headlines: frontal_faces" in shown
-    assert "--set frontal_faces.neighbours=3" in shown
+    listing = command("protocols", "frontal_faces").out
+    assert "Headlines: frontal_faces" in listing
+    assert "--set frontal_faces.neighbours=3" in listing
 
 
 def test_a_dialect(command: Command, folders: tuple[str, ...], added: Callable[[str], Addition]) -> None:

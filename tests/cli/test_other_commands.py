@@ -16,7 +16,7 @@ from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.measuring.registry import find_protocols
 
 if TYPE_CHECKING:
-    from tests.conftest import Command
+    from conftest import Command
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"fid", "kid", "is", "lpips", "ssim", "psnr", "l1"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Command
+    from conftest import Command
 
 Folders = tuple[str, str, str, str]
 Install = Callable[..., None]

@@ -20,7 +20,7 @@ from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.atomic import write_atomic
 
 if TYPE_CHECKING:
-    from tests.conftest import Command, Draw
+    from conftest import Command, Draw
 
 Folders = tuple[str, str, str, str]
 

@@ -10,7 +10,7 @@ import pytest
 from synthetic.toy_people import TOY
 
 if TYPE_CHECKING:
-    from tests.conftest import Command
+    from conftest import Command
 
 GIVEN = ("synth", "-o", "out", "--identities", "2", "--views", "3", "--size", "48x32", "--workers", "1")
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from tests.conftest import Command
+    from conftest import Command
 
 FAST = ("--network", "efficientnet_lite0", "--device", "cpu")
 BLUE, RED = (60, 60, 200), (200, 60, 60)

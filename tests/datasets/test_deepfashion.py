@@ -200,7 +200,7 @@ def test_leakage_is_found_from_the_same_file_to_the_same_garment(given: Given) -
     item = leaks["item"]
     assert (item.train_share, item.test_share) == (2 / 3, 1 / 2)
     assert item.examples == (
-        leakage.Example("WOMEN/Dresses/id_00000203", flat(TRAIN[0]), min(flat(TEST[0]), flat(TRAIN[0]))),
+        leakage.LeakedPair("WOMEN/Dresses/id_00000203", flat(TRAIN[0]), min(flat(TEST[0]), flat(TRAIN[0]))),
     )
     twins = {(example.train, example.test) for example in leaks["file_content"].examples}
     assert twins == {(flat(TRAIN[0]), flat(TRAIN[0])), (flat(TRAIN[1]), "fashionWOMENSkirtsid0000062904_3back.jpg")}

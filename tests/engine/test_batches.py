@@ -19,6 +19,7 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
+from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Protocol, Records, Results, Score, configure
 from fhpt_eval.pairing.pairs import Pair, PairReport, list_images
 from fhpt_eval.protocols.fid import Fid
@@ -119,6 +120,10 @@ class Features(Records):
 
     def reference(self) -> str:
         return "the folder given with --reference"
+
+    @property
+    def given(self) -> Given:
+        return Given()
 
 
 NO_PAIRS = Pairs((), PairReport(0), "csv")

@@ -55,7 +55,7 @@ def test_results_are_found_by_fingerprint_and_content(tmp_path: Path) -> None:
     with Cache(tmp_path) as cache:
         result = cache.get(ONE, "k")
         assert result is not None
-        np.testing.assert_array_equal(result["v"], vector(1)["v"])  # type: ignore[index]
+        np.testing.assert_array_equal(result["v"], vector(1)["v"])
 
 
 def test_the_size_stays_bounded_and_the_newest_results_stay(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_killed_writer_loses_nothing_that_was_written(tmp_path: Path) -> None:
         process.join()
         for i in range(101):
             result = cache.get(ONE, str(i))
-            np.testing.assert_array_equal(result["v"], vector(i)["v"])  # type: ignore[index]
+            np.testing.assert_array_equal(result["v"], vector(i)["v"])
         cache.put("x", ONE, {"after": vector(0)})
         assert cache.known(ONE, ["after"])
 
@@ -199,7 +199,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.Mo
         assert cache.trouble is not None
         assert "No space left" in cache.trouble
         assert cache.known(ONE, ["before", "k"]) == {"before", "k"}
-        np.testing.assert_array_equal(cache.get(ONE, "k")["v"], vector(1)["v"])  # type: ignore[index]
+        np.testing.assert_array_equal(cache.get(ONE, "k")["v"], vector(1)["v"])
 
 
 def test_a_damaged_file_is_told_and_survived(tmp_path: Path) -> None:

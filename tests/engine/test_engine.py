@@ -18,6 +18,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.local import LocalEngine
 from fhpt_eval.engine.machine import pick_device
+from fhpt_eval.engine.opening import open_image
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
@@ -270,7 +271,6 @@ def test_a_file_that_changes_while_it_is_evaluated_is_named_and_not_cached(
 ) -> None:
     (image,) = refs(tmp_path, 1)
     original = image.path.read_bytes()
-    open_image = local.open_image
 
     def swap_then_open(*arguments: Any) -> Any:
         write_image(image.path, 99)

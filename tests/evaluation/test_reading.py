@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.ssim import Ssim
 from fhpt_eval.records import Missing
 
-EMBEDDED = {"network": "efficientnet-lite0"}
+EMBEDDED: dict[str, Any] = {"network": "efficientnet-lite0"}
 
 
 def run(folder: Path, pairs: Pairs, *protocols: object, **options: object) -> Run:

@@ -16,7 +16,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import MISSING, PER_PAIR, RECORD, Run
 
 if TYPE_CHECKING:
-    from tests.conftest import Command, Draw, Outcome
+    from conftest import Command, Draw, Outcome
 
 Folders = tuple[str, str, str, str]
 FAST = ("--protocols", "ssim,psnr,l1", "--device", "cpu")

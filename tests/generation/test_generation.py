@@ -196,7 +196,7 @@ def test_no_pair_at_all_is_an_error(tmp_path: Path) -> None:
         list_requests(pairs_of(tmp_path, "q.png,r.png"), *folders(tmp_path), tmp_path / "out")
 
 
-def annotations(root: Path, *names: str, y: int = 5) -> KeypointFiles:
+def annotation_list(root: Path, *names: str, y: int = 5) -> KeypointFiles:
     rows = [f"{name}:{list(range(y, y + 18))}:{list(range(2, 20))}" for name in names]
     path = root / "keypoints.csv"
     path.write_text("\n".join(["name:keypoints_y:keypoints_x", *rows]) + "\n")
@@ -214,7 +214,7 @@ def test_nothing_is_detected_where_files_have_the_bodies_and_faces_are_not_asked
             return super().run(plan, *rest)
 
     with Cache(tmp_path / "cache") as cache:
-        keypoints = annotations(tmp_path, "a.png", "b.png")
+        keypoints = annotation_list(tmp_path, "a.png", "b.png")
         people = with_people(found, Watched(cache), target_keypoints=keypoints, faces=False)
     assert [list(plan.images) for plan in planned] == [[]]
     assert people.requests[0].people[1].face_box is None
@@ -224,8 +224,8 @@ def test_nothing_is_detected_where_files_have_the_bodies_and_faces_are_not_asked
 def test_a_file_for_one_side_is_that_of_both_and_two_files_are_each_its_own_sides(tmp_path: Path) -> None:
     source, target = folders(tmp_path)
     found = list_requests(pairs_of(tmp_path, "a.png,b.png"), source, target, tmp_path / "out")
-    both, sources = annotations(tmp_path, "a.png", "b.png"), annotations(tmp_path, "a.png", y=7)
-    given: list[dict[str, KeypointFiles]] = [
+    both, sources = annotation_list(tmp_path, "a.png", "b.png"), annotation_list(tmp_path, "a.png", y=7)
+    given: list[dict[str, Any]] = [
         {"source_keypoints": both},
         {"target_keypoints": both},
         {"source_keypoints": sources, "target_keypoints": both},
@@ -243,7 +243,7 @@ def test_poses_can_come_from_files_without_target_images(tmp_path: Path) -> None
     found = list_requests(pairs_of(tmp_path, "a.png,b.png", "a.png,c.png"), source, None, tmp_path / "out")
     with Cache(tmp_path / "cache") as cache:
         engine = LocalEngine(cache)
-        with_poses = with_people(found, engine, target_keypoints=annotations(tmp_path, "a.png", "b.png"))
+        with_poses = with_people(found, engine, target_keypoints=annotation_list(tmp_path, "a.png", "b.png"))
         with pytest.raises(UserError, match="the target poses are needed"):
             with_people(found, engine)
     (request,) = with_poses.requests

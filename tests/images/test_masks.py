@@ -89,7 +89,7 @@ def images(draw: Draw) -> tuple[str, ...]:
     return "-g", str(draw("mine", "abc", 1, (128, 64))), "-t", str(draw("real", "abc", 2, (128, 64)))
 
 
-def annotations(people: dict[str, tuple[Joint, ...]]) -> str:
+def annotation_list(people: dict[str, tuple[Joint, ...]]) -> str:
     lines = ["name:keypoints_y:keypoints_x"]
     for name, points in people.items():
         x, y = ([-1 if p is None else int(p[axis]) for p in points] for axis in (0, 1))
@@ -102,7 +102,7 @@ def test_masked_ssim_is_that_of_masked_images(command: Command, images: tuple[st
     people = {name: joints(seed, 64, 128) for seed, name in enumerate("abc")}
     outcome = command(
         *("run", *images, "-p", "ssim,psnr", "--set", "ssim.mask=black", "--set", "ssim.data_range=generated"),
-        *("--target-keypoints", annotations(people), "-o", "out"),
+        *("--target-keypoints", annotation_list(people), "-o", "out"),
     )
     assert outcome.code == 0
     run = Run.load(Path("out"))
@@ -125,7 +125,7 @@ def test_masked_ssim_is_that_of_masked_images(command: Command, images: tuple[st
 
 
 def test_a_target_without_keypoints_is_missing(command: Command, images: tuple[str, ...]) -> None:
-    file = annotations({name: joints(0, 64, 128) for name in "ab"})
+    file = annotation_list({name: joints(0, 64, 128) for name in "ab"})
     outcome = command("run", *images, "-p", "ssim", "--set", "ssim.mask=black", "--target-keypoints", file, "-o", "out")
     assert outcome.code == 3
     score = Run.load(Path("out")).scores["mask_ssim"]
@@ -136,7 +136,7 @@ def test_a_target_without_keypoints_is_missing(command: Command, images: tuple[s
 def test_a_grey_mask_leaves_fractions_which_a_uint8_filter_cannot_take(
     command: Command, images: tuple[str, ...]
 ) -> None:
-    file = annotations({name: joints(0, 64, 128) for name in "abc"})
+    file = annotation_list({name: joints(0, 64, 128) for name in "abc"})
     asked = ("run", *images, "-p", "ssim", "--set", "ssim.mask=grey", "--target-keypoints", file)
     same = "resize(width=64, height=128, filter=pil-bicubic)"
     outcome = command(*asked, "--generated-geometry", same)
@@ -149,7 +149,7 @@ def test_masks_without_keypoints_and_keypoints_without_masks(command: Command, i
     outcome = command("run", *images, "-p", "ssim", "--set", "ssim.mask=black", "-o", "out")
     assert outcome.code == 3
     assert "give them with --target-keypoints FILE" in outcome.err
-    file = annotations({"a": joints(0, 64, 128)})
+    file = annotation_list({"a": joints(0, 64, 128)})
     assert (
         "none of the chosen protocols looks at keypoints of target images"
         in command("run", *images, "-p", "ssim", "--target-keypoints", file).sentence
@@ -158,7 +158,7 @@ def test_masks_without_keypoints_and_keypoints_without_masks(command: Command, i
 
 
 def test_a_dialect_measures_with_and_without_masks_in_one_run(command: Command, images: tuple[str, ...]) -> None:
-    file = annotations({name: joints(seed, 64, 128) for seed, name in enumerate("abc")})
+    file = annotation_list({name: joints(seed, 64, 128) for seed, name in enumerate("abc")})
     outcome = command("run", *images, "--dialect", "patn-market", "-p", "ssim", "--target-keypoints", file, "-o", "out")
     assert outcome.code == 0
     scores = Run.load(Path("out")).scores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
 
 
-def both(text: str) -> dict[str, Geometry]:
+def both(text: str) -> dict[str, Any]:
     return dict.fromkeys(("generated_geometry", "target_geometry"), Geometry.parse(text))
 
 

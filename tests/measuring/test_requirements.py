@@ -10,7 +10,7 @@ from fhpt_eval.cli.weights import registered
 from fhpt_eval.evaluation.environment import describe_environment
 from fhpt_eval.libraries import version
 from fhpt_eval.measuring import registry
-from fhpt_eval.measuring.protocol import configure
+from fhpt_eval.measuring.protocol import Protocol, configure
 from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.measuring.requirements import packages_of, weights_of
 from fhpt_eval.protocols.fid import Fid
@@ -44,7 +44,9 @@ def test_every_weights_file_that_some_option_asks_for_is_listed() -> None:
         (Retrieval, "networks", ("resnet50", "vgg16", "efficientnet_lite0")),
     ],
 )
-def test_no_option_asks_for_a_file_that_is_not_listed(protocol: type, option: str, values: tuple[str, ...]) -> None:
+def test_no_option_asks_for_a_file_that_is_not_listed(
+    protocol: type[Protocol], option: str, values: tuple[str, ...]
+) -> None:
     listed = {file.name for file in weights_of([protocol])}
     for value in values:
         needs = configure(protocol, "paper", {option: value}).needs()
@@ -91,6 +93,6 @@ def test_a_protocol_says_whether_the_order_of_files_decides() -> None:
     ],
 )
 def test_what_a_protocol_says_of_something_that_it_lacks_is_refused(says: dict[str, object], why: str) -> None:
-    odd = dataclasses.dataclass(frozen=True, kw_only=True)(type("Odd", (L1,), says))
+    odd: type[L1] = dataclasses.dataclass(frozen=True, kw_only=True)(type("Odd", (L1,), says))
     with pytest.raises(ValueError, match=why):
         registry._try_out(odd)

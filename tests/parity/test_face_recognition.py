@@ -14,8 +14,9 @@ from PIL import Image, ImageFile
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.local import LocalEngine
-from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, Landmarks, import_face_recognition
+from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, Landmarks
 from fhpt_eval.extract.extractor import Context
+from fhpt_eval.libraries import import_face_recognition
 from fhpt_eval.protocols.face_identity import FaceIdentity, face_distance
 from fhpt_eval.records import Missing, Result
 

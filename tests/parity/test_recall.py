@@ -130,6 +130,8 @@ def seeded(backbone: Backbone, file: Path) -> Any:
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.2, 0.6)
+            assert module.running_mean is not None
+            assert module.running_var is not None
             torch.nn.init.normal_(module.running_mean, 0, 0.1)
             torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
         elif isinstance(module, torch.nn.Conv2d):

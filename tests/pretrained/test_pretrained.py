@@ -22,7 +22,7 @@ from fhpt_eval.reference_models.drn.checkpoint import NetworkPart
 from fhpt_eval.reference_models.drn.model import Drn
 
 if TYPE_CHECKING:
-    from tests.conftest import Command
+    from conftest import Command
 
 PROFILES: tuple[Profile, ...] = ("paper", "embedded")
 ITEM = "fashionMENDenimid0000000{}01_1front"

@@ -13,10 +13,10 @@ from toys import StubRecords
 
 from fhpt_eval import Pairs, Score
 from fhpt_eval.errors import UserError
-from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, import_face_recognition
+from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace
 from fhpt_eval.extract.extractor import Context
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.libraries import explained
+from fhpt_eval.libraries import explained, import_face_recognition
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.protocols.face_identity import NO_GENERATED_FACE, FaceIdentity, face_distance

@@ -19,6 +19,7 @@ from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.ranking import chance
+from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Records, Results, Score, Unscorable, configure
 from fhpt_eval.pairing.naming import parse_deepfashion
 from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
@@ -73,6 +74,10 @@ class Found(Records):
 
     def reference(self) -> str:
         raise NotImplementedError
+
+    @property
+    def given(self) -> Given:
+        return Given()
 
 
 def scores(pairs: Pairs, features: Mapping[str, Result | Sequence[float]], **options: Any) -> dict[str, Score]:

@@ -16,8 +16,9 @@ from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.feature_maps import build_feature_maps
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.generation.generate import list_requests
-from fhpt_eval.people.detection import person_in_files
+from fhpt_eval.people.detection import Person, person_in_files
 from fhpt_eval.people.keypoint_files import KeypointFiles
+from fhpt_eval.records import Missing
 from fhpt_eval.reference_models.drn.config import named_config
 from fhpt_eval.reference_models.drn.journal import grid
 from fhpt_eval.reference_models.drn.samples import BodyPairs
@@ -26,13 +27,17 @@ from fhpt_eval.reference_models.drn.updates import BodyUpdates
 ITERATIONS = 300
 
 
+def person(files: KeypointFiles, name: str) -> Person:
+    found = person_in_files(files, name)
+    assert not isinstance(found, Missing)
+    return found
+
+
 def test_the_full_network_overfits_eight_pairs(tmp_path: Path) -> None:
     images, pairs, keypoints = figures.write(tmp_path, identities=2, poses=3)
     files = KeypointFiles.at(keypoints)
     requests = [
-        replace(
-            r, source_person=person_in_files(files, r.source.name), target_person=person_in_files(files, r.target_name)
-        )
+        replace(r, source_person=person(files, r.source.name), target_person=person(files, r.target_name))
         for r in list_requests(pairs, images, images, tmp_path / "out").requests
     ]
     assert len(requests) == 8

@@ -41,7 +41,7 @@ def request(root: Path, size: tuple[int, int] = (48, 64), *, faces: bool = True)
 def test_coarse_refined_residual_and_guidance_are_pictures_of_the_sources_size(tmp_path: Path) -> None:
     folder = write_drn(tmp_path / "drn")
     pictures = {
-        image: Drn(checkpoint=folder, image=image).load("cpu")([request(tmp_path)])[0].astype(int)  # type: ignore[arg-type]
+        image: Drn(checkpoint=folder, image=image).load("cpu")([request(tmp_path)])[0].astype(int)
         for image in ("refined", "coarse", "residual", "guidance")
     }
     assert {picture.shape for picture in pictures.values()} == {(64, 48, 3)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -48,7 +50,7 @@ def test_a_transfer_block_is_patns_formula() -> None:
     block = PoseAttentionalTransferBlock(4, 8, relu)
     image, pose = torch.randn(2, 4, 6, 5), torch.randn(2, 8, 6, 5)
 
-    def convolve(x: torch.Tensor, layer: nn.Sequential) -> torch.Tensor:
+    def convolve(x: torch.Tensor, layer: Any) -> torch.Tensor:
         weights = layer[1]
         assert isinstance(weights, nn.Conv2d)
         return functional.conv2d(functional.pad(x, (1, 1, 1, 1), mode="reflect"), weights.weight, weights.bias)
@@ -189,8 +191,9 @@ def test_gradients_of_the_refined_image_reach_the_transfer_branch_through_the_gu
     nn.init.normal_(network.detail.generator.output.weight)
     images = network(torch.randn(1, 3, 32, 24), torch.rand(1, 36, 32, 24))
     images.residual.square().sum().backward()
+    block: Any = network.transfer.blocks[0]
     assert all(p.grad is None or not p.grad.any() for p in network.transfer.decoder.parameters())
-    assert all(p.grad is not None and p.grad.any() for p in network.transfer.blocks[0].image[0].parameters())
+    assert all(p.grad is not None and p.grad.any() for p in block.image[0].parameters())
 
 
 def test_the_face_module_makes_a_face_of_the_sources_style() -> None:
@@ -229,7 +232,7 @@ def test_unknown_names_are_named() -> None:
         DrnConfig(epochs=2, constant_epochs=3)
 
 
-def test_the_pixels_of_a_patch_start_alike():
+def test_the_pixels_of_a_patch_start_alike() -> None:
     """An untrained branch paints no checkerboard: before the filter its image is constant on patches."""
     torch.manual_seed(0)
     config = named_config("drn", "small")
@@ -253,6 +256,6 @@ def test_painted_images_are_filtered_by_1_2_1() -> None:
     assert Paint(1)(channels) is channels
 
 
-def test_no_weave_of_single_pixels_can_be_painted():
+def test_no_weave_of_single_pixels_can_be_painted() -> None:
     weave = functional.pixel_unshuffle((torch.arange(12) % 2 * 2.0 - 1).expand(1, 3, 12, 12), 2)
     assert Paint(2)(weave)[..., 1:-1, 1:-1].abs().max() < 1e-6

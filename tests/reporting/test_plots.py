@@ -16,7 +16,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.keypoints import PARTS
-from fhpt_eval.measuring.protocol import Curve
+from fhpt_eval.measuring.protocol import Curve, Protocol
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.plugins import Found
 from fhpt_eval.protocols.kec import Kec
@@ -81,7 +81,7 @@ def test_a_curve_of_another_package_is_drawn_and_one_that_no_run_has_is_not(
     plain: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     curves = (Curve("feet", "feet", at_least=("kec_auc_body", 2)), Curve("tails", "tails"))
-    found = Found({"kec": Kec, "stranger": type("Stranger", (L1,), {"curves": curves})}, ())
+    found: Found[Protocol] = Found({"kec": Kec, "stranger": type("Stranger", (L1,), {"curves": curves})}, ())
     monkeypatch.setattr(plots, "find_protocols", lambda: found)
     run = dataclasses.replace(plain, arrays={"feet": {"distance": np.array([1.0, 2.0])}})
     plot_curves([run], tmp_path / "kec.svg")

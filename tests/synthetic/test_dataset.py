@@ -32,8 +32,8 @@ from fhpt_eval.pairing.lists import read_pair_list
 from fhpt_eval.pairing.naming import parse_deepfashion
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles
-from fhpt_eval.synthetic import dataset, rendering
-from fhpt_eval.synthetic.card import data_card
+from fhpt_eval.synthetic import rendering
+from fhpt_eval.synthetic.card import count_photographs, data_card
 from fhpt_eval.synthetic.dataset import Made, make
 from fhpt_eval.synthetic.dataset_folder import DataSetFolder
 from fhpt_eval.synthetic.photograph import Photograph
@@ -295,7 +295,9 @@ def test_a_run_scores_the_pairs(whole: Path, tmp_path: Path) -> None:
         (tmp_path / "mine" / name).write_bytes((whole / "img" / target.name).read_bytes())
     images = whole / "img"
     table = Pairs.from_csv(whole / "test-pairs.csv", tmp_path / "mine", images, images).table
-    found = {(Path(row.source), Path(row.target), row.item) for row in table.itertuples()}
+    found = {
+        (Path(a), Path(b), item) for a, b, item in zip(table["source"], table["target"], table["item"], strict=True)
+    }
     assert found == {(images / source.name, images / target.name, source.shows.item) for source, target in pairs}
 
 
@@ -312,7 +314,7 @@ def test_the_card_tells_how_it_was_made_and_what_it_holds(whole: Path) -> None:
 
 
 def test_the_card_has_a_place_for_what_detectors_find() -> None:
-    counts = dataset.count([TRUTH], [])
+    counts = count_photographs([TRUTH], [])
     card = data_card({"size": "48x32"}, {"train": counts, "test": counts}, LABELS, {"bodies found": "98.5 %"})
     assert "\n## Measured\n\n| what | value |\n| --- | --- |\n| bodies found | 98.5 % |\n\n## Limits\n" in card
 
@@ -339,7 +341,8 @@ def test_workers_have_one_maths_thread_each_and_this_process_what_it_had(
 ) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    write(tmp_path / "set", identities=2, views=2, renderer=replace(TOY, photograph=toy_people.alone))
+    take: Any = toy_people.alone
+    write(tmp_path / "set", identities=2, views=2, renderer=replace(TOY, photograph=take))
     with Image.open(tmp_path / "set" / "img" / plan(2, 2)[0].name) as image:
         assert np.median(np.asarray(image)[8:]) == 1
     assert os.environ["OPENBLAS_NUM_THREADS"] == "7"
@@ -357,7 +360,7 @@ def test_a_finished_data_set_is_left_as_it_is(copy: Path) -> None:
 @contextmanager
 def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A command in a session of its own that has made four photographs; it and its workers have ended afterwards."""
-    command = [sys.executable, "-m", "synthetic.toy_people", folder]
+    command: list[str | Path] = [sys.executable, "-m", "synthetic.toy_people", folder]
     process = subprocess.Popen(  # noqa: S603
         command,
         cwd=Path(__file__).parents[1],

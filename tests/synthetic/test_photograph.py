@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -20,12 +21,14 @@ from fhpt_eval.synthetic.poses import KINDS, strike, turn
 from fhpt_eval.synthetic.raytrace import Bool, Paint, Samples, Scene, Surface
 from fhpt_eval.synthetic.shots import VIEWS
 
+Shot: TypeAlias = Callable[[int, str], Photograph]
+
 SIZE = (128, 88)
 SKIN, HAIR = LABELS.index("skin"), LABELS.index("hair")
 
 
 @pytest.fixture(scope="module")
-def shot() -> Callable[[int, str], Photograph]:
+def shot() -> Shot:
     made: dict[tuple[int, str], Photograph] = {}
 
     def take(number: int, view: str) -> Photograph:
@@ -36,7 +39,7 @@ def shot() -> Callable[[int, str], Photograph]:
     return take
 
 
-def test_equal_arguments_give_equal_bytes(shot):
+def test_equal_arguments_give_equal_bytes(shot: Shot) -> None:
     again = photograph(sample_identity(3, 1), 0, "front", 5, SIZE)
     assert again.pixels.tobytes() == shot(1, "front").pixels.tobytes()
     assert again.body.tobytes() == shot(1, "front").body.tobytes()
@@ -45,7 +48,7 @@ def test_equal_arguments_give_equal_bytes(shot):
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_seen_joints_lie_on_the_person_and_all_are_named(shot, view):
+def test_seen_joints_lie_on_the_person_and_all_are_named(shot: Shot, view: str) -> None:
     for number in (1, 2):
         taken = shot(number, view)
         assert taken.pixels.shape == (*SIZE, 3)
@@ -70,13 +73,14 @@ def test_seen_joints_lie_on_the_person_and_all_are_named(shot, view):
         assert set(np.unique(points[:, 2])) <= {0, 1, 2}
 
 
-def test_a_face_is_seen_from_the_front_and_not_from_behind(shot):
+def test_a_face_is_seen_from_the_front_and_not_from_behind(shot: Shot) -> None:
     front, back = shot(1, "front"), shot(1, "back")
     assert (front.face[:, 2] == 2).sum() > 50
     # The corners of the jaw may be seen from behind.
     assert (back.face[:, 2] == 2).sum() <= 3
     assert (back.face[17:, 2] == 2).sum() == 0
     assert back.face_box is None
+    assert front.face_box is not None
     left, top, right, bottom = front.face_box
     assert left < front.body[0, 0] < right
     assert top < front.body[0, 1] < bottom
@@ -84,7 +88,7 @@ def test_a_face_is_seen_from_the_front_and_not_from_behind(shot):
     assert front.labels[row, column] == SKIN
 
 
-def test_left_and_right_are_the_persons_own(shot):
+def test_left_and_right_are_the_persons_own(shot: Shot) -> None:
     """From the front the person's right shoulder and eye are at the image's left; from behind at its right."""
     front, back = shot(2, "front"), shot(2, "back")
     assert front.body[2, 0] < front.body[5, 0]
@@ -97,10 +101,10 @@ def test_left_and_right_are_the_persons_own(shot):
     assert np.allclose(wrists[1], front.body[4, :2], atol=6)
 
 
-def test_the_same_person_wears_the_same_colours_in_all_views(shot):
+def test_the_same_person_wears_the_same_colours_in_all_views(shot: Shot) -> None:
     """The median colour of the clothes differs less between views of one outfit than between outfits."""
 
-    def worn(taken: Photograph) -> np.ndarray:
+    def worn(taken: Photograph) -> Any:
         clothes = ~np.isin(taken.labels, [0, SKIN, HAIR, LABELS.index("eyes"), LABELS.index("shoes")])
         return np.median(taken.pixels[clothes], axis=0)
 
@@ -108,7 +112,7 @@ def test_the_same_person_wears_the_same_colours_in_all_views(shot):
     assert np.abs(worn(one) - worn(shot(1, "back"))).mean() < np.abs(worn(one) - worn(two)).mean()
 
 
-def test_people_are_what_their_number_says():
+def test_people_are_what_their_number_says() -> None:
     assert sample_identity(1, 4) == sample_identity(1, 4)
     assert sample_identity(1, 4) != sample_identity(1, 5) != sample_identity(2, 5)
     genders = [sample_identity(0, number).gender for number in range(1, 61)]
@@ -122,7 +126,7 @@ def test_people_are_what_their_number_says():
     assert 1.6 < height(1) < height(-1) < 1.95
 
 
-def test_changes_of_the_face_move_the_face_only():
+def test_changes_of_the_face_move_the_face_only() -> None:
     body = load_body()
     plain, changed = body.rest(0, np.zeros(1), {}), body.rest(0, np.zeros(1), {"nose-scale-vert-incr": 1.0})
     moved = np.linalg.norm(plain.vertices - changed.vertices, axis=1)
@@ -130,7 +134,7 @@ def test_changes_of_the_face_move_the_face_only():
     assert body.mean.vertices[moved > 1e-4, 2].min() > 0.7
 
 
-def test_bones_keep_their_lengths_and_skin_follows():
+def test_bones_keep_their_lengths_and_skin_follows() -> None:
     body = load_body()
     rest = body.rest(0, np.zeros(1), {})
     posed = body.pose(rest, body.transforms(rest, {"root": turn("z", 90), "upperarm01.L": turn("y", 40)}))
@@ -157,14 +161,14 @@ def posed_as(kind: str, number: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_hands_stay_out_of_the_trunk(kind):
+def test_hands_stay_out_of_the_trunk(kind: str) -> None:
     heads = posed_as(kind, 2)
     for side in "LR":
         away = heads[f"wrist.{side}"] - heads["spine02"]
         assert np.linalg.norm(away[:2]) > 0.12 or abs(away[2]) > 0.35
 
 
-def test_poses_are_what_they_are_called():
+def test_poses_are_what_they_are_called() -> None:
     for number in (1, 2, 3):
         hip, walk, stand = (posed_as(kind, number) for kind in ("hand on hip", "walking", "standing"))
         near = [np.linalg.norm(hip[f"wrist.{side}"] - hip[f"upperleg01.{side}"]) for side in "LR"]
@@ -178,7 +182,7 @@ def test_poses_are_what_they_are_called():
             assert stand[f"wrist.{side}"][2] < stand[f"lowerarm01.{side}"][2] < stand[f"upperarm01.{side}"][2]
 
 
-def test_a_camera_projects_what_it_looks_at():
+def test_a_camera_projects_what_it_looks_at() -> None:
     points = np.random.default_rng(0).uniform(-1, 1, (50, 3)) * [0.3, 0.2, 0.9]
     camera = framing(points, 256, 176, 4.0, (0.05, 0.05))
     pixels = camera.project(points)
@@ -199,7 +203,7 @@ class _Striped:
         return Paint(np.zeros((len(samples.faces), 3)), samples.normal, np.zeros(len(samples.faces)))
 
 
-def test_rays_pass_holes_and_stop_at_what_exists():
+def test_rays_pass_holes_and_stop_at_what_exists() -> None:
     square = np.array([[-1.0, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1]])
     faces = np.array([[0, 1, 2], [0, 2, 3]])
     near = Surface("near", square, square, faces, _Striped(), 1)
@@ -216,13 +220,13 @@ def test_rays_pass_holes_and_stop_at_what_exists():
     assert rays.tolist() == [1]
 
 
-def test_stripes_have_their_period_and_colours():
+def test_stripes_have_their_period_and_colours() -> None:
     fabric = Fabric("striped", ((1, 1, 1), (0, 0, 0), (0, 0, 0)), 0.04, False, 1)
     along = np.array([0.001, 0.021, 0.041, 0.061])
     colours = fabric.albedo(np.zeros(4), along)
     assert colours[:, 0].tolist() == [0, 1, 0, 1]
 
 
-def test_srgb_there_and_back():
+def test_srgb_there_and_back() -> None:
     values = np.linspace(0, 0.9, 50)
     np.testing.assert_allclose(to_srgb(from_srgb(values))[values < 0.9], values[values < 0.9], atol=2e-3)

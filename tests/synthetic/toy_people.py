@@ -8,6 +8,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,10 +98,13 @@ def alone(identity: Identity, item: int, view: str, seed: int, size: tuple[int, 
     return drawn
 
 
-TOY = Renderer(sample_identity, photograph, LABELS)
-SLOW = Renderer(sample_identity, slow, LABELS)
-WITHOUT_ROOM = Renderer(sample_identity, without_room, LABELS)
-DEADLY = Renderer(sample_identity, deadly, LABELS)
+def _renderer(take: Any) -> Renderer:
+    # The toy has only those attributes of people and photographs that the data set reads.
+    sample: Any = sample_identity
+    return Renderer(sample, take, LABELS)
+
+
+TOY, SLOW, WITHOUT_ROOM, DEADLY = map(_renderer, (photograph, slow, without_room, deadly))
 
 
 if __name__ == "__main__":
