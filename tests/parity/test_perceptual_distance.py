@@ -18,7 +18,7 @@ import skimage
 import torch
 from PIL import Image
 from torchvision import models
-from toys import compare_two, record_of
+from toys import assert_same_bits, compare_two, record_of
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.extractor import Context, PairModel
@@ -181,3 +181,14 @@ def test_images_of_different_sizes_are_missing_whatever_the_size(peer: Peer) -> 
     for other, text in ((image[:79], "70×79"), (image[:, :69], "69×80"), (image[:5, :5], "5×5")):
         result = compare_two(peer.ours, image, other)
         assert result == Missing(f"sizes differ: 70×80 against {text} (width×height)")
+
+
+def test_pairs_compared_together_have_the_distances_that_they_have_alone(peer: Peer) -> None:
+    images = [*photographs(80, 70), *photographs(64, 64), photographs(80, 70)[0][:5, :5]]
+    codes = peer.ours.encode(images)
+    pairs = [(codes[i], codes[j]) for i in range(len(codes)) for j in range(len(codes))]
+    together = peer.ours.compare(pairs)
+    alone = [result for pair in pairs for result in peer.ours.compare([pair])]
+    assert sum(isinstance(result, Missing) for result in alone) == 2 * 3 * 3 + 2 * 6 + 1
+    for one, other in zip(together, alone, strict=True):
+        assert_same_bits(one, other)
