@@ -12,6 +12,8 @@ import typer
 from fhpt_eval.cli.shared import (
     DONE,
     DONE_IN_PART,
+    DetectorTimeout,
+    EngineName,
     Eyes,
     SourceKeypoints,
     TargetKeypoints,
@@ -69,6 +71,8 @@ def generate(
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Images at once.  [default: 16 on a GPU, else one a core]")
     ] = None,
+    engine_name: EngineName = "local",
+    detector_timeout: DetectorTimeout = 60.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make images anew that are there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr.")] = False,
 ) -> None:
@@ -78,7 +82,7 @@ def generate(
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.engine.local import LocalEngine
+    from fhpt_eval.engine.engine import open_engine
     from fhpt_eval.generation.generate import Generation, list_requests, with_people
 
     models = _models(quiet=quiet)
@@ -99,7 +103,7 @@ def generate(
     of_sources, of_targets = read_keypoints(named_files, eyes).values()
     listed = list_requests(pairs, source, target, output)
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
-        engine = LocalEngine(cache, device=device)
+        engine = open_engine(engine_name, cache, device=device, detector_timeout=detector_timeout)
         generation = Generation(chosen, output, device=engine.device, overwrite=overwrite)
         if "people" in chosen.needs:
             listed = with_people(listed, engine, of_sources, of_targets, progress=progress)

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import EYES_HELP, KEYPOINT_FORMS, read_file, read_keypoints, read_pairs
+from fhpt_eval.cli.shared import (
+    EYES_HELP,
+    KEYPOINT_FORMS,
+    MACHINE,
+    DetectorTimeout,
+    EngineName,
+    read_file,
+    read_keypoints,
+    read_pairs,
+)
 from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import NAMINGS
 
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.measuring.measurement import Measurement
 
-_WHAT, _HOW, _WHERE, _MACHINE = "What is evaluated", "How", "Output", "Machine"
+_WHAT, _HOW, _WHERE, _MACHINE = "What is evaluated", "How", "Output", MACHINE
 _UNTELLING = {"generated", "images", "output", "outputs", "results", "fake", "fakes", "gen", "test"}
 
 
@@ -171,6 +180,7 @@ def run(
         bool,
         typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=_WHERE),
     ] = False,
+    engine_name: EngineName = "local",
     device: Annotated[
         str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 …", rich_help_panel=_MACHINE)
     ] = "auto",
@@ -192,6 +202,7 @@ def run(
             rich_help_panel=_MACHINE,
         ),
     ] = None,
+    detector_timeout: DetectorTimeout = 60.0,
     max_pixels: Annotated[
         int | None,
         typer.Option("--max-pixels", min=1, help="Refuse larger images undecoded.", rich_help_panel=_MACHINE),
@@ -213,6 +224,7 @@ def run(
     from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, refuse_unused, with_geometry
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
+    from fhpt_eval.engine.engine import open_engine
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.giving import check_given, given_for
     from fhpt_eval.evaluation.plan import ImageSets, prepare
@@ -257,10 +269,14 @@ def run(
         _print_plan(images, chosen, prepare(images, wanted, store, fetch=False), as_json=as_json)
         return
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
-        from fhpt_eval.engine.local import LocalEngine
-
-        engine = LocalEngine(
-            cache, device=device, batch_size=batch_size, workers=workers, max_pixels=max_pixels or MAX_PIXELS
+        engine = open_engine(
+            engine_name,
+            cache,
+            device=device,
+            batch_size=batch_size,
+            workers=workers,
+            max_pixels=max_pixels or MAX_PIXELS,
+            detector_timeout=detector_timeout,
         )
         folder = output or Path("results") / chosen_name
         result = evaluate(

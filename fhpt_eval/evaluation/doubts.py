@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from fhpt_eval.engine.contract import Extraction
+from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.extract.gender_classifier import SHIPPED, GenderClassifier
 from fhpt_eval.extract.keypoint_detector import KeypointDetector

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from fhpt_eval.engine.contract import Extraction
+from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.evaluation.doubts import doubts
 from fhpt_eval.evaluation.environment import describe_environment
 from fhpt_eval.evaluation.giving import own_classifier, used_keypoints
@@ -64,6 +64,7 @@ def _pending(
     device: str,
 ) -> ProtocolRecord:
     protocol = measurement.protocol
+    ran = [prepared.ran(need.extractor) for need in images.needs(protocol)]
     return ProtocolRecord(
         name=protocol.name,
         dialect=measurement.dialect or _default_dialect(protocol, profile, images),
@@ -73,7 +74,7 @@ def _pending(
         status="unavailable" if protocol in prepared.unavailable else "pending",
         reason=prepared.unavailable.get(protocol),
         recipe=_recipe(protocol, images, reference),
-        extractors={need.extractor.id: need.extractor.fingerprint(device) for need in images.needs(protocol)},
+        extractors={extractor.id: extractor.fingerprint(device) for extractor in ran},
     )
 
 
@@ -152,7 +153,7 @@ def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction
                 continue
             info = extraction.info(ref)
             if isinstance(info, Missing):
-                unreadable[str(ref.path)] = info.reason.removeprefix("unreadable: ")
+                unreadable[str(ref.path)] = info.reason
             else:
                 counts[f"{info.width}×{info.height}"] += 1
                 notes[ref] = info.notes

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fhpt_eval.extract.extractor import Context, Encoded, PairExtractor, PairModel, Pixels, size_mismatch
-from fhpt_eval.records import Result
+from fhpt_eval.records import Record, Result
 
 Function: TypeAlias = Callable[[Pixels, Pixels], Any]
 """From two H×W×3 RGB images of one size, uint8 0…255 (or float32 where a geometry leaves it so), to a number."""
@@ -36,6 +36,8 @@ class _Model(PairModel):
     def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
         return [(image,) for image in images]
 
-    def compare(self, first: Encoded, second: Encoded) -> Result:
-        (x,), (y,) = first, second
-        return size_mismatch(x, y) or {"value": np.array(float(self._function(x, y)))}
+    def compare(self, pairs: Sequence[tuple[Encoded, Encoded]]) -> list[Result]:
+        return [size_mismatch(x, y) or self._record(x, y) for (x,), (y,) in pairs]
+
+    def _record(self, first: Pixels, second: Pixels) -> Record:
+        return {"value": np.array(float(self._function(first, second)))}

@@ -16,8 +16,7 @@ import numpy as np
 
 from fhpt_eval._version import __version__
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contract import Engine
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import Engine, open_engine
 from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
@@ -129,7 +128,7 @@ class _Data(NamedTuple):
 @contextmanager
 def _this_machine() -> Iterator[Engine]:
     with Cache() as cache:
-        yield LocalEngine(cache)
+        yield open_engine("local", cache)
 
 
 def _train(

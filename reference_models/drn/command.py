@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch.utils.data import Dataset
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.engine.machine import pick_device
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
@@ -54,6 +54,7 @@ class DrnPlan:
     seed: int = 0
     max_seconds: float | None = None
     save_every: float = 600.0
+    engine: str = "local"
     device: str = "auto"
     bfloat16: bool = False
     workers: int = 0
@@ -221,7 +222,7 @@ def _requests(plan: DrnPlan, progress: Progress | None) -> ListedImages:
     if waits:
         dist.barrier()
     with Cache() as cache:
-        engine, faces = LocalEngine(cache, device="cpu"), plan.part == "face"
+        engine, faces = open_engine(plan.engine, cache, device="cpu"), plan.part == "face"
         keypoints = plan.source_keypoints, plan.target_keypoints
         listed = with_people(listed, engine, *keypoints, faces=faces, progress=progress)
     if dist.is_initialized() and not waits:

@@ -1,8 +1,9 @@
-"""A run's folder: arrays beside the tables."""
+"""A run's folder: arrays beside the tables, and how often each file is written."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,17 @@ import pytest
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation import run as run_module
 from fhpt_eval.evaluation.evaluate import evaluate
-from fhpt_eval.evaluation.run import ARRAYS, Run
+from fhpt_eval.evaluation.run import ARRAYS, MISSING, PER_PAIR, RECORD, Run
+from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.measuring.protocol import Records, Score
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.l1 import L1
+from fhpt_eval.protocols.psnr import Psnr
+from fhpt_eval.protocols.ssim import Ssim
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
         write_image(tmp_path / name / "a.png", len(name))
     pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
     with Cache(tmp_path / "cache") as cache:
-        evaluate(pairs, [WithArrays()], output=tmp_path / "run", engine=LocalEngine(cache, device="cpu"))
+        evaluate(pairs, [WithArrays()], output=tmp_path / "run", engine=open_engine("local", cache, device="cpu"))
     return tmp_path / "run"
 
 
@@ -45,3 +50,45 @@ def test_damaged_arrays_are_one_sentence(folder: Path) -> None:
     (folder / ARRAYS).write_bytes(b"x" * 20)
     with pytest.raises(UserError, match="damaged"):
         Run.load(folder)
+
+
+def test_a_file_is_written_once_for_each_protocol_that_changes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        write_image(tmp_path / "generated" / f"{name}.png", ord(name))
+        write_image(tmp_path / "target" / f"{name}.png", ord("a"))
+    pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
+    written: Counter[str] = Counter()
+    write = write_atomic
+
+    def count(path: Path, content: str | bytes) -> None:
+        written[path.name] += 1
+        write(path, content)
+
+    monkeypatch.setattr(run_module, "write_atomic", count)
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class OfTheSet(L1):
+        name = "of-the-set"
+
+        def score(self, pairs: Pairs, records: Records) -> list[Score]:
+            return [Score("of-the-set", 1.0, "lower", 2)]
+
+    with Cache(tmp_path / "cache") as cache:
+        engine = open_engine("local", cache, device="cpu")
+        run = evaluate(pairs, [OfTheSet(), L1(), Ssim(), Psnr()], output=tmp_path / "run", engine=engine)
+        # Once a protocol, and the seconds at the end.
+        assert written[RECORD] == 4 + 1
+        # After the first protocol, and after each of the three that have a value for each pair.
+        assert written[PER_PAIR] == 1 + 3
+        # To claim the folder, after the first protocol, and after psnr, which has no value for identical images.
+        assert written[MISSING] == 1 + 1 + 1
+        assert written[ARRAYS] == 0
+        written.clear()
+        evaluate(pairs, [OfTheSet(), WithArrays()], output=tmp_path / "other", engine=engine)
+        assert written == {RECORD: 2 + 1, PER_PAIR: 1 + 1, MISSING: 1 + 1, ARRAYS: 1}
+    loaded = Run.load(tmp_path / "run")
+    assert loaded.record == run.record
+    assert loaded.per_pair.equals(run.per_pair)
+    assert loaded.missing.to_dict() == run.missing.to_dict()

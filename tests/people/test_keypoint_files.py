@@ -17,14 +17,15 @@ from toys import write_image
 from fhpt_eval import Pairs, Protocol, Run, evaluate
 from fhpt_eval.cli.shared import read_file, read_keypoints
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contract import Extraction, Plan
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.contract import Plan
+from fhpt_eval.engine.engine import open_engine
+from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.doubts import doubts
 from fhpt_eval.evaluation.giving import given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.evaluation.reading import ExtractedRecords
-from fhpt_eval.extract.extractor import Context, Extractor
+from fhpt_eval.extract.extractor import Context, Extractor, ImageExtractor
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.files.given import GivenFile
@@ -554,10 +555,15 @@ def judged(
         for row, result in zip(pairs, side or [frame()] * len(pairs), strict=True):
             results[need.extractor, images.of_pair(row, need.roles[0])] = result
 
-    def forbidden(*_: object) -> Any:
-        raise AssertionError("nothing else is read")
+    class WrittenDown(Extraction):
+        """Has nothing else to read."""
 
-    extraction = Extraction(lambda extractor, ref: results[extractor, ref], forbidden, forbidden, forbidden)
+        def __init__(self) -> None: ...
+
+        def image(self, extractor: ImageExtractor, ref: ImageRef) -> Result:
+            return results[extractor, ref]
+
+    extraction = WrittenDown()
     scores = protocol.score(pairs, ExtractedRecords(images, extraction))
     prepared = Prepared((protocol,), {}, Plan({}, {}), {})
     return Judged({score.metric: score for score in scores}, doubts(images, prepared, extraction))
@@ -786,7 +792,7 @@ def run(tmp_path: Path, *protocols: Protocol, **keypoints: KeypointFiles) -> Run
             write_image(tmp_path / side / f"{name}.png", 1 + ord(name) + len(side), SIZE)
     pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
     with Cache(tmp_path / "cache") as cache:
-        engine = LocalEngine(cache, device="cpu")
+        engine = open_engine("local", cache, device="cpu")
         return evaluate(pairs, protocols, engine=engine, output=tmp_path / "run", **keypoints)  # type: ignore[arg-type]
 
 
