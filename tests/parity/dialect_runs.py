@@ -38,13 +38,14 @@ def measured(dialect: Dialect, folders: Folders, protocols: tuple[str, ...], cac
     assert len(pairs) == COUNT
     having = {metric.protocol for metric in dialect.metrics}
     chosen = measurements_of([dialect], [name for name in protocols if name in having])
+    looked_at = {role for measurement in chosen for role in measurement.protocol.keypoint_roles()}
     with Cache(cache) as opened:
         run = evaluate(
             pairs,
             chosen,
             reference=list_images(folders.reference),
-            generated_keypoints=generated,
-            target_keypoints=targets,
+            generated_keypoints=generated if "generated" in looked_at else None,
+            target_keypoints=targets if "target" in looked_at else None,
             engine=open_engine("local", opened, device="cpu"),
             store=SeededStore(weights),
         )
