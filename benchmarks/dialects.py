@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measuring.measurement import Measurement
@@ -77,7 +77,7 @@ def main(target: Path, methods: list[Path]) -> None:
     """Print a table in Markdown."""
     print("| | ours | changed | difference, mean over methods | smallest … largest |\n|---|---:|---:|---:|---:|")
     with Cache() as cache:
-        engine = LocalEngine(cache, device="cpu")
+        engine = open_engine("local", cache, device="cpu")
         for metric, (ours, changed) in KNOBS.items():
             steps = [Measurement(p, dialect="step", metric=str(i)) for i, p in enumerate([ours, *changed.values()])]
             runs = [evaluate(Pairs.from_folders(method, target), steps, engine=engine) for method in methods]

@@ -93,7 +93,7 @@ def pair_by_pair(
         second: list[Any] = []
         on_all_cores(lambda x: first.append(model.encode([x])[0]), generated)
         on_all_cores(lambda x: second.append(model.encode([x])[0]), targets)
-        on_all_cores(lambda i: model.compare(first[i], second[i // 3]), list(range(9)))
+        on_all_cores(lambda i: model.compare([(first[i], second[i // 3])]), list(range(9)))
 
     def theirs() -> None:
         for i, image in enumerate(generated):

@@ -20,7 +20,7 @@ import torch
 from torchvision import models
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.weights import Progress, Store, Weights
@@ -72,7 +72,7 @@ def _time(measurements: Sequence[Measurement], count: int, store: Store) -> tupl
             pairs,
             measurements,
             reference=list(dict.fromkeys(pair.target for pair in pairs.rows)),
-            engine=LocalEngine(cache, device="cpu"),
+            engine=open_engine("local", cache, device="cpu"),
             store=store,
         )
         return time.perf_counter() - start, run

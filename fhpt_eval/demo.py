@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fhpt_eval.engine.contract import Engine, Plan
+from fhpt_eval.engine.contract import Plan
+from fhpt_eval.engine.engine import Engine
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.plan import ImageSets, prepare
 from fhpt_eval.evaluation.run import Run

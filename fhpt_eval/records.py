@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy.typing as npt
@@ -11,19 +11,29 @@ import numpy.typing as npt
 Record: TypeAlias = Mapping[str, npt.NDArray[Any]]
 """What an extractor found, as named arrays; dtypes and shapes are stated by each extractor."""
 
+MissingKind: TypeAlias = Literal["finding", "fault", "not asked"]
+
 
 @dataclass(frozen=True)
 class Missing:
     """No record, and why.
 
     Attributes:
-        reason: One short phrase, the same for all cases alike, because it is counted.
-        fault: Whether something is wrong with the input (an unreadable file, a size that does not fit). False where
-            the absence is itself a finding, such as a face that is not there.
+        reason: One short phrase for people, the same for all cases alike, because it is counted. Code looks at `kind`.
+        kind: ``finding``, where the absence says something about the image, such as a face that is not there;
+            ``fault``, where something is wrong with the input or the machine (an unreadable file, a size that does not
+            fit); ``not asked``, where what was chosen does not look for it.
+        advice: What the user can do about a fault, one sentence without a full stop; empty where nothing is to be said.
     """
 
     reason: str
-    fault: bool = True
+    kind: MissingKind = "fault"
+    advice: str = field(default="", compare=False)
+
+    @property
+    def fault(self) -> bool:
+        """Whether something is wrong, so that a run was done in part only."""
+        return self.kind == "fault"
 
 
 Result: TypeAlias = Record | Missing

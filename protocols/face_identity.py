@@ -19,7 +19,7 @@ from fhpt_eval.records import Missing, Result
 THRESHOLDS = (0.6, 0.7)
 """ε in §III-B of the paper."""
 
-NO_GENERATED_FACE = Missing("no face in generated image", fault=False)
+NO_GENERATED_FACE = Missing("no face in generated image", "finding")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +85,10 @@ class FaceIdentity(Protocol):
         real = records.per_pair(self.extractor(self.target_geometry), self.against)
         distances = [self._distance(g, r) for g, r in zip(generated, real, strict=True)]
         both = [d if isinstance(d, Missing) else 1.0 for d in distances]
+        lost = [not isinstance(r, Missing) and _no_face(g) for g, r in zip(generated, real, strict=True)]
+        coverage = mean_over_pairs(self._metric("face_coverage"), "higher", pairs, _strict(both, lost))
         scores = [
-            self._with_warning(mean_over_pairs(self._metric("face_coverage"), "higher", pairs, _strict(both))),
+            coverage if coverage.n or not any(map(_no_face, real)) else replace(coverage, warnings=(self._warning(),)),
             mean_over_pairs(
                 self._metric("face_distance"), "lower", pairs, distances, details=self._several_faces(records)
             ),
@@ -94,7 +96,7 @@ class FaceIdentity(Protocol):
         for threshold in THRESHOLDS:
             same = [d if isinstance(d, Missing) else float(d < threshold) for d in distances]
             name = f"face_same@{threshold}"
-            scores.append(mean_over_pairs(self._metric(name), "higher", pairs, _strict(same)))
+            scores.append(mean_over_pairs(self._metric(name), "higher", pairs, _strict(same, lost)))
             scores.append(mean_over_pairs(self._metric(name, "detected"), "higher", pairs, same))
         return scores
 
@@ -108,7 +110,7 @@ class FaceIdentity(Protocol):
             if isinstance(result, Missing) and result.fault:
                 return result
         if isinstance(real, Missing):
-            return Missing(f"no face in {self.against}", fault=False)
+            return Missing(f"no face in {self.against}", "finding")
         if isinstance(generated, Missing):
             return NO_GENERATED_FACE
         return face_distance(real["embedding"], generated["embedding"])
@@ -121,14 +123,11 @@ class FaceIdentity(Protocol):
         }
         return {"several_faces": {role: sum(int(r["faces"]) > 1 for r in found(rs)) for role, rs in images.items()}}
 
-    def _with_warning(self, coverage: Score) -> Score:
-        if f"no face in {self.against}" not in coverage.missing or coverage.n:
-            return coverage
-        sentence = (
+    def _warning(self) -> str:
+        return (
             f"face_identity: no {self.against} has a face that is found with upsample={self.upsample};"
             " a larger --set face_identity.upsample finds smaller ones."
         )
-        return replace(coverage, warnings=(sentence,))
 
 
 def face_distance(first: Floats, second: Floats) -> float:
@@ -136,6 +135,10 @@ def face_distance(first: Floats, second: Floats) -> float:
     return float(np.linalg.norm((first - second)[None], axis=1)[0])
 
 
-def _strict(values: Sequence[float | Missing]) -> list[float | Missing]:
+def _no_face(result: Result) -> bool:
+    return isinstance(result, Missing) and not result.fault
+
+
+def _strict(values: Sequence[float | Missing], lost: Sequence[bool]) -> list[float | Missing]:
     """Count a generated image without a face as 0."""
-    return [0.0 if v == NO_GENERATED_FACE else v for v in values]
+    return [0.0 if gone else value for value, gone in zip(values, lost, strict=True)]

@@ -40,6 +40,7 @@ from fhpt_eval.measuring.protocol import (
     Records,
     Score,
     Unscorable,
+    advice,
     resampling_groups,
     tally,
 )
@@ -199,9 +200,9 @@ class KeypointProtocol(Protocol):
         for side in reversed(_SIDES):
             files = self.files(side)
             if files is not None and part not in files.parts:
-                return Missing(f"{side} keypoints have no {part}", fault=False)
+                return Missing(f"{side} keypoints have no {part}", "not asked")
             if files is None and self.tasks and _TASK_OF[part] not in tasks_by_kind(self.tasks):
-                return Missing(f"no {_TASK_OF[part]} landmarker is among the tasks", fault=False)
+                return Missing(f"no {_TASK_OF[part]} landmarker is among the tasks", "not asked")
         return None
 
     def noted(self, scores: Sequence[Score], sides: Sides) -> list[Score]:
@@ -368,7 +369,7 @@ def measure(part: Part, sides: Sequence[Both]) -> Measured:
         points = part_points(part, target)
         there = np.flatnonzero(found(points))
         if not len(there):
-            missing[index] = Missing(f"target: no {ABOUT[part].one} found", fault=False)
+            missing[index] = Missing(f"target: no {ABOUT[part].one} found", "finding")
             continue
         distance = errors(part_points(part, generated), points)
         constants = np.full((2, len(points)), [[index], [target["size"][1]]], dtype=np.float64)
@@ -412,7 +413,7 @@ def mean_over_keypoints(
     """
     groups, over = resampling_groups(pairs)
     present = {int(i) for i in np.unique(pair)}
-    absent = [missing.get(i, Missing(otherwise, fault=False)) for i in range(len(pairs)) if i not in present]
+    absent = [missing.get(i, Missing(otherwise, "finding")) for i in range(len(pairs)) if i not in present]
     reasons, faults = tally(absent)
     return Score(
         metric=metric,
@@ -424,6 +425,7 @@ def mean_over_keypoints(
         interval=cluster_bootstrap(values, [groups[i] for i in pair]) if len(values) else None,
         details={"keypoints": len(values), **details, "interval_over": over},
         arrays=arrays or {},
+        warnings=advice(absent),
     )
 
 
@@ -436,16 +438,15 @@ def _both(generated: Result, target: Result) -> Both:
     if isinstance(generated, Missing) and generated.fault:
         return generated
     if isinstance(target, Missing):
-        return target if target.fault else Missing(f"target: {target.reason}", fault=False)
+        return target if target.fault else Missing(f"target: {target.reason}", "finding")
     if isinstance(generated, Missing):
         return None, target
-    return size_mismatch(_frame(generated), _frame(target)) or (generated, target)
+    return size_mismatch(_size(generated), _size(target)) or (generated, target)
 
 
-def _frame(record: Record) -> npt.NDArray[Any]:
-    """An array of the image's height and width that takes no memory."""
-    width, height = record["size"]
-    return np.broadcast_to(np.uint8(0), (height, width))
+def _size(record: Record) -> tuple[int, int]:
+    width, height = (int(side) for side in record["size"])
+    return width, height
 
 
 def _scales(part: Part, target: Points) -> Floats:

@@ -11,7 +11,7 @@ from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, 
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Record
 
-BLACK = Missing("both images are black: no relative difference", fault=False)
+BLACK = Missing("both images are black: no relative difference", "finding")
 
 
 @dataclass(frozen=True, kw_only=True)

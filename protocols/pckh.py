@@ -16,7 +16,7 @@ from fhpt_eval.records import Missing, Record
 
 ALPHA = 0.5
 
-NO_HEAD = Missing("target: fewer than 2 head joints found", fault=False)
+NO_HEAD = Missing("target: fewer than 2 head joints found", "finding")
 
 
 @dataclass(frozen=True, kw_only=True)

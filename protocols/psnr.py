@@ -14,8 +14,8 @@ from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, 
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing
 
-IDENTICAL = Missing("identical images (infinite PSNR)", fault=False)
-WRAPPED_TO_ZERO = Missing("no difference in uint8 arithmetic (infinite PSNR)", fault=False)
+IDENTICAL = Missing("identical images (infinite PSNR)", "finding")
+WRAPPED_TO_ZERO = Missing("no difference in uint8 arithmetic (infinite PSNR)", "finding")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -228,7 +228,7 @@ _UNKNOWN = {
 }
 
 
-_NOTHING_RELEVANT = Missing("no relevant image in the gallery", fault=False)
+_NOTHING_RELEVANT = Missing("no relevant image in the gallery", "finding")
 
 
 def _picture(row: Pair, role: Literal["source", "target"]) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 
 from fhpt_eval import pretrained
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.generation.generate import Generation, list_images, with_people
 from fhpt_eval.generation.reference_model import ReferenceModel
@@ -97,7 +97,7 @@ def test_images_of_the_committed_results_can_be_made_again(run: str, model: Refe
     listed, real, made = own_folders / "pairs.csv", SAMPLE / IMAGES, own_folders / "made"
     listed.write_text(some_pairs(72), encoding="utf-8")
     with Cache() as cache:
-        engine = LocalEngine(cache, device="cpu")
+        engine = open_engine("local", cache, device="cpu")
         images = with_people(
             list_images(listed, real, real, made), engine, KeypointFiles.at(SAMPLE / ANNOTATION), faces=False
         )

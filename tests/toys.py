@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from threading import Event
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -15,7 +16,7 @@ from fhpt_eval.extract.extractor import Context, Encoded, ImageExtractor, PairEx
 from fhpt_eval.measuring.protocol import Records, Results
 from fhpt_eval.records import Missing, Record, Result, Role
 
-BLACK_MEANS_NOTHING = Missing("nothing found", fault=False)
+BLACK_MEANS_NOTHING = Missing("nothing found", "finding")
 
 
 def write_image(path: Path, seed: int, size: tuple[int, int] = (24, 32)) -> Path:
@@ -67,7 +68,7 @@ class MeanColour(ImageExtractor):
 
 @dataclass(frozen=True, kw_only=True)
 class InProcess(ImageExtractor):
-    """The mean and the process that computed it; dies on a white image, raises on a grey one."""
+    """The mean and the process that computed it; dies on a white image, raises on a grey one, hangs on a red one."""
 
     name: ClassVar[str] = "in-process"
     process: ClassVar[bool] = True
@@ -78,6 +79,8 @@ class InProcess(ImageExtractor):
                 os._exit(9)
             if (images[0] == 128).all():
                 raise ArithmeticError("grey")
+            if (images[0] == (200, 0, 0)).all():
+                Event().wait()
             return [{"mean": x.mean((0, 1)), "pid": np.array(os.getpid())} for x in images]
 
         return extract
@@ -98,13 +101,23 @@ class Broken(ImageExtractor):
 
 @dataclass(frozen=True, kw_only=True)
 class Difference(PairExtractor):
-    """Mean of first less mean of second; counts how often an image is encoded."""
+    """Mean of first less mean of second; counts how many images are encoded and pairs compared in a call."""
 
     name: ClassVar[str] = "difference"
     encoded: ClassVar[list[int]] = []
+    compared: ClassVar[list[int]] = []
+    memory_errors: ClassVar[list[MemoryError]] = []
 
     def load(self, context: Context) -> PairModel:
         return _DifferenceModel()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceOnDevice(Difference):
+    """The same, as if by a network."""
+
+    name: ClassVar[str] = "on-device"
+    libraries: ClassVar[tuple[str, ...]] = ("torch",)
 
 
 class _DifferenceModel(PairModel):
@@ -112,10 +125,18 @@ class _DifferenceModel(PairModel):
         Difference.encoded.append(len(images))
         return [(x.astype(np.float64),) for x in images]
 
-    def compare(self, first: Encoded, second: Encoded) -> Result:
-        a: Any = first[0]
-        b: Any = second[0]
-        return {"difference": np.array(a.mean() - b.mean())}
+    def compare(self, pairs: Sequence[tuple[Encoded, Encoded]]) -> list[Result]:
+        if Difference.memory_errors:
+            raise Difference.memory_errors.pop()
+        Difference.compared.append(len(pairs))
+        return [{"difference": np.array(first[0].mean() - second[0].mean())} for first, second in pairs]
+
+
+def compare_two(model: PairModel, first: Pixels, second: Pixels) -> Result:
+    """The record of one pair."""
+    one, other = model.encode([first, second])
+    (result,) = model.compare([(one, other)])
+    return result
 
 
 def record_of(result: Result) -> Record:

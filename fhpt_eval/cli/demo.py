@@ -34,10 +34,10 @@ def demo(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.demo import run_demo
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.engine.local import LocalEngine
+    from fhpt_eval.engine.engine import open_engine
 
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
-        done = run_demo(output, pairs, LocalEngine(cache), progress)
+        done = run_demo(output, pairs, open_engine("local", cache), progress)
     if as_json:
         typer.echo(_json(done, pairs))
     else:

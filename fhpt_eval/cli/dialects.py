@@ -173,13 +173,14 @@ def diff(
 def _measured(steps: Sequence[Measurement], pairs: Pairs, reference: Path | None, store: Store) -> Run:
     from fhpt_eval.cli import display
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.engine.local import LocalEngine
+    from fhpt_eval.engine.engine import open_engine
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.pairing.pairs import list_images
 
     images = None if reference is None else list_images(reference)
     with display.ProgressDisplay() as progress, Cache() as cache:
-        return evaluate(pairs, steps, reference=images, engine=LocalEngine(cache), store=store, progress=progress)
+        engine = open_engine("local", cache)
+        return evaluate(pairs, steps, reference=images, engine=engine, store=store, progress=progress)
 
 
 def _plain(difference: Difference, scores: Mapping[str, ScoreRecord]) -> dict[str, Any]:

@@ -201,11 +201,6 @@ def remarks(run: Run) -> list[str]:
         for reason, count in ((r, c) for score in protocol.scores for r, c in score.missing.items()):
             reasons.setdefault(f"{count} × {reason}", set()).add(protocol.label)
     lines += [f"missing: {what} ({', '.join(sorted(names))})" for what, names in reasons.items()]
-    if any("sizes differ" in what for what in reasons):
-        lines.append(
-            "sizes differ: bring both sides to one size, for example --generated-geometry"
-            " 'resize(width=176, height=256, filter=pil-bicubic)'"
-        )
     lines += [f"unreadable: {file}: {reason}" for file, reason in list(record.images.unreadable.items())[:5]]
     if (more := len(record.images.unreadable) - 5) > 0:
         lines.append(f"unreadable: and {more} more, all named in run.json")

@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import DONE, DONE_IN_PART, Eyes, Keypoints, name_some, read_keypoints, settings
+from fhpt_eval.cli.shared import (
+    DONE,
+    DONE_IN_PART,
+    DetectorTimeout,
+    EngineName,
+    Eyes,
+    Keypoints,
+    name_some,
+    read_keypoints,
+    settings,
+)
 from fhpt_eval.errors import UserError, did_you_mean
 
 
@@ -53,6 +63,8 @@ def generate(
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Images at once.  [default: 16 on a GPU, else one a core]")
     ] = None,
+    engine_name: EngineName = "local",
+    detector_timeout: DetectorTimeout = 60.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make images anew that are there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr.")] = False,
 ) -> None:
@@ -62,7 +74,7 @@ def generate(
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.engine.local import LocalEngine
+    from fhpt_eval.engine.engine import open_engine
     from fhpt_eval.generation.generate import Generation, list_images, with_people
     from fhpt_eval.generation.reference_model import find_reference_models
     from fhpt_eval.options import configured
@@ -88,7 +100,7 @@ def generate(
     files, order = read_keypoints(keypoints, eyes)
     listed = list_images(pairs, source, target, output)
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
-        engine = LocalEngine(cache, device=device)
+        engine = open_engine(engine_name, cache, device=device, detector_timeout=detector_timeout)
         generation = Generation(chosen, output, device=engine.device, overwrite=overwrite)
         if "people" in chosen.needs:
             listed = with_people(listed, engine, files, progress, eyes=order)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import read_pairs
+from fhpt_eval.cli.shared import MACHINE, DetectorTimeout, EngineName, read_pairs
 from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import NAMINGS
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fhpt_eval.measuring.measurement import Measurement
     from fhpt_eval.pairing.pairs import Pairs
 
-_WHAT, _HOW, _WHERE, _MACHINE = "What is evaluated", "How", "Output", "Machine"
+_WHAT, _HOW, _WHERE, _MACHINE = "What is evaluated", "How", "Output", MACHINE
 _UNTELLING = {"generated", "images", "output", "outputs", "results", "fake", "fakes", "gen", "test"}
 
 
@@ -153,6 +153,7 @@ def run(
         bool,
         typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=_WHERE),
     ] = False,
+    engine_name: EngineName = "local",
     device: Annotated[
         str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 …", rich_help_panel=_MACHINE)
     ] = "auto",
@@ -174,6 +175,7 @@ def run(
             rich_help_panel=_MACHINE,
         ),
     ] = None,
+    detector_timeout: DetectorTimeout = 60.0,
     max_pixels: Annotated[
         int | None,
         typer.Option("--max-pixels", min=1, help="Refuse larger images undecoded.", rich_help_panel=_MACHINE),
@@ -195,6 +197,7 @@ def run(
     from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, with_geometry, with_mask_keypoints
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
+    from fhpt_eval.engine.engine import open_engine
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.plan import ImageSets, prepare
     from fhpt_eval.extract.weights import Store
@@ -227,10 +230,14 @@ def run(
         _print_plan(table, chosen, prepared, as_json=as_json)
         return
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
-        from fhpt_eval.engine.local import LocalEngine
-
-        engine = LocalEngine(
-            cache, device=device, batch_size=batch_size, workers=workers, max_pixels=max_pixels or MAX_PIXELS
+        engine = open_engine(
+            engine_name,
+            cache,
+            device=device,
+            batch_size=batch_size,
+            workers=workers,
+            max_pixels=max_pixels or MAX_PIXELS,
+            detector_timeout=detector_timeout,
         )
         folder = output or Path("results") / chosen_name
         result = evaluate(

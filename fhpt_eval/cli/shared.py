@@ -24,6 +24,24 @@ WeightsDir = Annotated[
         "--weights-dir", help="Folder to look in first and to write to; else FHPT_EVAL_WEIGHTS, else the user's cache."
     ),
 ]
+MACHINE = "Machine"
+"""The help panel of options about where and how to compute."""
+
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine", help="What computes: local, this machine, or one of another package.", rich_help_panel=MACHINE
+    ),
+]
+DetectorTimeout = Annotated[
+    float,
+    typer.Option(
+        "--detector-timeout",
+        min=0.1,
+        help="Seconds that a detector may take for an image; it is then stopped, and the image counted as missing.",
+        rich_help_panel=MACHINE,
+    ),
+]
 NAMED = 5
 """How many things are named on stderr before the rest is counted."""
 

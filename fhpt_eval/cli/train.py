@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, WeightsDir, name_some
+from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, EngineName, WeightsDir, name_some
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def gender(
     seed: Annotated[int, typer.Option("--seed", help="Of all random choices.")] = 0,
     validation: Annotated[float, typer.Option("--validation", help="Share of the items that is held out.")] = 0.1,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1…")] = "auto",
+    engine_name: EngineName = "local",
     weights_dir: WeightsDir = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
     overwrite: Annotated[
@@ -90,7 +91,7 @@ def gender(
 
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.engine.local import LocalEngine
+    from fhpt_eval.engine.engine import open_engine
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.training.classifier import IDENTICAL, LEFT_OUT
     from fhpt_eval.training.classifier import train as train_gender
@@ -114,7 +115,7 @@ def gender(
             options,
             labels=labels,
             overwrite=overwrite,
-            engine=LocalEngine(cache, device=device),
+            engine=open_engine(engine_name, cache, device=device),
             store=Store(weights_dir, offline),
             progress=progress,
         )

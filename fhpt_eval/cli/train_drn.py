@@ -11,6 +11,7 @@ import typer
 from fhpt_eval.cli.shared import (
     DONE,
     DONE_IN_PART,
+    EngineName,
     Eyes,
     Keypoints,
     WeightsDir,
@@ -94,6 +95,7 @@ def drn(
         ),
     ] = None,
     save_every: Annotated[float, typer.Option("--save-every", min=0, help="Minutes between checkpoints.")] = 10.0,
+    engine_name: EngineName = "local",
     device: Annotated[
         str,
         typer.Option(
@@ -139,6 +141,7 @@ def drn(
         seed=seed,
         max_seconds=None if max_time is None else 60 * max_time,
         save_every=60 * save_every,
+        engine=engine_name,
         device=device,
         bfloat16=bfloat16,
         workers=workers,

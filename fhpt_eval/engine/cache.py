@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,39 +109,52 @@ class Cache:
             self._env = None
 
     def known(self, fingerprint: str, keys: Iterable[str]) -> set[str]:
-        """Which of ``keys`` are there, whole; they stay until this cache is closed."""
+        """Return which of ``keys`` are there, without reading the results; they stay until this cache is closed."""
         addresses = {key: _address(fingerprint, key) for key in keys}
-        found = {key for key, address in addresses.items() if self._read(address) is not None}
+        stored = self._stored([address for address in addresses.values() if address not in self._memory])
+        found = {key for key, address in addresses.items() if address in self._memory or address in stored}
         self._in_use.update(addresses[key] for key in found)
         return found
 
     def get(self, fingerprint: str, key: str) -> Result | None:
-        """Read one result; None when it is not there or damaged."""
-        data = self._read(_address(fingerprint, key))
-        return None if data is None else parse(data)
-
-    def _read(self, address: bytes) -> bytes | None:
+        """Read one result; None when it is not there or damaged, and a damaged one is gone from then on."""
+        address = _address(fingerprint, key)
         if address in self._memory:
-            return self._memory[address]
+            return parse(self._memory[address])
+        sealed: bytes | None = self._with_results(lambda results: results.get(address))
+        if sealed is None:
+            return None
+        data = _unseal(sealed)
+        if data is None:
+            self._with_results(lambda results: results.delete(address), write=True)
+            return None
+        return parse(data)
+
+    def _stored(self, addresses: Sequence[bytes]) -> set[bytes]:
+        """Which addresses the file has; the values behind them are not read."""
+
+        def there(results: Any) -> set[bytes]:
+            with results.cursor() as cursor:
+                return {address for address in addresses if cursor.set_key(address)}
+
+        return self._with_results(there) or set()
+
+    def _with_results(self, use: Callable[[Any], Any], *, write: bool = False) -> Any:
+        """Return what comes of a transaction on the results; None where the file cannot be used."""
         if self._env is None:
             return None
         try:
-            sealed = self._look_up(address)
+            try:
+                with self._env.begin(db=self._results, write=write) as transaction:
+                    return use(transaction)
+            except lmdb.MapResizedError:
+                # Another process opened the cache with a larger limit.
+                self._env.set_mapsize(0)
+                with self._env.begin(db=self._results, write=write) as transaction:
+                    return use(transaction)
         except lmdb.Error as error:
             self._give_up(error)
             return None
-        return None if sealed is None else _unseal(sealed)
-
-    def _look_up(self, address: bytes) -> bytes | None:
-        try:
-            with self._env.begin(db=self._results) as transaction:
-                value: bytes | None = transaction.get(address)
-        except lmdb.MapResizedError:
-            # Another process opened the cache with a larger limit.
-            self._env.set_mapsize(0)
-            with self._env.begin(db=self._results) as transaction:
-                value = transaction.get(address)
-        return value
 
     def put(self, extractor: str, fingerprint: str, results: Mapping[str, Result]) -> None:
         """Keep results (other than faults) under their keys, in one transaction."""

@@ -1,15 +1,18 @@
-"""What an engine takes and gives. It takes the whole plan at once, so that one decode can serve every extractor."""
+"""What the parts of an engine hand each other: the plan, the work that is left of it, and what comes of that.
+
+The whole plan at once, so that one decode can serve every extractor.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
-from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.progress import Progress
+from fhpt_eval.images.decoding import MAX_PIXELS, ImageRef
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.records import Missing, Result
 
 
@@ -75,44 +78,72 @@ class ImageInfo:
     pixels: str
 
 
-@dataclass
-class Extraction:
-    """What an engine gives back.
+PairOfKeys: TypeAlias = tuple[str, str]
+Key: TypeAlias = str | PairOfKeys
+"""What a result is about: the content key of an image, or those of the first and the second image of a pair."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an executor is to compute.
 
     Attributes:
-        image: Reads the result of an image extractor on one image.
-        pair: Reads the result of a pair extractor on two images.
-        info: What decoding told of an image, or why it could not be read.
-        content: A hash of what an image shows: of the file's bytes, or of the panel's pixels; None when it was not or
-            could not be read.
-        warnings: What the user should know: a smaller batch, a cache that could not be written.
-        broken: Extractors that failed, and how; what they were to give is missing.
-        computed: How many results were computed, by extractor id; the others came from the cache.
+        files: By content key, every image to decode, those of a pair near each other.
+        images: For each image extractor, the keys of its images.
+        pairs: For each pair extractor, its pairs, each once.
+        weights: The verified file of each weights name that an extractor asks for.
+        max_pixels: Larger images are refused before they are decoded.
     """
 
-    image: Callable[[ImageExtractor, ImageRef], Result]
-    pair: Callable[[PairExtractor, ImageRef, ImageRef], Result]
-    info: Callable[[ImageRef], ImageInfo | Missing]
-    content: Callable[[ImageRef], str | None]
-    warnings: tuple[str, ...] = ()
-    broken: Mapping[Extractor, Exception] = field(default_factory=dict)
-    computed: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, ImageRef]
+    images: Mapping[ImageExtractor, frozenset[str]]
+    pairs: Mapping[PairExtractor, tuple[PairOfKeys, ...]]
+    weights: Mapping[str, Path]
+    max_pixels: int = MAX_PIXELS
+
+    def views(self) -> dict[str, frozenset[Geometry]]:
+        """In which geometries each image is asked for; none of an image that only has to be decoded."""
+        views: dict[str, set[Geometry]] = {key: set() for key in self.files}
+        for extractor, keys in self.images.items():
+            for key in keys:
+                views[key].add(extractor.geometry)
+        for comparison, pairs in self.pairs.items():
+            for first, second in pairs:
+                views[first].add(comparison.first_geometry)
+                views[second].add(comparison.second_geometry)
+        return {key: frozenset(geometries) for key, geometries in views.items()}
 
 
-class Engine(ABC):
-    """Runs a plan."""
+@dataclass(frozen=True)
+class Decoded:
+    """What decoding told of an image, or why it cannot be read (in bare words: "truncated JPEG")."""
 
-    @property
-    @abstractmethod
-    def device(self) -> str:
-        """The torch device that networks run on, as recorded with a run."""
+    key: str
+    info: ImageInfo | Missing
 
-    @abstractmethod
-    def run(self, plan: Plan, weights: Mapping[str, Path], progress: Progress | None = None) -> Extraction:
-        """Compute what is not known yet, and return readers for all of it.
 
-        Args:
-            plan: What to compute.
-            weights: The verified file of each weights name that an extractor of the plan asks for.
-            progress: Called often; cheap.
-        """
+@dataclass(frozen=True)
+class Computed:
+    """What an extractor gave for an image or a pair."""
+
+    extractor: Extractor
+    key: Key
+    result: Result
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An extractor that failed: nothing more comes of it, and what came is not used."""
+
+    extractor: Extractor
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Warned:
+    """What the user should know, such as a smaller batch."""
+
+    sentence: str
+
+
+Outcome: TypeAlias = Decoded | Computed | Broken | Warned

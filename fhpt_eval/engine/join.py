@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from fhpt_eval.engine.contract import PairOfKeys
 from fhpt_eval.extract.extractor import Encoded, PairExtractor
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.records import Missing
@@ -13,7 +14,6 @@ from fhpt_eval.records import Missing
 BUDGET = 2 * 2**30
 """Bytes of encoded images kept while their pairs are not complete."""
 
-Keys: TypeAlias = tuple[str, str]
 _Node: TypeAlias = tuple[Geometry, str]
 
 
@@ -26,10 +26,10 @@ class Join:
         budget: Bytes of encoded images to keep.
     """
 
-    def __init__(self, extractor: PairExtractor, pairs: Sequence[Keys], budget: float = BUDGET) -> None:
+    def __init__(self, extractor: PairExtractor, pairs: Sequence[PairOfKeys], budget: float = BUDGET) -> None:
         self.extractor = extractor
         self._budget = budget
-        self._open: dict[_Node, set[Keys]] = {}
+        self._open: dict[_Node, set[PairOfKeys]] = {}
         for pair in pairs:
             for node in self._nodes(pair):
                 self._open.setdefault(node, set()).add(pair)
@@ -49,7 +49,7 @@ class Join:
         self._bytes += _size(code)
         self._fresh.append(node)
 
-    def complete(self) -> Iterator[tuple[Keys, Encoded | Missing, Encoded | Missing]]:
+    def complete(self) -> Iterator[tuple[PairOfKeys, Encoded | Missing, Encoded | Missing]]:
         """Yield the pairs that became complete; forget what no open pair needs, and the oldest beyond the budget."""
         for node in self._fresh:
             for pair in sorted(self._open.get(node, ())):
@@ -63,14 +63,14 @@ class Join:
             self._bytes -= _size(code)
             self._forgotten.add(node)
 
-    def late(self) -> list[Keys]:
+    def late(self) -> list[PairOfKeys]:
         """Open pairs of which an image was forgotten: both images have to be read again."""
         return sorted({pair for node in self._forgotten for pair in self._open.get(node, ())})
 
-    def _nodes(self, pair: Keys) -> tuple[_Node, _Node]:
+    def _nodes(self, pair: PairOfKeys) -> tuple[_Node, _Node]:
         return (self.extractor.first_geometry, pair[0]), (self.extractor.second_geometry, pair[1])
 
-    def _close(self, pair: Keys) -> None:
+    def _close(self, pair: PairOfKeys) -> None:
         for node in dict.fromkeys(self._nodes(pair)):
             self._open[node].discard(pair)
             if not self._open[node]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -27,7 +27,13 @@ DECODING = hashlib.sha256(f"decode {DECODE_VERSION}, pillow {metadata.version('p
 
 @dataclass(frozen=True)
 class Opened:
-    """One decoded image, in every geometry that is asked for."""
+    """One decoded image, in every geometry that is asked for.
+
+    Attributes:
+        key: Its content key.
+        info: What decoding told, or in bare words why it cannot be read ("truncated JPEG").
+        views: The pixels in each geometry, or why there are none, as a result says it ("unreadable: truncated JPEG").
+    """
 
     key: str
     info: ImageInfo | Missing
@@ -35,15 +41,20 @@ class Opened:
 
 
 def hash_file(path: Path) -> str | Missing:
-    """SHA-256 of a file's bytes, or why it cannot be opened."""
+    """Return the SHA-256 of a file's bytes, or in bare words why it cannot be opened."""
     try:
         with path.open("rb") as stream:
             digest = hashlib.sha256()
             while block := stream.read(1 << 20):
                 digest.update(block)
     except OSError as error:
-        return Missing(f"unreadable: {error.strerror or type(error).__name__}")
+        return Missing(error.strerror or type(error).__name__)
     return digest.hexdigest()
+
+
+def unreadable(why: Missing) -> Missing:
+    """Return what is missing of an image that cannot be read, from the bare words of the reason."""
+    return replace(why, reason=f"unreadable: {why.reason}") if why.fault else why
 
 
 def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixels: int) -> Opened:
@@ -61,8 +72,8 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
         if ref.mask is not None:
             pixels = _masked(ref.mask, pixels)
     except (ImageError, OSError) as error:
-        unreadable = Missing(f"unreadable: {error}")
-        return Opened(key, unreadable, dict.fromkeys(geometries, unreadable))
+        why = Missing(str(error))
+        return Opened(key, why, dict.fromkeys(geometries, unreadable(why)))
     return Opened(key, info, {geometry: _view(geometry, pixels) for geometry in geometries})
 
 

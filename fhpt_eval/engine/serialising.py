@@ -22,5 +22,5 @@ def dump(result: Result) -> bytes:
 def parse(data: bytes) -> Result:
     """Read what `dump` wrote."""
     if data[:1] == _FINDING:
-        return Missing(data[1:].decode(), fault=False)
+        return Missing(data[1:].decode(), "finding")
     return load(data[1:])

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contract import Engine, Extraction
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import Engine, open_engine
+from fhpt_eval.engine.executor import LOCAL
+from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
 from fhpt_eval.evaluation.reading import ExtractedRecords
 from fhpt_eval.evaluation.recording import start_run
-from fhpt_eval.evaluation.run import PAIR_COLUMNS, Run, ScoreRecord, add_per_pair, claim_folder, score_record
+from fhpt_eval.evaluation.run import PAIR_COLUMNS, Run, claim_folder, score_record
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.libraries import explained
@@ -61,39 +63,31 @@ def evaluate(
         UserError: If a protocol is unknown, or the output folder cannot be written.
     """
     chosen = _chosen(protocols, profile)
-    if engine is None:
-        with Cache() as cache:
-            return evaluate(
-                pairs,
-                chosen,
-                profile=profile,
-                reference=reference,
-                name=name,
-                output=output,
-                engine=LocalEngine(cache),
-                store=store,
-                progress=progress,
-            )
-    if output is not None:
-        claim_folder(output)
-    started = time.monotonic()
-    images = ImageSets(pairs, reference)
-    prepared = prepare(images, list(dict.fromkeys(m.protocol for m in chosen)), store or Store(), progress)
-    extraction = engine.run(prepared.plan, prepared.weights, progress)
-    extracted = time.monotonic()
-    run = start_run(name, profile, images, chosen, prepared, extraction, engine.device)
-    run = _timed(run, "extract", extracted - started)
-    ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
-    for done, (index, measurement) in enumerate(ready, start=1):
-        run = _score(run, index, measurement, images, prepared, extraction)
+    with ExitStack() as stack:
+        if engine is None:
+            engine = open_engine(LOCAL, stack.enter_context(Cache()))
         if output is not None:
-            run.save(output)
-        if progress is not None:
-            progress("scoring", done, len(ready))
-    run = _timed(run, "score", time.monotonic() - extracted)
-    if output is not None:
-        run.save(output)
-    return run
+            claim_folder(output)
+        started = time.monotonic()
+        images = ImageSets(pairs, reference)
+        prepared = prepare(images, list(dict.fromkeys(m.protocol for m in chosen)), store or Store(), progress)
+        extraction = engine.run(prepared.plan, prepared.weights, progress)
+        extracted = time.monotonic()
+        run = start_run(name, profile, images, chosen, prepared, extraction, engine.device)
+        run = run.timed("extract", extracted - started)
+        saved = None
+        ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
+        for done, (index, measurement) in enumerate(ready, start=1):
+            run = _scored(run, index, measurement, images, prepared, extraction)
+            if output is not None:
+                run.save(output, saved)
+                saved = run
+            if progress is not None:
+                progress("scoring", done, len(ready))
+        run = run.timed("score", time.monotonic() - extracted)
+        if output is not None:
+            run.save(output, saved)
+        return run
 
 
 def _chosen(protocols: Sequence[Measurement | Protocol | str] | None, profile: Profile) -> list[Measurement]:
@@ -109,49 +103,38 @@ def _chosen(protocols: Sequence[Measurement | Protocol | str] | None, profile: P
     return list(chosen)
 
 
-def _score(
+def _scored(
     run: Run, index: int, measurement: Measurement, images: ImageSets, prepared: Prepared, extraction: Extraction
 ) -> Run:
-    """Add to a run what comes of its protocol at ``index``."""
-    protocol = measurement.protocol
+    """Return the run with what comes of its protocol at ``index``."""
     started = time.monotonic()
-    scores: list[Score] = []
-    score_records: list[ScoreRecord] = []
-    status, reason = "done", None
-    ran = [prepared.same.get(need.extractor, need.extractor) for need in protocol.needs()]
-    errors = [extraction.broken[extractor] for extractor in ran if extractor in extraction.broken]
-    if errors:
-        status = "unavailable" if isinstance(errors[0], UserError) else "failed"
-        reason = str(errors[0]) if status == "unavailable" else _bug(errors[0])
-    else:
-        try:
-            records = ExtractedRecords(images.seen_by(protocol), extraction, prepared.same)
-            scores = measurement.named(protocol.score(images.pairs, records))
-            _check(scores, run)
-            score_records = [score_record(score) for score in scores]
-        except Unscorable as error:
-            status, reason = "unavailable", str(error)
-        except Exception as error:  # noqa: BLE001 - a stranger's protocol must not take the others with it
-            scores, score_records = [], []
-            told = explained(error)
-            status, reason = ("unavailable", str(told)) if isinstance(told, UserError) else ("failed", _bug(error))
-    changes = {
-        "status": status,
-        "reason": reason,
-        "seconds": round(time.monotonic() - started, 3),
-        "scores": score_records,
-    }
-    protocol_records = list(run.record.protocols)
-    protocol_records[index] = protocol_records[index].model_copy(update=changes)
-    warnings = [*run.record.warnings, *(w for score in scores for w in score.warnings)]
-    per_pair, missing = add_per_pair(run.per_pair, run.missing, scores)
-    arrays = {**run.arrays, **{score.metric: score.arrays for score in scores if score.arrays}}
-    record = run.record.model_copy(update={"protocols": protocol_records, "warnings": warnings})
-    return Run(record, per_pair, missing, arrays)
+    status: Literal["done", "unavailable", "failed"] = "done"
+    reason, scores, kept = None, [], []
+    try:
+        scores = _scores(measurement, images, prepared, extraction)
+        _check(scores, run)
+        kept = [score_record(score) for score in scores]
+    except Exception as error:  # noqa: BLE001 - a stranger's protocol must not take the others with it
+        scores, kept = [], []
+        told = explained(error)
+        if isinstance(told, UserError | Unscorable):
+            status, reason = "unavailable", str(told)
+        else:
+            status, reason = "failed", " ".join(f"{type(error).__name__}: {error}".split())
+    protocol = run.record.protocols[index].model_copy(
+        update={"status": status, "reason": reason, "seconds": round(time.monotonic() - started, 3), "scores": kept}
+    )
+    return run.with_scores(index, protocol, scores)
 
 
-def _bug(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def _scores(measurement: Measurement, images: ImageSets, prepared: Prepared, extraction: Extraction) -> list[Score]:
+    """Return a measurement's scores, or raise why there are none."""
+    protocol = measurement.protocol
+    for need in protocol.needs():
+        if (error := extraction.broken.get(prepared.ran(need.extractor))) is not None:
+            raise error
+    records = ExtractedRecords(images.seen_by(protocol), extraction, prepared.same)
+    return measurement.named(protocol.score(images.pairs, records))
 
 
 def _check(scores: Sequence[Score], run: Run) -> None:
@@ -165,9 +148,3 @@ def _check(scores: Sequence[Score], run: Run) -> None:
             raise ValueError(
                 f"its metric '{score.metric}' has {len(score.per_pair)} values for {len(run.per_pair)} pairs"
             )
-
-
-def _timed(run: Run, stage: str, seconds: float) -> Run:
-    return replace(
-        run, record=run.record.model_copy(update={"seconds": {**run.record.seconds, stage: round(seconds, 3)}})
-    )

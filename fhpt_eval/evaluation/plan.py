@@ -77,6 +77,10 @@ class Prepared:
     same: Mapping[Extractor, Extractor] = field(default_factory=dict)
     downloads: tuple[Weights, ...] = ()
 
+    def ran(self, extractor: Extractor) -> Extractor:
+        """Return the extractor that the plan has in the place of one that a protocol asks for."""
+        return self.same.get(extractor, extractor)
+
 
 def prepare(
     images: ImageSets,

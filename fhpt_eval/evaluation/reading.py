@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from fhpt_eval.engine.contract import Extraction
+from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.evaluation.plan import ImageSets
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
@@ -88,7 +88,7 @@ class ExtractedRecords(Records):
 
 def _group(ref: ImageRef | Missing, items: Mapping[str, str]) -> Hashable:
     if isinstance(ref, Missing):
-        return ref.reason
+        return ref
     name = parse_deepfashion(ref.name)
     own = without_suffix(ref.name)
     return items.get(own) or (name.item if name else own)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from fhpt_eval.engine.contract import Extraction
+from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.evaluation.environment import describe_environment
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.evaluation.reading import content_hash
@@ -53,6 +53,7 @@ def _pending(
     measurement: Measurement, profile: Profile, prepared: Prepared, reference: str | None, device: str
 ) -> ProtocolRecord:
     protocol = measurement.protocol
+    ran = [prepared.ran(need.extractor) for need in protocol.needs()]
     return ProtocolRecord(
         name=protocol.name,
         dialect=measurement.dialect or _default_dialect(protocol, profile),
@@ -62,7 +63,7 @@ def _pending(
         status="unavailable" if protocol in prepared.unavailable else "pending",
         reason=prepared.unavailable.get(protocol),
         recipe=_recipe(protocol, reference),
-        extractors={need.extractor.id: need.extractor.fingerprint(device) for need in protocol.needs()},
+        extractors={extractor.id: extractor.fingerprint(device) for extractor in ran},
     )
 
 
@@ -124,7 +125,7 @@ def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction
                 continue
             info = extraction.info(ref)
             if isinstance(info, Missing):
-                unreadable[str(ref.path)] = info.reason.removeprefix("unreadable: ")
+                unreadable[str(ref.path)] = info.reason
             else:
                 counts[f"{info.width}×{info.height}"] += 1
                 notes[ref] = info.notes

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -170,19 +170,45 @@ class Run:
         pairs = self.record.pairs
         return 3 if partial or pairs.missing or pairs.ambiguous or self.record.images.unreadable else 0
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, earlier: Run | None = None) -> None:
         """Write ``run.json``, ``per_pair.csv``, ``missing.csv`` and any ``arrays.safetensors``, each at once.
+
+        Args:
+            folder: The run's own.
+            earlier: What the folder holds of this run; files of which nothing changed since are left alone.
 
         Raises:
             UserError: If that is not possible.
         """
-        write_atomic(folder / PER_PAIR, self.per_pair.to_csv(index=False, lineterminator="\n"))
-        write_atomic(folder / MISSING, self.missing.to_csv(index=False, lineterminator="\n"))
-        flat = {f"{metric}/{name}": array for metric, found in self.arrays.items() for name, array in found.items()}
-        if flat:
+        if earlier is None or self.per_pair is not earlier.per_pair:
+            write_atomic(folder / PER_PAIR, self.per_pair.to_csv(index=False, lineterminator="\n"))
+        if earlier is None or self.missing is not earlier.missing:
+            write_atomic(folder / MISSING, self.missing.to_csv(index=False, lineterminator="\n"))
+        if self.arrays and (earlier is None or self.arrays is not earlier.arrays):
+            flat = {f"{metric}/{name}": array for metric, found in self.arrays.items() for name, array in found.items()}
             contiguous = {key: np.require(array, requirements="C") for key, array in flat.items()}
             write_atomic(folder / ARRAYS, safetensors.save(contiguous))
-        write_atomic(folder / RECORD, self.record.model_dump_json(indent=2) + "\n")
+        if earlier is None or self.record is not earlier.record:
+            write_atomic(folder / RECORD, self.record.model_dump_json(indent=2) + "\n")
+
+    def with_scores(self, index: int, protocol: ProtocolRecord, scores: Sequence[Score]) -> Run:
+        """Return the run with what came of its protocol at ``index``; what does not change stays the same object."""
+        protocols = [*self.record.protocols]
+        protocols[index] = protocol
+        warnings = dict.fromkeys([*self.record.warnings, *(w for score in scores for w in score.warnings)])
+        record = self.record.model_copy(update={"protocols": protocols, "warnings": list(warnings)})
+        arrays = {score.metric: score.arrays for score in scores if score.arrays}
+        return Run(
+            record,
+            _with_columns(self.per_pair, scores),
+            _with_gaps(self.missing, self.per_pair["pair"], scores),
+            {**self.arrays, **arrays} if arrays else self.arrays,
+        )
+
+    def timed(self, stage: str, seconds: float) -> Run:
+        """Return the run with the time that a stage took."""
+        times = {**self.record.seconds, stage: round(seconds, 3)}
+        return replace(self, record=self.record.model_copy(update={"seconds": times}))
 
     @classmethod
     def load(cls, folder: Path) -> Run:
@@ -289,20 +315,33 @@ def score_record(score: Score) -> ScoreRecord:
     )
 
 
-def add_per_pair(
-    per_pair: pd.DataFrame, missing: pd.DataFrame, scores: Iterable[Score]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return both tables with the per-pair values of ``scores`` added."""
-    per_pair = per_pair.copy()
-    rows = []
-    for score in scores:
-        if not score.per_pair:
-            continue
-        per_pair[score.metric] = [math.nan if isinstance(v, Missing) else v for v in score.per_pair]
-        rows += [
-            {"metric": score.metric, "pair": pair, "reason": value.reason}
-            for pair, value in zip(per_pair["pair"], score.per_pair, strict=True)
-            if isinstance(value, Missing)
-        ]
+def _with_columns(per_pair: pd.DataFrame, scores: Iterable[Score]) -> pd.DataFrame:
+    """Return the table with a column for each score that has a value for each pair; itself where none has."""
+    columns = {
+        score.metric: [math.nan if isinstance(v, Missing) else v for v in score.per_pair]
+        for score in scores
+        if score.per_pair
+    }
+    if not columns:
+        return per_pair
+    table: pd.DataFrame = per_pair.copy()
+    for metric, values in columns.items():
+        table[metric] = values
+    return table
+
+
+def _with_gaps(missing: pd.DataFrame, pairs: Iterable[str], scores: Iterable[Score]) -> pd.DataFrame:
+    """Return the table with a row for each value that a pair lacks; itself where none lacks any."""
+    names = list(pairs)
+    rows = [
+        {"metric": score.metric, "pair": pair, "reason": value.reason}
+        for score in scores
+        if score.per_pair
+        for pair, value in zip(names, score.per_pair, strict=True)
+        if isinstance(value, Missing)
+    ]
+    if not rows:
+        return missing
     added = pd.DataFrame(rows, columns=["metric", "pair", "reason"])
-    return per_pair, added if missing.empty else pd.concat([missing, added], ignore_index=True)
+    table: pd.DataFrame = added if missing.empty else pd.concat([missing, added], ignore_index=True)
+    return table

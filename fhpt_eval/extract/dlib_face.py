@@ -16,7 +16,7 @@ from fhpt_eval.records import Missing, Record, Result
 
 Landmarks = Literal["small", "large"]
 
-NO_FACE = Missing("no face found", fault=False)
+NO_FACE = Missing("no face found", "finding")
 
 
 def _installed(*distributions: str) -> tuple[str, ...]:

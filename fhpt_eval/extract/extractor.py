@@ -84,6 +84,11 @@ class Extractor(ABC):
         changed = [f"{k}={v}" for k, v in self.parameters().items() if getattr(self, k) != defaults[k]]
         return f"{self.name}[{','.join(changed)}]" if changed else self.name
 
+    @property
+    def on_device(self) -> bool:
+        """Whether it computes on the torch device; otherwise on the CPU, whatever the device is."""
+        return "torch" in self.libraries
+
     def fingerprint(self, device: str) -> str:
         """Hash of all that can change the records: parameters, weights, versions of code and libraries, device."""
         about = {
@@ -93,7 +98,7 @@ class Extractor(ABC):
             "weights": {w.name: w.sha256 for w in self.weights()},
             "libraries": {lib: version(lib) for lib in (*_ALWAYS, *self.libraries)},
             "decoding": DECODE_VERSION,
-            "device": device.split(":")[0] if "torch" in self.libraries else "cpu",
+            "device": device.split(":")[0] if self.on_device else "cpu",
         }
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
@@ -106,8 +111,8 @@ class PairModel(ABC):
         """Encode images, which may differ in size."""
 
     @abstractmethod
-    def compare(self, first: Encoded, second: Encoded) -> Result:
-        """Return the record of one pair."""
+    def compare(self, pairs: Sequence[tuple[Encoded, Encoded]]) -> list[Result]:
+        """Return the record of each pair, by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,9 +158,15 @@ class PairExtractor(Extractor):
         """Return the loaded model."""
 
 
-def size_mismatch(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> Missing | None:
-    """Return why two H×W(×3) images cannot be compared pixel by pixel, or None when they can."""
-    (h1, w1), (h2, w2) = first.shape[:2], second.shape[:2]
-    if (h1, w1) == (h2, w2):
+def size_mismatch(first: tuple[int, int], second: tuple[int, int]) -> Missing | None:
+    """Return why two images of these widths and heights cannot be compared pixel by pixel, or None when they can."""
+    if first == second:
         return None
-    return Missing(f"sizes differ: {w1}×{h1} against {w2}×{h2} (width×height)")
+    (w1, h1), (w2, h2) = first, second
+    return Missing(f"sizes differ: {w1}×{h1} against {w2}×{h2} (width×height)", advice=_TO_ONE_SIZE)
+
+
+_TO_ONE_SIZE = (
+    "sizes differ: bring both sides to one size, for example --generated-geometry"
+    " 'resize(width=176, height=256, filter=pil-bicubic)'"
+)

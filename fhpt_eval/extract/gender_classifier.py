@@ -31,7 +31,7 @@ SMALLEST = 32
 """Side in pixels below which VGG-16's last pooling would be empty."""
 
 TOO_SMALL = Missing(f"smaller than the network's {SMALLEST} pixels a side")
-NO_PERSON = Missing("flat-lay view: no person", fault=False)
+NO_PERSON = Missing("flat-lay view: no person", "finding")
 UNKNOWN_GENDER = Missing("its gender is not known")
 
 FORMAT, VERSION = "fhpt-eval gender classifier", 1

@@ -28,7 +28,7 @@ from fhpt_eval.records import Missing, Result
 
 Array = npt.NDArray[Any]
 
-NO_PERSON = Missing("no person found", fault=False)
+NO_PERSON = Missing("no person found", "finding")
 
 VISIBLE = 0.5
 """A joint is found when MediaPipe's visibility is at least this: the threshold of its own ``drawing_utils``."""

@@ -36,6 +36,9 @@ class _Model(PairModel):
     def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
         return [(image,) for image in images]
 
-    def compare(self, first: Encoded, second: Encoded) -> Result:
-        (x,), (y,) = first, second
-        return size_mismatch(x, y) or {"value": np.array(float(self._function(x, y)))}
+    def compare(self, pairs: Sequence[tuple[Encoded, Encoded]]) -> list[Result]:
+        return [self._value(x, y) for (x,), (y,) in pairs]
+
+    def _value(self, x: Pixels, y: Pixels) -> Result:
+        mismatch = size_mismatch((x.shape[1], x.shape[0]), (y.shape[1], y.shape[0]))
+        return mismatch or {"value": np.array(float(self._function(x, y)))}

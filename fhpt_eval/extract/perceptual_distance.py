@@ -15,7 +15,7 @@ import numpy as np
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.efficientnet_lite0 import build_network as build_efficientnet
-from fhpt_eval.extract.extractor import Context, Encoded, PairExtractor, PairModel, Pixels
+from fhpt_eval.extract.extractor import Context, Encoded, PairExtractor, PairModel, Pixels, size_mismatch
 from fhpt_eval.extract.weights import Weights, load_state_dict
 from fhpt_eval.records import Missing, Result
 
@@ -174,6 +174,7 @@ class _Model(PairModel):
         self._layers = layers
         self._device = device
         self._smallest = _SMALLEST[net]
+        self._too_small = Missing(f"smaller than the network's {self._smallest} pixels a side")
 
     def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
         import torch
@@ -184,7 +185,7 @@ class _Model(PairModel):
         with torch.inference_mode():
             for indices in batches_of_one_size(images):
                 height, width = images[indices[0]].shape[:2]
-                size = np.array([width, height])
+                size = (width, height)
                 if min(height, width) < self._smallest:
                     for i in indices:
                         encoded[i] = (None, size)
@@ -195,14 +196,29 @@ class _Model(PairModel):
                     encoded[i] = (torch.cat([p[row] for p in parts]), size)
         return encoded
 
-    def compare(self, first: Encoded, second: Encoded) -> Result:
-        (a, (w1, h1)), (b, (w2, h2)) = first, second
-        if (w1, h1) != (w2, h2):
-            return Missing(f"sizes differ: {w1}×{h1} against {w2}×{h2} (width×height)")
-        if a is None or b is None:
-            return Missing(f"smaller than the network's {self._smallest} pixels a side")
-        difference = (a - b).double()
-        return {"distance": np.array((difference @ difference).item())}
+    def compare(self, pairs: Sequence[tuple[Encoded, Encoded]]) -> list[Result]:
+        results: list[Result] = [self._too_small] * len(pairs)
+        same_size: dict[tuple[int, int], list[int]] = {}
+        for i, ((a, size), (_, other_size)) in enumerate(pairs):
+            if mismatch := size_mismatch(size, other_size):
+                results[i] = mismatch
+            elif a is not None:
+                same_size.setdefault(size, []).append(i)
+        for indices in same_size.values():
+            distances = _squared_distances([pairs[i][0][0] for i in indices], [pairs[i][1][0] for i in indices])
+            for i, distance in zip(indices, distances, strict=True):
+                results[i] = {"distance": np.array(distance)}
+        return results
+
+
+def _squared_distances(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[float]:
+    """Return Σ(a − b)² of vectors of one length, summed in float64; a GPU is waited for once."""
+    import torch
+
+    with torch.inference_mode():
+        differences = (torch.stack(list(first)) - torch.stack(list(second))).double()
+        distances: list[float] = torch.stack([d @ d for d in differences]).tolist()
+    return distances
 
 
 def _unit_weighted(x: Tensor, weight: Tensor) -> Tensor:

@@ -72,9 +72,12 @@ class _Ssim(PairModel):
             encoded.append((x, mean, self._filter(x * x) - mean * mean))
         return encoded
 
-    def compare(self, first: Encoded, second: Encoded) -> Result:
+    def compare(self, pairs: Sequence[tuple[Encoded, Encoded]]) -> list[Result]:
+        return [self._similarity(first, second) for first, second in pairs]
+
+    def _similarity(self, first: Encoded, second: Encoded) -> Result:
         (x, mean_x, var_x), (y, mean_y, var_y) = first, second
-        if mismatch := size_mismatch(x, y):
+        if mismatch := size_mismatch(x.shape[1::-1], y.shape[1::-1]):
             return mismatch
         side = 2 * self._crop + 1
         if min(x.shape[:2]) < side:
@@ -153,10 +156,13 @@ class _Difference(PairModel):
     def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
         return [(image,) for image in images]
 
-    def compare(self, first: Encoded, second: Encoded) -> Result:
+    def compare(self, pairs: Sequence[tuple[Encoded, Encoded]]) -> list[Result]:
+        return [self._difference(first, second) for first, second in pairs]
+
+    def _difference(self, first: Encoded, second: Encoded) -> Result:
         x: Any = first[0]
         y: Any = second[0]
-        if mismatch := size_mismatch(x, y):
+        if mismatch := size_mismatch(x.shape[1::-1], y.shape[1::-1]):
             return mismatch
         if not (np.can_cast(x.dtype, self._dtype) and np.can_cast(y.dtype, self._dtype)):
             return Missing("pixels with fractions in uint8 arithmetic: end the geometry with round or truncate")

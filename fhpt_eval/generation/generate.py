@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from fhpt_eval.engine.contract import Engine
+from fhpt_eval.engine.engine import Engine
 from fhpt_eval.engine.machine import cpu_count
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.weights import file_sha256

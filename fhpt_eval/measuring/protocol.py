@@ -55,7 +55,8 @@ class Score:
         per_pair: A value for each pair in the order of the pairs, with `Missing` where there is none; empty when the
             metric is not a mean over pairs.
         arrays: Raw measurements behind the value, by name, stored with the run for what is drawn or computed later.
-        details: Whatever else belongs to the number: counts of the reference set, standard deviations, warnings.
+        details: Whatever else belongs to the number: counts of the reference set, standard deviations.
+        warnings: What the reader of the number must know or can do, one sentence each.
     """
 
     metric: str
@@ -236,6 +237,11 @@ def tally(results: Iterable[object]) -> tuple[dict[str, int], int]:
     return dict(Counter(m.reason for m in missing)), sum(m.fault for m in missing)
 
 
+def advice(results: Iterable[object]) -> tuple[str, ...]:
+    """Return what can be done about the `Missing` among results, each thing once."""
+    return tuple(dict.fromkeys(r.advice for r in results if isinstance(r, Missing) and r.advice))
+
+
 def mean_over_pairs(
     metric: str,
     better: Better,
@@ -261,6 +267,7 @@ def mean_over_pairs(
         interval=cluster_bootstrap(numbers, [g for _, g in scored]) if numbers else None,
         per_pair=tuple(values),
         details={**(details or {}), "interval_over": over},
+        warnings=advice(values),
     )
 
 
@@ -290,7 +297,7 @@ def last_incomplete_batch(order: Sequence[int], batch: int) -> frozenset[int]:
 
 def dropped(batch: int) -> Missing:
     """What stands for a result in the `last_incomplete_batch`."""
-    return Missing(f"dropped: in the last incomplete batch of {batch}", fault=False)
+    return Missing(f"dropped: in the last incomplete batch of {batch}", "not asked")
 
 
 def found(results: Iterable[Result]) -> Iterator[Record]:

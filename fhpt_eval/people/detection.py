@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fhpt_eval.engine.contract import Engine, Extraction, Plan
+from fhpt_eval.engine.contract import Plan
+from fhpt_eval.engine.engine import Engine
+from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.extract.dlib_face import DlibFace
 from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints

@@ -18,8 +18,7 @@ import numpy as np
 
 from fhpt_eval._version import __version__
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contract import Engine
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import Engine, open_engine
 from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
@@ -105,7 +104,7 @@ def train(
     """
     if engine is None:
         with Cache() as cache:
-            local = LocalEngine(cache)
+            local = open_engine("local", cache)
             return train(
                 images,
                 output,

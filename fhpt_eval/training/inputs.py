@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fhpt_eval.engine.contract import Engine, Plan
-from fhpt_eval.engine.opening import hash_file, open_image
+from fhpt_eval.engine.contract import Plan
+from fhpt_eval.engine.engine import Engine
+from fhpt_eval.engine.opening import hash_file, open_image, unreadable
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
 from fhpt_eval.extract.extractor import Pixels
@@ -85,10 +86,10 @@ class Pictures(Inputs):
 def _identify(ref: ImageRef) -> str | Missing:
     content = hash_file(ref.path)
     if isinstance(content, Missing):
-        return content
+        return unreadable(content)
     info = open_image(content, ref, (), MAX_PIXELS).info
     if isinstance(info, Missing):
-        return info
+        return unreadable(info)
     return TOO_SMALL if min(info.width, info.height) < SMALLEST else content
 
 

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.engine.machine import pick_device
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
@@ -52,6 +52,7 @@ class Plan:
     seed: int = 0
     max_seconds: float | None = None
     save_every: float = 600.0
+    engine: str = "local"
     device: str = "auto"
     bfloat16: bool = False
     workers: int = 0
@@ -156,7 +157,7 @@ def _requests(plan: Plan, progress: Progress | None) -> ListedImages:
     if waits:
         dist.barrier()
     with Cache() as cache:
-        engine, faces = LocalEngine(cache, device="cpu"), plan.part == "face"
+        engine, faces = open_engine(plan.engine, cache, device="cpu"), plan.part == "face"
         listed = with_people(listed, engine, plan.keypoints, progress, eyes=plan.eyes, faces=faces)
     if dist.is_initialized() and not waits:
         dist.barrier()

@@ -52,13 +52,13 @@ SCORE = 'return [mean_over_pairs("twice", "lower", pairs, values)]'
 def install(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a distribution with one module and its entry points on the path."""
 
-    def put(module: str, source: str, *entries: str) -> None:
+    def put(module: str, source: str, *entries: str, group: str = "fhpt_eval.protocols") -> None:
         site = own_folders / f"site-{module}"
         about = site / f"{module}-1.0.dist-info"
         about.mkdir(parents=True)
         (site / f"{module}.py").write_text(dedent(source), encoding="utf-8")
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n", encoding="utf-8")
-        lines = "\n".join(["[fhpt_eval.protocols]", *entries])
+        lines = "\n".join([f"[{group}]", *entries])
         (about / "entry_points.txt").write_text(lines + "\n", encoding="utf-8")
         monkeypatch.syspath_prepend(str(site))
 
@@ -151,3 +151,52 @@ def test_a_protocol_that_fails_is_named_as_a_bug_and_the_others_are_kept(
     states = {protocol["name"]: protocol["status"] for protocol in record["protocols"]}
     assert states == {"ssim": "done", "twice": "failed", "l1": "done"}
     assert {s["metric"] for p in record["protocols"] for s in p["scores"]} == {"ssim", "l1"}
+
+
+EXECUTOR = """
+    from toy_executor import OneByOne
+
+
+    class Toy(OneByOne):
+        name = "toy"
+"""
+
+
+def test_executor_of_another_package_computes_the_same(command: Command, folders: Folders, install: Install) -> None:
+    install("stranger_executor", EXECUTOR, "toy = stranger_executor:Toy", group="fhpt_eval.executors")
+    chosen = (*folders, "-p", "ssim,l1", "--device", "cpu", "--json")
+    outcome = command("run", *chosen, "--engine", "toy", "-o", "by-toy")
+    assert (outcome.code, outcome.err) == (0, "")
+    command("cache", "clear")
+    by_us = command("run", *chosen, "-o", "by-us")
+    ours, theirs = (json.loads(text)["protocols"] for text in (by_us.out, outcome.out))
+    assert [p["scores"] for p in ours] == [p["scores"] for p in theirs]
+    assert len(ours) == 2
+    wrong = command("run", *folders, "-p", "l1", "--engine", "toi")
+    assert wrong.code == 2
+    assert wrong.sentence == "there is no engine 'toi'. Did you mean 'toy'?"
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "why"),
+    [
+        ("executor_thief", EXECUTOR.replace('"toy"', '"local"'), "the name local is taken"),
+        ("executor_function", "def Toy(): return 1", "not a fhpt_eval.Executor class"),
+        ("executor_half", "from fhpt_eval.engine.executor import Executor as Toy", "it lacks __init__, device, run"),
+        ("executor_import", "import no_such_module_anywhere", "no_such_module_anywhere"),
+    ],
+)
+def test_an_executor_that_cannot_be_used_is_told_where_it_is_asked_for(
+    command: Command, folders: Folders, install: Install, module: str, source: str, why: str
+) -> None:
+    install(module, source, "toy = " + module + ":Toy", group="fhpt_eval.executors")
+    outcome = command("run", *folders, "-p", "l1", "--engine", "toy")
+    assert outcome.code == 2
+    assert outcome.sentence.startswith("there is no engine 'toy'")
+    assert why in outcome.sentence
+    assert command("run", *folders, "-p", "l1", "--device", "cpu").code == 0
+
+
+@pytest.mark.parametrize("arguments", [("generate", "copy-source"), ("train", "gender"), ("train", "drn")])
+def test_commands_that_take_a_device_take_an_engine(command: Command, arguments: tuple[str, ...]) -> None:
+    assert "--engine" in command(*arguments, "--help").out

@@ -13,7 +13,7 @@ import pytest
 
 import fhpt_eval
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import MISSING, PER_PAIR, RECORD, Run
 from fhpt_eval.extract.weights import Store
@@ -88,7 +88,7 @@ def test_loaded_run_equals_the_run_that_was_saved(own_folders: Path, draw: Draw)
     pairs = fhpt_eval.Pairs.from_folders(Path("mine"), Path("real"))
     with Cache() as cache:
         run = fhpt_eval.evaluate(
-            pairs, ["ssim", "l1"], output=Path("out"), engine=LocalEngine(cache, device="cpu"), store=Store()
+            pairs, ["ssim", "l1"], output=Path("out"), engine=open_engine("local", cache, device="cpu"), store=Store()
         )
     loaded = Run.load(Path("out"))
     assert loaded.record == run.record
@@ -409,7 +409,11 @@ def test_a_killed_run_leaves_no_record_or_a_whole_one_and_the_next_goes_on(
         try:
             with Cache() as cache:
                 fhpt_eval.evaluate(
-                    pairs, ["ssim", "l1"], output=Path("out"), engine=LocalEngine(cache, device="cpu"), store=Store()
+                    pairs,
+                    ["ssim", "l1"],
+                    output=Path("out"),
+                    engine=open_engine("local", cache, device="cpu"),
+                    store=Store(),
                 )
         except Killed:
             died = True

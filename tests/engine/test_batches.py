@@ -12,7 +12,7 @@ from toys import StubRecords, write_image
 
 from fhpt_eval import Pairs
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
@@ -49,7 +49,7 @@ def distances(count: int) -> list[Record]:
 )
 def test_lpips_drops_the_last_file_names_that_fill_no_batch(tail: int, left_out: str) -> None:
     score = scored(Lpips(tail=tail), distances(5))
-    gone = Missing(GONE.format(tail), fault=False)
+    gone = Missing(GONE.format(tail), "not asked")
     kept = [gone if name[0] in left_out else float(2**i) for i, name in enumerate(NAMES)]
     assert list(score.per_pair) == kept
     assert score.value == np.mean([value for value in kept if not isinstance(value, Missing)])
@@ -191,7 +191,7 @@ def run(root: Path, *protocols: Protocol, reference: Path | None = None) -> Run:
         return evaluate(
             pairs,
             protocols,
-            engine=LocalEngine(cache, device="cpu"),
+            engine=open_engine("local", cache, device="cpu"),
             reference=list_images(reference) if reference else None,
         )
 

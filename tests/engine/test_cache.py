@@ -41,7 +41,7 @@ def test_records_survive_serialisation(record: dict[str, Any]) -> None:
 
 
 def test_findings_survive_and_faults_are_refused() -> None:
-    assert parse(dump(Missing("no face", fault=False))) == Missing("no face", fault=False)
+    assert parse(dump(Missing("no face", "finding"))) == Missing("no face", "finding")
     with pytest.raises(ValueError, match="not stored"):
         dump(Missing("unreadable"))
 
@@ -98,17 +98,32 @@ def _damage(file: Path, start: int, data: bytes) -> None:
         stream.write(data)
 
 
-def test_a_damaged_value_is_not_there_and_is_written_anew(tmp_path: Path) -> None:
+def test_a_damaged_value_is_forgotten_when_it_is_read_and_can_be_written_again(tmp_path: Path) -> None:
     with Cache(tmp_path) as cache:
         cache.put("x", ONE, {"k": vector(1, 5000)})
     file = tmp_path / "data.mdb"
     start = file.read_bytes().index(vector(1, 5000)["v"].tobytes())
     _damage(file, start + 400, b"\xff" * 8)
     with Cache(tmp_path) as cache:
-        assert cache.known(ONE, ["k"]) == set()
+        # What is known is told without reading it: damage is found, and what is damaged forgotten, when it is read.
+        assert cache.known(ONE, ["k"]) == {"k"}
         assert cache.get(ONE, "k") is None
+        assert cache.known(ONE, ["k"]) == set()
         cache.put("x", ONE, {"k": vector(1, 5000)})
         assert cache.known(ONE, ["k"]) == {"k"}
+        assert cache.get(ONE, "k") is not None
+
+
+def test_what_is_known_is_told_without_reading_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: bytes) -> bytes:
+        raise AssertionError("a whole record was read")
+
+    with Cache(tmp_path) as cache:
+        cache.put("x", ONE, {str(i): vector(i, 5000) for i in range(20)})
+        monkeypatch.setattr(cache_module, "_unseal", read)
+        assert cache.known(ONE, map(str, range(30))) == set(map(str, range(20)))
+        with pytest.raises(AssertionError, match="whole record"):
+            cache.get(ONE, "3")
 
 
 def test_a_cut_off_file_is_told_and_survived(tmp_path: Path) -> None:

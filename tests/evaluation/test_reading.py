@@ -10,7 +10,7 @@ from PIL import Image
 from toys import MeanColour, write_image
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.plan import ImageSets
@@ -29,7 +29,7 @@ EMBEDDED = {"network": "efficientnet-lite0"}
 
 def run(folder: Path, pairs: Pairs, *protocols: object, **options: object) -> Run:
     with Cache(folder / "cache") as cache:
-        return evaluate(pairs, protocols, engine=LocalEngine(cache, device="cpu"), **options)  # type: ignore[arg-type]
+        return evaluate(pairs, protocols, engine=open_engine("local", cache, device="cpu"), **options)  # type: ignore[arg-type]
 
 
 def folders(root: Path, generated: str = "abcdef", target: str = "abcdef") -> tuple[Path, Path]:
@@ -63,7 +63,7 @@ def test_a_picture_in_several_strips_has_its_record_in_each_pair(tmp_path: Path)
     from fhpt_eval.engine.contract import Plan
 
     with Cache(tmp_path / "cache") as cache:
-        found = LocalEngine(cache, device="cpu").run(Plan({extractor: tuple(images.unique("target"))}, {}), {})
+        found = open_engine("local", cache, device="cpu").run(Plan({extractor: tuple(images.unique("target"))}, {}), {})
         records = ExtractedRecords(images, found)
         results = list(records.per_pair(extractor, "target"))
         assert len(results) == 3

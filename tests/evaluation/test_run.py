@@ -10,7 +10,7 @@ import pytest
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import ARRAYS, Run
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
         write_image(tmp_path / name / "a.png", len(name))
     pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
     with Cache(tmp_path / "cache") as cache:
-        evaluate(pairs, [WithArrays()], output=tmp_path / "run", engine=LocalEngine(cache, device="cpu"))
+        evaluate(pairs, [WithArrays()], output=tmp_path / "run", engine=open_engine("local", cache, device="cpu"))
     return tmp_path / "run"
 
 

@@ -21,7 +21,7 @@ from toys import assert_same_bits, record_of
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Context, Pixels
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
@@ -313,7 +313,9 @@ def run(extractor: MediapipeTasks, images: Sequence[Pixels], folder: Path, worke
         refs.append(ImageRef(folder / f"{i}.png"))
         Image.fromarray(image).save(refs[-1].path)
     with Cache(folder / "cache") as cache:
-        extraction = LocalEngine(cache, device="cpu", workers=workers).run(Plan({extractor: tuple(refs)}, {}), {})
+        extraction = open_engine("local", cache, device="cpu", workers=workers).run(
+            Plan({extractor: tuple(refs)}, {}), {}
+        )
         return [extraction.image(extractor, ref) for ref in refs], extraction.broken
 
 
@@ -385,8 +387,8 @@ def test_the_keypoint_protocols_detect_with_the_tasks_that_are_given(tmp_path: P
 def test_a_part_without_a_task_is_missing_with_the_reason(tmp_path: Path) -> None:
     chosen = configure(Kec, "paper", {"tasks": str(named(tmp_path, "pose").path)})
     assert chosen.lacks_part("body") is None
-    assert chosen.lacks_part("face") == Missing("no face landmarker is among the tasks", fault=False)
-    assert chosen.lacks_part("hands") == Missing("no hand landmarker is among the tasks", fault=False)
+    assert chosen.lacks_part("face") == Missing("no face landmarker is among the tasks", "not asked")
+    assert chosen.lacks_part("hands") == Missing("no hand landmarker is among the tasks", "not asked")
 
 
 @pytest.mark.parametrize("kind", ["face", "holistic", "gesture"])
@@ -402,7 +404,7 @@ def test_tasks_end_to_end_where_only_a_pose_is_given(tasks: tuple[GivenFile, ...
         Image.fromarray(data.astronaut()).save(tmp_path / folder / "a.png")
     pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
     with Cache(tmp_path / "cache") as cache:
-        run = evaluate(pairs, [Kec(tasks=(pose,)), Pckh(tasks=(pose,))], engine=LocalEngine(cache, workers=1))
+        run = evaluate(pairs, [Kec(tasks=(pose,)), Pckh(tasks=(pose,))], engine=open_engine("local", cache, workers=1))
     assert run.scores["kec_auc_body"].value == 1
     assert run.scores["pckh"].value == 1
     assert run.scores["kec_auc_face"].value is None

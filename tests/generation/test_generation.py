@@ -15,8 +15,11 @@ from toys import write_image
 
 from fhpt_eval import Pairs
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contract import Extraction, Plan
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.contract import Plan
+from fhpt_eval.engine.engine import Engine, open_engine
+from fhpt_eval.engine.executor import ExecutorOptions
+from fhpt_eval.engine.local import LocalExecutor
+from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
 from fhpt_eval.generation.generate import Generation, ListedImages, list_images, with_people
 from fhpt_eval.generation.reference_model import Generator, ReferenceModel, Request, find_reference_models
@@ -208,14 +211,14 @@ def test_nothing_is_detected_where_files_have_the_bodies_and_faces_are_not_asked
     found = list_images(pairs_of(tmp_path, "a.png,b.png"), source, target, tmp_path / "out")
     planned: list[Plan] = []
 
-    class Watched(LocalEngine):
+    class Watched(Engine):
         def run(self, plan: Plan, *rest: Any) -> Extraction:
             planned.append(plan)
             return super().run(plan, *rest)
 
     with Cache(tmp_path / "cache") as cache:
         keypoints = annotations(tmp_path, "a.png", "b.png")
-        people = with_people(found, Watched(cache), keypoints, faces=False)
+        people = with_people(found, Watched(LocalExecutor(ExecutorOptions()), cache), keypoints, faces=False)
     assert [list(plan.images) for plan in planned] == [[]]
     assert people.requests[0].people[1].face_box is None
     np.testing.assert_array_equal(people.requests[0].people[1].body[0], [2.5, 5.5, 1])
@@ -225,7 +228,7 @@ def test_poses_can_come_from_files_without_target_images(tmp_path: Path) -> None
     source, _ = folders(tmp_path)
     found = list_images(pairs_of(tmp_path, "a.png,b.png", "a.png,c.png"), source, None, tmp_path / "out")
     with Cache(tmp_path / "cache") as cache:
-        engine = LocalEngine(cache)
+        engine = open_engine("local", cache)
         with_poses = with_people(found, engine, annotations(tmp_path, "a.png", "b.png"))
         with pytest.raises(UserError, match="the target poses are needed"):
             with_people(found, engine, None)
@@ -241,4 +244,4 @@ def test_images_without_a_person_are_missing_with_the_reason(tmp_path: Path, lis
         Cache(tmp_path / "cache") as cache,
         pytest.raises(UserError, match=r"in no pair a person was found .*no person found"),
     ):
-        with_people(listed, LocalEngine(cache, workers=1), None)
+        with_people(listed, open_engine("local", cache, workers=1), None)

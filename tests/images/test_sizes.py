@@ -10,7 +10,7 @@ from PIL import Image
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.plan import ImageSets, prepare
 from fhpt_eval.extract.weights import Store
@@ -88,7 +88,7 @@ def test_what_differs_in_nothing_is_computed_once(tmp_path: Path) -> None:
     assert [extractor.id for extractor in plan.extractors()] == ["pixel-difference"]
     steps = [Measurement(p, dialect="x", metric=str(i)) for i, p in enumerate(protocols)]
     with Cache(tmp_path / "cache") as cache:
-        run = evaluate(found.pairs, steps, engine=LocalEngine(cache, device="cpu"))
+        run = evaluate(found.pairs, steps, engine=open_engine("local", cache, device="cpu"))
     assert run.scores["x:0"].value == run.scores["x:1"].value
     assert run.record.protocols[1].recipe.parameters["generated_geometry"] == "expect(width=24, height=32)"
 
@@ -99,5 +99,5 @@ def test_nothing_is_left_out_where_sizes_differ(tmp_path: Path) -> None:
     assert len(prepare(found, protocols, Store(offline=True)).plan.extractors()) == 2
     steps = [Measurement(p, dialect="x", metric=str(i)) for i, p in enumerate(protocols)]
     with Cache(tmp_path / "cache") as cache:
-        run = evaluate(found.pairs, steps, engine=LocalEngine(cache, device="cpu"))
+        run = evaluate(found.pairs, steps, engine=open_engine("local", cache, device="cpu"))
     assert run.scores["x:1"].n == 1

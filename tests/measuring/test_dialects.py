@@ -10,7 +10,7 @@ import pytest
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run, ScoreRecord
@@ -41,7 +41,7 @@ def measured(tmp_path: Path) -> Evaluate:
             write_image(tmp_path / "mine" / f"{i:02}.png", 100 + i, size)
         pairs = Pairs.from_folders(tmp_path / "mine", tmp_path / "real")
         with Cache(tmp_path / "cache") as cache:
-            engine = LocalEngine(cache, device="cpu")
+            engine = open_engine("local", cache, device="cpu")
             return evaluate(pairs, measurements_of([dialect_named(n) for n in names], PIXELS), engine=engine)
 
     return measure
@@ -221,7 +221,7 @@ def test_an_option_of_the_users_own_is_no_dialect(tmp_path: Path) -> None:
     write_image(tmp_path / "mine" / "a.png", 2)
     pairs = Pairs.from_folders(tmp_path / "mine", tmp_path / "real")
     with Cache(tmp_path / "cache") as cache:
-        run = evaluate(pairs, [Ssim(sigma=1.2)], engine=LocalEngine(cache, device="cpu"))
+        run = evaluate(pairs, [Ssim(sigma=1.2)], engine=open_engine("local", cache, device="cpu"))
     (record,) = run.record.protocols
     assert (record.dialect, record.label) == (None, "ssim")
 

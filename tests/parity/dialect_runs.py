@@ -16,7 +16,7 @@ from seeded import SeededStore
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.measuring.dialects import Dialect, dialect_named, measurements_of
 from fhpt_eval.pairing.pairs import list_images
@@ -52,7 +52,7 @@ def measured(dialect: Dialect, folders: Folders, protocols: tuple[str, ...], cac
             pairs,
             chosen,
             reference=list_images(folders.reference),
-            engine=LocalEngine(opened, device="cpu"),
+            engine=open_engine("local", opened, device="cpu"),
             store=SeededStore(weights),
         )
     assert {record.status for record in run.record.protocols} == {"done"}

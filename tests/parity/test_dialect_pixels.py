@@ -27,7 +27,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.measuring.dialects import dialect_named, find_dialects, measurements_of
 
 PROTOCOLS = ("ssim", "psnr", "l1", "pckh")
@@ -345,7 +345,7 @@ def test_pixels_of_real_outputs_agree_to_6_digits(tmp_path: Path) -> None:
     dialects = [dialect_named(key) for key in keys]
     chosen = [m for m in measurements_of(dialects, ("ssim", "psnr", "l1")) if m.name != "leffa@1:psnr"]
     with Cache(tmp_path / "cache") as opened:
-        run = evaluate(pairs, chosen, engine=LocalEngine(opened, device="cpu"))
+        run = evaluate(pairs, chosen, engine=open_engine("local", opened, device="cpu"))
     assert {m.name for m in chosen} == {named(d, metric) for d in dialects for metric in SCRIPTS[d.key]}
     for dialect in dialects:
         for metric, compare in SCRIPTS[dialect.key].items():

@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace, Landmarks, import_face_recognition
 from fhpt_eval.extract.extractor import Context
 from fhpt_eval.protocols.face_identity import FaceIdentity, face_distance
@@ -160,7 +160,7 @@ def test_scores_are_those_of_a_plain_loop_with_any_workers_in_any_order(library:
     runs = []
     for workers, batch_size in ((1, 16), (2, 3)):
         with Cache(tmp_path / f"cache-{workers}") as cache:
-            engine = LocalEngine(cache, device="cpu", workers=workers, batch_size=batch_size)
+            engine = open_engine("local", cache, device="cpu", workers=workers, batch_size=batch_size)
             runs.append(evaluate(pairs, [FaceIdentity(upsample=1)], engine=engine))
     for run in runs:
         actual = run.per_pair.set_index("pair")["face_distance"].dropna().to_dict()

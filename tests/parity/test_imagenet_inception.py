@@ -23,7 +23,7 @@ from toys import record_of
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.inception import (
@@ -192,7 +192,7 @@ def run(peer: Peer, folders: dict[str, Path], cache: Path, *protocols: Fid | Kid
             pairs,
             protocols,
             reference=list_images(folders["train"]),
-            engine=LocalEngine(opened, device="cpu"),
+            engine=open_engine("local", opened, device="cpu"),
             store=SeededStore(peer.file.parent),
         )
 

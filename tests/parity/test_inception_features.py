@@ -25,7 +25,7 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.inception import INCEPTION_2015, Inception, Preprocess, build_network
 from fhpt_eval.protocols.fid import Fid
@@ -200,7 +200,7 @@ def scores(
         run = evaluate(
             pairs,
             [Fid(), Kid(subsets=5, subset_size=8), InceptionScore(splits=3)],
-            engine=LocalEngine(cache, device="cpu"),
+            engine=open_engine("local", cache, device="cpu"),
             store=SeededStore(weights.parent),
         )
     return {metric: score.value for metric, score in run.scores.items()}

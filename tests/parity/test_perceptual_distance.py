@@ -18,7 +18,7 @@ import skimage
 import torch
 from PIL import Image
 from torchvision import models
-from toys import record_of
+from toys import compare_two, record_of
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.extractor import Context, PairModel
@@ -64,7 +64,7 @@ class Peer:
         self.theirs.net.load_state_dict({name: given[source] for name, source in slices.items()})
 
     def distance(self, first: Image8, second: Image8) -> float:
-        result = self.ours.compare(*self.ours.encode([first, second]))
+        result = compare_two(self.ours, first, second)
         assert not isinstance(result, Missing)
         assert result["distance"].dtype == np.float64
         return float(result["distance"])
@@ -113,7 +113,7 @@ def test_distance_of_images_in_0_to_1_is_that_of_the_lpips_package_without_norma
     first, second, _ = photographs(height, width)
     nearly_constant = np.random.default_rng(3).integers(127, 129, first.shape, dtype=np.uint8)
     for a, b in ((first, second), (jpeg(first), first), (first, nearly_constant)):
-        result = peer.unnormalised.compare(*peer.unnormalised.encode([a, b]))
+        result = compare_two(peer.unnormalised, a, b)
         unit = [on_unit_interval(image) for image in (a, b)]
         with torch.inference_mode():
             expected, normalised = float(peer.theirs(*unit)), float(peer.theirs(*unit, normalize=True))
@@ -170,7 +170,7 @@ def test_smallest_image_is_the_one_that_the_lpips_package_takes(peer: Peer) -> N
     first, second, _ = photographs(side, side)
     assert peer.distance(first, second) == pytest.approx(peer.expected(first, second), rel=1e-5)
     first, second, _ = photographs(side + 40, side - 1)
-    result = peer.ours.compare(*peer.ours.encode([first, second]))
+    result = compare_two(peer.ours, first, second)
     assert result == Missing(f"smaller than the network's {side} pixels a side")
     with pytest.raises(RuntimeError, match="Output size is too small"):
         peer.expected(first, second)
@@ -179,5 +179,5 @@ def test_smallest_image_is_the_one_that_the_lpips_package_takes(peer: Peer) -> N
 def test_images_of_different_sizes_are_missing_whatever_the_size(peer: Peer) -> None:
     image = photographs(80, 70)[0]
     for other, text in ((image[:79], "70×79"), (image[:, :69], "69×80"), (image[:5, :5], "5×5")):
-        result = peer.ours.compare(*peer.ours.encode([image, other]))
+        result = compare_two(peer.ours, image, other)
         assert result == Missing(f"sizes differ: 70×80 against {text} (width×height)")

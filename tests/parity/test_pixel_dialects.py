@@ -19,12 +19,12 @@ import torch
 from PIL import Image as PillowImage
 from scipy.ndimage import gaussian_filter
 from torchmetrics.image import PeakSignalNoiseRatio
-from toys import StubRecords, record_of
+from toys import StubRecords, compare_two, record_of
 from windows import WINDOWS, each_window
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Context, PairExtractor
 from fhpt_eval.extract.pixels import DataRange, PixelDifference, StructuralSimilarity
@@ -72,7 +72,7 @@ each_picture = pytest.mark.parametrize("picture", pictures())
 
 def compared(extractor: PairExtractor, first: Image, second: Image) -> Result:
     model = extractor.load(Context())
-    return model.compare(*model.encode([first, second]))
+    return compare_two(model, first, second)
 
 
 def ssim(first: Image, second: Image, **fields: Any) -> float:
@@ -394,7 +394,7 @@ def test_folders_of_jpeg_and_png_score_as_discos_script_would(tmp_path: Path) ->
     ]
     pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target", naming="same-name")
     with Cache(tmp_path / "cache") as cache:
-        run = evaluate(pairs, protocols, engine=LocalEngine(cache, device="cpu"))
+        run = evaluate(pairs, protocols, engine=open_engine("local", cache, device="cpu"))
     greys = {role: [cv2.cvtColor(i, cv2.COLOR_RGB2GRAY) for i in images] for role, images in stored.items()}
     both = list(zip(stored["generated"], stored["target"], strict=True))
     expected = {

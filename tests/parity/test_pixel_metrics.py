@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import skimage
 from scipy.ndimage import gaussian_filter
-from toys import StubRecords
+from toys import StubRecords, compare_two
 from windows import WINDOWS, each_window
 
 from fhpt_eval import Pairs
@@ -52,7 +52,7 @@ each_picture = pytest.mark.parametrize("picture", pictures())
 
 def compared(extractor: PairExtractor, first: Image, second: Image) -> Record:
     model = extractor.load(Context())
-    result = model.compare(*model.encode([first, second]))
+    result = compare_two(model, first, second)
     assert not isinstance(result, Missing)
     return result
 
@@ -146,7 +146,7 @@ def test_ssim_takes_the_sizes_that_scikit_image_takes(fields: dict[str, Any], si
     assert ssim(image[:side, : side + 5], image[1 : side + 1, : side + 5], **fields) < 1
     model = StructuralSimilarity(**fields).load(Context())
     small = model.encode([image[: side + 5, : side - 1]])[0]
-    assert model.compare(small, small) == Missing(f"smaller than the {side}×{side} window")
+    assert model.compare([(small, small)])[0] == Missing(f"smaller than the {side}×{side} window")
     if fields.get("taps") != 13:
         theirs = next(theirs for ours, theirs in WINDOWS.values() if ours == fields)
         with pytest.raises(ValueError, match="win_size exceeds image extent"):
@@ -156,16 +156,16 @@ def test_ssim_takes_the_sizes_that_scikit_image_takes(fields: dict[str, Any], si
 def test_ssim_by_the_range_of_a_constant_generated_image_is_missing() -> None:
     flat, image = np.full((20, 20, 3), 7, np.uint8), data.chelsea()[:20, :20]
     model = StructuralSimilarity(data_range="generated").load(Context())
-    result = model.compare(*model.encode([flat, image]))
+    result = compare_two(model, flat, image)
     assert result == Missing("constant generated image has no data range")
-    assert not isinstance(model.compare(*model.encode([image, flat])), Missing)
+    assert not isinstance(compare_two(model, image, flat), Missing)
 
 
 @pytest.mark.parametrize("extractor", [StructuralSimilarity(), PixelDifference()])
 def test_images_of_different_sizes_are_missing(extractor: PairExtractor) -> None:
     model = extractor.load(Context())
-    first, second = model.encode([np.zeros((30, 20, 3), np.uint8), np.zeros((30, 21, 3), np.uint8)])
-    assert model.compare(first, second) == Missing("sizes differ: 20×30 against 21×30 (width×height)")
+    narrow, wide = np.zeros((30, 20, 3), np.uint8), np.zeros((30, 21, 3), np.uint8)
+    assert compare_two(model, narrow, wide) == Missing("sizes differ: 20×30 against 21×30 (width×height)")
 
 
 def psnr(first: Image, second: Image) -> float | Missing:

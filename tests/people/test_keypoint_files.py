@@ -16,7 +16,7 @@ from toys import StubRecords, write_image
 
 from fhpt_eval import Pairs, Protocol, Run, evaluate
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
@@ -729,7 +729,7 @@ def run(tmp_path: Path, *protocols: Protocol, names: str = "abc") -> Run:
             write_image(tmp_path / side / f"{name}.png", 1 + ord(name) + len(side), SIZE)
     pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
     with Cache(tmp_path / "cache") as cache:
-        return evaluate(pairs, protocols, engine=LocalEngine(cache, device="cpu"), output=tmp_path / "run")
+        return evaluate(pairs, protocols, engine=open_engine("local", cache, device="cpu"), output=tmp_path / "run")
 
 
 def test_a_run_whose_keypoints_are_all_read_needs_no_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

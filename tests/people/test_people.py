@@ -13,7 +13,7 @@ import pytest
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import BODY_JOINTS
@@ -38,7 +38,7 @@ def image(folder: Path, name: str, seed: int) -> ImageRef:
 
 def read(root: Path, files: KeypointFiles, *refs: ImageRef, eyes: Eyes = "right-first") -> list[Person | Missing]:
     with Cache(root / "cache") as cache:
-        people = find_people(refs, LocalEngine(cache, device="cpu"), keypoints=files, eyes=eyes, faces=False)
+        people = find_people(refs, open_engine("local", cache, device="cpu"), keypoints=files, eyes=eyes, faces=False)
     assert people.keys() == set(refs)
     return [people[ref] for ref in refs]
 

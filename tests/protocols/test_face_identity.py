@@ -23,7 +23,7 @@ from fhpt_eval.protocols.face_identity import NO_GENERATED_FACE, FaceIdentity, f
 from fhpt_eval.records import Missing, Record, Result
 
 UNREADABLE = Missing("unreadable: truncated PNG")
-NO_TARGET_FACE = Missing("no face in target", fault=False)
+NO_TARGET_FACE = Missing("no face in target", "finding")
 
 
 def face(x: float, faces: int = 1) -> Record:

@@ -17,7 +17,7 @@ from toys import StubRecords, assert_same_bits, record_of
 from fhpt_eval import Pairs, Score
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.extract.extractor import Context, Pixels
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints, _body, _only_found, _own_hand
 from fhpt_eval.images.decoding import ImageRef
@@ -360,7 +360,9 @@ def test_worker_processes_give_the_same_bits_and_write_nothing_to_the_terminal(
         refs.append(ImageRef(tmp_path / f"{i}.png"))
         Image.fromarray(image).save(refs[-1].path)
     with Cache(tmp_path / "cache") as cache:
-        extraction = LocalEngine(cache, device="cpu", workers=2).run(Plan({MediapipeKeypoints(): tuple(refs)}, {}), {})
+        extraction = open_engine("local", cache, device="cpu", workers=2).run(
+            Plan({MediapipeKeypoints(): tuple(refs)}, {}), {}
+        )
         found_there = [extraction.image(MediapipeKeypoints(), ref) for ref in refs]
     assert not extraction.broken
     for one, other in zip(found_there, results, strict=True):

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
@@ -334,7 +334,7 @@ def test_a_run_on_pictures_finds_the_garment_by_the_embedded_network(own_folders
     pairs = Pairs.from_csv(own_folders / "pairs.csv", own_folders / "generated", real, real)
     with Cache(own_folders / "cache") as cache:
         protocol = configure(Retrieval, "embedded", {"exclude": "source", "recall": "fraction"})
-        run = evaluate(pairs, [protocol], engine=LocalEngine(cache, workers=1), output=own_folders / "run")
+        run = evaluate(pairs, [protocol], engine=open_engine("local", cache, workers=1), output=own_folders / "run")
     score = run.scores["recall@3[efficientnet_lite0]"]
     assert (score.value, score.n, score.missing, run.exit_code) == (1, 6, {}, 0)
     assert score.details["controls"] == {

@@ -12,7 +12,7 @@ import pytest
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.measuring.protocol import Protocol
@@ -36,7 +36,7 @@ def run_of(tmp_path: Path) -> Evaluate:
             write_image(tmp_path / name / f"{i}.png", 100 * len(target) + i if same else 7 * len(name) + i)
         pairs = Pairs.from_folders(tmp_path / name, tmp_path / target)
         with Cache(tmp_path / "cache") as cache:
-            engine = LocalEngine(cache, device="cpu")
+            engine = open_engine("local", cache, device="cpu")
             return evaluate(pairs, protocols or (Ssim(), L1()), name=name, engine=engine)
 
     return run

@@ -11,7 +11,7 @@ from PIL import Image
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
@@ -39,7 +39,7 @@ def plain(tmp_path: Path) -> Run:
         write_image(tmp_path / folder / "a.png", len(folder))
     with Cache(tmp_path / "cache") as cache:
         pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
-        return evaluate(pairs, [L1()], engine=LocalEngine(cache, device="cpu"))
+        return evaluate(pairs, [L1()], engine=open_engine("local", cache, device="cpu"))
 
 
 @pytest.mark.parametrize(("reach", "limit"), [(0.9, 1), (1.0, 1), (1.01, 2), (6.5, 8), (9, 10), (11, 20), (0.04, 0.1)])

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.local import LocalEngine
+from fhpt_eval.engine.engine import Engine, open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.gender_classifier import NO_PERSON, TOO_SMALL, UNKNOWN_GENDER, read_checkpoint
 from fhpt_eval.extract.gender_network import LinearClassifier, Vgg16Classifier
@@ -67,13 +67,13 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with Cache(tmp_path_factory.mktemp("cache")) as cache:
-        yield LocalEngine(cache, device="cpu")
+        yield open_engine("local", cache, device="cpu")
 
 
 @pytest.fixture
-def head(pictures: Path, engine: LocalEngine) -> Callable[..., Trained]:
+def head(pictures: Path, engine: Engine) -> Callable[..., Trained]:
     """Train a linear layer."""
 
     def call(output: Path, options: GenderTraining = HEAD, images: Path = pictures, **more: Any) -> Trained:
@@ -528,7 +528,7 @@ class SeededStore(Store):
 
 
 def test_vgg16_is_trained_as_a_whole_on_images_of_several_sizes_and_goes_on_after_a_stop(
-    tmp_path: Path, engine: LocalEngine
+    tmp_path: Path, engine: Engine
 ) -> None:
     images = paint(tmp_path / "images", 6, size=(40, 32), views=("1front",))
     paint(images, 6, size=(32, 36), views=("2side",))

@@ -1,0 +1,45 @@
+"""What files hold: the content keys under which results are computed once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from fhpt_eval.engine.opening import hash_file
+from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.progress import Progress
+from fhpt_eval.records import Missing
+
+_READERS = 4
+
+
+class Contents:
+    """The hash of each file's bytes, or why it cannot be opened.
+
+    Args:
+        paths: Are read once.
+        progress: Called for each file.
+    """
+
+    def __init__(self, paths: Iterable[Path], progress: Progress) -> None:
+        ordered = sorted(set(paths))
+        self._found: dict[Path, str | Missing] = {}
+        progress("reading files", 0, len(ordered))
+        with ThreadPoolExecutor(_READERS) as threads:
+            for done, (path, content) in enumerate(zip(ordered, threads.map(hash_file, ordered), strict=True), start=1):
+                self._found[path] = content
+                progress("reading files", done, len(ordered))
+
+    def key(self, ref: ImageRef) -> str | None:
+        """Return the content key of an image: of the file's bytes, the panel, and the mask; None if it is unknown."""
+        content = self._found.get(ref.path)
+        if content is None or isinstance(content, Missing):
+            return None
+        panel = "" if ref.panel is None else f"#{ref.panel}/{ref.panels}"
+        return content + panel + ("" if ref.mask is None else f"#{ref.mask.key}")
+
+    def lacks(self, ref: ImageRef) -> Missing | None:
+        """Return why an image's file could not be opened; None where it could."""
+        content = self._found.get(ref.path, Missing("not read", "not asked"))
+        return content if isinstance(content, Missing) else None

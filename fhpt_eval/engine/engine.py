@@ -1,0 +1,157 @@
+"""The engine: what is to do, whoever does it, the cache, and what is read from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contents import Contents
+from fhpt_eval.engine.contract import Broken, Computed, Decoded, ImageInfo, Key, Outcome, Plan, Warned
+from fhpt_eval.engine.executor import LOCAL, Executor, ExecutorOptions, find_executors
+from fhpt_eval.engine.opening import DECODING, dump_info
+from fhpt_eval.engine.reading import Extraction, Findings
+from fhpt_eval.engine.todo import cache_key, find_todo
+from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.extract.extractor import Extractor
+from fhpt_eval.images.decoding import MAX_PIXELS
+from fhpt_eval.progress import Progress
+from fhpt_eval.records import Missing, Result
+
+_SECONDS_UNSAVED = 1.0
+"""Work that a killed run may lose; each write waits for the disk, so that one a result would be slow."""
+
+
+class Engine:
+    """Runs plans.
+
+    Args:
+        executor: Computes.
+        cache: Where results are kept; an in-memory one lasts for the run.
+        max_pixels: Larger images are refused before they are decoded.
+    """
+
+    def __init__(self, executor: Executor, cache: Cache, max_pixels: int = MAX_PIXELS) -> None:
+        self._executor = executor
+        self._cache = cache
+        self._max_pixels = max_pixels
+
+    @property
+    def device(self) -> str:
+        """The torch device that networks run on, as recorded with a run."""
+        return self._executor.device
+
+    def run(self, plan: Plan, weights: Mapping[str, Path], progress: Progress | None = None) -> Extraction:
+        """Compute what the cache does not hold, and return a reader for all of it.
+
+        Args:
+            plan: What to compute.
+            weights: The verified file of each weights name that an extractor of the plan asks for.
+            progress: Called often; cheap.
+        """
+        progress = progress or _silent
+        contents = Contents((ref.path for ref in (*plan.refs(), *plan.hashed)), progress)
+        fingerprints = {e: e.fingerprint(self.device) for e in plan.extractors()}
+        todo = find_todo(plan, contents, self._cache, fingerprints, weights, self._max_pixels)
+        findings = Findings(undecoded=dict(todo.refused))
+        if todo.work.files:
+            with closing(self._executor.run(todo.work, progress)) as outcomes:
+                _keep(outcomes, self._cache, fingerprints, findings)
+        if self._cache.trouble:
+            findings.warnings.append(self._cache.trouble)
+        return Extraction(contents, self._cache, fingerprints, findings)
+
+
+def open_engine(
+    name: str,
+    cache: Cache,
+    *,
+    device: str = "auto",
+    batch_size: int = 16,
+    workers: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    detector_timeout: float = 60.0,
+) -> Engine:
+    """Return an engine.
+
+    Args:
+        name: ``local`` for this machine, or an executor of another package.
+        cache: Where results are kept.
+        device: See `ExecutorOptions`, as for all that follows.
+        batch_size: Images in work at once.
+        workers: Threads and processes.
+        max_pixels: Larger images are refused before they are decoded.
+        detector_timeout: Seconds a detector may take for an image.
+
+    Raises:
+        UserError: There is no such engine, or it cannot be used with these options.
+    """
+    options = ExecutorOptions(device, batch_size, workers, detector_timeout)
+    return Engine(_executor_named(name)(options), cache, max_pixels)
+
+
+def _executor_named(name: str) -> type[Executor]:
+    if name == LOCAL:
+        from fhpt_eval.engine.local import LocalExecutor
+
+        return LocalExecutor
+    found = find_executors()
+    if name not in found.classes:
+        trouble = f" ({'; '.join(found.warnings)})" if found.warnings else ""
+        raise UserError(f"there is no engine '{name}'{trouble}.{did_you_mean(name, [LOCAL, *found.classes])}")
+    return found.classes[name]
+
+
+def _keep(outcomes: Iterable[Outcome], cache: Cache, fingerprints: Mapping[Extractor, str], findings: Findings) -> None:
+    """Put what comes into the cache, and what the cache does not keep into the findings."""
+    unsaved = _Unsaved(cache, fingerprints)
+    try:
+        for outcome in outcomes:
+            match outcome:
+                case Decoded(key, ImageInfo() as info):
+                    unsaved.add(None, key, dump_info(info))
+                case Decoded(key, Missing() as why):
+                    findings.undecoded[key] = why
+                case Computed(extractor, key, Missing(kind="fault") as fault):
+                    findings.faults[extractor, key] = fault
+                case Computed(extractor, key, result):
+                    findings.computed[extractor.id] += 1
+                    unsaved.add(extractor, key, result)
+                case Broken(extractor, error):
+                    findings.broken.setdefault(extractor, error)
+                case Warned(sentence):
+                    findings.warnings.append(sentence)
+    finally:
+        unsaved.save()
+
+
+class _Unsaved:
+    """Results on their way to the cache."""
+
+    def __init__(self, cache: Cache, fingerprints: Mapping[Extractor, str]) -> None:
+        self._cache = cache
+        self._fingerprints = fingerprints
+        self._results: dict[Extractor | None, dict[str, Result]] = {}
+        self._saved = time.monotonic()
+
+    def add(self, extractor: Extractor | None, key: Key, result: Result) -> None:
+        """Take in a result of an extractor, or where it is None, of decoding."""
+        self._results.setdefault(extractor, {})[cache_key(key)] = result
+        if time.monotonic() - self._saved > _SECONDS_UNSAVED:
+            self.save()
+
+    def save(self) -> None:
+        """Write what is held."""
+        for extractor, results in self._results.items():
+            if extractor is None:
+                self._cache.put("decode", DECODING, results)
+            else:
+                self._cache.put(extractor.id, self._fingerprints[extractor], results)
+        self._results = {}
+        self._saved = time.monotonic()
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    pass

@@ -1,0 +1,87 @@
+"""What an executor is: the only part of an engine that differs between one machine and many."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fhpt_eval.engine.contract import Outcome, Work
+from fhpt_eval.plugins import Found, find_plugins
+from fhpt_eval.progress import Progress
+
+GROUP = "fhpt_eval.executors"
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """What a command line says about where and how to compute.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``…
+        batch_size: Images in work at once; lowered, and said, when memory does not suffice. On a GPU a network sees
+            that many together, and its results may differ in the last digit of float32. On a CPU every image goes
+            through by itself in one thread, as many at once as there are workers: that is as fast, and the results do
+            not depend by a single bit on batch size, order or number of cores.
+        workers: Threads for networks on the CPU, and processes for detectors; None for one a core.
+        detector_timeout: Seconds that a detector may take for an image before it is stopped.
+    """
+
+    device: str = "auto"
+    batch_size: int = 16
+    workers: int | None = None
+    detector_timeout: float = 60.0
+
+
+class Executor(ABC):
+    """Computes what an engine asks for.
+
+    It decodes each image where it computes (`fhpt_eval.engine.opening.open_image`), shows it to each extractor in that
+    extractor's geometry, and says what came of it, in any order and as it comes. The engine keeps it in the cache. An
+    image that cannot be read costs that image, an extractor that raises is `Broken` and costs no other extractor.
+
+    Class attributes:
+        name: What it is called with ``--engine``.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __init__(self, options: ExecutorOptions) -> None:
+        """Take the options; nothing is started before there is work.
+
+        Raises:
+            UserError: If they ask for what is not there.
+        """
+
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """The torch device that networks run on, as recorded with a run."""
+
+    @abstractmethod
+    def run(self, work: Work, progress: Progress) -> Generator[Outcome, None, None]:
+        """Yield a `Decoded` for each file, and a `Computed` for each image and pair that an extractor is asked about.
+
+        Args:
+            work: What to compute; there is at least one file.
+            progress: Called often with ``extracting``, the images done and their number; cheap.
+
+        The generator is closed where a run ends early: what it started then ends, too.
+        """
+
+
+def find_executors() -> Found[Executor]:
+    """Import every executor that an installed package declares; that of this machine is not among them."""
+    return find_plugins(GROUP, "executor", Executor, _try_out)
+
+
+def _try_out(executor: type[Executor]) -> None:
+    """Raise what opening an engine would stumble over."""
+    if inspect.isabstract(executor):
+        raise TypeError(f"it lacks {', '.join(sorted(executor.__abstractmethods__))}")
+    if executor.name == LOCAL:
+        raise ValueError(f"the name {LOCAL} is taken")

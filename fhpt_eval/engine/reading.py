@@ -1,0 +1,113 @@
+"""What came of a plan: records from the cache, and where there is none, why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.contents import Contents
+from fhpt_eval.engine.contract import ImageInfo, Key
+from fhpt_eval.engine.opening import DECODING, parse_info, unreadable
+from fhpt_eval.engine.todo import cache_key
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
+from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.records import Missing, Result
+
+
+@dataclass
+class Findings:
+    """What a run found that the cache does not keep.
+
+    Attributes:
+        undecoded: Why an image cannot be read, by content key.
+        faults: Why there is no record, by extractor and key.
+        broken: Extractors that failed, and how; what they were to give is missing.
+        warnings: What the user should know: a smaller batch, a cache that could not be written.
+        computed: How many results were computed, by extractor id; the others came from the cache.
+    """
+
+    undecoded: dict[str, Missing] = field(default_factory=dict)
+    faults: dict[tuple[Extractor, Key], Missing] = field(default_factory=dict)
+    broken: dict[Extractor, Exception] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    computed: Counter[str] = field(default_factory=Counter)
+
+
+class Extraction:
+    """What an engine gives back: reads the results of a plan, one at a time.
+
+    Args:
+        contents: Of the plan's files.
+        cache: Holds the records.
+        fingerprints: Of the plan's extractors.
+        findings: What the cache does not hold.
+    """
+
+    def __init__(
+        self, contents: Contents, cache: Cache, fingerprints: Mapping[Extractor, str], findings: Findings
+    ) -> None:
+        self._contents = contents
+        self._cache = cache
+        self._fingerprints = fingerprints
+        self._findings = findings
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know."""
+        return tuple(self._findings.warnings)
+
+    @property
+    def broken(self) -> Mapping[Extractor, Exception]:
+        """Extractors that failed, and how."""
+        return self._findings.broken
+
+    @property
+    def computed(self) -> Mapping[str, int]:
+        """How many results were computed, by extractor id."""
+        return dict(self._findings.computed)
+
+    def image(self, extractor: ImageExtractor, ref: ImageRef) -> Result:
+        """Return the result of an image extractor on one image."""
+        why = self._undecoded(ref)
+        return self._read(extractor, str(self._contents.key(ref))) if why is None else unreadable(why)
+
+    def pair(self, extractor: PairExtractor, first: ImageRef, second: ImageRef) -> Result:
+        """Return the result of a pair extractor on two images."""
+        key = (str(self._contents.key(first)), str(self._contents.key(second)))
+        if (fault := self._findings.faults.get((extractor, key))) is not None:
+            return fault
+        why = self._undecoded(first) or self._undecoded(second)
+        return self._read(extractor, key) if why is None else unreadable(why)
+
+    def info(self, ref: ImageRef) -> ImageInfo | Missing:
+        """Return what decoding told of an image, or in bare words why it could not be read."""
+        if (why := self._undecoded(ref)) is not None:
+            return why
+        stored = self._cache.get(DECODING, str(self._contents.key(ref)))
+        return Missing("not read", "not asked") if stored is None or isinstance(stored, Missing) else parse_info(stored)
+
+    def content(self, ref: ImageRef) -> str | None:
+        """Return a hash of what an image shows: of the file's bytes, or of the panel's pixels.
+
+        None when it was not or could not be read.
+        """
+        if ref.panel is None:
+            return self._contents.key(ref)
+        info = self.info(ref)
+        return None if isinstance(info, Missing) else info.pixels
+
+    def _undecoded(self, ref: ImageRef) -> Missing | None:
+        return self._contents.lacks(ref) or self._findings.undecoded.get(str(self._contents.key(ref)))
+
+    def _read(self, extractor: Extractor, key: Key) -> Result:
+        if extractor in self._findings.broken:
+            return Missing(f"{extractor.name} failed")
+        if (fault := self._findings.faults.get((extractor, key))) is not None:
+            return fault
+        result = self._cache.get(self._fingerprints[extractor], cache_key(key))
+        return _LOST if result is None else result
+
+
+_LOST = Missing("no longer in the cache, or damaged there: give the same command again")
