@@ -37,7 +37,8 @@ class _Model(PairModel):
         return [(image,) for image in images]
 
     def compare(self, pairs: Sequence[tuple[Encoded, Encoded]]) -> list[Result]:
-        return [size_mismatch(x, y) or self._record(x, y) for (x,), (y,) in pairs]
+        return [self._value(x, y) for (x,), (y,) in pairs]
 
-    def _record(self, first: Pixels, second: Pixels) -> Record:
-        return {"value": np.array(float(self._function(first, second)))}
+    def _value(self, x: Pixels, y: Pixels) -> Result:
+        mismatch = size_mismatch((x.shape[1], x.shape[0]), (y.shape[1], y.shape[0]))
+        return mismatch or {"value": np.array(float(self._function(x, y)))}

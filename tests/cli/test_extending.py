@@ -102,6 +102,7 @@ def test_each_addition_is_one_file_and_at_most_one_line() -> None:
         "A detector",
         "A dialect",
         "A format of leaderboards",
+        "An executor",
     ]
     for addition in ADDITIONS.values():
         assert sum(map(len, addition.declared.values())) == (0 if addition.file.endswith(".toml") else 1)
@@ -167,6 +168,22 @@ def test_a_format(command: Command, folders: tuple[str, ...], added: Callable[[s
     assert command("leaderboard", "results/one", "--format", "tsv").out.startswith("block\trun")
     wrong = command("leaderboard", "results/one", "--format", "tvs")
     assert (wrong.code, wrong.sentence) == (2, "there is no format 'tvs'. Did you mean 'tsv'?")
+
+
+def test_an_executor(command: Command, folders: tuple[str, ...], added: Callable[[str], Addition]) -> None:
+    addition = added("An executor")
+    local = command("run", *folders, "-p", "ssim,l1,kec", "-o", "results/local", "--device", "cpu")
+    # Nothing of what this machine found may be taken from the cache.
+    shutil.rmtree("cache")
+    outcome = command(*addition.command)
+    assert (
+        (outcome.code, outcome.err)
+        == (local.code, local.err)
+        == (0, "fhpt-eval: missing: 5 × target: no person found (kec)\n")
+    )
+    assert scores_of("results/mine") == scores_of("results/local")
+    wrong = command(*("one-by-on" if word == "one-by-one" else word for word in addition.command))
+    assert (wrong.code, wrong.sentence) == (2, "there is no engine 'one-by-on'. Did you mean 'one-by-one'?")
 
 
 def test_weights_of_an_extractor_of_another_package_are_listed(
