@@ -7,6 +7,8 @@ import io
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from fhpt_eval.files.csv_table import csv_text
+
 ORIGINS = "crops.csv"
 _HEADER = ["crop", "source_sha256", "crop_sha256"]
 
@@ -25,9 +27,7 @@ class Origin(NamedTuple):
 
 def write_origins(origins: Mapping[str, Origin]) -> str:
     """Return the content of ``crops.csv``, ordered by the crops' paths in the folder."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([_HEADER, *((crop, *of) for crop, of in sorted(origins.items()))])
-    return stream.getvalue()
+    return csv_text([_HEADER, *((crop, *of) for crop, of in sorted(origins.items()))])
 
 
 def parse_origins(content: bytes) -> dict[str, Origin]:

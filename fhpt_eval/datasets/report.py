@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from fhpt_eval.datasets.leakage import Leak, Picture
+from fhpt_eval.files.csv_table import csv_text
 from fhpt_eval.pairing.naming import VIEWS
 
 Split = Literal["train", "test"]
@@ -122,8 +121,6 @@ def count_pictures(listed: int, pictures: Sequence[Picture]) -> SplitReport:
 
 def as_csv(missing: Sequence[MissingRow]) -> str:
     """Return the content of ``missing.csv``."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("list", "row", "name", "reason"))
-    writer.writerows((row.list, row.row, row.name, row.reason) for row in missing)
-    return stream.getvalue()
+    return csv_text(
+        [("list", "row", "name", "reason"), *((row.list, row.row, row.name, row.reason) for row in missing)]
+    )

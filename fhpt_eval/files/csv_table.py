@@ -1,10 +1,10 @@
-"""Reading a table that a user gives: comma or tab, UTF-8 with or without a mark, a header in the first line."""
+"""Tables in CSV: reading those of a user, with comma or tab and with or without a byte order mark; writing ours."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,13 @@ def read_text(path: Path, option: str) -> tuple[bytes, str]:
         return content, content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from None
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as CSV, the header among them, with commas and one line feed a row."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
 
 
 def _where(path: Path, row: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.csv_table import csv_text
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.pairing.rows import Pair, PairReport
@@ -39,9 +40,7 @@ def some_pairs(count: int) -> str:
     for index in np.random.default_rng(0).permutation(len(rows)):
         of_person[rows[index][header.index("identity")]].append(rows[index])
     in_turn = [row for turn in zip_longest(*of_person.values()) for row in turn if row is not None]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *in_turn[:count]])
-    return text.getvalue()
+    return csv_text([header, *in_turn[:count]])
 
 
 def copied_sources(count: int) -> Pairs:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from fhpt_eval.datasets.leakage import Picture, find_leakage
 from fhpt_eval.datasets.lists import read_list_of_pairs
 from fhpt_eval.datasets.report import SPLITS, Split
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.csv_table import csv_text
 from fhpt_eval.pairing.naming import DeepFashionName, parse_deepfashion
 from fhpt_eval.progress import Progress
 from fhpt_eval.synthetic.card import Counts, count_photographs, data_card
@@ -131,16 +130,10 @@ def _lists(shots: Sequence[Shot], rows: Mapping[str, str]) -> dict[str, str]:
     for split in SPLITS:
         annotations = (truth.annotation() for truth in _truths(shots, rows, split))
         lists[ANNOTATIONS[split]] = "".join(f"{line}\n" for line in (ANNOTATION_HEADER, *annotations))
-        lists[PAIRS[split]] = _csv([_PAIR_COLUMNS, *_pairs(shots, split)])
+        lists[PAIRS[split]] = csv_text([_PAIR_COLUMNS, *_pairs(shots, split)])
         shown = ((s.name, s.shows.gender, s.shows.item, s.view) for s in shots if s.split == split)
-        lists[LABELLED[split]] = _csv([_LABEL_COLUMNS, *shown])
+        lists[LABELLED[split]] = csv_text([_LABEL_COLUMNS, *shown])
     return lists
-
-
-def _csv(rows: Iterable[Sequence[str | int]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
 
 
 def _pairs(shots: Iterable[Shot], split: Split) -> list[tuple[str | int, ...]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
-import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +24,7 @@ from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.gender_classifier import FORMAT, VERSION
 from fhpt_eval.extract.imagenet_features import FILES
 from fhpt_eval.extract.weights import Store, Weights, load_state_dict
+from fhpt_eval.files.csv_table import csv_text
 from fhpt_eval.files.tensors import Card, dump
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
@@ -227,9 +226,9 @@ def _trainer(
 def _write_remarks(folder: TrainingFolder, data: _Data) -> None:
     """Write down which images are left out, and which are identical."""
     reasons = [(name, why.reason) for name, why in sorted(data.left_out.items())]
-    folder.write(LEFT_OUT, _table([("image", "reason"), *reasons]))
+    folder.write(LEFT_OUT, csv_text([("image", "reason"), *reasons]))
     rows = [(number, e.ref.name, e.gender, e.item) for number, t in enumerate(data.twins, 1) for e in t.examples]
-    folder.write(IDENTICAL, _table([("group", "image", "gender", "item"), *rows]))
+    folder.write(IDENTICAL, csv_text([("group", "image", "gender", "item"), *rows]))
 
 
 @contextmanager
@@ -306,12 +305,6 @@ def _count(examples: Mapping[int, Example], part: Indices) -> dict[str, int]:
     return {"MEN": genders["MEN"], "WOMEN": genders["WOMEN"], "items": len({example.item for example in chosen})}
 
 
-def _table(rows: Iterable[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
-
-
 def _run(trainer: Trainer, folder: TrainingFolder, card: Card, progress: Progress) -> None:
     """Train to the end; what is on the disk is always that of a whole epoch."""
     total = (trainer.options.epochs - len(trainer.history)) * trainer.steps
@@ -325,7 +318,7 @@ def _run(trainer: Trainer, folder: TrainingFolder, card: Card, progress: Progres
     while not trainer.finished:
         epoch = trainer.epoch(step)
         folder.put_away(trainer.arrays(), {**card, "history": [e._asdict() for e in trainer.history]})
-        folder.write(HISTORY, _table([epoch._fields, *trainer.history]))
+        folder.write(HISTORY, csv_text([epoch._fields, *trainer.history]))
         if trainer.best_epoch is epoch:
             _write_classifier(trainer, folder, card)
 
@@ -335,7 +328,7 @@ def _finish(trainer: Trainer, folder: TrainingFolder, card: Card) -> Card:
 
     # Again, even after the last epoch: a command that was killed may have left an older one.
     written = _write_classifier(trainer, folder, card)
-    folder.write(HISTORY, _table([trainer.best_epoch._fields, *trainer.history]))
+    folder.write(HISTORY, csv_text([trainer.best_epoch._fields, *trainer.history]))
     folder.write(FIGURE, draw(trainer.history, trainer.best_epoch))
     folder.finish()
     return written

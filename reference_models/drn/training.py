@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import signal
 import threading
@@ -20,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.csv_table import csv_text
 from fhpt_eval.files.tensors import Card
 from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn import checkpoint
@@ -261,11 +261,9 @@ class Training:
 
     def _write_history(self) -> None:
         if self.history:
-            text = io.StringIO()
-            writer = csv.DictWriter(text, list(self.history[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.history)
-            write_atomic(self.work / HISTORY, text.getvalue())
+            columns = list(self.history[0])
+            rows = ([row[column] for column in columns] for row in self.history)
+            write_atomic(self.work / HISTORY, csv_text([columns, *rows]))
 
     def _resume(self) -> None:
         path = self.work / STATE
