@@ -34,7 +34,7 @@ from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.keypoints import BODY_JOINTS, found
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.pairs import Pair, PairReport
-from fhpt_eval.people import keypoint_files as module
+from fhpt_eval.people import keypoint_files
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.pckh import Pckh
@@ -419,8 +419,8 @@ def test_the_same_picture_with_two_sets_of_points_is_refused(tmp_path: Path) -> 
 def test_files_that_are_absent_or_too_large_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="No such file"):
         KeypointFiles.at(tmp_path / "absent")
-    monkeypatch.setattr(module, "LIST_LIMIT", 1)
-    monkeypatch.setattr(module, "FILE_LIMIT", 1)
+    monkeypatch.setattr(keypoint_files, "LIST_LIMIT", 1)
+    monkeypatch.setattr(keypoint_files, "FILE_LIMIT", 1)
     large = b" " * (10**6 + 1)
     (tmp_path / "list.csv").write_bytes(large)
     with pytest.raises(UserError, match=r"list\.csv is larger than 1 MB"):
