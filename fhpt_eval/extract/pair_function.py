@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fhpt_eval.extract.extractor import Context, Encoded, PairExtractor, PairModel, Pixels, size_mismatch
-from fhpt_eval.records import Record, Result
+from fhpt_eval.records import Result
 
 Function: TypeAlias = Callable[[Pixels, Pixels], Any]
 """From two H×W×3 RGB images of one size, uint8 0…255 (or float32 where a geometry leaves it so), to a number."""
