@@ -41,7 +41,7 @@ class FeatureDistribution(Protocol):
         network: ``inception-2015`` (pool3, 2048-d). ``inception-v3-imagenet``: torchvision's (2048-d), the "FID" of
             GFLA, PIDM, CFLD and their kin; and ``efficientnet-lite0`` (1280-d): neither is called FID or KID.
         preprocess: Whose way to 299×299, for Inception: ``pytorch-fid``, ``torch-fidelity`` or ``clean-fid``; or
-            ``pytorch-fid-2018``: the normalisation that was mended in 2019 and that GFLA and its kin still have; what
+            ``pytorch-fid-2018``: the normalisation that was fixed in 2019 and that GFLA and its kin still have; what
             comes of it is called neither FID nor KID.
         reference: What is compared with. ``auto``: the unique targets of the evaluated pairs, unless a folder is given
             with ``--reference``; ``given``: such a folder only (GFLA, PIDM, CFLD and their kin use all 48,674 training

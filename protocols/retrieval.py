@@ -118,7 +118,7 @@ class Retrieval(Protocol):
             if other != label:
                 raise Unscorable(
                     f"source '{row.source.name}' stands in pairs of two items, '{other}' and '{label}', and a gallery"
-                    " image can show only one: mend the item column of --pairs, or leave these pairs out"
+                    " image can show only one: fix the item column of --pairs, or leave these pairs out"
                 )
         gallery = pairs.unique("source")
         if len(shown) == len(gallery) and len(set(shown.values())) == 1:

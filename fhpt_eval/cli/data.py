@@ -56,7 +56,7 @@ def deepfashion(
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Delete what an earlier command made, its copies of pairs, too, and make it anew."
+            "--overwrite", help="Delete what an earlier command made, its copies of pairs, too, and make it again."
         ),
     ] = False,
     as_json: AsJson = False,

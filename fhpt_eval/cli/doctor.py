@@ -81,5 +81,5 @@ def _torch_trouble() -> str | None:
 
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except Exception as error:  # noqa: BLE001 - a mismatched pair fails in many ways
-        return f"torch and torchvision do not fit together ({error}): install them anew, and not torch 2.13.0"
+        return f"torch and torchvision do not fit together ({error}): install them again, and not torch 2.13.0"
     return None

@@ -76,7 +76,7 @@ def gender(
     weights_dir: WeightsDir = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Delete an earlier training in the folder and begin anew.")
+        bool, typer.Option("--overwrite", help="Delete an earlier training in the folder and begin again.")
     ] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
@@ -136,7 +136,7 @@ def _print(trained: Trained, output: Path) -> None:
 
     card, data, best = trained.card, trained.card["data"], trained.card["best"]
     if trained.epochs_before == card["epochs"]:
-        typer.echo("this training was finished before; --overwrite would begin it anew")
+        typer.echo("this training was finished before; --overwrite would begin it again")
     elif trained.epochs_before:
         typer.echo(f"went on after epoch {trained.epochs_before}")
     for part, what in (("training", "trained on"), ("validation", "validated on")):
@@ -144,10 +144,10 @@ def _print(trained: Trained, output: Path) -> None:
         typer.echo(f"{what} {counts['MEN']} MEN and {counts['WOMEN']} WOMEN, {counts['items']} items")
     for reason, count in data["left_out"].items():
         typer.echo(f"left out: {count} × {reason}")
-    if trained.twins:
-        images = sum(len(twins.examples) for twins in trained.twins)
+    if trained.identical:
+        images = sum(len(identical.examples) for identical in trained.identical)
         typer.echo(f"identical: {images} images, though their labels tell them apart; validation may be too good by it")
-        if contradicting := sum(len(twins.examples) for twins in trained.twins if twins.contradict):
+        if contradicting := sum(len(identical.examples) for identical in trained.identical if identical.contradict):
             typer.echo(f"identical: {contradicting} of them, labelled both MEN and WOMEN")
     errors = best["validation_error"]
     typer.echo(
@@ -161,9 +161,9 @@ def _print(trained: Trained, output: Path) -> None:
 
 
 def _identical(trained: Trained) -> Iterator[str]:
-    for twins in trained.twins:
-        one, other = twins.unlike
-        if twins.contradict:
+    for identical in trained.identical:
+        one, other = identical.unlike
+        if identical.contradict:
             yield f"{one.ref.name} is labelled {one.gender}, and {other.ref.name} {other.gender}"
         else:
             yield f"{one.ref.name} shows {one.item}, and {other.ref.name} {other.item}"

@@ -88,7 +88,7 @@ def verify(
     weights_dir: WeightsDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hash all files anew, in every place; weights that are named must be present."""
+    """Hash all files again, in every place; weights that are named must be present."""
     known = registered()
     store = Store(weights_dir)
     rows = [row for weights in _named(names or known, known) for row in _verify_one(store, weights, bool(names))]

@@ -60,7 +60,7 @@ _SAMPLE = 50
 """Pictures that are looked at to tell the archive: one of a wrong size must not decide."""
 
 _BETWEEN = 1000
-"""Crops that are made anew, at most, after a call that was killed."""
+"""Crops that are made again, at most, after a call that was killed."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def prepare_deepfashion(
             into the output, unless that is overwritten.
         test_pairs: CSV of the pairs of the test split, likewise.
         image_format: One of :data:`FORMATS`.
-        overwrite: Whether to delete what an earlier call made, and make it anew.
+        overwrite: Whether to delete what an earlier call made, and make it again.
         progress: Called often.
 
     Returns:

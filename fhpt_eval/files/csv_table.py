@@ -42,7 +42,7 @@ class CsvTable:
         for row, cells in self.lines:
             if len(cells) != len(columns):
                 raise UserError(
-                    f"{self.where(row)}: {len(cells)} cells where the header has {len(columns)}; mend the row."
+                    f"{self.where(row)}: {len(cells)} cells where the header has {len(columns)}; fix the row."
                 )
             yield row, dict(zip(columns, cells, strict=True))
 
@@ -63,7 +63,7 @@ def read_table(path: Path, option: str) -> CsvTable:
     try:
         lines = [(reader.line_num, tuple(cell.strip() for cell in cells)) for cells in reader]
     except csv.Error as error:
-        raise UserError(f"{_where(path, reader.line_num)}: not readable as CSV ({error}); mend the row.") from None
+        raise UserError(f"{_where(path, reader.line_num)}: not readable as CSV ({error}); fix the row.") from None
     header = tuple(cell.lower() for cell in lines[0][1]) if lines else ()
     return CsvTable(path, content, header if any(header) else (), tuple(line for line in lines[1:] if any(line[1])))
 

@@ -104,7 +104,7 @@ class OwnedFolder:
         ]
         if differing:
             raise UserError(
-                f"{self.path} {holds} ({', '.join(differing)}): choose another folder with -o, or make it anew with"
+                f"{self.path} {holds} ({', '.join(differing)}): choose another folder with -o, or make it again with"
                 " --overwrite."
             )
 

@@ -169,7 +169,7 @@ class Generation:
     """A model at work in a folder of its own.
 
     Each file is written whole or not at all, and says in a PNG text chunk what made it: a run that was stopped goes on
-    where it was, and an image of other inputs is made anew. ``generation.json`` names the model.
+    where it was, and an image of other inputs is made again. ``generation.json`` names the model.
 
     Args:
         model: Is loaded.

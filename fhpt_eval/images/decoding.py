@@ -24,7 +24,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.images.masks import Mask
 
 DECODE_VERSION = 1
-"""Raised whenever ``decode`` gives other pixels for some file: cached results are then computed anew."""
+"""Raised whenever ``decode`` gives other pixels for some file: cached results are then computed again."""
 
 MAX_PIXELS = 100_000_000
 """Width × height above which ``decode`` refuses a file, unless told otherwise."""
@@ -198,7 +198,7 @@ def read_image(ref: ImageRef) -> Rgb:
         return pixels if ref.panel is None or ref.panels is None else cut_panel(pixels, ref.panel, ref.panels)
     except (OSError, ImageError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise UserError(f"{ref.path} cannot be read ({why}): mend or remove it.") from None
+        raise UserError(f"{ref.path} cannot be read ({why}): fix or remove it.") from None
 
 
 def cut_panel(pixels: Rgb, panel: int, panels: int) -> Rgb:

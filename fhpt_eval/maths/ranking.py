@@ -105,7 +105,7 @@ class Questions:
         return found
 
     def among(self, rows: Indices) -> Questions:
-        """The same questions of the gallery that has only these rows, numbered anew."""
+        """The same questions of the gallery that has only these rows, numbered again."""
         renumbered = self.renumber(rows)
         return Questions(self.query, self.gallery[rows], renumbered[self.excluded])
 

@@ -247,10 +247,10 @@ def _annotation(line: str, order: Sequence[int], where: str) -> _Image:
     # A name may hold a colon, a list of numbers cannot.
     cells = [cell.strip() for cell in line.rsplit(":", 2)]
     if len(cells) != len(_HEADER) or not cells[0]:
-        raise UserError(f"{where}: not a name and two lists with ':' between them; mend the row.")
+        raise UserError(f"{where}: not a name and two lists with ':' between them; fix the row.")
     y, x = (_numbers(cell, column, where) for cell, column in zip(cells[1:], _HEADER[1:], strict=True))
     if len(y) != len(x):
-        raise UserError(f"{where}: {len(y)} values of y and {len(x)} of x; mend the row.")
+        raise UserError(f"{where}: {len(y)} values of y and {len(x)} of x; fix the row.")
     if len(x) != _JOINTS:
         raise UserError(f"{where}: {len(x)} points instead of {_JOINTS}; give OpenPose's joints of COCO.")
     rows = [(u, v, _ABSENT not in (u, v)) for u, v in zip(x, y, strict=True)]
@@ -263,7 +263,7 @@ def _numbers(cell: str, column: str, where: str) -> list[float]:
     except ValueError:
         values = None
     if not isinstance(values, list) or not all(map(_is_number, values)):
-        raise UserError(f"{where}: {column} is not a list of pixels such as [12, 34, -1]; mend the row.")
+        raise UserError(f"{where}: {column} is not a list of pixels such as [12, 34, -1]; fix the row.")
     return values
 
 
@@ -328,7 +328,7 @@ def _triples(person: Mapping[str, Any], key: str, counts: Sequence[int], where: 
         expected = " or ".join(f"{3 * count} (x, y and score of {count} points)" for count in counts)
         raise UserError(f"{where}: '{key}' has {what} instead of {expected}; give files of OpenPose's COCO or BODY_25.")
     if not all(map(_is_number, values)):
-        raise UserError(f"{where}: '{key}' holds something that is not a pixel or a score; write the file anew.")
+        raise UserError(f"{where}: '{key}' holds something that is not a pixel or a score; write the file again.")
     return _points(np.reshape(values, (-1, 3)))
 
 
@@ -359,7 +359,7 @@ def _table(data: bytes, where: Path, columns: int) -> Floats:
         except ValueError:
             row = []
         if len(row) != columns or not all(map(_is_number, row)):
-            raise UserError(f"{where}, row {number}: not {columns} pixels, scores or indices; mend the row.")
+            raise UserError(f"{where}, row {number}: not {columns} pixels, scores or indices; fix the row.")
         rows.append(row)
     return np.reshape(np.array(rows), (-1, columns))
 
@@ -369,7 +369,7 @@ def _assembled(row: Floats, candidates: Points, where: str) -> _Person:
     if not np.isin(chosen, range(_ABSENT, len(candidates))).all():
         raise UserError(
             f"{where}: a joint is no whole number between -1 and {len(candidates) - 1}, the last row of its "
-            f"*{_CANDIDATE}; write both files anew."
+            f"*{_CANDIDATE}; write both files again."
         )
     # The last row stands for a joint that was not found, which has the index −1.
     return _Person(float(row[_SCORE]), {"body": np.concatenate([candidates, _nothing(1)])[chosen.astype(int)]})

@@ -61,7 +61,7 @@ def _items(texts: Iterable[str]) -> list[str]:
 
 
 def with_page(text: str) -> str:
-    """A document with the part between the marks made anew."""
+    """A document with the part between the marks made again."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{page()}\n{END}{after}"

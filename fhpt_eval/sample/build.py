@@ -1,4 +1,4 @@
-"""Make the sample anew: ``python -m fhpt_eval.sample.build FOLDER MEASURED``.
+"""Make the sample again: ``python -m fhpt_eval.sample.build FOLDER MEASURED``.
 
 FOLDER is where `fhpt-eval synth` wrote a data set, MEASURED what ``benchmarks/synthetic.py`` printed of it.
 """

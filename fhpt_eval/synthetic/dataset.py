@@ -70,7 +70,7 @@ def make(
         seed: Of all that is random, from 0.
         size: Height and width of the images in pixels.
         workers: How many processes.
-        overwrite: Whether to delete what an earlier call made, and make it anew.
+        overwrite: Whether to delete what an earlier call made, and make it again.
         renderer: What makes the photographs; the package's where it is None.
         progress: Called often.
 

@@ -64,7 +64,7 @@ def plan_shots(sample: Callable[[int], Identity], identities: int, views: int, s
     """List the photographs of a data set, those of a person and of a garment side by side.
 
     A person wears as many of their garments as can have two photographs, the first ones, in turn nearly as many of
-    each: the front and further views drawn by lot. The last tenth of the people are the test split.
+    each: the front and further views drawn at random. The last tenth of the people are the test split.
 
     Args:
         sample: From number to person.

@@ -28,11 +28,11 @@ from fhpt_eval.files.tensors import Card, dump
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
 from fhpt_eval.training.classifier_file import TrainingFolder
+from fhpt_eval.training.identical import IdenticalImages, find_identical
 from fhpt_eval.training.inputs import Features, Inputs, Pictures
 from fhpt_eval.training.labels import Example, Labelled, read_labels
 from fhpt_eval.training.sampling import Indices, Parts, split
 from fhpt_eval.training.settings import DEFAULTS, GenderTraining
-from fhpt_eval.training.twins import Twins, find_twins
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,13 +55,13 @@ class Trained(NamedTuple):
     Attributes:
         card: What ``gender.json`` holds.
         left_out: Images that were not used, by name, and why.
-        twins: Identical images under different items or genders; they are used as they are labelled.
+        identical: Identical images under different items or genders; they are used as they are labelled.
         epochs_before: How many of the epochs an earlier command had done.
     """
 
     card: Card
     left_out: Mapping[str, Missing]
-    twins: Sequence[Twins]
+    identical: Sequence[IdenticalImages]
     epochs_before: int
 
 
@@ -112,7 +112,7 @@ class _Data(NamedTuple):
         examples: All of the labelled ones, also those that cannot be read.
         usable: Those that can be, by their number.
         left_out: Why others are not used, by name.
-        twins: Identical images under different labels.
+        identical: Identical images under different labels.
         inputs: What the network sees of the examples.
         parts: Numbers of those to train on and to validate on.
     """
@@ -120,7 +120,7 @@ class _Data(NamedTuple):
     examples: Sequence[Example]
     usable: Mapping[int, Example]
     left_out: Mapping[str, Missing]
-    twins: Sequence[Twins]
+    identical: Sequence[IdenticalImages]
     inputs: Inputs
     parts: Parts
 
@@ -155,14 +155,14 @@ def _train(
     if overwrite:
         folder.delete_training()
     if (finished := folder.finished(recipe)) is not None:
-        return Trained(finished, data.left_out, data.twins, finished["epochs"])
+        return Trained(finished, data.left_out, data.identical, finished["epochs"])
     trainer = _trainer(folder, recipe, data, options, _network(options, start_file, engine.device))
     before = len(trainer.history)
     _write_remarks(folder, data)
     card = _card(options, recipe, data, engine.device)
     with _one_thread() if options.network == "efficientnet_lite0" else nullcontext():
         _run(trainer, folder, card, progress)
-    return Trained(_finish(trainer, folder, card), data.left_out, data.twins, before)
+    return Trained(_finish(trainer, folder, card), data.left_out, data.identical, before)
 
 
 def _read(labelled: Labelled, options: GenderTraining, inputs: Inputs) -> _Data:
@@ -174,8 +174,10 @@ def _read(labelled: Labelled, options: GenderTraining, inputs: Inputs) -> _Data:
             left_out[example.ref.name] = content
         else:
             usable[number] = example
-    twins = find_twins(labelled.examples, inputs.contents)
-    return _Data(labelled.examples, usable, left_out, twins, inputs, split(usable, options.validation, options.seed))
+    identical = find_identical(labelled.examples, inputs.contents)
+    return _Data(
+        labelled.examples, usable, left_out, identical, inputs, split(usable, options.validation, options.seed)
+    )
 
 
 def _card(options: GenderTraining, recipe: Mapping[str, Any], data: _Data, device: str) -> Card:
@@ -191,8 +193,8 @@ def _card(options: GenderTraining, recipe: Mapping[str, Any], data: _Data, devic
             "validation": _count(data.usable, data.parts.validation),
             "left_out": dict(sorted(Counter(why.reason for why in data.left_out.values()).items())),
             "identical": {
-                "images": sum(len(t.examples) for t in data.twins),
-                "contradicting": sum(len(t.examples) for t in data.twins if t.contradict),
+                "images": sum(len(t.examples) for t in data.identical),
+                "contradicting": sum(len(t.examples) for t in data.identical if t.contradict),
             },
         },
         "made_with": {"fhpt-eval": __version__, "torch": metadata.version("torch"), "device": device},
@@ -226,7 +228,7 @@ def _write_remarks(folder: TrainingFolder, data: _Data) -> None:
     """Write down which images are left out, and which are identical."""
     reasons = [(name, why.reason) for name, why in sorted(data.left_out.items())]
     folder.write(LEFT_OUT, csv_text([("image", "reason"), *reasons]))
-    rows = [(number, e.ref.name, e.gender, e.item) for number, t in enumerate(data.twins, 1) for e in t.examples]
+    rows = [(number, e.ref.name, e.gender, e.item) for number, t in enumerate(data.identical, 1) for e in t.examples]
     folder.write(IDENTICAL, csv_text([("group", "image", "gender", "item"), *rows]))
 
 

@@ -53,7 +53,7 @@ class TrainingFolder(OwnedFolder):
         if card.get("finished") is not True:
             raise UserError(
                 f"{self.path} holds a training that was stopped, without the {self.state} from which it would go on:"
-                " bring that file back, choose another folder with -o, or begin anew with --overwrite."
+                " bring that file back, choose another folder with -o, or begin again with --overwrite."
             )
         return card
 
@@ -75,7 +75,7 @@ class TrainingFolder(OwnedFolder):
 
     def damaged(self, name: str) -> UserError:
         """The error for a file of the folder that does not hold what it should."""
-        return UserError(f"{self.path / name} is damaged: begin the training anew with --overwrite.")
+        return UserError(f"{self.path / name} is damaged: begin the training again with --overwrite.")
 
     def _read(self, name: str, recipe: Mapping[str, Any]) -> Stopped:
         try:

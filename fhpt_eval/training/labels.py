@@ -121,7 +121,7 @@ def _checked(row: dict[str, str], where: str, images: Path) -> str:
         raise UserError(f"{where}: gender '{gender}' is not known; write MEN or WOMEN, or leave it empty.")
     row["view"] = view_of(row.get("view", ""))
     if "\0" in row["image"]:
-        raise UserError(f"{where}: the path of the image has a NUL byte in it, as no file has; mend the row.")
+        raise UserError(f"{where}: the path of the image has a NUL byte in it, as no file has; fix the row.")
     path = PurePosixPath(row["image"])
     if not row["image"] or path.is_absolute() or ".." in path.parts:
         raise UserError(f"{where}: '{row['image']}' is no path below the folder of images; write it below {images}.")

@@ -1,4 +1,4 @@
-"""The training itself: an epoch at a time, the best one kept, and all of it can be put away and taken up again."""
+"""The training itself: an epoch at a time, the best one kept, and all of it can be saved and resumed."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Trainer:
 
     def _train(self, epoch: int, step: Callable[[], None]) -> float:
         batches = self._batches(epoch)
-        # Each epoch has generators of its own, so that none has to be put away.
+        # Each epoch has generators of its own, so that none has to be saved.
         inputs = self.inputs.batches(batches, np.random.default_rng([self.options.seed, epoch, 1]))
         total = torch.zeros((), device=self._device)
         for batch, images in zip(batches, inputs, strict=True):

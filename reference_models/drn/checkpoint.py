@@ -52,7 +52,7 @@ def load(path: Path, part: NetworkPart) -> tuple[dict[str, Tensor], DrnConfig, C
         raise UserError(f"{path} is not a checkpoint of the DRN: give one that `fhpt-eval train drn` wrote.")
     if card.get("version") != VERSION:
         raise UserError(
-            f"the checkpoint {path} has version {card.get('version')}, this fhpt-eval reads {VERSION}: train anew."
+            f"the checkpoint {path} has version {card.get('version')}, this fhpt-eval reads {VERSION}: train again."
         )
     if card.get("part") != part:
         raise UserError(f"the checkpoint {path} is of the {card.get('part')}, and one of the {part} is needed.")
@@ -66,7 +66,7 @@ def load(path: Path, part: NetworkPart) -> tuple[dict[str, Tensor], DrnConfig, C
         ) from None
     # What an earlier version did not know yet was as the defaults are.
     if not card["config"].items() <= dataclasses.asdict(config).items():
-        raise UserError(f"the checkpoint {path} has a configuration that this fhpt-eval does not know: train anew.")
+        raise UserError(f"the checkpoint {path} has a configuration that this fhpt-eval does not know: train again.")
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
         raise UserError(f"the checkpoint {path} holds NaN or infinite values: damaged, or of a training that diverged.")

@@ -31,7 +31,7 @@ from fhpt_eval.reference_models.drn.checkpoint import NetworkPart
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.model import BODY
 from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs, have_faces, read_fitting
-from fhpt_eval.reference_models.drn.training import STATE, Habits, Schedule, Training
+from fhpt_eval.reference_models.drn.training import STATE, LoopSettings, Schedule, Training
 from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
 
 PARTS: Mapping[str, NetworkPart] = MappingProxyType({"body": "body", "face": "face"})
@@ -147,7 +147,7 @@ def _train(plan: DrnPlan, device: str, progress: Progress | None) -> DrnOutcome:
         _updates(plan, device),
         kind.data(requests, (height, width)),
         kind.schedule(plan.config),
-        Habits(seed=plan.seed, save_every=plan.save_every, max_seconds=plan.max_seconds, workers=plan.workers),
+        LoopSettings(seed=plan.seed, save_every=plan.save_every, max_seconds=plan.max_seconds, workers=plan.workers),
         plan.output,
         _about(plan, requests, device),
     )

@@ -34,7 +34,7 @@ class Journal:
         self._events.flush()
 
     def show(self, step: int, columns: Sequence[Tensor], history: Sequence[Mapping[str, float]]) -> None:
-        """Write a grid of sample pictures (N×3×H×W a column) and draw the curves anew."""
+        """Write a grid of sample pictures (N×3×H×W a column) and draw the curves again."""
         picture = grid(columns)
         self._events.add_image("samples", picture, step, dataformats="HWC")
         self._events.flush()

@@ -58,7 +58,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Habits:
+class LoopSettings:
     """What a training run does beside training.
 
     Attributes:
@@ -99,7 +99,7 @@ def order_of_epoch(count: int, batch_size: int, seed: int, epoch: int) -> Tensor
 
 
 class Training:
-    """A training run in a folder of its own; made anew, it goes on from the folder's last checkpoint.
+    """A training run in a folder of its own; made again, it goes on from the folder's last checkpoint.
 
     The folder gets ``PART.safetensors`` with ``PART.json``, the network; and a folder ``PART/`` with
     ``state.safetensors`` (all that is needed to go on), ``history.csv`` and ``losses.png`` (curves), ``samples/``
@@ -112,7 +112,7 @@ class Training:
         updates: Updates,
         data: Dataset[Any],
         schedule: Schedule,
-        habits: Habits,
+        settings: LoopSettings,
         folder: Path,
         about: Mapping[str, Any],
     ) -> None:
@@ -120,7 +120,7 @@ class Training:
         self.updates = updates
         self.data = data
         self.schedule = schedule
-        self.habits = habits
+        self.settings = settings
         self.folder = folder
         self.work = folder / part
         self.work.mkdir(exist_ok=True)
@@ -159,14 +159,14 @@ class Training:
             self.step += 1
             self.seconds = earlier + time.monotonic() - started
             self._sums = {name: self._sums.get(name, 0) + value for name, value in losses.items()}
-            if self.step % self.habits.log_every == 0:
+            if self.step % self.settings.log_every == 0:
                 self._log()
             if progress is not None:
                 progress(f"training the {self.part}", self.step, self.total)
-            if self._all_agree(time.monotonic() - saved > self.habits.save_every):
+            if self._all_agree(time.monotonic() - saved > self.settings.save_every):
                 self.save()
                 saved = time.monotonic()
-            limit = self.habits.max_seconds
+            limit = self.settings.max_seconds
             if self._all_agree(bool(stopped) or (limit is not None and time.monotonic() - started > limit)):
                 break
         self.save()
@@ -204,12 +204,12 @@ class Training:
         share = self.schedule.batch_size // self.world
         while self.step < self.total:
             epoch, done = divmod(self.step, self.steps_per_epoch)
-            order = order_of_epoch(self.count, self.schedule.batch_size, self.habits.seed, epoch)
+            order = order_of_epoch(self.count, self.schedule.batch_size, self.settings.seed, epoch)
             own = order.view(-1, self.world, share)[done:, self.rank].flatten().tolist()
             yield from DataLoader(
                 Subset(self.data, own),
                 batch_size=share,
-                num_workers=self.habits.workers,
+                num_workers=self.settings.workers,
                 pin_memory=self.updates.device.startswith("cuda"),
             )
 
@@ -240,7 +240,7 @@ class Training:
 
     def _diverged(self) -> UserError:
         return UserError(
-            f"the training diverged before iteration {self.step}: begin anew in another folder with a lower learning"
+            f"the training diverged before iteration {self.step}: begin again in another folder with a lower learning"
             " rate (--set learning_rate=…); the last checkpoint stays as it is."
         )
 
@@ -250,7 +250,7 @@ class Training:
             self.part,
             self.updates.config,
             schedule=vars(self.schedule),
-            seed=self.habits.seed,
+            seed=self.settings.seed,
             step=self.step,
             steps=self.total,
             seconds=round(self.seconds, 1),

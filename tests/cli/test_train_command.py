@@ -119,7 +119,7 @@ def test_the_same_command_again_is_finished_and_json_is_the_card(command: Comman
     assert card["recipe"]["seed"] == 5
     again = command(*arguments)
     assert again.code == 0
-    assert again.out.startswith("this training was finished before; --overwrite would begin it anew\n")
+    assert again.out.startswith("this training was finished before; --overwrite would begin it again\n")
     other = command(*arguments[:-1], "6")
     assert other.code == 2
     assert "seed 5 there and 6 here" in other.sentence

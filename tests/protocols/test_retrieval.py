@@ -247,7 +247,7 @@ def test_unknown_items_cannot_be_scored() -> None:
 
 def test_a_source_of_two_items_cannot_be_scored() -> None:
     rows = [*ALL.rows, pair("a1", "b1", item="b")]
-    with pytest.raises(Unscorable, match=r"source 'a1\.png' stands in pairs of two items, 'a' and 'b', .* mend"):
+    with pytest.raises(Unscorable, match=r"source 'a1\.png' stands in pairs of two items, 'a' and 'b', .* fix"):
         scores(table(*rows), on_circle(GENERATED))
 
 

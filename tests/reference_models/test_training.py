@@ -22,7 +22,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.journal import curves, grid
-from fhpt_eval.reference_models.drn.training import Habits, Schedule, Training, order_of_epoch
+from fhpt_eval.reference_models.drn.training import LoopSettings, Schedule, Training, order_of_epoch
 from fhpt_eval.reference_models.drn.updates import BodyUpdates
 
 TINY = DrnConfig(width=4, max_width=8, transfer_blocks=1, style_code=4, discriminator_width=4, discriminator_steps=1)
@@ -58,8 +58,10 @@ def training(folder: Path, data: Dataset[Any] | None = None, **changes: Any) -> 
     updates = BodyUpdates(changes.pop("config", TINY), features, "cpu")
     schedule = changes.pop("schedule", SCHEDULE)
     folder.mkdir(exist_ok=True)
-    habits = Habits(log_every=1, **changes)
-    return Training("body", updates, Noise() if data is None else data, schedule, habits, folder, {"pairs_hash": "abc"})
+    settings = LoopSettings(log_every=1, **changes)
+    return Training(
+        "body", updates, Noise() if data is None else data, schedule, settings, folder, {"pairs_hash": "abc"}
+    )
 
 
 def tensors(folder: Path) -> dict[str, Tensor]:

@@ -170,7 +170,7 @@ def test_a_csv_goes_before_names_and_lists_what_counts(tmp_path: Path) -> None:
         ("image\n../a.png\n", r"row 2: '\.\./a\.png' is no path below the folder of images"),
         ("image\n/a.png\n", "is no path below"),
         # Python 3.10's csv refuses it by itself.
-        ("image\na\0.png\n", "row 2: .*(has a NUL byte in it, as no file has; mend|line contains NUL)"),
+        ("image\na\0.png\n", "row 2: .*(has a NUL byte in it, as no file has; fix|line contains NUL)"),
         ('image\n"a.png\n', "not readable as CSV"),
     ],
 )
@@ -324,7 +324,9 @@ def test_a_stopped_training_without_its_state_is_not_finished(tmp_path: Path, he
     with pytest.raises(Stop):
         head(tmp_path, progress=stop_after(10))
     (tmp_path / STATE).unlink()
-    with pytest.raises(UserError, match=r"was stopped, without the last\.safetensors .* begin anew with --overwrite\."):
+    with pytest.raises(
+        UserError, match=r"was stopped, without the last\.safetensors .* begin again with --overwrite\."
+    ):
         head(tmp_path)
     assert head(tmp_path, overwrite=True).card["finished"]
 
@@ -355,7 +357,7 @@ def test_a_state_whose_card_is_damaged_is_one_sentence(
     assert card is not None
     damage(card)
     (tmp_path / STATE).write_bytes(dump(arrays, card))
-    with pytest.raises(UserError, match=r"last\.safetensors is damaged: begin the training anew with --overwrite"):
+    with pytest.raises(UserError, match=r"last\.safetensors is damaged: begin the training again with --overwrite"):
         head(tmp_path)
 
 
@@ -394,7 +396,7 @@ def test_identical_images_under_different_labels_are_counted_and_named(
     for copy, of in copies.items():
         (images / copy).write_bytes((images / of).read_bytes())
     trained = head(tmp_path / "out", replace(HEAD, epochs=1), images)
-    named = [(sorted(e.ref.name for e in twins.examples), twins.contradict) for twins in trained.twins]
+    named = [(sorted(e.ref.name for e in identical.examples), identical.contradict) for identical in trained.identical]
     assert named == [
         (sorted([man, "fashionWOMENDenimid0000010001_1front.png"]), True),
         (sorted([woman, "fashionWOMENDenimid0000010002_1front.png"]), False),
@@ -407,7 +409,7 @@ def test_identical_images_under_different_labels_are_counted_and_named(
         ("2", "WOMEN", "id_00000001"),
         ("2", "WOMEN", "id_00000100"),
     ]
-    assert head(tmp_path / "out", replace(HEAD, epochs=1), images).twins == trained.twins
+    assert head(tmp_path / "out", replace(HEAD, epochs=1), images).identical == trained.identical
 
 
 def test_a_finished_training_is_left_as_it_is(tmp_path: Path, head: Callable[..., Trained]) -> None:
@@ -416,8 +418,8 @@ def test_a_finished_training_is_left_as_it_is(tmp_path: Path, head: Callable[...
     again = head(tmp_path)
     assert (again.card, again.epochs_before, first.epochs_before) == (first.card, 4, 0)
     assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == before
-    anew = head(tmp_path, replace(HEAD, seed=3), overwrite=True)
-    assert (anew.card["recipe"]["seed"], anew.epochs_before) == (3, 0)
+    again = head(tmp_path, replace(HEAD, seed=3), overwrite=True)
+    assert (again.card["recipe"]["seed"], again.epochs_before) == (3, 0)
 
 
 def test_a_folder_of_another_training_names_what_differs(
@@ -445,7 +447,7 @@ def test_a_folder_with_other_files_or_a_damaged_state_is_refused(tmp_path: Path,
             head(tmp_path, overwrite=overwrite)
     (tmp_path / "thesis.txt").unlink()
     (tmp_path / STATE).write_bytes(b"half of it")
-    with pytest.raises(UserError, match=r"last\.safetensors is damaged: begin the training anew with --overwrite"):
+    with pytest.raises(UserError, match=r"last\.safetensors is damaged: begin the training again with --overwrite"):
         head(tmp_path)
     assert head(tmp_path, overwrite=True).epochs_before == 0
 

@@ -9,7 +9,7 @@ from fhpt_eval.records import Missing
 from fhpt_eval.training.labels import Example
 
 
-class Twins(NamedTuple):
+class IdenticalImages(NamedTuple):
     """Files of one content under several items, or under both genders.
 
     As the split goes by items, such a picture may be learned from and held out as well.
@@ -32,7 +32,7 @@ class Twins(NamedTuple):
         return first, min(others, key=lambda other: (other.gender == first.gender, other.item == first.item))
 
 
-def find_twins(examples: Sequence[Example], contents: Sequence[str | Missing]) -> list[Twins]:
+def find_identical(examples: Sequence[Example], contents: Sequence[str | Missing]) -> list[IdenticalImages]:
     """Find them by the hashes of the files.
 
     Args:
@@ -43,4 +43,4 @@ def find_twins(examples: Sequence[Example], contents: Sequence[str | Missing]) -
     for example, content in zip(examples, contents, strict=True):
         if not isinstance(content, Missing):
             alike.setdefault(content, []).append(example)
-    return [Twins(tuple(group)) for group in alike.values() if len({(e.item, e.gender) for e in group}) > 1]
+    return [IdenticalImages(tuple(group)) for group in alike.values() if len({(e.item, e.gender) for e in group}) > 1]
