@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import EYES_HELP, KEYPOINT_FORMS, read_file, read_keypoints, read_pairs
+from fhpt_eval.cli.shared import (
+    EVALUATED,
+    Eyes,
+    GeneratedKeypoints,
+    TargetKeypoints,
+    read_file,
+    read_keypoints,
+    read_pairs,
+)
 from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import NAMINGS
 
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.measuring.measurement import Measurement
 
-_WHAT, _HOW, _WHERE, _MACHINE = "What is evaluated", "How", "Output", "Machine"
+_WHAT, _HOW, _WHERE, _MACHINE = EVALUATED, "How", "Output", "Machine"
 _UNTELLING = {"generated", "images", "output", "outputs", "results", "fake", "fakes", "gen", "test"}
 
 
@@ -59,25 +67,9 @@ def run(
             rich_help_panel=_WHAT,
         ),
     ] = None,
-    generated_keypoints: Annotated[
-        str | None,
-        typer.Option(
-            "--generated-keypoints",
-            metavar="FILE",
-            help=f"Keypoints of the generated images, instead of detected ones: {KEYPOINT_FORMS}.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    target_keypoints: Annotated[
-        str | None,
-        typer.Option(
-            "--target-keypoints",
-            metavar="FILE",
-            help="The same of the targets; masks are drawn from these, where a dialect or an option asks for masks.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    eyes: Annotated[str, typer.Option("--eyes", help=EYES_HELP, rich_help_panel=_WHAT)] = "right-first",
+    generated_keypoints: GeneratedKeypoints = None,
+    target_keypoints: TargetKeypoints = None,
+    eyes: Eyes = "right-first",
     gender_classifier: Annotated[
         str | None,
         typer.Option(
