@@ -225,7 +225,7 @@ def test_a_file_for_one_side_is_that_of_both_and_two_files_are_each_its_own_side
     source, target = folders(tmp_path)
     found = list_images(pairs_of(tmp_path, "a.png,b.png"), source, target, tmp_path / "out")
     both, sources = annotations(tmp_path, "a.png", "b.png"), annotations(tmp_path, "a.png", y=7)
-    given: list[dict[str, KeypointFiles]] = [
+    given: list[dict[str, Any]] = [
         {"source_keypoints": both},
         {"target_keypoints": both},
         {"source_keypoints": sources, "target_keypoints": both},

@@ -571,7 +571,7 @@ def warnings_of(*arguments: Any, **given: Any) -> list[str]:
     return judged(*arguments, **given).warnings
 
 
-def both(files: KeypointFiles) -> dict[str, KeypointFiles]:
+def both(files: KeypointFiles) -> dict[str, Any]:
     return {"generated_keypoints": files, "target_keypoints": files}
 
 
@@ -606,7 +606,7 @@ def test_a_perfect_prediction_read_from_files_is_exactly_one(tmp_path: Path) -> 
         assert (score.n, score.missing) == (3, {})
     assert scores["kec_auc_body"].details["interval_over"] == "items"
     for rule in ("radius", "box"):
-        pckh = Pckh(rule=rule)  # type: ignore[arg-type]
+        pckh = Pckh(rule=rule)
         (score,) = scored(pckh, "abc", **both(files)).values()
         assert score.value == 1
 
@@ -667,7 +667,7 @@ def test_generated_keypoints_without_a_part_are_named(tmp_path: Path) -> None:
 
 
 def test_what_files_do_not_tell_is_counted_by_reason(tmp_path: Path) -> None:
-    told = {"a": body(), "b": [None] * 18, "c": body(2), "e": body(4)}
+    told: dict[str, Body] = {"a": body(), "b": [None] * 18, "c": body(2), "e": body(4)}
     target = KeypointFiles.at(write_list(tmp_path / "target.csv", told))
     generated = KeypointFiles.at(write_list(tmp_path / "generated.csv", {**told, "b": body(1), "e": [None] * 18}))
     unreadable = Missing("unreadable: torn")
