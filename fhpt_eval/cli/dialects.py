@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhpt_eval.cli.shared import DONE, AsJson, WeightsDir, read_pairs
+from fhpt_eval.cli.shared import (
+    DONE,
+    AsJson,
+    Eyes,
+    GeneratedKeypoints,
+    TargetKeypoints,
+    WeightsDir,
+    read_keypoints,
+    read_pairs,
+)
 from fhpt_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,6 +30,7 @@ if TYPE_CHECKING:
     from fhpt_eval.measuring.dialects import Dialect
     from fhpt_eval.measuring.measurement import Measurement
     from fhpt_eval.pairing.pairs import Pairs
+    from fhpt_eval.people.keypoint_files import KeypointFiles
     from fhpt_eval.reporting.dialect_effects import Difference, Family
 
 app = typer.Typer(help="How the published methods measured: list, show, diff, check, explain.", no_args_is_help=True)
@@ -119,6 +129,9 @@ def diff(
     pairs: Annotated[Path | None, typer.Option("--pairs", help="CSV of the pairs.")] = None,
     naming: Annotated[str, typer.Option("--naming", help="How generated files are named.")] = "auto",
     reference: Annotated[Path | None, typer.Option("--reference", help="Folder of FID's reference set.")] = None,
+    generated_keypoints: GeneratedKeypoints = None,
+    target_keypoints: TargetKeypoints = None,
+    eyes: Eyes = "right-first",
     weights_dir: WeightsDir = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
     as_json: AsJson = False,
@@ -129,6 +142,7 @@ def diff(
     and -t on copied sources of the sample of rendered people, by what needs no download.
     """
     from fhpt_eval.cli import display
+    from fhpt_eval.cli.choosing import refuse_unused
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.measuring.dialects import dialect_named
     from fhpt_eval.reporting.dialect_effects import brought_to_size, differences, without_counterpart
@@ -153,7 +167,10 @@ def diff(
         images = read_pairs(pairs, generated, target, None, naming)
         store = Store(weights_dir, offline)
         told = f"on {len(images)} pairs"
-    run = _measured(steps, images, reference, store)
+    named = {"--generated-keypoints": generated_keypoints, "--target-keypoints": target_keypoints}
+    of_generated, of_targets = read_keypoints(named, eyes).values()
+    refuse_unused(steps, {"generated": of_generated, "target": of_targets}, None)
+    run = _measured(steps, images, reference, store, of_generated, of_targets)
     only = {a.id: without_counterpart(a, b) for a, b in ((first, second), (second, first))}
     if as_json:
         typer.echo(json.dumps({"differences": [_plain(d, run.scores) for d in found], "only": only}, indent=2))
@@ -170,7 +187,14 @@ def diff(
     raise typer.Exit(DONE if generated is None else run.exit_code)
 
 
-def _measured(steps: Sequence[Measurement], pairs: Pairs, reference: Path | None, store: Store) -> Run:
+def _measured(
+    steps: Sequence[Measurement],
+    pairs: Pairs,
+    reference: Path | None,
+    store: Store,
+    generated_keypoints: KeypointFiles | None,
+    target_keypoints: KeypointFiles | None,
+) -> Run:
     from fhpt_eval.cli import display
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.engine import open_engine
@@ -179,8 +203,16 @@ def _measured(steps: Sequence[Measurement], pairs: Pairs, reference: Path | None
 
     images = None if reference is None else list_images(reference)
     with display.ProgressDisplay() as progress, Cache() as cache:
-        engine = open_engine("local", cache)
-        return evaluate(pairs, steps, reference=images, engine=engine, store=store, progress=progress)
+        return evaluate(
+            pairs,
+            steps,
+            reference=images,
+            generated_keypoints=generated_keypoints,
+            target_keypoints=target_keypoints,
+            engine=open_engine("local", cache),
+            store=store,
+            progress=progress,
+        )
 
 
 def _plain(difference: Difference, scores: Mapping[str, ScoreRecord]) -> dict[str, Any]:

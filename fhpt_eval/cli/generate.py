@@ -15,8 +15,8 @@ from fhpt_eval.cli.shared import (
     DetectorTimeout,
     EngineName,
     Eyes,
-    SourceKeypoints,
-    TargetKeypoints,
+    SourcePoses,
+    TargetPoses,
     name_some,
     read_keypoints,
     settings,
@@ -61,8 +61,8 @@ def generate(
             "--image", help="What drn shows: refined (default), coarse, residual, or guidance (F_t's components)."
         ),
     ] = None,
-    source_keypoints: SourceKeypoints = None,
-    target_keypoints: TargetKeypoints = None,
+    source_keypoints: SourcePoses = None,
+    target_keypoints: TargetPoses = None,
     eyes: Eyes = "right-first",
     options: Annotated[
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="Set any option of a model.")

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fhpt_eval.cli.shared import (
-    EYES_HELP,
-    KEYPOINT_FORMS,
+    EVALUATED,
     MACHINE,
     DetectorTimeout,
     EngineName,
+    Eyes,
+    GeneratedKeypoints,
+    TargetKeypoints,
     read_file,
     read_keypoints,
     read_pairs,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.measuring.measurement import Measurement
 
-_WHAT, _HOW, _WHERE, _MACHINE = "What is evaluated", "How", "Output", MACHINE
+_WHAT, _HOW, _WHERE, _MACHINE = EVALUATED, "How", "Output", MACHINE
 _UNTELLING = {"generated", "images", "output", "outputs", "results", "fake", "fakes", "gen", "test"}
 
 
@@ -68,25 +70,9 @@ def run(
             rich_help_panel=_WHAT,
         ),
     ] = None,
-    generated_keypoints: Annotated[
-        str | None,
-        typer.Option(
-            "--generated-keypoints",
-            metavar="FILE",
-            help=f"Keypoints of the generated images, instead of detected ones: {KEYPOINT_FORMS}.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    target_keypoints: Annotated[
-        str | None,
-        typer.Option(
-            "--target-keypoints",
-            metavar="FILE",
-            help="The same of the targets; masks are drawn from these, where a dialect or an option asks for masks.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    eyes: Annotated[str, typer.Option("--eyes", help=EYES_HELP, rich_help_panel=_WHAT)] = "right-first",
+    generated_keypoints: GeneratedKeypoints = None,
+    target_keypoints: TargetKeypoints = None,
+    eyes: Eyes = "right-first",
     gender_classifier: Annotated[
         str | None,
         typer.Option(

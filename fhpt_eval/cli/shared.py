@@ -91,9 +91,29 @@ def read_pairs(list_: Path | None, generated: Path, target: Path | None, source:
 
 
 KEYPOINT_FORMS = "an annotation CSV, or a folder of OpenPose's JSON or candidate/subset text"
-EYES_HELP = "Which eye and ear annotation CSVs name first: right-first or left-first."
 
-SourceKeypoints = Annotated[
+EVALUATED = "What is evaluated"
+"""The panel of options that name images and what is known of them."""
+
+GeneratedKeypoints = Annotated[
+    str | None,
+    typer.Option(
+        "--generated-keypoints",
+        metavar="FILE",
+        help=f"Keypoints of the generated images, instead of detected ones: {KEYPOINT_FORMS}.",
+        rich_help_panel=EVALUATED,
+    ),
+]
+TargetKeypoints = Annotated[
+    str | None,
+    typer.Option(
+        "--target-keypoints",
+        metavar="FILE",
+        help="The same of the targets; masks are drawn from these, where a dialect or an option asks for masks.",
+        rich_help_panel=EVALUATED,
+    ),
+]
+SourcePoses = Annotated[
     str | None,
     typer.Option(
         "--source-keypoints",
@@ -102,7 +122,7 @@ SourceKeypoints = Annotated[
         " file is that of both.",
     ),
 ]
-TargetKeypoints = Annotated[
+TargetPoses = Annotated[
     str | None,
     typer.Option(
         "--target-keypoints",
@@ -110,7 +130,9 @@ TargetKeypoints = Annotated[
         help="The same of the targets; a list that holds all images, as the field's do, need be given once only.",
     ),
 ]
-Eyes = Annotated[str, typer.Option("--eyes", help=EYES_HELP)]
+Eyes = Annotated[
+    str, typer.Option("--eyes", help="Which eye and ear annotation CSVs name first: right-first or left-first.")
+]
 
 
 def read_keypoints(given: Mapping[str, str | None], eyes: str) -> dict[str, KeypointFiles | None]:

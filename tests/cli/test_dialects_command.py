@@ -98,6 +98,21 @@ def test_diff_gives_no_effect_of_other_images_and_says_why_numbers_are_missing(c
     assert effects["sigma",] is not None
 
 
+def test_diff_draws_masks_from_the_keypoints_that_are_given(command: Command, draw: Draw) -> None:
+    images = ("-g", str(draw("mine", "ab", 1, (128, 64))), "-t", str(draw("real", "ab", 2, (128, 64))), "--offline")
+    places = list(range(20, 56, 2))
+    Path("list.csv").write_text(
+        "\n".join(["name:keypoints_y:keypoints_x", *(f"{name}.png:{places}:{places}" for name in "ab")]) + "\n"
+    )
+    asked = ("dialects", "diff", "patn-market", "gfla-market", *images, "--json")
+    without, given = (json.loads(command(*asked, *more).out) for more in ((), ("--target-keypoints", "list.csv")))
+    values = [{d["one"]: d["value"] for d in found["differences"]} for found in (without, given)]
+    assert values[0]["patn-market@1:mask_ssim"] is None
+    assert values[1]["patn-market@1:mask_ssim"] > values[1]["patn-market@1:ssim"]
+    unused = command("dialects", "diff", "pise", "clean", *images, "--target-keypoints", "list.csv")
+    assert "none of the chosen protocols looks at keypoints of target images" in unused.sentence
+
+
 def test_diff_brings_the_sample_to_the_size_that_a_dialect_expects(command: Command) -> None:
     differences = json.loads(command("dialects", "diff", "pidm", "pocold", "--json").out)["differences"]
     (ssim,) = [d for d in differences if d["one"] == "pidm@1:ssim_256"]

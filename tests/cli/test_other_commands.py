@@ -176,7 +176,7 @@ def test_completion_script_is_shown(command: Command, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("words", "proposed"),
-    [("fhpt-eval pro", {"protocols"}), ("fhpt-eval run --gen", {"--generated", "--generated-geometry"})],
+    [("fhpt-eval pro", {"protocols"}), ("fhpt-eval run --target", {"--target", "--target-geometry", "--target-keypoints"})],
 )
 def test_shell_completes_commands_and_options(
     command: Command, monkeypatch: pytest.MonkeyPatch, words: str, proposed: set[str]

@@ -673,7 +673,7 @@ def test_generated_keypoints_without_a_part_are_named(tmp_path: Path) -> None:
 
 
 def test_what_files_do_not_tell_is_counted_by_reason(tmp_path: Path) -> None:
-    told: dict[str, Any] = {"a": body(), "b": [None] * 18, "c": body(2), "e": body(4)}
+    told: dict[str, Body] = {"a": body(), "b": [None] * 18, "c": body(2), "e": body(4)}
     target = KeypointFiles.at(write_list(tmp_path / "target.csv", told))
     generated = KeypointFiles.at(write_list(tmp_path / "generated.csv", {**told, "b": body(1), "e": [None] * 18}))
     unreadable = Missing("unreadable: torn")
