@@ -29,6 +29,21 @@ class Outcome:
         return sentence
 
 
+SLOW = (
+    *("parity", "properties", "reference_models", "synthetic", "test_libraries.py", "test_packaging.py"),
+    *("test_real_images.py", "test_results.py", "test_demo_command.py", "test_start_up.py", "test_engine.py"),
+    *("test_train_gender.py", "test_kec.py", "test_mediapipe_tasks.py", "test_extending.py", "test_sample.py"),
+)
+"""Folders and modules whose tests run networks, detectors, or commands in processes of their own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out."""
+    for item in items:
+        if not set(SLOW).isdisjoint(item.path.parts):
+            item.add_marker(pytest.mark.slow)
+
+
 Command = Callable[..., Outcome]
 Draw = Callable[..., Path]
 
