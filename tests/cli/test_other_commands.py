@@ -176,7 +176,10 @@ def test_completion_script_is_shown(command: Command, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("words", "proposed"),
-    [("fhpt-eval pro", {"protocols"}), ("fhpt-eval run --target", {"--target", "--target-geometry", "--target-keypoints"})],
+    [
+        ("fhpt-eval pro", {"protocols"}),
+        ("fhpt-eval run --target", {"--target", "--target-geometry", "--target-keypoints"}),
+    ],
 )
 def test_shell_completes_commands_and_options(
     command: Command, monkeypatch: pytest.MonkeyPatch, words: str, proposed: set[str]
