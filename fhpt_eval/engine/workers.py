@@ -93,6 +93,9 @@ class Workers:
         if process is None or process.ended:
             process = self._of_thread.process = _Process(self._context)
             self._processes.append(process)
+            if self._closed:  # by now, so that it may not have been ended with the others
+                raise _Died
+            process.await_start()
         return process
 
 
@@ -118,6 +121,13 @@ class _Process:
         self.ended = False
         self._process.start()
         other_end.close()
+
+    def await_start(self) -> None:
+        """Wait until it can take work.
+
+        Raises:
+            _CannotStart: It ended before.
+        """
         try:
             self._hear(_LOADING_TIMEOUT)
         except (_Died, _TookTooLong):
