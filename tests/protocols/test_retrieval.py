@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from toys import StubRecords
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
@@ -19,8 +20,7 @@ from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.ranking import chance
-from fhpt_eval.measuring.given import Given
-from fhpt_eval.measuring.protocol import Records, Results, Score, Unscorable, configure
+from fhpt_eval.measuring.protocol import Results, Score, Unscorable, configure
 from fhpt_eval.pairing.naming import parse_deepfashion
 from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
 from fhpt_eval.protocols.retrieval import Retrieval
@@ -51,7 +51,7 @@ def pair(source: str, target: str, item: str | None = None) -> Pair:
     )
 
 
-class Found(Records):
+class Found(StubRecords):
     """Features by the name of the image; anything else is missing."""
 
     def __init__(self, pairs: Pairs, features: Mapping[str, Result | Sequence[float]]) -> None:
@@ -68,16 +68,6 @@ class Found(Records):
     def unique(self, extractor: ImageExtractor, role: Role) -> Results:
         assert role in ("source", "target")
         return Results(self.pairs.unique(role), self.read)
-
-    def unique_groups(self, role: Role) -> Sequence[Hashable]:
-        raise NotImplementedError
-
-    def reference(self) -> str:
-        raise NotImplementedError
-
-    @property
-    def given(self) -> Given:
-        return Given()
 
 
 def scores(pairs: Pairs, features: Mapping[str, Result | Sequence[float]], **options: Any) -> dict[str, Score]:
