@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import threading
 import warnings
 from collections.abc import Sequence
@@ -13,28 +14,25 @@ from fhpt_eval.errors import Unavailable
 
 E = TypeVar("E", bound=BaseException)
 
-_INSTALL = {
-    "cv2": "'opencv-contrib-python-headless>=4.9,<4.12'",
-    "dlib": "'dlib-bin>=19.24,<21'",
-    "face_recognition": "'face-recognition>=1.3,<2'",
-    "face_recognition_models": "'face-recognition-models>=0.3,<1' 'setuptools>=68,<81'",
-    "faiss": "'faiss-cpu>=1.9,<2'",
-    "lmdb": "'lmdb>=1.5,<3'",
-    "lpips": "'lpips>=0.1.4,<0.2'",
-    "matplotlib": "'matplotlib>=3.9,<4'",
-    "mediapipe": "'mediapipe>=0.10.21,<0.10.22'",
-    "pandas": "'pandas>=2.2,<4'",
-    "scipy": "'scipy>=1.15,<2'",
-    "skimage": "'scikit-image>=0.24,<1'",
-    "tensorboard": "'tensorboard>=2.18,<2.21'",
-    "timm": "'timm>=1.0.9,<2'",
-    "torch": "'torch>=2.6,!=2.13.0,<3'",
-    "torchvision": "'torchvision>=0.21,<1'",
+_DISTRIBUTIONS = {
+    "cv2": "opencv-contrib-python-headless",
+    "dlib": "dlib-bin",
+    "face_recognition": "face-recognition",
+    "face_recognition_models": "face-recognition-models setuptools",
+    "faiss": "faiss-cpu",
+    "lmdb": "lmdb",
+    "lpips": "lpips",
+    "matplotlib": "matplotlib",
+    "mediapipe": "mediapipe",
+    "pandas": "pandas",
+    "scipy": "scipy",
+    "skimage": "scikit-image",
+    "tensorboard": "tensorboard",
+    "timm": "timm",
+    "torch": "torch",
+    "torchvision": "torchvision",
 }
-"""What brings each library back, by the name it is imported by; with the bounds of ``setup.cfg``."""
-
-_NUMPY = "'numpy>=1.26,<2'"
-"""Named beside each of them: installed again by themselves, most would bring a NumPy that mediapipe does not take."""
+"""What brings each library back, by the name it is imported by."""
 
 _importing = threading.Lock()
 
@@ -69,7 +67,7 @@ def load_error(module: str) -> str | None:
 
 def load_errors() -> list[str]:
     """Return a sentence for each library that cannot be imported."""
-    return list(dict.fromkeys(error for module in _INSTALL if (error := load_error(module)) is not None))
+    return list(dict.fromkeys(error for module in _DISTRIBUTIONS if (error := load_error(module)) is not None))
 
 
 def explained(error: E) -> E | Unavailable:
@@ -120,19 +118,30 @@ def _importing_when(error: BaseException) -> list[str]:
         step = step.tb_next
     if isinstance(error, ImportError):
         libraries.append(_top(error.name))
-    return [library for library in dict.fromkeys(reversed(libraries)) if library in _INSTALL]
+    return [library for library in dict.fromkeys(reversed(libraries)) if library in _DISTRIBUTIONS]
 
 
 def _top(module: str | None) -> str:
     return (module or "").partition(".")[0]
 
 
+def _requirements(distributions: str) -> str:
+    """The requirements of this package on distributions, as a shell takes them.
+
+    NumPy is among them: installed again by themselves, most would bring one that mediapipe does not take.
+    """
+    wanted = [*distributions.split(), "numpy"]
+    asked = [requirement.partition(";")[0].strip() for requirement in metadata.requires("fhpt-eval") or ()]
+    bounds = {re.split(r"[^\w.-]", requirement)[0]: requirement for requirement in asked}
+    return " ".join(f"'{bounds.get(name, name)}'" for name in wanted)
+
+
 def _sentence(libraries: Sequence[str], error: BaseException) -> str:
     guilty = libraries[0]
     why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     sentence = (
-        f"{guilty} cannot be loaded ({why}): install it again with pip install --force-reinstall {_INSTALL[guilty]}"
-        f" {_NUMPY}."
+        f"{guilty} cannot be loaded ({why}): install it again with pip install --force-reinstall"
+        f" {_requirements(_DISTRIBUTIONS[guilty])}."
     )
     sentence = next((_told[library] for library in libraries if library in _told), sentence)
     for library in libraries:

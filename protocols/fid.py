@@ -30,7 +30,7 @@ from fhpt_eval.measuring.protocol import (
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Role
 
-Network = Literal["inception-2015", "inception-v3-imagenet", "efficientnet-lite0"]
+FidNetwork = Literal["inception-2015", "inception-v3-imagenet", "efficientnet-lite0"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class FeatureDistribution(Protocol):
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
     selecting: ClassVar[tuple[str, ...]] = ("tail",)
     extractors: ClassVar[tuple[type[Extractor], ...]] = (ImageNetInception,)
-    network: Network = "inception-2015"
+    network: FidNetwork = "inception-2015"
     preprocess: Preprocess = "pytorch-fid"
     reference: Literal["auto", "given", "targets"] = "auto"
     tail: Annotated[int, Field(ge=0)] = 0

@@ -20,11 +20,11 @@ from fhpt_eval.pairing.naming import picture_key
 from fhpt_eval.pairing.pairs import Pair, Pairs
 from fhpt_eval.records import Missing, Result
 
-Network = Literal["resnet50", "vgg16", "efficientnet_lite0"]
+RetrievalNetwork = Literal["resnet50", "vgg16", "efficientnet_lite0"]
 Asker = Literal["generated", "target", "source"]
 
 Networks = Annotated[
-    tuple[Network, ...],
+    tuple[RetrievalNetwork, ...],
     BeforeValidator(lambda v: tuple(part.strip() for part in v.split(",")) if isinstance(v, str) else v),
     PlainSerializer(lambda v: ",".join(v), return_type=str),
 ]
@@ -82,14 +82,14 @@ class Retrieval(Protocol):
 
     def __post_init__(self) -> None:
         if not self.networks or len(set(self.networks)) < len(self.networks):
-            raise ValueError(f"name one or more of {', '.join(get_args(Network))}, each once")
+            raise ValueError(f"name one or more of {', '.join(get_args(RetrievalNetwork))}, each once")
 
     def needs(self) -> tuple[Need, ...]:
         """Features of the generated images, of the gallery, and of the targets for the ceiling."""
         roles: tuple[Asker, ...] = ("generated", "source", "target") if self.ceiling else ("generated", "source")
         return tuple(Need(self.extractor(network, role), (role,)) for network in self.networks for role in roles)
 
-    def extractor(self, network: Network, role: Asker) -> ImageExtractor:
+    def extractor(self, network: RetrievalNetwork, role: Asker) -> ImageExtractor:
         """A network on the images of one role."""
         geometry: Geometry = getattr(self, f"{role}_geometry")
         if network == "efficientnet_lite0":
@@ -159,7 +159,7 @@ class Retrieval(Protocol):
             return Missing("its target is not known, so it cannot be excluded")
         return None
 
-    def _scores(self, network: Network, questions: Questions, pairs: Pairs, records: Records) -> list[Score]:
+    def _scores(self, network: RetrievalNetwork, questions: Questions, pairs: Pairs, records: Records) -> list[Score]:
         gallery = _gallery(records.unique(self.extractor(network, "source"), "source"))
         present = np.flatnonzero(gallery.there)
         asked = questions.among(present)
@@ -183,7 +183,7 @@ class Retrieval(Protocol):
     def _score(
         self,
         k: int,
-        network: Network,
+        network: RetrievalNetwork,
         asked: Questions,
         rankings: Mapping[str, Indices],
         missing: Sequence[Missing | None],

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from fhpt_eval import libraries, sample
 from fhpt_eval.errors import Unavailable
@@ -138,6 +139,7 @@ def test_remedies_have_the_bounds_of_the_requirements() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     lists = [config["options"]["install_requires"], *config["options.extras_require"].values()]
-    required = {line for each in lists for line in each.splitlines() if line and not line.startswith("#")}
-    remedies = " ".join([*libraries._INSTALL.values(), libraries._NUMPY]).replace("'", "").split()
-    assert set(remedies) <= required
+    required = {Requirement(line) for each in lists for line in each.splitlines() if line and line[0] != "#"}
+    for distributions in libraries._DISTRIBUTIONS.values():
+        remedies = libraries._requirements(distributions).split("' '")
+        assert {Requirement(remedy.strip("'")) for remedy in remedies} <= required

@@ -73,9 +73,7 @@ def _names(protocols: str | None) -> list[str] | None:
         return None
     names = [name.strip() for name in protocols.split(",") if name.strip()]
     if not names:
-        raise UserError(
-            f"--protocols '{protocols}' names none: write for example --protocols ssim,fid, or leave it out."
-        )
+        raise UserError(f"--protocols '{protocols}' names none: `fhpt-eval protocols` lists them; or leave it out.")
     return names
 
 

@@ -20,6 +20,7 @@ def doctor(
 
     from fhpt_eval.cli.protocols import describe
     from fhpt_eval.engine.cache import Cache
+    from fhpt_eval.engine.executor import find_executors
     from fhpt_eval.engine.machine import cpu_count, pick_device
     from fhpt_eval.evaluation.environment import describe_environment
     from fhpt_eval.extract.weights import Store
@@ -29,7 +30,7 @@ def doctor(
     found = find_protocols()
     environment = describe_environment(pick_device("auto"))
     broken: list[str | None] = [*load_errors()]
-    todo = [*(broken or [_torch_trouble()]), *found.warnings]
+    todo = [*(broken or [_torch_trouble()]), *found.warnings, *find_executors().warnings]
     with Cache() as cache:
         todo.append(cache.trouble)
         about_cache = {

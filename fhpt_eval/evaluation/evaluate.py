@@ -15,9 +15,9 @@ from fhpt_eval.engine.engine import Engine, open_engine
 from fhpt_eval.engine.executor import LOCAL
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.extracted_records import ExtractedRecords
 from fhpt_eval.evaluation.giving import check_given, given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
-from fhpt_eval.evaluation.reading import ExtractedRecords
 from fhpt_eval.evaluation.recording import start_run
 from fhpt_eval.evaluation.run import Run, claim_folder, score_record
 from fhpt_eval.extract.weights import Store

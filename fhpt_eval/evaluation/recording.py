@@ -11,9 +11,9 @@ import pandas as pd
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.evaluation.doubts import doubts
 from fhpt_eval.evaluation.environment import describe_environment
+from fhpt_eval.evaluation.extracted_records import content_hash
 from fhpt_eval.evaluation.giving import own_classifier, used_keypoints
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
-from fhpt_eval.evaluation.reading import content_hash
 from fhpt_eval.evaluation.run import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, Run, RunRecord
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.gender_classifier import GenderClassifier

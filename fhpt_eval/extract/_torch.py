@@ -44,7 +44,7 @@ def load_features(network: Any, state: Mapping[str, Tensor]) -> Any:
     return features
 
 
-def prepare(network: nn.Module, device: str) -> nn.Module:
+def freeze(network: nn.Module, device: str) -> nn.Module:
     """Freeze a network for inference, in the memory layout that convolutions are fastest in."""
     to: Any = network.eval().requires_grad_(requires_grad=False)
     moved: nn.Module = to.to(device=device, memory_format=torch.channels_last)

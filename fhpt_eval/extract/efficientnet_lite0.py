@@ -50,10 +50,10 @@ class EfficientNetLite0(ImageExtractor):
         """Build timm's network and load the state dict by order."""
         import torch
 
-        from fhpt_eval.extract._torch import exact_float32, prepare, stack, to_tensor
+        from fhpt_eval.extract._torch import exact_float32, freeze, stack, to_tensor
 
         exact_float32()
-        network: Any = prepare(build_network(context.weights[EFFICIENTNET_LITE0.name]), context.device)
+        network: Any = freeze(build_network(context.weights[EFFICIENTNET_LITE0.name]), context.device)
 
         @torch.inference_mode()
         def extract(images: Sequence[Pixels]) -> list[Result]:

@@ -46,10 +46,10 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
     import torch
     from torchvision import models
 
-    from fhpt_eval.extract._torch import imagenet_normalisation, load_features, prepare, softened
+    from fhpt_eval.extract._torch import freeze, imagenet_normalisation, load_features, softened
 
     if network == "efficientnet_lite0":
-        trunk: Any = prepare(build_network(weights), device)
+        trunk: Any = freeze(build_network(weights), device)
 
         def stages(images: Tensor) -> list[Tensor]:
             # (x − 127) / 128 of pixels in 0…255.
@@ -60,7 +60,7 @@ def build_feature_maps(network: FeatureNetwork, weights: Path, device: str) -> C
         return stages
 
     vgg = models.vgg19(weights=None, init_weights=False)
-    features: Any = prepare(load_features(vgg, load_state_dict(weights))[: _VGG19_ENDS[-1]], device)
+    features: Any = freeze(load_features(vgg, load_state_dict(weights))[: _VGG19_ENDS[-1]], device)
     for layer in features:
         if isinstance(layer, torch.nn.ReLU):
             layer.inplace = False

@@ -172,13 +172,13 @@ def _on_features(
 def _vgg16(state: Arrays, device: str) -> Callable[[Sequence[Pixels]], list[Result]]:
     import torch
 
-    from fhpt_eval.extract._torch import exact_float32, prepare
+    from fhpt_eval.extract._torch import exact_float32, freeze
     from fhpt_eval.extract.gender_network import Vgg16Classifier, load
 
     exact_float32()
     network: Any = Vgg16Classifier()
     load(network, state)
-    prepare(network, device)
+    freeze(network, device)
 
     @torch.inference_mode()
     def extract(images: Sequence[Pixels]) -> list[Result]:

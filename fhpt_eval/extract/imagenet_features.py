@@ -63,15 +63,15 @@ class ImageNetFeatures(ImageExtractor):
         from fhpt_eval.extract._torch import (
             batches_of_one_size,
             exact_float32,
+            freeze,
             imagenet_normalisation,
-            prepare,
             stack,
             to_tensor,
         )
 
         exact_float32()
         build = {"resnet50": _resnet50, "vgg16": _vgg16}[self.backbone]
-        maps: Any = prepare(build(context.weights[FILES[self.backbone].name]), context.device)
+        maps: Any = freeze(build(context.weights[FILES[self.backbone].name]), context.device)
         mean, std = imagenet_normalisation(context.device)
         smallest = _SMALLEST[self.backbone]
 

@@ -122,12 +122,12 @@ class ImageNetInception(ImageExtractor):
 
 def _on_images(network: nn.Module, preprocess: Preprocess, device: str) -> Callable[[Sequence[Pixels]], Tensor]:
     """Make a network ready for inference, and bring images to what it takes."""
-    from fhpt_eval.extract._torch import exact_float32, imagenet_normalisation, prepare, stack, to_tensor
+    from fhpt_eval.extract._torch import exact_float32, freeze, imagenet_normalisation, stack, to_tensor
 
     exact_float32()
     network.eval()
     fold_batch_norm(network)
-    prepare(network, device)
+    freeze(network, device)
     resize = _RESIZE[preprocess]
     scale: float | Tensor
     shift: float | Tensor

@@ -126,7 +126,7 @@ def _lpips_layers(context: Context, net: TorchTrunk, input_range: InputRange) ->
     import torch
     from torchvision import models
 
-    from fhpt_eval.extract._torch import load_features, prepare
+    from fhpt_eval.extract._torch import freeze, load_features
 
     builders: dict[str, Callable[..., Any]] = {
         "alex": models.alexnet,
@@ -135,7 +135,7 @@ def _lpips_layers(context: Context, net: TorchTrunk, input_range: InputRange) ->
     }
     state = load_state_dict(context.weights[TRUNKS[net].name])
     trunk = builders[net](weights=None, init_weights=False) if net == "vgg" else builders[net](weights=None)
-    features: Any = prepare(load_features(trunk, state), context.device)
+    features: Any = freeze(load_features(trunk, state), context.device)
     heads = load_state_dict(context.weights[HEADS[net].name])
     weights = [heads[f"lin{i}.model.1.weight"].flatten().to(context.device) for i in range(len(_LAYER_ENDS[net]))]
     if any((w < 0).any() for w in weights):
@@ -158,9 +158,9 @@ def _lpips_layers(context: Context, net: TorchTrunk, input_range: InputRange) ->
 def _efficientnet_layers(context: Context) -> Callable[[Tensor], Layers]:
     import torch
 
-    from fhpt_eval.extract._torch import prepare
+    from fhpt_eval.extract._torch import freeze
 
-    network: Any = prepare(build_efficientnet(context.weights[EFFICIENTNET_LITE0.name]), context.device)
+    network: Any = freeze(build_efficientnet(context.weights[EFFICIENTNET_LITE0.name]), context.device)
 
     def layers(x: Tensor) -> Layers:
         stages = network.forward_intermediates((x - 127) / 128, intermediates_only=True)

@@ -24,7 +24,7 @@ Window = Literal["gaussian", "uniform"]
 Covariance = Literal["population", "sample"]
 Border = Literal["cut", "kept"]
 DataRange = Literal["255", "1", "generated"]
-Floats = npt.NDArray[np.floating[Any]]
+AnyFloats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class _Ssim(PairModel):
         return {"ssim": np.array(similarity.mean(dtype=np.float64))}
 
 
-def _filter_float64(spec: StructuralSimilarity) -> Callable[[Floats], Floats]:
+def _filter_float64(spec: StructuralSimilarity) -> Callable[[AnyFloats], AnyFloats]:
     import cv2
 
     kernel = _gaussian(spec.sigma, spec.taps) if spec.window == "gaussian" else np.full(spec.taps, 1 / spec.taps)
@@ -105,7 +105,7 @@ def _filter_float64(spec: StructuralSimilarity) -> Callable[[Floats], Floats]:
     return lambda x: np.asarray(cv2.sepFilter2D(x, cv2.CV_64F, kernel, kernel, borderType=edge), np.float64)
 
 
-def _filter_float32(spec: StructuralSimilarity) -> Callable[[Floats], Floats]:
+def _filter_float32(spec: StructuralSimilarity) -> Callable[[AnyFloats], AnyFloats]:
     """SciPy's filters, as in scikit-image: where E[x²] − E[x]² cancels, their rounding decides."""
     from scipy.ndimage import gaussian_filter, uniform_filter
 
@@ -120,7 +120,7 @@ def gaussian_taps(sigma: float) -> int:
     return 2 * int(3.5 * sigma + 0.5) + 1
 
 
-def _gaussian(sigma: float, taps: int) -> Floats:
+def _gaussian(sigma: float, taps: int) -> AnyFloats:
     x = np.arange(taps) - taps // 2
     weights = np.exp(-0.5 * (x / sigma) ** 2)
     return np.asarray(weights / weights.sum())

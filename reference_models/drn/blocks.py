@@ -90,7 +90,7 @@ def stem(channels_in: int, channels_out: int, patch: int, *, smooth: bool = Fals
     return nn.Sequential(*fold, *reflected(channels_in, channels_out, stem_size(patch)))
 
 
-class Paint(nn.Module):
+class SmoothPixelShuffle(nn.Module):
     """Channels become squares of pixels, seen through a filter of 1, 2, 1: no weave of single pixels can be painted.
 
     Args:

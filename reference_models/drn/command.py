@@ -88,21 +88,17 @@ class _Kind:
         updates: How it is trained.
         data: From the pairs and the size of their images to what it is trained on.
         schedule: How long, by the configuration.
+        check: Refuses what contradicts itself.
+        unusable: Why pairs cannot train it, by name.
+        faces: Whether it needs faces.
     """
 
     updates: type[BodyUpdates] | type[FaceUpdates]
     data: Callable[[Sequence[Request], tuple[int, int]], Dataset[Any]]
     schedule: Callable[[DrnConfig], Schedule]
-
-
-_KINDS: Mapping[NetworkPart, _Kind] = MappingProxyType(
-    {
-        "body": _Kind(BodyUpdates, BodyPairs, lambda c: _schedule(c, c.epochs, c.constant_epochs)),
-        "face": _Kind(
-            FaceUpdates, lambda requests, _: FacePairs(requests), lambda c: _schedule(c, c.face_epochs, c.face_epochs)
-        ),
-    }
-)
+    check: Callable[[DrnPlan], None]
+    unusable: Callable[[Sequence[Request]], dict[str, str]]
+    faces: bool
 
 
 def train_drn(plan: DrnPlan, progress: Progress | None = None) -> DrnOutcome:
@@ -111,7 +107,7 @@ def train_drn(plan: DrnPlan, progress: Progress | None = None) -> DrnOutcome:
     Raises:
         UserError: Something that was given does not exist or does not fit.
     """
-    _check(plan)
+    _KINDS[plan.part].check(plan)
     device = _start_processes(plan.device)
     try:
         return _train(plan, device, progress)
@@ -120,17 +116,20 @@ def train_drn(plan: DrnPlan, progress: Progress | None = None) -> DrnOutcome:
             dist.destroy_process_group()
 
 
-def _check(plan: DrnPlan) -> None:
-    """Refuse what contradicts itself, before anything is read."""
-    if plan.part == "face":
-        if not plan.config.face:
-            raise UserError("this configuration has no face module: choose another --config.")
-        if plan.transfer is not None:
-            raise UserError("the face module has no transfer branch: leave --transfer out.")
-    elif plan.config.freeze_transfer and plan.transfer is None:
+def _check_body(plan: DrnPlan) -> None:
+    """Refuse to train nothing but the detail branch on a transfer branch that never learned anything."""
+    if plan.config.freeze_transfer and plan.transfer is None:
         raise UserError(
             "this configuration keeps the transfer branch as it is: give one to start from, --transfer DIR."
         )
+
+
+def _check_face(plan: DrnPlan) -> None:
+    """Refuse what a face module does not have."""
+    if not plan.config.face:
+        raise UserError("this configuration has no face module: choose another --config.")
+    if plan.transfer is not None:
+        raise UserError("the face module has no transfer branch: leave --transfer out.")
 
 
 def _train(plan: DrnPlan, device: str, progress: Progress | None) -> DrnOutcome:
@@ -139,7 +138,7 @@ def _train(plan: DrnPlan, device: str, progress: Progress | None) -> DrnOutcome:
     requests = listed.requests
     # All images must have the size of the first one.
     height, width = read_fitting(requests[0].source, plan.config.divisor).shape[:2]
-    missing = {**listed.missing, **_unusable(plan.part, requests)}
+    missing = {**listed.missing, **kind.unusable(requests)}
     ours = {name for p in PARTS for name in (p, f"{p}.safetensors", f"{p}.json")}
     OwnedFolder(plan.output, "fhpt-eval train drn").claim(at_or_below(ours))
     training = Training(
@@ -189,23 +188,6 @@ def _about(plan: DrnPlan, requests: Sequence[Request], device: str) -> dict[str,
     }
 
 
-def _unusable(part: NetworkPart, requests: Sequence[Request]) -> dict[str, str]:
-    """Return why pairs cannot train a part.
-
-    Raises:
-        UserError: None of them can.
-    """
-    if part == "body":
-        return {}
-    missing = _without_faces(requests)
-    if len(missing) == len(requests):
-        raise UserError(
-            f"in no pair are there frontal faces in both images (first: {next(iter(missing.values()))}):"
-            " the face module cannot be trained on these."
-        )
-    return missing
-
-
 def _start_from(folder: Path, part: NetworkPart, updates: Updates) -> None:
     """Load the networks of another run of a part; its discriminators, too, where that run has its state."""
     for name, module in updates.networks.items():
@@ -222,7 +204,7 @@ def _requests(plan: DrnPlan, progress: Progress | None) -> ListedImages:
     if waits:
         dist.barrier()
     with Cache() as cache:
-        engine, faces = open_engine(plan.engine, cache, device="cpu"), plan.part == "face"
+        engine, faces = open_engine(plan.engine, cache, device="cpu"), _KINDS[plan.part].faces
         keypoints = plan.source_keypoints, plan.target_keypoints
         listed = with_people(listed, engine, *keypoints, faces=faces, progress=progress)
     if dist.is_initialized() and not waits:
@@ -240,12 +222,21 @@ def _hash(requests: Sequence[Request]) -> str:
 
 
 def _without_faces(requests: Sequence[Request]) -> dict[str, str]:
-    """Why pairs cannot train the face module."""
+    """Return why pairs cannot train the face module.
+
+    Raises:
+        UserError: None of them can.
+    """
     missing = {}
     for request in requests:
         if not have_faces(*request.people):
             roles = [r for r, p in zip(("source", "target"), request.people, strict=True) if p.face_box is None]
             missing[request.name] = f"{roles[0]}: no frontal face" if roles else "target: no face landmarks"
+    if len(missing) == len(requests):
+        raise UserError(
+            f"in no pair are there frontal faces in both images (first: {next(iter(missing.values()))}):"
+            " the face module cannot be trained on these."
+        )
     return missing
 
 
@@ -259,3 +250,25 @@ def _start_processes(device: str) -> str:
         torch.cuda.set_device(chosen)
     dist.init_process_group("nccl" if chosen.startswith("cuda") else "gloo")
     return chosen
+
+
+_KINDS: Mapping[NetworkPart, _Kind] = MappingProxyType(
+    {
+        "body": _Kind(
+            BodyUpdates,
+            BodyPairs,
+            lambda c: _schedule(c, c.epochs, c.constant_epochs),
+            _check_body,
+            lambda _: {},
+            faces=False,
+        ),
+        "face": _Kind(
+            FaceUpdates,
+            lambda requests, _: FacePairs(requests),
+            lambda c: _schedule(c, c.face_epochs, c.face_epochs),
+            _check_face,
+            _without_faces,
+            faces=True,
+        ),
+    }
+)

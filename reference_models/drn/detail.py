@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from fhpt_eval.reference_models.drn.blocks import (
     AdaptiveInstanceNorm,
-    Paint,
     ResidualBlock,
+    SmoothPixelShuffle,
     encoder,
     initialise,
     leaky_relu,
@@ -75,14 +75,14 @@ class DetailGenerator(nn.Module):
         self.activation = nn.LeakyReLU(0.2)
         size = stem_size(patch)
         self.output = nn.Conv2d(widths[-1], 3 * patch**2, size, padding=size // 2, padding_mode="reflect")
-        self.paint = Paint(patch)
+        self.pixels = SmoothPixelShuffle(patch)
 
     def forward(self, style: Tensor, guidance: Tensor) -> Tensor:
         """N×``style_code`` and N×C×h×w to N×3×H×W, without bounds."""
         features = self.activation(self.modulations[0](guidance, style))
         for modulation, convolution in zip(list(self.modulations)[1:], self.convolutions, strict=True):
             features = self.activation(modulation(convolution(features), style))
-        detail: Tensor = self.paint(self.output(features))
+        detail: Tensor = self.pixels(self.output(features))
         return detail
 
 

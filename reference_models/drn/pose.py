@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from fhpt_eval.maths.keypoints import Points, found
 
-Floats = npt.NDArray[np.float32]
+Maps = npt.NDArray[np.float32]
 
 SIGMA = 6 / 256
 """σ of a joint's Gaussian in image heights: PATN's 6 pixels (``tool/generate_pose_map_fashion.py``)."""
@@ -29,7 +29,7 @@ _LINES = (
 _FRACTION_BITS = 4
 
 
-def heatmaps(body: Points, height: int, width: int) -> Floats:
+def heatmaps(body: Points, height: int, width: int) -> Maps:
     """A Gaussian about each joint: 18×height×width in [0, 1]; zeros for a joint that was not found.
 
     Args:
@@ -48,7 +48,7 @@ def heatmaps(body: Points, height: int, width: int) -> Floats:
     return np.where(maps < np.finfo(np.float32).tiny, 0, maps).astype(np.float32)
 
 
-def sketch(face: Points, crop: npt.NDArray[np.int64], size: int) -> Floats:
+def sketch(face: Points, crop: npt.NDArray[np.int64], size: int) -> Maps:
     """H_F: the landmarks as lines, 1×size×size in [0, 1]; lines to points that were not found are left out.
 
     Args:

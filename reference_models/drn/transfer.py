@@ -11,8 +11,8 @@ from fhpt_eval.reference_models.drn.blocks import (
     Activation,
     InstanceNorm,
     Norm,
-    Paint,
     PoseAttentionalTransferBlock,
+    SmoothPixelShuffle,
     encoder,
     initialise,
     leaky_relu,
@@ -79,7 +79,7 @@ class PoseTransferBranch(nn.Module):
         for wide, narrow in pairwise(channels[::-1]):
             layers += normalised(_doubling(wide, narrow, patch), narrow, activation, norm)
         image = reflected(channels[0], 3 * patch**2, stem_size(patch))
-        self.decoder = nn.Sequential(*layers, image, nn.Tanh(), Paint(patch))
+        self.decoder = nn.Sequential(*layers, image, nn.Tanh(), SmoothPixelShuffle(patch))
         self.apply(initialise)
         paint_evenly(image, patch)
         self.attention = (

@@ -286,7 +286,7 @@ def test_set_reaches_the_recipe(command: Command, folders: Folders) -> None:
         (("--protocols", "l1", "--set", "ssim.sigma=1"), ("'ssim'", "not among the selected")),
         (("--protocols", "sssim"), ("'sssim'", "Did you mean 'ssim'?")),
         (("--protocols", "percptual"), ("'percptual'", "Did you mean 'perceptual'?")),
-        (("--protocols", ","), ("--protocols", "--protocols ssim")),
+        (("--protocols", ","), ("--protocols", "fhpt-eval protocols")),
         (("--profile", "papr"), ("'papr'", "Did you mean 'paper'?")),
         (("--naming", "same-nme"), ("--naming", "'same-nme'")),
         (("--generated-geometry", "resise(width=1, height=2)"), ("resise",)),

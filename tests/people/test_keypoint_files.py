@@ -22,9 +22,9 @@ from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.doubts import doubts
+from fhpt_eval.evaluation.extracted_records import ExtractedRecords
 from fhpt_eval.evaluation.giving import given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
-from fhpt_eval.evaluation.reading import ExtractedRecords
 from fhpt_eval.extract.extractor import Context, Extractor, ImageExtractor
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.pixels import FrameSize

@@ -17,8 +17,8 @@ from fhpt_eval.reference_models.drn.blocks import (
     AdaptiveInstanceNorm,
     InstanceNorm,
     LayerNorm,
-    Paint,
     PoseAttentionalTransferBlock,
+    SmoothPixelShuffle,
     leaky_relu,
     relu,
     stem,
@@ -252,10 +252,10 @@ def test_painted_images_are_filtered_by_1_2_1() -> None:
     expected = functional.pixel_shuffle(channels, 2).numpy()
     for axis in (2, 3):
         expected = convolve1d(expected, kernel, axis, mode="nearest")
-    assert Paint(2)(channels).numpy() == pytest.approx(expected, abs=1e-6)
-    assert Paint(1)(channels) is channels
+    assert SmoothPixelShuffle(2)(channels).numpy() == pytest.approx(expected, abs=1e-6)
+    assert SmoothPixelShuffle(1)(channels) is channels
 
 
 def test_no_weave_of_single_pixels_can_be_painted() -> None:
     weave = functional.pixel_unshuffle((torch.arange(12) % 2 * 2.0 - 1).expand(1, 3, 12, 12), 2)
-    assert Paint(2)(weave)[..., 1:-1, 1:-1].abs().max() < 1e-6
+    assert SmoothPixelShuffle(2)(weave)[..., 1:-1, 1:-1].abs().max() < 1e-6

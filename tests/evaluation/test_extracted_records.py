@@ -14,8 +14,8 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.extracted_records import ExtractedRecords
 from fhpt_eval.evaluation.plan import ImageSets
-from fhpt_eval.evaluation.reading import ExtractedRecords
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.pairing.pairs import Pairs, list_images
 from fhpt_eval.protocols.fid import Fid
