@@ -212,6 +212,7 @@ def test_an_executor_that_cannot_be_used_is_told_where_it_is_asked_for(
     assert outcome.code == 2
     assert outcome.sentence.startswith("there is no engine 'toy'")
     assert why in outcome.sentence
+    assert any(why in line for line in json.loads(command("doctor", "--json").out)["todo"])
     assert command("run", *folders, "-p", "l1", "--device", "cpu").code == 0
 
 
