@@ -92,8 +92,8 @@ def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> De
     _extract(methods.values(), protocols, engine, store, progress)
     runs = [
         evaluate(
-            pairs, protocols, profile="embedded", name=name, output=output / _RUNS / name, engine=engine, store=store,
-            progress=_of(name, progress),
+            pairs, protocols, profile="embedded", name=name, output=output / _RUNS / name, overwrite=True,
+            engine=engine, store=store, progress=_of(name, progress),
         )
         for name, pairs in methods.items()
     ]  # fmt: skip

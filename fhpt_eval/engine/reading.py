@@ -94,7 +94,7 @@ class Extraction:
         None when it was not or could not be read.
         """
         if ref.panel is None:
-            return self._contents.key(ref)
+            return self._contents.content(ref)
         info = self.info(ref)
         return None if isinstance(info, Missing) else info.pixels
 
