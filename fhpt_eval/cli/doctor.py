@@ -31,7 +31,7 @@ def doctor(
     broken: list[str | None] = [*load_errors()]
     todo = [*(broken or [_torch_trouble()]), *found.warnings]
     with Cache() as cache:
-        todo.append(cache.trouble)
+        todo += cache.remarks
         about_cache = {
             "folder": str(cache.folder),
             "bytes": cache.size,

@@ -66,14 +66,17 @@ class Engine:
         progress = progress or _silent
         contents = contents or self.identify(plan, progress)
         fingerprints = {e: e.fingerprint(self.device) for e in plan.extractors()}
-        todo = find_todo(plan, contents, self._cache, fingerprints, weights, self._max_pixels)
-        findings = Findings(undecoded=dict(todo.refused))
-        if todo.work.files:
-            with closing(self._executor.run(todo.work, progress)) as outcomes:
-                _keep(outcomes, self._cache, fingerprints, findings)
-        if self._cache.trouble:
-            findings.warnings.append(self._cache.trouble)
-        return Extraction(contents, self._cache, fingerprints, findings)
+        findings = Findings()
+
+        def compute(*, read: bool = False) -> None:
+            todo = find_todo(plan, contents, self._cache, fingerprints, weights, self._max_pixels, read=read)
+            findings.undecoded.update(todo.refused)
+            if todo.work.files:
+                with closing(self._executor.run(todo.work, progress)) as outcomes:
+                    _keep(outcomes, self._cache, fingerprints, findings)
+
+        compute()
+        return Extraction(contents, self._cache, fingerprints, findings, lambda: compute(read=True))
 
 
 def open_engine(

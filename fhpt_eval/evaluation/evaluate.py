@@ -110,7 +110,8 @@ def evaluate(
                 folder.save(run)
             if progress is not None:
                 progress("scoring", done, len(ready))
-        run = run.timed("score", time.monotonic() - extracted)
+        # Of what was read since: a damaged cache, for example.
+        run = run.warned(extraction.warnings).timed("score", time.monotonic() - extracted)
         if folder is not None:
             folder.save(run, complete=True)
         return run

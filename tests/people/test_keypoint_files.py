@@ -793,7 +793,7 @@ def run(tmp_path: Path, *protocols: Protocol, **keypoints: KeypointFiles) -> Run
     pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
     with Cache(tmp_path / "cache") as cache:
         engine = open_engine("local", cache, device="cpu")
-        return evaluate(pairs, protocols, engine=engine, output=tmp_path / "run", **keypoints)  # type: ignore[arg-type]
+        return evaluate(pairs, protocols, engine=engine, output=tmp_path / "run", overwrite=True, **keypoints)
 
 
 def test_a_run_whose_keypoints_are_all_read_needs_no_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
