@@ -59,7 +59,7 @@ class Demo:
     gallery: Path
 
 
-def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> Demo:
+def run_demo(output: str | Path, count: int, engine: Engine, progress: Progress) -> Demo:
     """Generate by the DRN, copy-source and real, score by every protocol of the profile ``embedded``, and draw.
 
     A second call finds images and results where the first one left them.
@@ -73,7 +73,7 @@ def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> De
     Raises:
         UserError: The sample has no such number of pairs, or the folder holds something else or cannot be written.
     """
-    text = some_pairs(count)
+    output, text = Path(output), some_pairs(count)
     OwnedFolder(output, "fhpt-eval demo").claim(at_or_below(_OURS))
     chosen, real = output / _CHOSEN, SAMPLE / IMAGES
     write_atomic(chosen, text)

@@ -289,9 +289,9 @@ class Cache:
         )
 
 
-def clear(folder: Path | None = None) -> int:
+def clear(folder: str | Path | None = None) -> int:
     """Delete the cache; return the bytes that were freed. A process that has it open goes on with its own copy."""
-    folder = folder or default_folder()
+    folder = Path(folder) if folder else default_folder()
     files = [f for f in (folder / NAME, folder / "lock.mdb") if f.exists()]
     freed = sum(f.stat().st_blocks * 512 for f in files)
     for file in files:
@@ -301,7 +301,7 @@ def clear(folder: Path | None = None) -> int:
     return freed
 
 
-class _OtherFormat(lmdb.Error):  # type: ignore[misc]
+class _OtherFormat(lmdb.Error):
     """The file is of another version of this package."""
 
 

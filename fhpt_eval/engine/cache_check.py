@@ -66,7 +66,8 @@ def check_head(file: int) -> int:
         DamagedError: It is no LMDB file, or not whole.
     """
     first = os.pread(file, _LARGEST_PAGE * 2, 0)
-    size = _TREE.unpack_from(first.ljust(_PAGE + _META_HEADER.size + _TREE.size, b"\0"), _PAGE + _META_HEADER.size)[0]
+    described = first.ljust(_PAGE + _META_HEADER.size + _TREE.size, b"\0")
+    size = _Tree(*_TREE.unpack_from(described, _PAGE + _META_HEADER.size)).page_size
     if not 512 <= size <= _LARGEST_PAGE or size & (size - 1) or len(first) < 2 * size:
         raise DamagedError("it has no head")
     for number in range(_META_PAGES):
@@ -195,7 +196,7 @@ class _Check:
         if not _META_PAGES <= number <= self._last:
             raise DamagedError(f"page {number} is not in it")
         own, _, flags, low, high = _HEADER.unpack(os.pread(self._file, _PAGE, number * self._size))
-        pages = low | high << 16
+        pages = int(low) | int(high) << 16
         if own != number or flags & ~_DIRTY != _OVERFLOW or pages != -(-(_PAGE + size) // self._size):
             raise DamagedError(f"page {number} has a wrong head")
         self._take(number, pages)

@@ -29,7 +29,7 @@ from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
-from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs, list_images
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
 
@@ -39,10 +39,10 @@ def evaluate(
     protocols: Sequence[Measurement | Protocol | str] | None = None,
     *,
     profile: Profile = "paper",
-    reference: Sequence[ImageRef] | None = None,
-    generated_keypoints: KeypointFiles | None = None,
-    target_keypoints: KeypointFiles | None = None,
-    gender_classifier: GivenFile | None = None,
+    reference: Sequence[ImageRef] | str | Path | None = None,
+    generated_keypoints: KeypointFiles | str | Path | None = None,
+    target_keypoints: KeypointFiles | str | Path | None = None,
+    gender_classifier: GivenFile | str | Path | None = None,
     name: str = "run",
     output: str | Path | None = None,
     overwrite: bool = False,
@@ -58,9 +58,8 @@ def evaluate(
             None for
             all protocols.
         profile: ``paper`` (canonical networks) or ``embedded`` (what packages carry); for protocols given by name.
-        reference: The reference set of FID and KID (`fhpt_eval.pairing.pairs.list_images`); None for the unique
-            targets.
-        generated_keypoints: Keypoints of the generated images, to take instead of detected ones.
+        reference: The reference set of FID and KID, or its folder; None for the unique targets.
+        generated_keypoints: Keypoints of the generated images, to take instead of detected ones, or their files.
         target_keypoints: The same for the targets; masks are drawn from them, too.
         gender_classifier: What `fhpt-eval train gender` wrote; the profile ``embedded`` has one of its own.
         name: What the run is called in leaderboards.
@@ -82,11 +81,14 @@ def evaluate(
     given = given_for(
         pairs,
         profile,
-        generated_keypoints=generated_keypoints,
-        target_keypoints=target_keypoints,
-        gender_classifier=gender_classifier,
+        generated_keypoints=_keypoints(generated_keypoints),
+        target_keypoints=_keypoints(target_keypoints),
+        gender_classifier=GivenFile.at(gender_classifier)
+        if isinstance(gender_classifier, str | Path)
+        else gender_classifier,
     )
-    images, wanted = ImageSets(pairs, reference, given), list(dict.fromkeys(m.protocol for m in chosen))
+    compared = list_images(reference) if isinstance(reference, str | Path) else reference
+    images, wanted = ImageSets(pairs, compared, given), list(dict.fromkeys(m.protocol for m in chosen))
     check_given(images, wanted)
     with ExitStack() as stack:
         if engine is None:
@@ -115,6 +117,10 @@ def evaluate(
         if folder is not None:
             folder.save(run, complete=True)
         return run
+
+
+def _keypoints(given: KeypointFiles | str | Path | None) -> KeypointFiles | None:
+    return KeypointFiles.at(given) if isinstance(given, str | Path) else given
 
 
 def _chosen(protocols: Sequence[Measurement | Protocol | str] | None, profile: Profile) -> list[Measurement]:

@@ -161,7 +161,7 @@ class RunRecord(_Model):
     warnings: list[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run: its record, and a table with a row a pair and a column a metric.
 
@@ -177,6 +177,24 @@ class Run:
     per_pair: pd.DataFrame
     missing: pd.DataFrame
     arrays: Mapping[str, Record] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """A table of the scores, and a line for each protocol that has none."""
+        rows = [
+            {
+                "metric": f"{score.metric} {'↑' if score.better == 'higher' else '↓'}",
+                "value": _number(score.value),
+                "95 % interval": " … ".join(map(_number, score.interval)) if score.interval else "",
+                "n": score.n,
+                "missing": sum(score.missing.values()) or "",
+            }
+            for score in self.scores.values()
+        ]
+        lines = [f"Run '{self.record.name}': {self.record.pairs.total} pairs, profile {self.record.profile}"]
+        if rows:
+            lines.append(pd.DataFrame(rows).to_string(index=False))
+        lines += [f"{p.label}: {p.reason or p.status}" for p in self.record.protocols if p.status != "done"]
+        return "\n".join(lines)
 
     @property
     def scores(self) -> dict[str, ScoreRecord]:
@@ -250,6 +268,10 @@ class Run:
         from fhpt_eval.evaluation.run_folder import read_run
 
         return read_run(Path(folder))
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
 
 
 def score_record(score: Score) -> ScoreRecord:

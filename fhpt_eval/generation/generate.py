@@ -70,13 +70,14 @@ class Generated:
     seconds: float = 0.0
 
 
-def list_requests(pairs: Path, source: Path, target: Path | None, output: Path) -> ListedImages:
+def list_requests(pairs: str | Path, source: str | Path, target: str | Path | None, output: str | Path) -> ListedImages:
     """Find the files of the pairs in a list (``from,to``, or any that `fhpt-eval run --pairs` reads).
 
     Raises:
         UserError: A folder or the list cannot be read, two pairs would get one file name, or no pair has its files.
     """
-    listed = read_pair_list(pairs, output, target, source)
+    source, target = Path(source), Path(target) if target else None
+    listed = read_pair_list(Path(pairs), Path(output), target, source)
     sources, targets = Folder(source, "source"), Folder(target, "target") if target else None
     requests: dict[str, Request] = {}
     missing: dict[str, str] = {}
@@ -181,9 +182,9 @@ class Generation:
         UserError: The model cannot be loaded, or the folder holds another model's images or cannot be read.
     """
 
-    def __init__(self, model: ReferenceModel, output: Path, *, device: str, overwrite: bool = False) -> None:
+    def __init__(self, model: ReferenceModel, output: str | Path, *, device: str, overwrite: bool = False) -> None:
         self._model = model
-        self._folder = OwnedFolder(output, "fhpt-eval generate")
+        self._folder = OwnedFolder(Path(output), "fhpt-eval generate")
         self._overwrite = overwrite
         self._at_once = cpu_count() if device == "cpu" else 16
         _check(self._folder, model, overwrite=overwrite)
@@ -251,13 +252,13 @@ def _claim(folder: OwnedFolder, model: ReferenceModel, *, overwrite: bool) -> No
         folder.write(RECORD, json.dumps(_about(model), indent=2) + "\n")
 
 
-def holds_another(output: Path, model: ReferenceModel) -> bool:
+def holds_another(output: str | Path, model: ReferenceModel) -> bool:
     """Whether a folder holds images of another model, or of this one with other options or another checkpoint.
 
     Raises:
         UserError: What it says of its images is damaged.
     """
-    record = output / RECORD
+    record = Path(output) / RECORD
     return record.exists() and _read_record(record) != _about(model)
 
 

@@ -55,7 +55,7 @@ def axis_limits(runs: Sequence[Run], curves: Sequence[Curve]) -> dict[str, float
     return limits
 
 
-def plot_curves(runs: Sequence[Run], file: Path) -> None:
+def plot_curves(runs: Sequence[Run], file: str | Path) -> None:
     """Draw a panel for each curve that a protocol declares and a run has.
 
     A line is a run: solid over all points of the targets, dashed over those found in both.
@@ -63,6 +63,7 @@ def plot_curves(runs: Sequence[Run], file: Path) -> None:
     Raises:
         UserError: If the file's ending is not png, svg or pdf, a run has no curves, or runs cannot be compared.
     """
+    file = Path(file)
     ending = file.suffix.removeprefix(".").lower()
     if ending not in ENDINGS:
         raise UserError(f"{file}: a figure ends in .png, .svg or .pdf.")

@@ -786,7 +786,7 @@ def test_both_orders_of_eyes_and_ears(tmp_path: Path, eyes: Eyes) -> None:
 # From folders of images to a run
 
 
-def run(tmp_path: Path, *protocols: Protocol, **keypoints: KeypointFiles) -> Run:
+def run(tmp_path: Path, *protocols: Protocol, **keypoints: Any) -> Run:
     for name in "abc":
         for side in ("generated", "target"):
             write_image(tmp_path / side / f"{name}.png", 1 + ord(name) + len(side), SIZE)
