@@ -85,7 +85,9 @@ def run_demo(output: str | Path, count: int, engine: Engine, progress: Progress)
         made = output / _MADE / name
         # Of a version of the package with another checkpoint.
         stale = holds_another(made, model)
-        Generation(model, made, device=engine.device, overwrite=stale).make(requests, progress=_of(name, progress))
+        Generation(model, made, device=engine.device, overwrite=stale).make(
+            requests, replace_others=True, progress=_of(name, progress)
+        )
         methods[name] = Pairs.from_csv(chosen, made, real, real)
         methods[name].require_complete()
     protocols, store = select(None, "embedded"), Store()
@@ -99,7 +101,7 @@ def run_demo(output: str | Path, count: int, engine: Engine, progress: Progress)
     ]  # fmt: skip
     demo = Demo(tuple(runs), output / _RUNS, output / BOARD, output / CURVES, output / GALLERY)
     write_atomic(demo.board, Csv().text(blocks_of(runs)))
-    plot_curves(runs, demo.curves)
+    plot_curves(runs, demo.curves, overwrite=True)
     _draw(requests[:_SHOWN], output / _MADE, demo.gallery)
     return demo
 

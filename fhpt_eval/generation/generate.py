@@ -170,7 +170,7 @@ class Generation:
     """A model at work in a folder of its own.
 
     Each file is written whole or not at all, and says in a PNG text chunk what made it: a run that was stopped goes on
-    where it was, and an image of other inputs is made again. ``generation.json`` names the model.
+    where it was, and an image of other inputs is not replaced unasked. ``generation.json`` names the model.
 
     Args:
         model: Is loaded.
@@ -191,23 +191,38 @@ class Generation:
         self._generator = model.load(device)
 
     def make(
-        self, requests: Sequence[Request], *, batch_size: int | None = None, progress: Progress | None = None
+        self,
+        requests: Sequence[Request],
+        *,
+        batch_size: int | None = None,
+        replace_others: bool = False,
+        progress: Progress | None = None,
     ) -> Generated:
         """Make the images of all requests as PNG files ``NAME.png``.
 
         Args:
             requests: What to make.
             batch_size: Images at once; by default 16 on a GPU, otherwise one a core.
+            replace_others: Replace images that the model made of other inputs under the same names.
             progress: Called often.
 
         Raises:
-            UserError: The folder cannot be written.
+            UserError: The folder cannot be written, or holds such images, or others' of the same names.
         """
         _claim(self._folder, self._model, overwrite=self._overwrite)
         output = self._folder.path
         at_once = batch_size or self._at_once
         marks = _marks(self._model, requests)
-        todo = [r for r in requests if _mark_of(output / f"{r.name}.png") != marks[r.name]]
+        found = {request.name: _mark_of(output / f"{request.name}.png") for request in requests}
+        others = [name for name, mark in found.items() if mark is not None and mark != marks[name]]
+        if replace_others:
+            others = [name for name in others if not found[name]]
+        if others:
+            raise UserError(
+                f"{output} holds {len(others)} images of other inputs under the same names, such as {others[0]}.png:"
+                " choose another folder with -o, or make all images there again with --overwrite."
+            )
+        todo = [request for request in requests if found[request.name] != marks[request.name]]
         waiting = {request.name for request in todo}
         kept = tuple(request.name for request in requests if request.name not in waiting)
         made: list[str] = []
@@ -247,7 +262,7 @@ def _claim(folder: OwnedFolder, model: ReferenceModel, *, overwrite: bool) -> No
     with claiming(folder.path):
         folder.claim(known=(folder.path / RECORD).exists())
         for path in folder.path.glob("*.png") if overwrite else ():
-            if _mark_of(path) is not None:
+            if _mark_of(path):
                 path.unlink()
         folder.write(RECORD, json.dumps(_about(model), indent=2) + "\n")
 
@@ -294,14 +309,14 @@ def _marks(model: ReferenceModel, requests: Sequence[Request]) -> dict[str, str]
 
 
 def _mark_of(path: Path) -> str | None:
-    """The mark in an image that `Generation` wrote; None without one, or where the file is cut off."""
+    """The mark in an image that `Generation` wrote: empty in one of others, None without a file or in a damaged one."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
             mark = image.info.get(_KEY)
             image.verify()
     except (OSError, ValueError, SyntaxError):
         return None
-    return mark if isinstance(mark, str) else None
+    return mark if isinstance(mark, str) else ""
 
 
 def _write_png(path: Path, picture: Rgb, mark: str) -> None:
