@@ -112,3 +112,16 @@ def test_cache_info_says_that_the_file_is_damaged_and_what_to_do(command: Comman
     assert "is damaged" in json.loads(about.out)["trouble"]
     assert command("cache", "clear").code == 0
     assert command("cache", "info").code == 0
+
+
+def test_run_says_that_the_cache_lies_on_a_network_file_system(
+    command: Command, folders: Folders, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = own_folders / "mountinfo"
+    table.write_text(f"1 0 0:1 / {own_folders} rw - nfs4 host:/home rw\n", encoding="utf-8")
+    monkeypatch.setattr("fhpt_eval.files.mounts.MOUNTS", table)
+    outcome = command("run", *folders, "-p", "ssim", "--device", "cpu", "-o", "out")
+    assert outcome.code == 0
+    assert "lies on a network file system (nfs4)" in outcome.sentence
+    assert "FHPT_EVAL_CACHE" in outcome.sentence
+    assert "network file system (nfs4)" in command("cache", "info").out
