@@ -59,7 +59,7 @@ class Demo:
     gallery: Path
 
 
-def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> Demo:
+def run_demo(output: str | Path, count: int, engine: Engine, progress: Progress) -> Demo:
     """Generate by the DRN, copy-source and real, score by every protocol of the profile ``embedded``, and draw.
 
     A second call finds images and results where the first one left them.
@@ -73,7 +73,7 @@ def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> De
     Raises:
         UserError: The sample has no such number of pairs, or the folder holds something else or cannot be written.
     """
-    text = some_pairs(count)
+    output, text = Path(output), some_pairs(count)
     OwnedFolder(output, "fhpt-eval demo").claim(at_or_below(_OURS))
     chosen, real = output / _CHOSEN, SAMPLE / IMAGES
     write_atomic(chosen, text)
@@ -85,21 +85,23 @@ def run_demo(output: Path, count: int, engine: Engine, progress: Progress) -> De
         made = output / _MADE / name
         # Of a version of the package with another checkpoint.
         stale = holds_another(made, model)
-        Generation(model, made, device=engine.device, overwrite=stale).make(requests, progress=_of(name, progress))
+        Generation(model, made, device=engine.device, overwrite=stale).make(
+            requests, replace_others=True, progress=_of(name, progress)
+        )
         methods[name] = Pairs.from_csv(chosen, made, real, real)
         methods[name].require_complete()
     protocols, store = select(None, "embedded"), Store()
     _extract(methods.values(), protocols, engine, store, progress)
     runs = [
         evaluate(
-            pairs, protocols, profile="embedded", name=name, output=output / _RUNS / name, engine=engine, store=store,
-            progress=_of(name, progress),
+            pairs, protocols, profile="embedded", name=name, output=output / _RUNS / name, overwrite=True,
+            engine=engine, store=store, progress=_of(name, progress),
         )
         for name, pairs in methods.items()
     ]  # fmt: skip
     demo = Demo(tuple(runs), output / _RUNS, output / BOARD, output / CURVES, output / GALLERY)
     write_atomic(demo.board, Csv().text(blocks_of(runs)))
-    plot_curves(runs, demo.curves)
+    plot_curves(runs, demo.curves, overwrite=True)
     _draw(requests[:_SHOWN], output / _MADE, demo.gallery)
     return demo
 

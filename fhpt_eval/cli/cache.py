@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from fhpt_eval.cli.shared import AsJson
+from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson
 
 app = typer.Typer(no_args_is_help=True, help="Look at the cache of results, and empty it.")
 
@@ -16,7 +16,8 @@ def info(as_json: AsJson = False) -> None:
     """Show where the cache is, how large it is and may become, and what keeps how much of it.
 
     FHPT_EVAL_CACHE names another folder (on a local disk: LMDB does not work on network file systems),
-    FHPT_EVAL_CACHE_SIZE another limit, such as 50G. Beyond the limit the oldest results are dropped.
+    FHPT_EVAL_CACHE_SIZE another limit, such as 50G. Beyond the limit the oldest results are dropped. The whole file is
+    checked; exit code 3 says that it cannot be used.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -36,15 +37,16 @@ def info(as_json: AsJson = False) -> None:
             ]
             about = {"folder": str(cache.folder), "bytes": size, "limit": cache.limit, "trouble": cache.trouble}
             typer.echo(json.dumps({**about, "extractors": rows}, indent=2))
-            return
+            raise typer.Exit(DONE_IN_PART if cache.trouble else DONE)
         typer.echo(f"{cache.folder}: {decimal(size)} of at most {decimal(cache.limit)}")
-        if cache.trouble:
-            typer.echo(cache.trouble)
+        for remark in cache.remarks:
+            typer.echo(remark)
     if usage:
         table = Table("extractor", "fingerprint", "results", "size", box=SIMPLE_HEAD)
         for u in usage:
             table.add_row(Text(u.extractor), u.fingerprint[:12], str(u.results), decimal(u.bytes))
         Console().print(table)
+    raise typer.Exit(DONE_IN_PART if cache.trouble else DONE)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
+from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import ProtocolRecord, Run, ScoreRecord
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.measuring.registry import GROUPS, find_protocols
@@ -217,6 +219,20 @@ def remarks(run: Run) -> list[str]:
             noted.setdefault(protocol.note, {})[str(protocol.dialect)] = None
     lines += [f"{', '.join(dialects)}: {note}" for note, dialects in noted.items()]
     return lines + list(record.warnings)
+
+
+def beside(run: Run, folder: Path) -> list[str]:
+    """Return what the folder of a run holds other than the run: from before, or because nothing came of a protocol."""
+    ours = {protocol.label: protocol.model_dump_json() for protocol in run.record.protocols}
+    try:
+        record = Run.load(folder).record
+    except UserError as error:
+        return [f"{folder} was left as it is: {error}"]
+    written = {protocol.label: protocol.model_dump_json() for protocol in record.protocols}
+    before = [label for label in written if label not in ours]
+    lines = [f"in {folder} from before: {', '.join(before)}"] if before else []
+    left = [label for label, protocol in ours.items() if written.get(label) != protocol]
+    return lines + ([f"{folder} was left as it was about: {', '.join(left)}"] if left else [])
 
 
 def _because(protocol: ProtocolRecord) -> str:

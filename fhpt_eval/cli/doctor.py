@@ -32,7 +32,7 @@ def doctor(
     broken: list[str | None] = [*load_errors()]
     todo = [*(broken or [_torch_trouble()]), *found.warnings, *find_executors().warnings]
     with Cache() as cache:
-        todo.append(cache.trouble)
+        todo += cache.remarks
         about_cache = {
             "folder": str(cache.folder),
             "bytes": cache.size,

@@ -73,7 +73,9 @@ def generate(
     ] = None,
     engine_name: EngineName = "local",
     detector_timeout: DetectorTimeout = 60.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make images again that are there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete the images that an earlier generation made there.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr.")] = False,
 ) -> None:
     """Generate images called A_2_B_vis.png, which `fhpt-eval run` reads.

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fhpt_eval.cli.shared import Overwrite
 from fhpt_eval.errors import UserError, did_you_mean
 
 
@@ -17,6 +18,7 @@ def leaderboard(
     form: Annotated[
         str | None, typer.Option("--format", help="csv, md, or another package's; otherwise by -o's ending, else csv.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Join runs into a leaderboard: one row a run; value, interval, n and missing of every metric.
 
@@ -24,7 +26,7 @@ def leaderboard(
     of their own, with the reason.
     """
     from fhpt_eval.evaluation.run import Run
-    from fhpt_eval.files.atomic import write_atomic
+    from fhpt_eval.files.atomic import write_named
     from fhpt_eval.reporting.leaderboard import blocks_of
     from fhpt_eval.reporting.leaderboard_format import find_formats
 
@@ -40,7 +42,7 @@ def leaderboard(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        write_atomic(output, text)
+        write_named(output, text, overwrite=overwrite)
         typer.echo(str(output))
     for block in blocks[1:]:
         names = ", ".join(run.record.name for run in block.runs)

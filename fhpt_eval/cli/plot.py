@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from fhpt_eval.cli.shared import Overwrite
+
 app = typer.Typer(no_args_is_help=True, help="Draw figures of runs.")
 
 
@@ -19,6 +21,7 @@ def plot() -> None:
 def kec(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="kec.png, kec.svg or kec.pdf.")],
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw the keypoint error curves of body, face and hands, as the paper's Fig. 7, and those of other packages.
 
@@ -28,5 +31,5 @@ def kec(
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.reporting.plots import plot_curves
 
-    plot_curves([Run.load(folder) for folder in runs], output)
+    plot_curves([Run.load(folder) for folder in runs], output, overwrite=overwrite)
     typer.echo(str(output))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from fhpt_eval.measuring.measurement import Measurement
 
 _WHAT, _HOW, _WHERE, _MACHINE = EVALUATED, "How", "Output", MACHINE
-_UNTELLING = {"generated", "images", "output", "outputs", "results", "fake", "fakes", "gen", "test"}
 
 
 def run(
@@ -148,14 +146,29 @@ def run(
         str | None,
         typer.Option(
             "--name",
-            help="What the run is called; otherwise the folder's name (its parent's, if it is 'generated' or so).",
+            help="What the run is called; otherwise after the first folder that tells methods apart (not 'images',"
+            " 'test_latest' or so).",
             rich_help_panel=_WHERE,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The run's own folder; otherwise results/NAME.", rich_help_panel=_WHERE),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The run's own folder; otherwise results/NAME. Of the same pairs and generated images, scores of"
+            " further protocols are added to it.",
+            rich_help_panel=_WHERE,
+        ),
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace the record in the run's folder, of whatever images, once this one is complete.",
+            rich_help_panel=_WHERE,
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the run's record as JSON.", rich_help_panel=_WHERE)
     ] = False,
@@ -203,12 +216,14 @@ def run(
 ) -> None:
     """Score a folder of generated images.
 
-    Writes run.json, per_pair.csv and missing.csv into the run's folder and prints a summary. What cannot run or
+    Writes run.json, per_pair.csv and missing.csv into the run's folder and prints a summary. A folder belongs to one
+    method's images: further protocols are added to its record, that of other images is not replaced. What cannot run or
     cannot be read is named, with what would change that. Results are cached by content: a second run, or a run after
     a kill, computes only what is new.
     """
     from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, refuse_unused, with_geometry
     from fhpt_eval.cli.display import ProgressDisplay
+    from fhpt_eval.cli.run_name import run_name
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.engine import open_engine
     from fhpt_eval.evaluation.evaluate import evaluate
@@ -239,7 +254,7 @@ def run(
     if not allow_missing:
         table.require_complete()
     reference_images = None if reference is None else list_images(reference)
-    chosen_name = _run_name(name, generated)
+    chosen_name = run_name(name, generated)
     store = Store(weights_dir, offline)
     if dry_run:
         wanted = list(dict.fromkeys(m.protocol for m in chosen))
@@ -275,24 +290,13 @@ def run(
             gender_classifier=classifier,
             name=chosen_name,
             output=folder,
+            overwrite=overwrite,
             engine=engine,
             store=store,
             progress=progress,
         )
     _print_run(result, folder, as_json=as_json, quiet=quiet)
     raise typer.Exit(result.exit_code)
-
-
-def _run_name(name: str | None, generated: Path) -> str:
-    if name is not None:
-        if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name in {".", ".."}:
-            raise UserError(
-                f"a run cannot be called '{name}', because its folder gets the same name:"
-                " use letters, digits and - _ . + with --name."
-            )
-        return name
-    folder = generated.resolve()
-    return folder.parent.name if folder.name.lower() in _UNTELLING and folder.parent.name else folder.name
 
 
 def _print_plan(images: ImageSets, chosen: Sequence[Measurement], prepared: Prepared, *, as_json: bool) -> None:
@@ -329,7 +333,7 @@ def _print_plan(images: ImageSets, chosen: Sequence[Measurement], prepared: Prep
 
 
 def _print_run(run: Run, folder: Path, *, as_json: bool, quiet: bool) -> None:
-    from fhpt_eval.cli.display import options, print_table, remarks, summary
+    from fhpt_eval.cli.display import beside, options, print_table, remarks, summary
 
     if as_json:
         typer.echo(run.record.model_dump_json(indent=2))
@@ -342,5 +346,7 @@ def _print_run(run: Run, folder: Path, *, as_json: bool, quiet: bool) -> None:
             typer.echo(f"with {option}")
         typer.echo(f"{folder / 'run.json'}")
     if not quiet:
+        for line in beside(run, folder):
+            print(f"fhpt-eval: {line}", file=sys.stderr)
         for line in remarks(run):
             print(f"fhpt-eval: {line}", file=sys.stderr)

@@ -179,4 +179,7 @@ def read_file(option: str, path: str | None) -> GivenFile | None:
         raise UserError(f"{option} '{path}': {error}.") from None
 
 
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace another file of this name.")]
+"""Of a command that writes one file; that it would write again as it is needs no option."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -109,13 +109,13 @@ class _Outcome(NamedTuple):
 
 
 def prepare_deepfashion(
-    images: Path,
-    train: Path,
-    test: Path,
-    output: Path,
+    images: str | Path,
+    train: str | Path,
+    test: str | Path,
+    output: str | Path,
     *,
-    train_pairs: Path | None = None,
-    test_pairs: Path | None = None,
+    train_pairs: str | Path | None = None,
+    test_pairs: str | Path | None = None,
     image_format: str = "png",
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -151,8 +151,13 @@ def prepare_deepfashion(
     """
     if image_format not in FORMATS:
         raise UserError(f"there is no --format '{image_format}'.{did_you_mean(image_format, FORMATS)}")
-    lists: _Lists = {"train": read_split_list(train, "--train"), "test": read_split_list(test, "--test")}
-    pairs = _read_pairs({"train": train_pairs, "test": test_pairs}, None if overwrite else output)
+    images, output = Path(images), Path(output)
+    lists: _Lists = {"train": read_split_list(Path(train), "--train"), "test": read_split_list(Path(test), "--test")}
+    given: dict[Split, Path | None] = {
+        "train": None if train_pairs is None else Path(train_pairs),
+        "test": None if test_pairs is None else Path(test_pairs),
+    }
+    pairs = _read_pairs(given, None if overwrite else output)
     files = _find(images, output, lists)
     archive = _tell_archive(images, [paths[0] for paths in files.values()])
     folder, copies = _claim(output, archive, lists, pairs, image_format, overwrite=overwrite)

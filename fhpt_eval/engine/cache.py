@@ -18,15 +18,15 @@ from typing import Any
 import lmdb
 import platformdirs
 
+from fhpt_eval.engine.cache_check import DamagedError
+from fhpt_eval.engine.cache_file import NAME, CacheFile, open_file
 from fhpt_eval.engine.serialising import dump, parse
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.mounts import network_file_system
 from fhpt_eval.records import Missing, Result
 
 DEFAULT_LIMIT = 20 * 2**30
 """Bytes on disk before the oldest results are dropped."""
-
-_SLACK = 64 * 2**20
-"""Room above the limit, because dropping results in LMDB needs free pages itself."""
 
 _FORMAT = b"2"
 
@@ -74,27 +74,30 @@ class Cache:
     """Results by (fingerprint, content key).
 
     When the disk is full, the folder read-only or the file damaged, results are kept in memory for the time of the
-    run and `trouble` says why: a run never fails for its cache.
+    run and `trouble` says why: a run never fails for its cache. Where a process opens a folder again, both share it.
+
+    Attributes:
+        folder: Where it is.
+        limit: Bytes on disk, at most.
+        trouble: Why results are kept in memory only.
+        damaged: How many results were found damaged, and dropped.
     """
 
-    def __init__(self, folder: Path | None = None, limit: int | None = None) -> None:
-        self.folder = folder or default_folder()
+    def __init__(self, folder: str | Path | None = None, limit: int | None = None) -> None:
+        self.folder = Path(folder) if folder else default_folder()
         self.limit = limit or default_limit()
         self.trouble: str | None = None
+        self.damaged = 0
         self._memory: dict[bytes, bytes] = {}
         self._in_use: set[bytes] = set()
-        self._env: Any = None
+        self._file: CacheFile | None = None
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._env = lmdb.open(str(self.folder), map_size=self.limit + _SLACK, max_dbs=3, max_readers=512)
-            self._results, self._order, self._about = (
-                self._env.open_db(name) for name in (b"results", b"order", b"about")
-            )
-            self._check_whole()
+            self._file = open_file(self.folder, self.limit)
+            self.limit = min(self.limit, self._file.limit)
+            self._env, (self._results, self._order, self._about) = self._file.env, self._file.trees
             self._check_format()
-        except (lmdb.Error, OSError) as error:
+        except (lmdb.Error, OSError, DamagedError) as error:
             self._give_up(error)
-            self.close()
 
     def __enter__(self) -> Cache:
         return self
@@ -103,10 +106,26 @@ class Cache:
         self.close()
 
     def close(self) -> None:
-        """Close the environment."""
-        if self._env is not None:
-            self._env.close()
-            self._env = None
+        """Give the file back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the user should know of it."""
+        told = [self.trouble] if self.trouble else []
+        if (system := network_file_system(self.folder)) is not None:
+            told.append(
+                f"the cache in {self.folder} lies on a network file system ({system}), on which its database can be"
+                " damaged when several machines use it: name a folder on a local disk by FHPT_EVAL_CACHE"
+            )
+        if self.damaged:
+            told.append(
+                f"results in the cache in {self.folder} were damaged, and computed again: if that comes back, look at"
+                " the disk"
+            )
+        return told
 
     def known(self, fingerprint: str, keys: Iterable[str]) -> set[str]:
         """Return which of ``keys`` are there, without reading the results; they stay until this cache is closed."""
@@ -115,6 +134,10 @@ class Cache:
         found = {key for key, address in addresses.items() if address in self._memory or address in stored}
         self._in_use.update(addresses[key] for key in found)
         return found
+
+    def intact(self, fingerprint: str, keys: Iterable[str]) -> set[str]:
+        """Return which of ``keys`` are there and can be read."""
+        return {key for key in self.known(fingerprint, keys) if self.get(fingerprint, key) is not None}
 
     def get(self, fingerprint: str, key: str) -> Result | None:
         """Read one result; None when it is not there or damaged, and a damaged one is gone from then on."""
@@ -126,6 +149,7 @@ class Cache:
             return None
         data = _unseal(sealed)
         if data is None:
+            self.damaged += 1
             self._with_results(lambda results: results.delete(address), write=True)
             return None
         return parse(data)
@@ -141,7 +165,7 @@ class Cache:
 
     def _with_results(self, use: Callable[[Any], Any], *, write: bool = False) -> Any:
         """Return what comes of a transaction on the results; None where the file cannot be used."""
-        if self._env is None:
+        if self._file is None:
             return None
         try:
             try:
@@ -165,7 +189,7 @@ class Cache:
         }
         if not items:
             return
-        if self.trouble is None and sum(map(len, items.values())) < self.limit // 4:
+        if self._file is not None and self.trouble is None and sum(map(len, items.values())) < self.limit // 4:
             try:
                 self._write(extractor, fingerprint, items)
             except _Full:
@@ -182,21 +206,25 @@ class Cache:
 
     def usage(self) -> list[Usage]:
         """What each extractor keeps, largest first."""
-        if self._env is None:
+        if self._file is None:
             return []
-        with self._env.begin() as transaction:
-            names = {bytes(k): bytes(v).decode() for k, v in transaction.cursor(self._about)}
-            found: dict[bytes, tuple[int, int]] = {}
-            for address, value in transaction.cursor(self._results):
-                count, size = found.get(bytes(address[:_PREFIX]), (0, 0))
-                found[bytes(address[:_PREFIX])] = (count + 1, size + len(address) + len(value))
+        found: dict[bytes, tuple[int, int]] = {}
+        try:
+            with self._env.begin() as transaction:
+                names = {bytes(k): bytes(v).decode(errors="replace") for k, v in transaction.cursor(self._about)}
+                for address, value in transaction.cursor(self._results):
+                    count, size = found.get(bytes(address[:_PREFIX]), (0, 0))
+                    found[bytes(address[:_PREFIX])] = (count + 1, size + len(address) + len(value))
+        except lmdb.Error as error:
+            self._give_up(error)
+            return []
         usages = [Usage(names.get(p, "?"), p.hex(), count, size) for p, (count, size) in found.items()]
         return sorted(usages, key=lambda u: (-u.bytes, u.extractor))
 
     @property
     def size(self) -> int:
         """Bytes that the file takes on the disk."""
-        file = self.folder / "data.mdb"
+        file = self.folder / NAME
         return file.stat().st_blocks * 512 if file.exists() else 0
 
     def _write(self, extractor: str, fingerprint: str, items: Mapping[bytes, bytes]) -> None:
@@ -240,35 +268,48 @@ class Cache:
             pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
         return pages * int(self._env.stat()["psize"])
 
-    def _check_whole(self) -> None:
-        """A file that was cut off ends the process on reading, because LMDB maps it into memory."""
-        last = (self._env.info()["last_pgno"] + 1) * int(self._env.stat()["psize"])
-        if (self.folder / "data.mdb").stat().st_size < last:
-            raise lmdb.CorruptedError("the file is shorter than it says")
-
     def _check_format(self) -> None:
         with self._env.begin(write=True, db=self._about) as transaction:
             if transaction.get(b"format", default=_FORMAT) != _FORMAT:
-                raise lmdb.VersionMismatchError("written by another version of fhpt-eval")
+                raise _OtherFormat("it was written by another version of fhpt-eval")
             transaction.put(b"format", _FORMAT, overwrite=False)
 
     def _give_up(self, error: Exception) -> None:
+        what, do = f"cannot be written ({error})", "free some room, "
+        if isinstance(error, _DAMAGE):
+            # What LMDB does with such a file is not to be relied on.
+            what, do = f"is damaged ({error})", ""
+            self.close()
+        elif isinstance(error, _OtherFormat):
+            what, do = f"cannot be used ({error})", ""
+            self.close()
         self.trouble = (
-            f"the cache in {self.folder} cannot be written ({error}); results are kept in memory for this run only:"
-            " free some room, run `fhpt-eval cache clear`, or set FHPT_EVAL_CACHE to another folder"
+            f"the cache in {self.folder} {what}; results are kept in memory for this run only:"
+            f" {do}run `fhpt-eval cache clear`, or set FHPT_EVAL_CACHE to another folder"
         )
 
 
-def clear(folder: Path | None = None) -> int:
+def clear(folder: str | Path | None = None) -> int:
     """Delete the cache; return the bytes that were freed. A process that has it open goes on with its own copy."""
-    folder = folder or default_folder()
-    files = [f for f in (folder / "data.mdb", folder / "lock.mdb") if f.exists()]
+    folder = Path(folder) if folder else default_folder()
+    files = [f for f in (folder / NAME, folder / "lock.mdb") if f.exists()]
     freed = sum(f.stat().st_blocks * 512 for f in files)
     for file in files:
         file.unlink()
     if folder.is_dir() and not any(folder.iterdir()):
         shutil.rmtree(folder)
     return freed
+
+
+class _OtherFormat(lmdb.Error):
+    """The file is of another version of this package."""
+
+
+_DAMAGE = (
+    *(DamagedError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError),
+    *(lmdb.VersionMismatchError, lmdb.CursorFullError, lmdb.PageFullError, lmdb.BadTxnError),
+)
+"""What LMDB says of a file that it did not write so."""
 
 
 class _Full(Exception):

@@ -39,6 +39,10 @@ class Contents:
         panel = "" if ref.panel is None else f"#{ref.panel}/{ref.panels}"
         return content + panel + ("" if ref.mask is None else f"#{ref.mask.key}")
 
+    def content(self, ref: ImageRef) -> str | None:
+        """Return a hash of what an image shows; None where the file could not be opened, or is to be cut first."""
+        return self.key(ref) if ref.panel is None else None
+
     def lacks(self, ref: ImageRef) -> Missing | None:
         """Return why an image's file could not be opened; None where it could."""
         content = self._found.get(ref.path, Missing("not read", "not asked"))

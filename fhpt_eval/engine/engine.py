@@ -43,25 +43,40 @@ class Engine:
         """The torch device that networks run on, as recorded with a run."""
         return self._executor.device
 
-    def run(self, plan: Plan, weights: Mapping[str, Path], progress: Progress | None = None) -> Extraction:
+    @staticmethod
+    def identify(plan: Plan, progress: Progress | None = None) -> Contents:
+        """Hash the files of a plan; nothing is decoded."""
+        return Contents((ref.path for ref in (*plan.refs(), *plan.hashed)), progress or _silent)
+
+    def run(
+        self,
+        plan: Plan,
+        weights: Mapping[str, Path],
+        progress: Progress | None = None,
+        contents: Contents | None = None,
+    ) -> Extraction:
         """Compute what the cache does not hold, and return a reader for all of it.
 
         Args:
             plan: What to compute.
             weights: The verified file of each weights name that an extractor of the plan asks for.
             progress: Called often; cheap.
+            contents: What `identify` found, where that was asked before.
         """
         progress = progress or _silent
-        contents = Contents((ref.path for ref in (*plan.refs(), *plan.hashed)), progress)
+        contents = contents or self.identify(plan, progress)
         fingerprints = {e: e.fingerprint(self.device) for e in plan.extractors()}
-        todo = find_todo(plan, contents, self._cache, fingerprints, weights, self._max_pixels)
-        findings = Findings(undecoded=dict(todo.refused))
-        if todo.work.files:
-            with closing(self._executor.run(todo.work, progress)) as outcomes:
-                _keep(outcomes, self._cache, fingerprints, findings)
-        if self._cache.trouble:
-            findings.warnings.append(self._cache.trouble)
-        return Extraction(contents, self._cache, fingerprints, findings)
+        findings = Findings()
+
+        def compute(*, read: bool = False) -> None:
+            todo = find_todo(plan, contents, self._cache, fingerprints, weights, self._max_pixels, read=read)
+            findings.undecoded.update(todo.refused)
+            if todo.work.files:
+                with closing(self._executor.run(todo.work, progress)) as outcomes:
+                    _keep(outcomes, self._cache, fingerprints, findings)
+
+        compute()
+        return Extraction(contents, self._cache, fingerprints, findings, lambda: compute(read=True))
 
 
 def open_engine(

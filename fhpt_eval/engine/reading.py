@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from fhpt_eval.engine.cache import Cache
@@ -43,20 +43,28 @@ class Extraction:
         cache: Holds the records.
         fingerprints: Of the plan's extractors.
         findings: What the cache does not hold.
+        compute_again: Computes what of the plan the cache has lost: a damaged record is found when it is read.
     """
 
     def __init__(
-        self, contents: Contents, cache: Cache, fingerprints: Mapping[Extractor, str], findings: Findings
+        self,
+        contents: Contents,
+        cache: Cache,
+        fingerprints: Mapping[Extractor, str],
+        findings: Findings,
+        compute_again: Callable[[], None],
     ) -> None:
         self._contents = contents
         self._cache = cache
         self._fingerprints = fingerprints
         self._findings = findings
+        self._compute_again = compute_again
+        self._attempts = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know."""
-        return tuple(self._findings.warnings)
+        return (*self._findings.warnings, *self._cache.remarks)
 
     @property
     def broken(self) -> Mapping[Extractor, Exception]:
@@ -85,7 +93,7 @@ class Extraction:
         """Return what decoding told of an image, or in bare words why it could not be read."""
         if (why := self._undecoded(ref)) is not None:
             return why
-        stored = self._cache.get(DECODING, str(self._contents.key(ref)))
+        stored = self._stored(DECODING, str(self._contents.key(ref)))
         return Missing("not read", "not asked") if stored is None or isinstance(stored, Missing) else parse_info(stored)
 
     def content(self, ref: ImageRef) -> str | None:
@@ -94,7 +102,7 @@ class Extraction:
         None when it was not or could not be read.
         """
         if ref.panel is None:
-            return self._contents.key(ref)
+            return self._contents.content(ref)
         info = self.info(ref)
         return None if isinstance(info, Missing) else info.pixels
 
@@ -106,8 +114,24 @@ class Extraction:
             return Missing(f"{extractor.name} failed")
         if (fault := self._findings.faults.get((extractor, key))) is not None:
             return fault
-        result = self._cache.get(self._fingerprints[extractor], cache_key(key))
-        return _LOST if result is None else result
+        result = self._stored(self._fingerprints[extractor], cache_key(key), planned=True)
+        if result is not None:
+            return result
+        # Where it was computed again, that may have ended in a fault.
+        return self._findings.faults.get((extractor, key), _LOST)
+
+    def _stored(self, fingerprint: str, key: str, *, planned: bool = False) -> Result | None:
+        """Return what the cache holds; what it has lost of the plan, through damage for example, is computed again."""
+        damaged = self._cache.damaged
+        result = self._cache.get(fingerprint, key)
+        if result is None and (planned or self._cache.damaged > damaged) and self._attempts < _ATTEMPTS:
+            self._attempts += 1
+            self._compute_again()
+            result = self._cache.get(fingerprint, key)
+        return result
 
 
-_LOST = Missing("no longer in the cache, or damaged there: give the same command again")
+_LOST = Missing("damaged in the cache: run `fhpt-eval cache clear`, and the same command again")
+
+_ATTEMPTS = 3
+"""How often all that was lost is computed again: more is no accident."""

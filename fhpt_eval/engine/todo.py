@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from fhpt_eval.engine.contract import Key, PairOfKeys, Plan, Work
 from fhpt_eval.engine.opening import DECODING, parse_info
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.records import Missing
+from fhpt_eval.records import Missing, Result
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,28 @@ def find_todo(
     fingerprints: Mapping[Extractor, str],
     weights: Mapping[str, Path],
     max_pixels: int,
+    *,
+    read: bool = False,
 ) -> Todo:
-    """Return what of a plan is neither known nor impossible; what was decoded before is decoded again if needed."""
+    """Return what of a plan is neither known nor impossible; what was decoded before is decoded again if needed.
+
+    Args:
+        plan: What is asked for.
+        contents: Of its files.
+        cache: What is known.
+        fingerprints: Of the plan's extractors.
+        weights: By name; for the work.
+        max_pixels: Larger images are refused.
+        read: Read what is known, so that what is damaged is found and is to do again.
+    """
+    known = cache.intact if read else cache.known
     files: dict[str, ImageRef] = {}
     for ref in plan.refs():
         if (key := contents.key(ref)) is not None:
             files.setdefault(key, ref)
-    decoded = cache.known(DECODING, files)
-    refused = _too_large(decoded, cache, max_pixels)
+    # These are read in any case; one that is damaged is decoded again.
+    decoded = {key: info for key in cache.known(DECODING, files) if (info := cache.get(DECODING, key)) is not None}
+    refused = _too_large(decoded, max_pixels)
 
     def usable(ref: ImageRef) -> str | None:
         key = contents.key(ref)
@@ -51,13 +65,13 @@ def find_todo(
     images = {}
     for extractor, refs in plan.images.items():
         wanted = {key for ref in refs if (key := usable(ref)) is not None}
-        if unknown := wanted - cache.known(fingerprints[extractor], wanted):
+        if unknown := wanted - known(fingerprints[extractor], wanted):
             images[extractor] = frozenset(unknown)
     pairs = {}
     for comparison, both in plan.pairs.items():
         keys = dict.fromkeys(pair for a, b in both if (pair := _pair(usable(a), usable(b))) is not None)
-        known = cache.known(fingerprints[comparison], map(cache_key, keys))
-        if left := tuple(pair for pair in keys if cache_key(pair) not in known):
+        there = known(fingerprints[comparison], map(cache_key, keys))
+        if left := tuple(pair for pair in keys if cache_key(pair) not in there):
             pairs[comparison] = left
     asked = {key for wanted in images.values() for key in wanted}
     asked |= {key for left in pairs.values() for pair in left for key in pair}
@@ -74,12 +88,11 @@ def _pair(first: str | None, second: str | None) -> PairOfKeys | None:
     return None if first is None or second is None else (first, second)
 
 
-def _too_large(decoded: Iterable[str], cache: Cache, max_pixels: int) -> dict[str, Missing]:
+def _too_large(decoded: Mapping[str, Result], max_pixels: int) -> dict[str, Missing]:
     """Return the images that were decoded before, under a higher limit, and would be refused today."""
     refused = {}
-    for key in decoded:
-        stored = cache.get(DECODING, key)
-        if stored is None or isinstance(stored, Missing):
+    for key, stored in decoded.items():
+        if isinstance(stored, Missing):
             continue
         info = parse_info(stored)
         if info.width * info.height > max_pixels:

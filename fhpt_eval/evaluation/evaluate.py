@@ -18,8 +18,9 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.extracted_records import ExtractedRecords
 from fhpt_eval.evaluation.giving import check_given, given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
-from fhpt_eval.evaluation.recording import start_run
-from fhpt_eval.evaluation.run import Run, claim_folder, score_record
+from fhpt_eval.evaluation.recording import plan_record, start_run
+from fhpt_eval.evaluation.run import Run, score_record
+from fhpt_eval.evaluation.run_folder import RunFolder
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
@@ -28,7 +29,7 @@ from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
-from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.pairing.pairs import Pairs, list_images
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
 
@@ -38,12 +39,13 @@ def evaluate(
     protocols: Sequence[Measurement | Protocol | str] | None = None,
     *,
     profile: Profile = "paper",
-    reference: Sequence[ImageRef] | None = None,
-    generated_keypoints: KeypointFiles | None = None,
-    target_keypoints: KeypointFiles | None = None,
-    gender_classifier: GivenFile | None = None,
+    reference: Sequence[ImageRef] | str | Path | None = None,
+    generated_keypoints: KeypointFiles | str | Path | None = None,
+    target_keypoints: KeypointFiles | str | Path | None = None,
+    gender_classifier: GivenFile | str | Path | None = None,
     name: str = "run",
-    output: Path | None = None,
+    output: str | Path | None = None,
+    overwrite: bool = False,
     engine: Engine | None = None,
     store: Store | None = None,
     progress: Progress | None = None,
@@ -56,13 +58,14 @@ def evaluate(
             None for
             all protocols.
         profile: ``paper`` (canonical networks) or ``embedded`` (what packages carry); for protocols given by name.
-        reference: The reference set of FID and KID (`fhpt_eval.pairing.pairs.list_images`); None for the unique
-            targets.
-        generated_keypoints: Keypoints of the generated images, to take instead of detected ones.
+        reference: The reference set of FID and KID, or its folder; None for the unique targets.
+        generated_keypoints: Keypoints of the generated images, to take instead of detected ones, or their files.
         target_keypoints: The same for the targets; masks are drawn from them, too.
         gender_classifier: What `fhpt-eval train gender` wrote; the profile ``embedded`` has one of its own.
         name: What the run is called in leaderboards.
-        output: A folder for the run's record, written after every protocol; None writes nothing.
+        output: A folder for the run's record, written after every protocol; None writes nothing. Where it holds scores
+            of the same pairs and generated images, those of other protocols stay.
+        overwrite: Replace the record that the folder holds, of whatever evaluation, once this one is complete.
         engine: What computes; by default this machine with the user's cache.
         store: Where weights are looked for.
         progress: Called with a stage, the steps done and their number.
@@ -71,42 +74,53 @@ def evaluate(
         The run, with scores, per-pair values and what is missing.
 
     Raises:
-        UserError: If a protocol is unknown, what is given does not fit, or the output folder cannot be written.
+        UserError: If a protocol is unknown, what is given does not fit, or the output folder cannot be written or holds
+            the record of another evaluation.
     """
     chosen = _chosen(protocols, profile)
     given = given_for(
         pairs,
         profile,
-        generated_keypoints=generated_keypoints,
-        target_keypoints=target_keypoints,
-        gender_classifier=gender_classifier,
+        generated_keypoints=_keypoints(generated_keypoints),
+        target_keypoints=_keypoints(target_keypoints),
+        gender_classifier=GivenFile.at(gender_classifier)
+        if isinstance(gender_classifier, str | Path)
+        else gender_classifier,
     )
-    images, wanted = ImageSets(pairs, reference, given), list(dict.fromkeys(m.protocol for m in chosen))
+    compared = list_images(reference) if isinstance(reference, str | Path) else reference
+    images, wanted = ImageSets(pairs, compared, given), list(dict.fromkeys(m.protocol for m in chosen))
     check_given(images, wanted)
     with ExitStack() as stack:
         if engine is None:
             engine = open_engine(LOCAL, stack.enter_context(Cache()))
-        if output is not None:
-            claim_folder(output)
+        folder = None if output is None else RunFolder(Path(output), overwrite=overwrite)
         started = time.monotonic()
         prepared = prepare(images, wanted, store or Store(), progress)
-        extraction = engine.run(prepared.plan, prepared.weights, progress)
+        contents = engine.identify(prepared.plan, progress)
+        planned = plan_record(name, profile, images, chosen, prepared, contents, engine.device)
+        if folder is not None:
+            folder.require_same(planned, planned=True)
+        extraction = engine.run(prepared.plan, prepared.weights, progress, contents)
         extracted = time.monotonic()
-        run = start_run(name, profile, images, chosen, prepared, extraction, engine.device)
-        run = run.timed("extract", extracted - started)
-        saved = None
+        run = start_run(planned, images, chosen, prepared, extraction).timed("extract", extracted - started)
+        if folder is not None:
+            folder.require_same(run.record)
         ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
         for done, (index, measurement) in enumerate(ready, start=1):
             run = _scored(run, index, measurement, images, prepared, extraction)
-            if output is not None:
-                run.save(output, saved)
-                saved = run
+            if folder is not None:
+                folder.save(run)
             if progress is not None:
                 progress("scoring", done, len(ready))
-        run = run.timed("score", time.monotonic() - extracted)
-        if output is not None:
-            run.save(output, saved)
+        # Of what was read since: a damaged cache, for example.
+        run = run.warned(extraction.warnings).timed("score", time.monotonic() - extracted)
+        if folder is not None:
+            folder.save(run, complete=True)
         return run
+
+
+def _keypoints(given: KeypointFiles | str | Path | None) -> KeypointFiles | None:
+    return KeypointFiles.at(given) if isinstance(given, str | Path) else given
 
 
 def _chosen(protocols: Sequence[Measurement | Protocol | str] | None, profile: Profile) -> list[Measurement]:

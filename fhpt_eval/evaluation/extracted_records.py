@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fhpt_eval.engine.contents import Contents
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.evaluation.plan import ImageSets
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
@@ -112,10 +113,10 @@ def _group(ref: ImageRef | Missing, items: Mapping[str, str]) -> Hashable:
     return items.get(own) or (name.item if name else own)
 
 
-def content_hash(refs: Iterable[ImageRef], extraction: Extraction) -> str | None:
+def content_hash(refs: Iterable[ImageRef], contents: Contents | Extraction) -> str | None:
     """Hash of what a set of images shows, whatever their files are called; None when some could not be read."""
-    contents = [extraction.content(ref) for ref in refs]
-    known = sorted(content for content in contents if content is not None)
-    if not known or len(known) < len(contents):
+    found = [contents.content(ref) for ref in refs]
+    known = sorted(content for content in found if content is not None)
+    if not known or len(known) < len(found):
         return None
     return hashlib.sha256("\n".join(known).encode()).hexdigest()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from fhpt_eval.engine.contents import Contents
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.evaluation.doubts import doubts
 from fhpt_eval.evaluation.environment import describe_environment
@@ -26,31 +28,54 @@ from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing
 
 
-def start_run(
+def plan_record(
     name: str,
     profile: Profile,
     images: ImageSets,
     measurements: Sequence[Measurement],
     prepared: Prepared,
-    extraction: Extraction,
+    contents: Contents,
     device: str,
+) -> RunRecord:
+    """Return the record before anything is decoded; its protocols are pending, or unavailable with the reason."""
+    reference = content_hash(images.unique("reference"), contents)
+    return RunRecord(
+        name=name,
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        profile=profile,
+        pairs=_pairs_record(images.pairs, contents),
+        images=ImagesRecord(sizes={}, notes={}, unreadable={}),
+        protocols=[_pending(measurement, profile, images, prepared, reference, device) for measurement in measurements],
+        environment=describe_environment(device),
+        seconds={},
+        warnings=[],
+    )
+
+
+def start_run(
+    planned: RunRecord,
+    images: ImageSets,
+    measurements: Sequence[Measurement],
+    prepared: Prepared,
+    extraction: Extraction,
 ) -> Run:
-    """Return a run whose protocols are pending, or unavailable with the reason."""
+    """Return the run with what decoding told, and without scores."""
     reference = content_hash(images.unique("reference"), extraction)
+    targets = content_hash(images.pairs.unique("target"), extraction)
     warnings = list(extraction.warnings)
     if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
         warnings.append(warning)
     warnings += doubts(images, prepared, extraction)
-    record = RunRecord(
-        name=name,
-        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        profile=profile,
-        pairs=_pairs_record(images.pairs, extraction),
-        images=_images_record(images, prepared, extraction),
-        protocols=[_pending(measurement, profile, images, prepared, reference, device) for measurement in measurements],
-        environment=describe_environment(device),
-        seconds={},
-        warnings=warnings,
+    record = planned.model_copy(
+        update={
+            "pairs": planned.pairs.model_copy(update={"content": targets}),
+            "images": _images_record(images, prepared, extraction),
+            "protocols": [
+                pending.model_copy(update={"recipe": _recipe(measurement.protocol, images, reference)})
+                for pending, measurement in zip(planned.protocols, measurements, strict=True)
+            ],
+            "warnings": warnings,
+        }
     )
     return Run(record, images.pairs.table, pd.DataFrame(columns=["metric", "pair", "reason"]))
 
@@ -123,12 +148,12 @@ def _weights(extractor: Extractor) -> dict[str, str]:
     return weights
 
 
-def _pairs_record(pairs: Pairs, extraction: Extraction) -> PairsRecord:
+def _pairs_record(pairs: Pairs, contents: Contents) -> PairsRecord:
     report = pairs.report
-    targets = pairs.unique("target")
     return PairsRecord(
         hash=pairs.hash,
-        content=content_hash(targets, extraction) if targets else None,
+        content=content_hash(pairs.unique("target"), contents),
+        generated=_generated_hash(pairs, contents),
         naming=pairs.naming,
         total=len(pairs),
         matched=report.matched,
@@ -137,6 +162,12 @@ def _pairs_record(pairs: Pairs, extraction: Extraction) -> PairsRecord:
         ambiguous=list(report.ambiguous),
         duplicate=list(report.duplicate),
     )
+
+
+def _generated_hash(pairs: Pairs, contents: Contents) -> str:
+    keys = [(row.pair, row.generated and contents.key(row.generated)) for row in pairs]
+    lines = "\n".join(f"{pair}\t{key or 'none'}" for pair, key in keys)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction) -> ImagesRecord:

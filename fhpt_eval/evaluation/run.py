@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import safetensors.numpy as safetensors
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
-from safetensors import SafetensorError
+from pydantic import BaseModel, ConfigDict, JsonValue
 
-from fhpt_eval.errors import UserError
-from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.files.owned_folder import OwnedFolder, claiming
 from fhpt_eval.measuring.protocol import Better, Group, Profile, Score
-from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.records import Missing, Record
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -61,6 +51,35 @@ class Recipe(_Model):
     keypoints: dict[str, str] = {}
     """Form of the keypoints that were given instead of detected ones, by role; of targets with the content's hash."""
 
+    def difference(self, other: Recipe) -> str | None:
+        """Return what another recipe has instead, in a phrase; None where they are equal."""
+        if self == other:
+            return None
+        for key in sorted(self.parameters.keys() | other.parameters.keys()):
+            mine, theirs = self.parameters.get(key), other.parameters.get(key)
+            if mine != theirs:
+                return f"{key} is {theirs} instead of {mine}"
+        for role in sorted(self.keypoints.keys() | other.keypoints.keys()):
+            mine, theirs = (recipe.keypoints.get(role, "detected") for recipe in (self, other))
+            if mine != theirs:
+                return f"keypoints of {role} images are {theirs} instead of {mine}"
+        if self.reference != other.reference:
+            return "another reference set"
+        if self.weights != other.weights:
+            return "other weights"
+        return f"version {other.version} of {other.protocol} instead of {self.version}"
+
+
+class Environment(_Model):
+    """Where it ran."""
+
+    python: str
+    platform: str
+    device: str
+    packages: dict[str, str]
+    git: str | None
+    """Commit of the checkout that the code ran from, with ``+`` when it was changed; None when it was installed."""
+
 
 class ProtocolRecord(_Model):
     """What came of one protocol."""
@@ -80,6 +99,8 @@ class ProtocolRecord(_Model):
     recipe: Recipe
     extractors: dict[str, str] = {}
     """Id and fingerprint of each extractor."""
+    environment: Environment | None = None
+    """Where it ran, if it was added to the record from elsewhere than the rest."""
     seconds: float = 0.0
     """Time to score; extraction is shared and stands in `RunRecord.seconds`."""
     scores: list[ScoreRecord] = []
@@ -89,6 +110,11 @@ class ProtocolRecord(_Model):
         """What it is called in tables and remarks: ``ssim``, ``gfla@1:ssim_256``."""
         return self.name if self.metric is None else f"{self.dialect}:{self.metric}"
 
+    @property
+    def measured(self) -> bool:
+        """Whether there is a number."""
+        return any(score.value is not None for score in self.scores)
+
 
 class PairsRecord(_Model):
     """What was evaluated."""
@@ -97,6 +123,8 @@ class PairsRecord(_Model):
     """Of the pair ids and the names of target and source: the same for every method on the same list."""
     content: str | None
     """Of the bytes of all targets: differs when two runs had other versions of the ground truth."""
+    generated: str | None = None
+    """Of the bytes of the generated images, pair by pair: whose record it is. None in records of before."""
     naming: str
     total: int
     matched: int
@@ -117,17 +145,6 @@ class ImagesRecord(_Model):
     """File by file, why."""
 
 
-class Environment(_Model):
-    """Where it ran."""
-
-    python: str
-    platform: str
-    device: str
-    packages: dict[str, str]
-    git: str | None
-    """Commit of the checkout that the code ran from, with ``+`` when it was changed; None when it was installed."""
-
-
 class RunRecord(_Model):
     """``run.json``."""
 
@@ -140,10 +157,11 @@ class RunRecord(_Model):
     protocols: list[ProtocolRecord]
     environment: Environment
     seconds: dict[str, float]
+    """Time of each stage of the command that wrote last."""
     warnings: list[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run: its record, and a table with a row a pair and a column a metric.
 
@@ -160,10 +178,33 @@ class Run:
     missing: pd.DataFrame
     arrays: Mapping[str, Record] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """A table of the scores, and a line for each protocol that has none."""
+        rows = [
+            {
+                "metric": f"{score.metric} {'↑' if score.better == 'higher' else '↓'}",
+                "value": _number(score.value),
+                "95 % interval": " … ".join(map(_number, score.interval)) if score.interval else "",
+                "n": score.n,
+                "missing": sum(score.missing.values()) or "",
+            }
+            for score in self.scores.values()
+        ]
+        lines = [f"Run '{self.record.name}': {self.record.pairs.total} pairs, profile {self.record.profile}"]
+        if rows:
+            lines.append(pd.DataFrame(rows).to_string(index=False))
+        lines += [f"{p.label}: {p.reason or p.status}" for p in self.record.protocols if p.status != "done"]
+        return "\n".join(lines)
+
     @property
     def scores(self) -> dict[str, ScoreRecord]:
         """All scores by metric."""
         return {score.metric: score for protocol in self.record.protocols for score in protocol.scores}
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is a number."""
+        return any(protocol.measured for protocol in self.record.protocols)
 
     @property
     def exit_code(self) -> int:
@@ -174,26 +215,22 @@ class Run:
         pairs = self.record.pairs
         return 3 if partial or pairs.missing or pairs.ambiguous or self.record.images.unreadable else 0
 
-    def save(self, folder: Path, earlier: Run | None = None) -> None:
-        """Write ``run.json``, ``per_pair.csv``, ``missing.csv`` and any ``arrays.safetensors``, each at once.
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write ``run.json``, ``per_pair.csv``, ``missing.csv`` and any ``arrays.safetensors``, all at once.
 
         Args:
-            folder: The run's own.
-            earlier: What the folder holds of this run; files of which nothing changed since are left alone.
+            folder: The run's own; made where it is not there. Where it holds scores of the same pairs and generated
+                images, those of other protocols stay.
+            overwrite: Replace the record of another evaluation.
 
         Raises:
-            UserError: If that is not possible.
+            UserError: The folder cannot be written, or holds something else.
         """
-        if earlier is None or self.per_pair is not earlier.per_pair:
-            write_atomic(folder / PER_PAIR, self.per_pair.to_csv(index=False, lineterminator="\n"))
-        if earlier is None or self.missing is not earlier.missing:
-            write_atomic(folder / MISSING, self.missing.to_csv(index=False, lineterminator="\n"))
-        if self.arrays and (earlier is None or self.arrays is not earlier.arrays):
-            flat = {f"{metric}/{name}": array for metric, found in self.arrays.items() for name, array in found.items()}
-            contiguous = {key: np.require(array, requirements="C") for key, array in flat.items()}
-            write_atomic(folder / ARRAYS, safetensors.save(contiguous))
-        if earlier is None or self.record is not earlier.record:
-            write_atomic(folder / RECORD, self.record.model_dump_json(indent=2) + "\n")
+        from fhpt_eval.evaluation.run_folder import RunFolder
+
+        place = RunFolder(Path(folder), overwrite=overwrite)
+        place.require_same(self.record)
+        place.save(self, complete=True)
 
     def with_scores(self, index: int, protocol: ProtocolRecord, scores: Sequence[Score]) -> Run:
         """Return the run with what came of its protocol at ``index``; what does not change stays the same object."""
@@ -214,90 +251,27 @@ class Run:
         times = {**self.record.seconds, stage: round(seconds, 3)}
         return replace(self, record=self.record.model_copy(update={"seconds": times}))
 
+    def warned(self, sentences: Iterable[str]) -> Run:
+        """Return the run with what the user should know; what it says already is not said twice."""
+        warnings = list(dict.fromkeys([*self.record.warnings, *sentences]))
+        if warnings == self.record.warnings:
+            return self
+        return replace(self, record=self.record.model_copy(update={"warnings": warnings}))
+
     @classmethod
-    def load(cls, folder: Path) -> Run:
+    def load(cls, folder: str | Path) -> Run:
         """Read a run's folder.
 
         Raises:
             UserError: If it holds no run, or one that is damaged or of another schema.
         """
-        path = folder / RECORD
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise UserError(
-                f"{folder} is not a run's folder ({RECORD}: {error.strerror}): give one that `fhpt-eval run -o` wrote."
-            ) from None
-        try:
-            version = json.loads(data).get("schema_version")
-            if version != SCHEMA_VERSION:
-                raise UserError(
-                    f"{path} has schema version {version}, this fhpt-eval reads {SCHEMA_VERSION}:"
-                    " run it again, or use the fhpt-eval that wrote it."
-                )
-            record = RunRecord.model_validate_json(data)
-            run = cls(record, *_read_tables(folder, record), _read_arrays(folder, record))
-        except (ValidationError, ValueError, KeyError, AttributeError, OSError, SafetensorError) as error:
-            first = str(error).splitlines()[0]
-            raise UserError(
-                f"the run in {folder} is damaged ({first}): run it again, which takes seconds from the cache."
-            ) from None
-        return run
+        from fhpt_eval.evaluation.run_folder import read_run
+
+        return read_run(Path(folder))
 
 
-_MISSING_HEADER = "metric,pair,reason\n"
-
-
-def claim_folder(folder: Path) -> None:
-    """Make a run's folder, or take over one that holds an earlier run.
-
-    Raises:
-        UserError: If it cannot be written, or holds something else.
-    """
-    owned = OwnedFolder(folder, "fhpt-eval run")
-    with claiming(folder):
-        owned.claim(known=(folder / RECORD).exists() or _is_ours(folder / MISSING))
-        owned.write(MISSING, _MISSING_HEADER)
-        # A run that is killed before its first score must not look like the one that was here before.
-        for file in (RECORD, ARRAYS):
-            owned.remove(file)
-
-
-def _is_ours(missing: Path) -> bool:
-    """Whether a file is the one that marks the folder of a run that was killed."""
-    with missing.open("rb") if missing.is_file() else io.BytesIO() as stream:
-        return stream.readline() == _MISSING_HEADER.encode()
-
-
-def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read what the CSV files say of the scores in ``record``; a run that was killed may have written more."""
-    metrics = [score.metric for protocol in record.protocols for score in protocol.scores]
-    # A pair may be called NA or null: only an empty cell is one without a value.
-    plain: Any = {"keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
-    names = dict.fromkeys(PAIR_COLUMNS, "object")
-    per_pair = pd.read_csv(folder / PER_PAIR, dtype=names, float_precision="round_trip", **plain)
-    missing = pd.read_csv(folder / MISSING, dtype="object", **plain)
-    per_pair = per_pair[[*PAIR_COLUMNS, *(m for m in metrics if m in per_pair)]]
-    per_pair = per_pair.astype(dict.fromkeys(per_pair.columns[len(PAIR_COLUMNS) :], "float64"))
-    missing = missing.loc[missing["metric"].isin(metrics), ["metric", "pair", "reason"]].reset_index(drop=True)
-    if len(per_pair) != record.pairs.total:
-        raise ValueError(f"{PER_PAIR} has {len(per_pair)} rows for {record.pairs.total} pairs")
-    if int(per_pair.drop(columns=[*PAIR_COLUMNS]).isna().sum().sum()) != len(missing):
-        raise ValueError(f"{MISSING} does not name the empty cells of {PER_PAIR}")
-    for column in PAIR_COLUMNS:
-        per_pair[column] = per_pair[column].where(per_pair[column].notna(), None)
-    return per_pair, missing
-
-
-def _read_arrays(folder: Path, record: RunRecord) -> dict[str, dict[str, npt.NDArray[Any]]]:
-    metrics = {score.metric for protocol in record.protocols for score in protocol.scores}
-    path = folder / ARRAYS
-    arrays: dict[str, dict[str, npt.NDArray[Any]]] = {}
-    for key, array in (safetensors.load(path.read_bytes()) if path.exists() else {}).items():
-        metric, _, name = key.rpartition("/")
-        if metric in metrics:
-            arrays.setdefault(metric, {})[name] = array
-    return arrays
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
 
 
 def score_record(score: Score) -> ScoreRecord:

@@ -99,17 +99,21 @@ class Store:
         offline: never use the network.
     """
 
-    folder: Path | None = None
+    folder: str | Path | None = None
     offline: bool = False
 
     @property
     def target(self) -> Path:
         """The folder that new files are written to; it need not exist."""
-        return self.folder or _environment_folder() or _cache_folder()
+        return self._named or _environment_folder() or _cache_folder()
+
+    @property
+    def _named(self) -> Path | None:
+        return Path(self.folder) if self.folder else None
 
     def places(self, weights: Weights) -> tuple[Path, ...]:
         """Return every path, existing or not, at which ``weights`` may lie, in the order of search."""
-        chosen = (self.folder, _environment_folder())
+        chosen = (self._named, _environment_folder())
         caches = (_cache_folder(), _torch_hub_folder())
         named = [folder / weights.filename for folder in chosen if folder is not None]
         cached = [folder / weights.filename for folder in caches]
@@ -163,23 +167,25 @@ class Store:
         raise AssertionError("unreachable")
 
 
-def verify(file: Path, weights: Weights) -> None:
+def verify(file: str | Path, weights: Weights) -> None:
     """Hash ``file`` again.
 
     Raises:
         WrongFileError: its size or hash is not that of ``weights``.
         UserError: it is not there or cannot be read.
     """
+    file = Path(file)
     status = _require_file(file)
     _require(weights, file, status.st_size, file_sha256(file))
 
 
-def add(file: Path, store: Store, known: Mapping[str, Weights]) -> Weights:
+def add(file: str | Path, store: Store, known: Mapping[str, Weights]) -> Weights:
     """Copy ``file``, whatever its name, into ``store.target`` under the name of the ``known`` weights that it is.
 
     Raises:
         UserError: its hash is not registered, it cannot be read, or the folder cannot be written to.
     """
+    file = Path(file)
     _require_file(file)
     digest = file_sha256(file)
     weights = next((entry for entry in known.values() if entry.sha256 == digest), None)

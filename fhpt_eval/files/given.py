@@ -27,13 +27,14 @@ class GivenFile:
     path: Path = field(compare=False)
 
     @classmethod
-    def at(cls, path: Path) -> GivenFile:
+    def at(cls, path: str | Path) -> GivenFile:
         """Hash the file at ``path``.
 
         Raises:
             UserError: It is not there or cannot be read.
         """
-        return cls(hashlib.sha256(_read(path)).hexdigest(), path)
+        file = Path(path)
+        return cls(hashlib.sha256(_read(file)).hexdigest(), file)
 
     def read(self) -> bytes:
         """Return the content.

@@ -70,13 +70,14 @@ class Generated:
     seconds: float = 0.0
 
 
-def list_requests(pairs: Path, source: Path, target: Path | None, output: Path) -> ListedImages:
+def list_requests(pairs: str | Path, source: str | Path, target: str | Path | None, output: str | Path) -> ListedImages:
     """Find the files of the pairs in a list (``from,to``, or any that `fhpt-eval run --pairs` reads).
 
     Raises:
         UserError: A folder or the list cannot be read, two pairs would get one file name, or no pair has its files.
     """
-    listed = read_pair_list(pairs, output, target, source)
+    source, target = Path(source), Path(target) if target else None
+    listed = read_pair_list(Path(pairs), Path(output), target, source)
     sources, targets = Folder(source, "source"), Folder(target, "target") if target else None
     requests: dict[str, Request] = {}
     missing: dict[str, str] = {}
@@ -169,7 +170,7 @@ class Generation:
     """A model at work in a folder of its own.
 
     Each file is written whole or not at all, and says in a PNG text chunk what made it: a run that was stopped goes on
-    where it was, and an image of other inputs is made again. ``generation.json`` names the model.
+    where it was, and an image of other inputs is not replaced unasked. ``generation.json`` names the model.
 
     Args:
         model: Is loaded.
@@ -181,32 +182,47 @@ class Generation:
         UserError: The model cannot be loaded, or the folder holds another model's images or cannot be read.
     """
 
-    def __init__(self, model: ReferenceModel, output: Path, *, device: str, overwrite: bool = False) -> None:
+    def __init__(self, model: ReferenceModel, output: str | Path, *, device: str, overwrite: bool = False) -> None:
         self._model = model
-        self._folder = OwnedFolder(output, "fhpt-eval generate")
+        self._folder = OwnedFolder(Path(output), "fhpt-eval generate")
         self._overwrite = overwrite
         self._at_once = cpu_count() if device == "cpu" else 16
         _check(self._folder, model, overwrite=overwrite)
         self._generator = model.load(device)
 
     def make(
-        self, requests: Sequence[Request], *, batch_size: int | None = None, progress: Progress | None = None
+        self,
+        requests: Sequence[Request],
+        *,
+        batch_size: int | None = None,
+        replace_others: bool = False,
+        progress: Progress | None = None,
     ) -> Generated:
         """Make the images of all requests as PNG files ``NAME.png``.
 
         Args:
             requests: What to make.
             batch_size: Images at once; by default 16 on a GPU, otherwise one a core.
+            replace_others: Replace images that the model made of other inputs under the same names.
             progress: Called often.
 
         Raises:
-            UserError: The folder cannot be written.
+            UserError: The folder cannot be written, or holds such images, or others' of the same names.
         """
         _claim(self._folder, self._model, overwrite=self._overwrite)
         output = self._folder.path
         at_once = batch_size or self._at_once
         marks = _marks(self._model, requests)
-        todo = [r for r in requests if _mark_of(output / f"{r.name}.png") != marks[r.name]]
+        found = {request.name: _mark_of(output / f"{request.name}.png") for request in requests}
+        others = [name for name, mark in found.items() if mark is not None and mark != marks[name]]
+        if replace_others:
+            others = [name for name in others if not found[name]]
+        if others:
+            raise UserError(
+                f"{output} holds {len(others)} images of other inputs under the same names, such as {others[0]}.png:"
+                " choose another folder with -o, or make all images there again with --overwrite."
+            )
+        todo = [request for request in requests if found[request.name] != marks[request.name]]
         waiting = {request.name for request in todo}
         kept = tuple(request.name for request in requests if request.name not in waiting)
         made: list[str] = []
@@ -246,18 +262,18 @@ def _claim(folder: OwnedFolder, model: ReferenceModel, *, overwrite: bool) -> No
     with claiming(folder.path):
         folder.claim(known=(folder.path / RECORD).exists())
         for path in folder.path.glob("*.png") if overwrite else ():
-            if _mark_of(path) is not None:
+            if _mark_of(path):
                 path.unlink()
         folder.write(RECORD, json.dumps(_about(model), indent=2) + "\n")
 
 
-def holds_another(output: Path, model: ReferenceModel) -> bool:
+def holds_another(output: str | Path, model: ReferenceModel) -> bool:
     """Whether a folder holds images of another model, or of this one with other options or another checkpoint.
 
     Raises:
         UserError: What it says of its images is damaged.
     """
-    record = output / RECORD
+    record = Path(output) / RECORD
     return record.exists() and _read_record(record) != _about(model)
 
 
@@ -293,14 +309,14 @@ def _marks(model: ReferenceModel, requests: Sequence[Request]) -> dict[str, str]
 
 
 def _mark_of(path: Path) -> str | None:
-    """The mark in an image that `Generation` wrote; None without one, or where the file is cut off."""
+    """The mark in an image that `Generation` wrote: empty in one of others, None without a file or in a damaged one."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
             mark = image.info.get(_KEY)
             image.verify()
     except (OSError, ValueError, SyntaxError):
         return None
-    return mark if isinstance(mark, str) else None
+    return mark if isinstance(mark, str) else ""
 
 
 def _write_png(path: Path, picture: Rgb, mark: str) -> None:

@@ -59,6 +59,7 @@ class ImageRef:
     mask: Mask | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
         if (self.panel is None) != (self.panels is None):
             raise ValueError("panel and panels go together")
         if self.panel is not None and self.panels is not None and not 0 <= self.panel < self.panels:

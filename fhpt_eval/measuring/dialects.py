@@ -160,13 +160,13 @@ def default_id() -> str:
     return read_dialect(FOLDER / f"{DEFAULT}.toml").id
 
 
-def dialect_named(name: str) -> Dialect:
+def dialect_named(name: str | Path) -> Dialect:
     """Return a dialect by its key, one of its aliases, or the path of a TOML file.
 
     Raises:
         UserError: There is none, or the file cannot be read.
     """
-    return read_dialect(file_of(name))
+    return read_dialect(file_of(str(name)))
 
 
 def file_of(name: str) -> Path:
@@ -185,12 +185,13 @@ def file_of(name: str) -> Path:
     return FOLDER / f"{keys[name]}.toml"
 
 
-def read_dialect(file: Path) -> Dialect:
+def read_dialect(file: str | Path) -> Dialect:
     """Read a TOML file; its name without the ending is the dialect's key.
 
     Raises:
         UserError: It cannot be read, is not TOML, or says what no dialect has.
     """
+    file = Path(file)
     try:
         values: dict[str, Any] = tomli.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -46,7 +46,11 @@ class Pairs:
 
     @classmethod
     def from_folders(
-        cls, generated: Path, target: Path | None = None, source: Path | None = None, naming: str = "auto"
+        cls,
+        generated: str | Path,
+        target: str | Path | None = None,
+        source: str | Path | None = None,
+        naming: str = "auto",
     ) -> Pairs:
         """Pair the images of folders (walked recursively; hidden files and other files are ignored) by their names.
 
@@ -61,16 +65,16 @@ class Pairs:
                 single pair is complete.
         """
         convention = convention_named(naming)
-        folders = Folders.open(generated, target, source)
+        folders = Folders.open(*_paths(generated, target, source))
         return cls._found(match_folders(folders, convention), folders)
 
     @classmethod
     def from_csv(
         cls,
-        csv: Path,
-        generated: Path,
-        target: Path | None = None,
-        source: Path | None = None,
+        csv: str | Path,
+        generated: str | Path,
+        target: str | Path | None = None,
+        source: str | Path | None = None,
         naming: str = "auto",
     ) -> Pairs:
         """Pair the images that a list names.
@@ -91,8 +95,8 @@ class Pairs:
             UserError: As :meth:`from_folders`; or the list has no known header, no rows, or a row that is not valid.
         """
         convention = convention_named(naming)
-        listed = read_pair_list(csv, generated, target, source)
-        folders = Folders.open(generated, target, source)
+        given = _paths(generated, target, source)
+        listed, folders = read_pair_list(Path(csv), *given), Folders.open(*given)
         return cls._found(match_list(listed, folders, convention), folders)
 
     @classmethod
@@ -155,10 +159,17 @@ class Pairs:
         return tuple(first.values())
 
 
-def list_images(folder: Path) -> tuple[ImageRef, ...]:
+def _paths(
+    generated: str | Path, target: str | Path | None, source: str | Path | None
+) -> tuple[Path, Path | None, Path | None]:
+    return Path(generated), None if target is None else Path(target), None if source is None else Path(source)
+
+
+def list_images(folder: str | Path) -> tuple[ImageRef, ...]:
     """Every image below a folder, in the order of names: a reference set.
 
     Raises:
         UserError: If it is no folder, or holds no image.
     """
-    return tuple(ImageRef(folder / name, name=name) for name in Folder(folder, "reference").files)
+    at = Path(folder)
+    return tuple(ImageRef(at / name, name=name) for name in Folder(at, "reference").files)

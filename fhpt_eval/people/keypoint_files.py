@@ -72,7 +72,7 @@ class KeypointFiles:
     records: Mapping[str, Record] = field(compare=False, repr=False)
 
     @classmethod
-    def at(cls, path: Path, eyes: Eyes = "right-first") -> KeypointFiles:
+    def at(cls, path: str | Path, eyes: Eyes = "right-first") -> KeypointFiles:
         """Read an annotation list (``name:keypoints_y:keypoints_x``), or all keypoint files below a folder.
 
         A folder holds ``NAME_keypoints.json`` files, or ``NAME_candidate.txt`` and ``NAME_subset.txt``. Other files and
@@ -86,6 +86,7 @@ class KeypointFiles:
         Raises:
             UserError: There are none, or both; or one cannot be read or is not what it should be.
         """
+        path = Path(path)
         if not path.is_dir():
             data = _read(path, LIST_LIMIT)
             images = _annotations(path, data, _RIGHT_FIRST if eyes == "right-first" else _LEFT_FIRST)

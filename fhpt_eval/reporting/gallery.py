@@ -16,7 +16,7 @@ _HEADING = 30
 _DPI = 160
 
 
-def draw_gallery(columns: Mapping[str, Sequence[Rgb]], file: Path) -> None:
+def draw_gallery(columns: Mapping[str, Sequence[Rgb]], file: str | Path) -> None:
     """Write a PNG with a row a pair and a headed column a method; pictures keep their pixels.
 
     Args:
@@ -42,4 +42,4 @@ def draw_gallery(columns: Mapping[str, Sequence[Rgb]], file: Path) -> None:
                 panel.set_title(heading, fontsize=9, pad=4)
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
-    write_atomic(file, stream.getvalue())
+    write_atomic(Path(file), stream.getvalue())

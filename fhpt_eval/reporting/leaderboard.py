@@ -73,31 +73,13 @@ def difference(one: Run, other: Run) -> str | None:
         return f"the same pairs as {one.record.name}, but other target files"
     recipes = _recipes(one)
     for metric, recipe in _recipes(other).items():
-        if metric in recipes and (what := _recipe_difference(recipes[metric], recipe)) is not None:
+        if metric in recipes and (what := recipes[metric].difference(recipe)) is not None:
             return f"{metric} by another recipe than {one.record.name}: {what}"
     return None
 
 
 def _recipes(run: Run) -> dict[str, Recipe]:
     return {score.metric: protocol.recipe for protocol in run.record.protocols for score in protocol.scores}
-
-
-def _recipe_difference(one: Recipe, other: Recipe) -> str | None:
-    if one == other:
-        return None
-    for key in sorted(one.parameters.keys() | other.parameters.keys()):
-        mine, theirs = one.parameters.get(key), other.parameters.get(key)
-        if mine != theirs:
-            return f"{key} is {theirs} instead of {mine}"
-    for role in sorted(one.keypoints.keys() | other.keypoints.keys()):
-        mine, theirs = (recipe.keypoints.get(role, "detected") for recipe in (one, other))
-        if mine != theirs:
-            return f"keypoints of {role} images are {theirs} instead of {mine}"
-    if one.reference != other.reference:
-        return "another reference set"
-    if one.weights != other.weights:
-        return "other weights"
-    return f"version {other.version} of {other.protocol} instead of {one.version}"
 
 
 def without_prefix(run: Run) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.atomic import write_named
 from fhpt_eval.maths.keypoints import share_within
 from fhpt_eval.measuring.protocol import Curve
 from fhpt_eval.measuring.registry import find_protocols
@@ -55,14 +55,16 @@ def axis_limits(runs: Sequence[Run], curves: Sequence[Curve]) -> dict[str, float
     return limits
 
 
-def plot_curves(runs: Sequence[Run], file: Path) -> None:
+def plot_curves(runs: Sequence[Run], file: str | Path, *, overwrite: bool = False) -> None:
     """Draw a panel for each curve that a protocol declares and a run has.
 
     A line is a run: solid over all points of the targets, dashed over those found in both.
 
     Raises:
-        UserError: If the file's ending is not png, svg or pdf, a run has no curves, or runs cannot be compared.
+        UserError: If the file's ending is not png, svg or pdf, another one is there and ``overwrite`` is not set, a run
+            has no curves, or runs cannot be compared.
     """
+    file = Path(file)
     ending = file.suffix.removeprefix(".").lower()
     if ending not in ENDINGS:
         raise UserError(f"{file}: a figure ends in .png, .svg or .pdf.")
@@ -76,8 +78,13 @@ def plot_curves(runs: Sequence[Run], file: Path) -> None:
             raise UserError(f"{run.record.name} has no error curves: run it with --protocols {names}.")
     curves = [curve for curve in declared if any(curve.metric in run.arrays for run in runs)]
     stream = io.BytesIO()
-    _draw(runs, curves).savefig(stream, format=ending, dpi=300)
-    write_atomic(file, stream.getvalue())
+    from matplotlib import rc_context
+
+    # Without dates and random names, the same runs give the same bytes.
+    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with rc_context({"svg.hashsalt": "fhpt-eval"}):
+        _draw(runs, curves).savefig(stream, format=ending, dpi=300, metadata=dates.get(ending))
+    write_named(file, stream.getvalue(), overwrite=overwrite)
 
 
 def _draw(runs: Sequence[Run], curves: Sequence[Curve]) -> Any:

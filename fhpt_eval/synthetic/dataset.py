@@ -45,7 +45,7 @@ class Made:
 
 
 def make(
-    output: Path,
+    output: str | Path,
     *,
     identities: int,
     views: int,
@@ -78,6 +78,7 @@ def make(
         UserError: A number cannot be; the folder holds something else; the disk is full; workers cannot start.
         RuntimeError: The written splits have a person or an image in common.
     """
+    output = Path(output)
     if not all(_SMALLEST <= side <= _LARGEST for side in size):
         raise UserError(
             f"--size cannot be {size[0]}x{size[1]}: give height and width from {_SMALLEST} to {_LARGEST} pixels."

@@ -132,9 +132,9 @@ class DataSetFolder(OwnedFolder):
             return False
 
 
-def read_truth(folder: Path) -> Iterator[Truth]:
+def read_truth(folder: str | Path) -> Iterator[Truth]:
     """Yield the rows of ``truth.jsonl``."""
-    for line in _lines(folder / TRUTH):
+    for line in _lines(Path(folder) / TRUTH):
         truth = Truth.parse(line)
         if truth is not None:
             yield truth

@@ -66,11 +66,11 @@ class Trained(NamedTuple):
 
 
 def train_gender(
-    images: Path,
-    output: Path,
+    images: str | Path,
+    output: str | Path,
     options: GenderTraining = DEFAULTS["vgg16"],
     *,
-    labels: Path | None = None,
+    labels: str | Path | None = None,
     overwrite: bool = False,
     engine: Engine | None = None,
     store: Store | None = None,
@@ -102,6 +102,7 @@ def train_gender(
             else.
     """
     with nullcontext(engine) if engine is not None else _this_machine() as working:
+        images, output, labels = Path(images), Path(output), None if labels is None else Path(labels)
         return _train(images, output, options, labels, overwrite, working, store or Store(), progress or _silent)
 
 

@@ -60,6 +60,11 @@ class DrnPlan:
     workers: int = 0
     store: Store = field(default_factory=Store)
 
+    def __post_init__(self) -> None:
+        for name in ("pairs", "source", "target", "output", "start", "transfer"):
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(given))
+
 
 @dataclass(frozen=True)
 class DrnOutcome:

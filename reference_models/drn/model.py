@@ -43,6 +43,10 @@ class Drn(ReferenceModel):
     checkpoint: Path | None = field(default_factory=drn_checkpoint)
     image: Literal["refined", "coarse", "residual", "guidance"] = "refined"
 
+    def __post_init__(self) -> None:
+        if self.checkpoint is not None:
+            object.__setattr__(self, "checkpoint", Path(self.checkpoint))
+
     def identity(self) -> str:
         """Hash of the checkpoint's files."""
         files = [] if self.checkpoint is None else [self.checkpoint / BODY, self.checkpoint / FACE]

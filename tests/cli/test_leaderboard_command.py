@@ -32,6 +32,23 @@ def test_csv_and_markdown_by_the_ending(command: Command, runs: tuple[str, str])
     assert Path("board.md").read_text(encoding="utf-8").startswith("| run | ssim ↑ | l1 ↓ |")
 
 
+def test_another_file_of_the_name_is_replaced_only_when_asked(command: Command, runs: tuple[str, str]) -> None:
+    for taken in ("board.csv", "one/per_pair.csv"):
+        before = Path(taken).read_bytes() if Path(taken).exists() else b"from,to\n"
+        Path(taken).write_bytes(before)
+        outcome = command("leaderboard", "one", "-o", taken)
+        assert outcome.code == 2
+        assert outcome.sentence.startswith(f"{taken} is there")
+        assert "--overwrite" in outcome.sentence
+        assert Path(taken).read_bytes() == before
+    assert command("leaderboard", "one", "-o", "board.csv", "--overwrite").code == 0
+    board = Path("board.csv").read_bytes()
+    # The same again needs no option.
+    assert command("leaderboard", "one", "-o", "board.csv").code == 0
+    assert command("leaderboard", "two", "-o", "board.csv").code == 2
+    assert Path("board.csv").read_bytes() == board
+
+
 def test_without_a_file_it_is_printed(command: Command, runs: tuple[str, str]) -> None:
     outcome = command("leaderboard", "one", "--format", "md")
     assert outcome.out.startswith("| run |")

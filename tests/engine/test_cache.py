@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import os
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +254,147 @@ def test_the_environment_names_folder_and_limit(tmp_path: Path, monkeypatch: pyt
     with Cache() as cache:
         assert cache.folder == tmp_path / "here"
         assert cache.limit == 3 * 2**20
+
+
+# One process
+
+
+def test_a_folder_that_is_open_is_shared(tmp_path: Path) -> None:
+    with Cache(tmp_path) as one:
+        with Cache(str(tmp_path / ".." / tmp_path.name)) as other:
+            other.put("x", ONE, {"k": vector(1)})
+            assert (one.trouble, other.trouble) == (None, None)
+        # Closed by one of them, it stays open for the other.
+        np.testing.assert_array_equal(one.get(ONE, "k")["v"], vector(1)["v"])
+        one.put("x", ONE, {"l": vector(2)})
+    with Cache(tmp_path) as cache:
+        assert cache.trouble is None
+        assert cache.known(ONE, ["k", "l"]) == {"k", "l"}
+
+
+def test_threads_share_a_folder(tmp_path: Path) -> None:
+    def use(number: int) -> str | None:
+        with Cache(tmp_path) as cache:
+            for i in range(20):
+                cache.put("x", ONE, {f"{number}-{i}": vector(i)})
+                np.testing.assert_array_equal(cache.get(ONE, f"{number}-{i}")["v"], vector(i)["v"])
+            return cache.trouble
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(use, range(8))) == [None] * 8
+    with Cache(tmp_path) as cache:
+        assert [u.results for u in cache.usage()] == [160]
+
+
+# Damage
+
+
+def _use(folder: Path, expected: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Do all that a cache does; each result is right or is not there."""
+    with Cache(folder) as cache:
+        for fingerprint, vectors in expected.items():
+            for key in cache.known(fingerprint, vectors):
+                found = cache.get(fingerprint, key)
+                assert found is None or np.array_equal(found["v"], vectors[key]["v"])
+            cache.put("x", fingerprint, vectors)
+            cache.put("x", fingerprint, {f"new-{i}": vector(i) for i in range(50)})
+            assert cache.known(fingerprint, vectors) == vectors.keys()
+        cache.usage()
+        return cache.trouble
+
+
+def _flip(data: bytes, seed: int) -> bytes:
+    """Flip a bit or a few, half of the time in the head of a page."""
+    random, flipped = np.random.default_rng(seed), bytearray(data)
+    for _ in range(random.choice([1, 1, 4])):
+        page, at = random.integers(len(data) // 4096), random.integers(4096)
+        flipped[page * 4096 + (at % 120 if random.random() < 0.5 else at)] ^= 1 << random.integers(8)
+    return bytes(flipped)
+
+
+def test_no_flipped_bit_ends_the_process_or_gives_another_result(tmp_path: Path) -> None:
+    # In a process of its own: LMDB ends it where it believes a damaged file. FHPT_EVAL_FLIPS asks for more.
+    flips = int(os.environ.get("FHPT_EVAL_FLIPS", "60"))
+    worker = multiprocessing.get_context("spawn").Process(target=_flip_and_use, args=(tmp_path, flips))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0, (tmp_path / "at").read_text(encoding="utf-8")
+
+
+def _flip_and_use(root: Path, flips: int) -> None:
+    sizes = {ONE: 10, OTHER: 300, "ef" * 32: 2000}
+    expected = {
+        f: {str(i): vector(i + size, size) for i in range(60 if size < 2000 else 12)} for f, size in sizes.items()
+    }
+    for part in range(6):
+        # Several transactions, so that there are free pages, too.
+        with Cache(root / "whole") as cache:
+            for fingerprint, vectors in expected.items():
+                cache.put("x", fingerprint, {key: v for key, v in vectors.items() if int(key) % 6 == part})
+    data = (root / "whole" / "data.mdb").read_bytes()
+    told = 0
+    for seed in range(flips):
+        (root / "at").write_text(f"seed {seed}", encoding="utf-8")
+        folder = root / str(seed)
+        folder.mkdir()
+        (folder / "data.mdb").write_bytes(_flip(data, seed))
+        trouble = _use(folder, expected)
+        assert trouble is None or "fhpt-eval cache clear" in trouble
+        told += trouble is not None
+        shutil.rmtree(folder)
+    assert 0 < told < flips
+
+
+def test_a_whole_file_passes_the_check_while_another_process_writes(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_write_forever, args=(tmp_path,))
+    process.start()
+    try:
+        for _ in range(30):
+            with Cache(tmp_path) as cache:
+                assert cache.trouble is None
+    finally:
+        process.kill()
+        process.join()
+
+
+def test_damaged_values_are_found_by_reading_and_told(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put("x", ONE, {"k": vector(1, 5000), "l": vector(2, 5000)})
+    file = tmp_path / "data.mdb"
+    _damage(file, file.read_bytes().index(vector(1, 5000)["v"].tobytes()), b"\xff" * 8)
+    with Cache(tmp_path) as cache:
+        assert cache.intact(ONE, ["k", "l", "m"]) == {"l"}
+        (remark,) = cache.remarks
+        assert remark.startswith(f"results in the cache in {tmp_path} were damaged")
+
+
+# Where it lies
+
+
+@pytest.mark.parametrize(
+    ("mounts", "system"),
+    [
+        ("1 0 0:1 / / rw - ext4 /dev/sda rw", None),
+        ("1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / {} rw shared:1 - nfs4 host:/home rw", "nfs4"),
+        ("2 1 0:2 / {} rw - nfs host:/ rw\n3 1 0:3 / {} rw - ext4 /dev/sdb rw", None),
+        ("1 0 0:1 / / rw - lustre mgs@tcp:/fs rw", "lustre"),
+        ("1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / {} rw - fuse.sshfs me@host: rw", "fuse.sshfs"),
+        ("1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / {}x rw - cifs //host/share rw", None),
+    ],
+)
+def test_a_network_file_system_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str, system: str | None
+) -> None:
+    folder = tmp_path / "my cache"
+    table = tmp_path / "mountinfo"
+    table.write_text(mounts.replace("{}", str(folder).replace(" ", "\\040")), encoding="utf-8")
+    monkeypatch.setattr("fhpt_eval.files.mounts.MOUNTS", table)
+    with Cache(folder) as cache:
+        cache.put("x", ONE, {"k": vector(1)})
+        assert cache.known(ONE, ["k"])
+        if system is None:
+            assert cache.remarks == []
+        else:
+            (remark,) = cache.remarks
+            assert f"network file system ({system})" in remark
+            assert "FHPT_EVAL_CACHE" in remark

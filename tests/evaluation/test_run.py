@@ -13,9 +13,9 @@ from toys import write_image
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation import run as run_module
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import ARRAYS, MISSING, PER_PAIR, RECORD, Run
+from fhpt_eval.files import together
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.measuring.protocol import Records, Score
 from fhpt_eval.pairing.pairs import Pairs
@@ -65,7 +65,7 @@ def test_a_file_is_written_once_for_each_protocol_that_changes_it(
         written[path.name] += 1
         write_atomic(path, content)
 
-    monkeypatch.setattr(run_module, "write_atomic", count)
+    monkeypatch.setattr(together, "write_atomic", count)
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class OfTheSet(L1):

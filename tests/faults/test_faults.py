@@ -123,7 +123,7 @@ def test_a_mended_image_is_read_again(command: Command, folders: Folders) -> Non
     damage(Path("mine/c.png"), "truncated")
     assert command("run", *folders, *FAST).code == 3
     Path("mine/c.png").write_bytes(whole)
-    outcome = command("run", *folders, *FAST, "--json")
+    outcome = command("run", *folders, *FAST, "--json", "--overwrite")
     assert outcome.code == 0
     assert {score["n"] for score in scores(outcome).values()} == {5}
 

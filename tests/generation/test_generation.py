@@ -122,13 +122,40 @@ def test_an_image_that_was_cut_off_is_made_anew(tmp_path: Path, listed: ListedIm
     assert file.read_bytes() == whole
 
 
-def test_an_image_of_other_inputs_is_made_anew(tmp_path: Path, listed: ListedImages) -> None:
+def test_an_image_of_other_inputs_is_replaced_only_when_asked(tmp_path: Path, listed: ListedImages) -> None:
+    output = tmp_path / "out"
+    Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1)
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    write_image(tmp_path / "real" / "a.png", 9)
+    with pytest.raises(UserError, match=r"1 images of other inputs .*a_2_b_vis\.png.*--overwrite"):
+        Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1)
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+    asked = Generation(CopySource(), output, device="cpu", overwrite=True)
+    assert len(asked.make(listed.requests, batch_size=1).made) == 2
+    np.testing.assert_array_equal(read_image_at(output / "a_2_b_vis.png"), read_image_at(tmp_path / "real" / "a.png"))
+
+
+def test_what_a_program_asks_to_replace_is_replaced_and_no_more(tmp_path: Path, listed: ListedImages) -> None:
     output = tmp_path / "out"
     Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1)
     write_image(tmp_path / "real" / "a.png", 9)
-    again = Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1)
+    again = Generation(CopySource(), output, device="cpu").make(listed.requests, batch_size=1, replace_others=True)
     assert (again.made, again.kept) == (("a_2_b_vis",), ("b_2_a_vis",))
-    np.testing.assert_array_equal(read_image_at(output / "a_2_b_vis.png"), read_image_at(tmp_path / "real" / "a.png"))
+
+
+@pytest.mark.parametrize("options", [{"overwrite": True}, {}])
+def test_an_image_of_somebody_else_is_never_replaced(
+    tmp_path: Path, listed: ListedImages, options: dict[str, bool]
+) -> None:
+    output = tmp_path / "out"
+    Generation(CopySource(), output, device="cpu").make(listed.requests[1:], batch_size=1)
+    own = write_image(output / "a_2_b_vis.png", 3).read_bytes()
+    for replace_others in (False, True):
+        with pytest.raises(UserError, match=r"a_2_b_vis\.png"):
+            Generation(CopySource(), output, device="cpu", **options).make(
+                listed.requests, batch_size=1, replace_others=replace_others
+            )
+        assert (output / "a_2_b_vis.png").read_bytes() == own
 
 
 def test_overwriting_leaves_no_image_of_the_model_before(tmp_path: Path, listed: ListedImages) -> None:

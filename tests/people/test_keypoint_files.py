@@ -786,14 +786,14 @@ def test_both_orders_of_eyes_and_ears(tmp_path: Path, eyes: Eyes) -> None:
 # From folders of images to a run
 
 
-def run(tmp_path: Path, *protocols: Protocol, **keypoints: KeypointFiles) -> Run:
+def run(tmp_path: Path, *protocols: Protocol, **keypoints: Any) -> Run:
     for name in "abc":
         for side in ("generated", "target"):
             write_image(tmp_path / side / f"{name}.png", 1 + ord(name) + len(side), SIZE)
     pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
     with Cache(tmp_path / "cache") as cache:
         engine = open_engine("local", cache, device="cpu")
-        return evaluate(pairs, protocols, engine=engine, output=tmp_path / "run", **keypoints)  # type: ignore[arg-type]
+        return evaluate(pairs, protocols, engine=engine, output=tmp_path / "run", overwrite=True, **keypoints)
 
 
 def test_a_run_whose_keypoints_are_all_read_needs_no_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,20 @@ def test_a_curve_of_another_package_is_drawn_and_one_that_no_run_has_is_not(
         plot_curves([plain], tmp_path / "kec.svg")
 
 
+@pytest.mark.parametrize("ending", plots.ENDINGS)
+def test_the_same_figure_is_drawn_again_and_another_only_when_asked(plain: Run, tmp_path: Path, ending: str) -> None:
+    one, other = ([with_distances(plain, "one", [1.0, far], [], [])] for far in (2.0, 3.0))
+    file = tmp_path / f"kec.{ending}"
+    plot_curves(one, file)
+    drawn = file.read_bytes()
+    plot_curves(one, file)
+    with pytest.raises(UserError, match="--overwrite"):
+        plot_curves(other, file)
+    assert file.read_bytes() == drawn
+    plot_curves(other, file, overwrite=True)
+    assert file.read_bytes() != drawn
+
+
 def test_what_cannot_be_drawn_is_one_sentence(plain: Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.png, \.svg or \.pdf"):
         plot_curves([with_distances(plain, "one", [1.0], [1.0], [1.0])], tmp_path / "kec.jpg")
