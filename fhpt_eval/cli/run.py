@@ -313,12 +313,18 @@ def _print_plan(images: ImageSets, chosen: Sequence[Measurement], prepared: Prep
     protocols.sort(key=lambda row: row["status"] == "unavailable")
     extractors = [{"extractor": e.id, "images": len(refs)} for e, refs in prepared.plan.images.items()]
     extractors += [{"extractor": e.id, "pairs": len(refs)} for e, refs in prepared.plan.pairs.items()]
+    no_images = [str(listing.folder / name) for listing in images.listings for name in listing.others]
     if as_json:
         downloads = [{"weights": w.name, "bytes": w.bytes} for w in prepared.downloads]
-        plan = {"pairs": len(pairs), "naming": pairs.naming, "protocols": protocols}
+        plan = {"pairs": len(pairs), "naming": pairs.naming, "left_out": images.left_out, "no_images": no_images}
+        plan["protocols"] = protocols
         typer.echo(json.dumps({**plan, "extractors": extractors, "downloads": downloads}, indent=2))
         return
     typer.echo(f"pairs: {pairs.report} (naming: {pairs.naming})")
+    for file, why in images.left_out.items():
+        typer.echo(f"left out: {file}: {why}")
+    for file in no_images:
+        typer.echo(f"no image: {file}")
     for row in protocols:
         typer.echo(f"protocol {row['protocol']}: {row['reason'] or 'ready'}")
     for entry in extractors:

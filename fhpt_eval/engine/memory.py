@@ -1,21 +1,8 @@
-"""Telling a lack of memory from other errors."""
+"""Giving memory of the GPU back."""
 
 from __future__ import annotations
 
 import sys
-
-_SIGNS = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "insufficient memory",
-)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether torch, OpenCV, NumPy or Python itself ran out of memory."""
-    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _SIGNS)
 
 
 def free_gpu_memory() -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Threads
 from typing import Any, TypeVar
 
-from fhpt_eval.engine.memory import free_gpu_memory, out_of_memory
+from fhpt_eval.engine.memory import free_gpu_memory
 from fhpt_eval.extract.extractor import Context, Extractor
 from fhpt_eval.libraries import explained
+from fhpt_eval.memory import out_of_memory
 from fhpt_eval.records import Missing
 
 _log = logging.getLogger(__name__)

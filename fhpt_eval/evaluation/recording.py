@@ -136,6 +136,7 @@ def _pairs_record(pairs: Pairs, extraction: Extraction) -> PairsRecord:
         extra=list(report.extra),
         ambiguous=list(report.ambiguous),
         duplicate=list(report.duplicate),
+        listed=pairs.listed,
     )
 
 
@@ -160,4 +161,6 @@ def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction
         if counts:
             sizes[role] = dict(counts.most_common())
     totals = Counter(note for found in notes.values() for note in found)
-    return ImagesRecord(sizes=sizes, notes=dict(sorted(totals.items())), unreadable=unreadable)
+    return ImagesRecord(
+        sizes=sizes, notes=dict(sorted(totals.items())), unreadable=unreadable, left_out=images.left_out
+    )

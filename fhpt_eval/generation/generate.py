@@ -21,6 +21,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.weights import file_sha256
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.files.owned_folder import OwnedFolder, claiming
+from fhpt_eval.files.regular import not_regular
 from fhpt_eval.generation.reference_model import Generator, ReferenceModel, Request
 from fhpt_eval.images.decoding import ImageRef, Rgb
 from fhpt_eval.options import plain_options
@@ -112,6 +113,8 @@ def _only(folder: Folder, name: str, role: str) -> ImageRef:
     hits = folder.find(name)
     if len(hits) != 1:
         raise LookupError(f"no {role} image '{name}'" if not hits else f"more than one {role} image '{name}'")
+    if (what := not_regular(folder.path / hits[0])) is not None:
+        raise LookupError(f"{role} image '{name}': {what}")
     return ImageRef(folder.path / hits[0], name=hits[0])
 
 

@@ -23,7 +23,8 @@ from PIL import Image
 from pydantic_core import CoreSchema, core_schema
 
 from fhpt_eval.errors import UserError, did_you_mean
-from fhpt_eval.images.decoding import ImageError, Rgb, decode
+from fhpt_eval.images.decoding import Rgb, decode
+from fhpt_eval.images.formats import ImageError
 
 Array = npt.NDArray[Any]
 """H×W×3, RGB on the scale 0…255: uint8, or float32 after a filter that leaves fractions."""

@@ -15,7 +15,7 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.images.decoding import ImageError
+from fhpt_eval.images.formats import ImageError
 from fhpt_eval.images.geometry import (
     COLOURS,
     FILTERS,
