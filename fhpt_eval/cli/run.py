@@ -211,6 +211,8 @@ def run(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.engine import open_engine
+    from fhpt_eval.engine.machine import cpu_count
+    from fhpt_eval.engine.memory import memory_of
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.giving import check_given, given_for
     from fhpt_eval.evaluation.plan import ImageSets, prepare
@@ -252,7 +254,15 @@ def run(
         )
         images = ImageSets(table, reference_images, given)
         check_given(images, wanted)
-        _print_plan(images, chosen, prepare(images, wanted, store, fetch=False), as_json=as_json)
+        prepared = prepare(images, wanted, store, fetch=False)
+        memory = memory_of(
+            prepared.plan,
+            prepared.weights,
+            batch_size=batch_size,
+            workers=workers or cpu_count(),
+            max_pixels=max_pixels or MAX_PIXELS,
+        )
+        _print_plan(images, chosen, prepared, memory, as_json=as_json)
         return
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         engine = open_engine(
@@ -295,7 +305,9 @@ def _run_name(name: str | None, generated: Path) -> str:
     return folder.parent.name if folder.name.lower() in _UNTELLING and folder.parent.name else folder.name
 
 
-def _print_plan(images: ImageSets, chosen: Sequence[Measurement], prepared: Prepared, *, as_json: bool) -> None:
+def _print_plan(
+    images: ImageSets, chosen: Sequence[Measurement], prepared: Prepared, memory: int, *, as_json: bool
+) -> None:
     """Print what a run would do."""
     import json
 
@@ -317,7 +329,7 @@ def _print_plan(images: ImageSets, chosen: Sequence[Measurement], prepared: Prep
     if as_json:
         downloads = [{"weights": w.name, "bytes": w.bytes} for w in prepared.downloads]
         plan = {"pairs": len(pairs), "naming": pairs.naming, "left_out": images.left_out, "no_images": no_images}
-        plan["protocols"] = protocols
+        plan |= {"memory": memory, "protocols": protocols}
         typer.echo(json.dumps({**plan, "extractors": extractors, "downloads": downloads}, indent=2))
         return
     typer.echo(f"pairs: {pairs.report} (naming: {pairs.naming})")
@@ -330,6 +342,7 @@ def _print_plan(images: ImageSets, chosen: Sequence[Measurement], prepared: Prep
     for entry in extractors:
         count = f"{entry['images']} different images" if "images" in entry else f"{entry['pairs']} different pairs"
         typer.echo(f"extractor {entry['extractor']}: {count}")
+    typer.echo(f"memory: at most {memory / 1e9:.1f} GB of this machine")
     for weights in prepared.downloads:
         typer.echo(f"download {weights.name}: {weights.bytes / 1e6:.0f} MB")
 

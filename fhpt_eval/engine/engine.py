@@ -54,8 +54,8 @@ class Engine:
         progress = progress or _silent
         contents = Contents((ref.path for ref in (*plan.refs(), *plan.hashed)), progress)
         fingerprints = {e: e.fingerprint(self.device) for e in plan.extractors()}
-        todo = find_todo(plan, contents, self._cache, fingerprints, weights, self._max_pixels)
-        findings = Findings(undecoded=dict(todo.refused))
+        todo = find_todo(plan, contents.key, self._cache, fingerprints, weights, self._max_pixels)
+        findings = Findings(undecoded=dict(todo.refused), faults=dict(todo.mismatched))
         if todo.work.files:
             with closing(self._executor.run(todo.work, progress)) as outcomes:
                 _keep(outcomes, self._cache, fingerprints, findings)

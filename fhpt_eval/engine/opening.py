@@ -16,7 +16,7 @@ from fhpt_eval.errors import Unavailable
 from fhpt_eval.extract.extractor import Pixels
 from fhpt_eval.files.regular import open_regular, read_regular
 from fhpt_eval.images.decoding import DECODE_VERSION, ImageRef, cut_panel, decode
-from fhpt_eval.images.formats import ImageError
+from fhpt_eval.images.formats import NO_MEMORY, ImageError
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.masks import Mask
 from fhpt_eval.libraries import explained
@@ -70,11 +70,11 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
         if ref.panel is not None and ref.panels is not None:
             pixels = cut_panel(pixels, ref.panel, ref.panels)
         height, width = pixels.shape[:2]
-        info = ImageInfo(width, height, decoded.notes, hashlib.sha256(pixels.tobytes()).hexdigest())
+        info = ImageInfo(width, height, decoded.notes, hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
         if ref.mask is not None:
             pixels = _masked(ref.mask, pixels)
-    except (ImageError, OSError) as error:
-        why = Missing(str(error))
+    except (ImageError, OSError, MemoryError) as error:
+        why = Missing(NO_MEMORY if out_of_memory(error) else str(error))
         return Opened(key, why, dict.fromkeys(geometries, unreadable(why)))
     return Opened(key, info, {geometry: _view(geometry, pixels) for geometry in geometries})
 

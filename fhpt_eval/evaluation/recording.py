@@ -15,6 +15,7 @@ from fhpt_eval.evaluation.giving import own_classifier, used_keypoints
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.evaluation.reading import content_hash
 from fhpt_eval.evaluation.run import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, Run, RunRecord
+from fhpt_eval.evaluation.sizes import of_sizes
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.gender_classifier import GenderClassifier
 from fhpt_eval.files.given import GivenFile
@@ -40,7 +41,7 @@ def start_run(
     warnings = list(extraction.warnings)
     if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
         warnings.append(warning)
-    warnings += doubts(images, prepared, extraction)
+    warnings += [*doubts(images, prepared, extraction), *of_sizes(images, prepared, extraction)]
     record = RunRecord(
         name=name,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

@@ -24,6 +24,8 @@ from fhpt_eval.files.owned_folder import OwnedFolder, claiming
 from fhpt_eval.files.regular import not_regular
 from fhpt_eval.generation.reference_model import Generator, ReferenceModel, Request
 from fhpt_eval.images.decoding import ImageRef, Rgb
+from fhpt_eval.images.formats import NO_MEMORY
+from fhpt_eval.memory import out_of_memory
 from fhpt_eval.options import plain_options
 from fhpt_eval.pairing.folders import Folder, file_name
 from fhpt_eval.pairing.lists import read_pair_list
@@ -229,9 +231,11 @@ def _pictures(generator: Generator, batch: Sequence[Request], missing: dict[str,
     """A batch's images; where one cannot be read, the others are made one by one."""
     try:
         return list(zip(batch, generator(batch), strict=True))
-    except UserError as error:
+    except Exception as error:
+        if not isinstance(error, UserError) and not out_of_memory(error):
+            raise
         if len(batch) == 1:
-            missing[batch[0].name] = str(error)
+            missing[batch[0].name] = str(error) if isinstance(error, UserError) else NO_MEMORY
             return []
         return [pair for request in batch for pair in _pictures(generator, [request], missing)]
 

@@ -22,7 +22,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.regular import read_regular
-from fhpt_eval.images.formats import ImageError, reader_of, why_broken
+from fhpt_eval.images.formats import NO_MEMORY, ImageError, reader_of, why_broken
 from fhpt_eval.images.masks import Mask
 from fhpt_eval.images.metadata import pixels_alone
 
@@ -182,7 +182,10 @@ def size_of(ref: ImageRef) -> tuple[int, int]:
         OSError: The file cannot be opened.
         ImageError: It is not an image, or its panels are not equally wide.
     """
-    _, image, orientation = _opened(read_regular(ref.path), sys.maxsize)
+    try:
+        _, image, orientation = _opened(read_regular(ref.path), sys.maxsize)
+    except MemoryError:
+        raise ImageError(NO_MEMORY) from None
     width, height = image.size[::-1] if orientation in range(5, 9) else image.size
     panels = ref.panels or 1
     if width % panels:
@@ -199,8 +202,8 @@ def read_image(ref: ImageRef) -> Rgb:
     try:
         pixels = decode(read_regular(ref.path)).pixels
         return pixels if ref.panel is None or ref.panels is None else cut_panel(pixels, ref.panel, ref.panels)
-    except (OSError, ImageError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    except (OSError, ImageError, MemoryError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error) or NO_MEMORY
         raise UserError(f"{ref.path} cannot be read ({why}): fix or remove it.") from None
 
 
