@@ -134,7 +134,7 @@ def run(
         typer.Option(
             "--generated-geometry",
             help="What every protocol does to generated images first, e.g."
-            " 'resize(width=176, height=256, filter=pil-bicubic)'; docs/geometry.md has all steps and filters.",
+            " 'crop(left=40, top=0, width=176, height=256)'; docs/geometry.md has all steps and filters.",
             rich_help_panel=_HOW,
         ),
     ] = None,

@@ -173,10 +173,8 @@ def test_generation_goes_on_without_the_image_that_memory_does_not_suffice_for(
 ) -> None:
     draw("real", "abc")
     Path("list.csv").write_text("from,to\na,b\nc,b\n", encoding="utf-8")
-    from fhpt_eval.reference_models import trivial
-
-    read = trivial.read_image
-    monkeypatch.setattr(trivial, "read_image", lambda ref: fail() if ref.name == "a.png" else read(ref))
+    few = lambda ref: fail() if ref.name == "a.png" else decoding.read_image(ref)  # noqa: E731
+    monkeypatch.setattr("fhpt_eval.reference_models.trivial.read_image", few)
     outcome = command("generate", "copy-source", "--pairs", "list.csv", "-s", "real", "-o", "made")
     assert outcome.code == 3
     assert "not made: a_2_b_vis: not enough memory for this image" in outcome.err
