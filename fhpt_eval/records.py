@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy.typing as npt
@@ -23,12 +23,10 @@ class Missing:
         kind: ``finding``, where the absence says something about the image, such as a face that is not there;
             ``fault``, where something is wrong with the input or the machine (an unreadable file, a size that does not
             fit); ``not asked``, where what was chosen does not look for it.
-        advice: What the user can do about a fault, one sentence without a full stop; empty where nothing is to be said.
     """
 
     reason: str
     kind: MissingKind = "fault"
-    advice: str = field(default="", compare=False)
 
     @property
     def fault(self) -> bool:

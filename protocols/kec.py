@@ -38,7 +38,6 @@ from fhpt_eval.measuring.protocol import (
     Protocol,
     Records,
     Score,
-    advice,
     resampling_groups,
     tally,
 )
@@ -297,7 +296,6 @@ def mean_over_keypoints(
         interval=cluster_bootstrap(values, [groups[i] for i in pair]) if len(values) else None,
         details={"keypoints": len(values), **details, "interval_over": over},
         arrays=arrays or {},
-        warnings=advice(absent),
     )
 
 

@@ -204,9 +204,10 @@ def remarks(run: Run) -> list[str]:
         for reason, count in ((r, c) for score in protocol.scores for r, c in score.missing.items()):
             reasons.setdefault(f"{count} × {reason}", set()).add(protocol.label)
     lines += [f"missing: {what} ({', '.join(sorted(names))})" for what, names in reasons.items()]
-    lines += [f"unreadable: {file}: {reason}" for file, reason in list(record.images.unreadable.items())[:5]]
-    if (more := len(record.images.unreadable) - 5) > 0:
-        lines.append(f"unreadable: and {more} more, all named in run.json")
+    for what, files in (("unreadable", record.images.unreadable), ("left out", record.images.left_out)):
+        lines += [f"{what}: {file}: {reason}" for file, reason in list(files.items())[:5]]
+        if (more := len(files) - 5) > 0:
+            lines.append(f"{what}: and {more} more, all named in run.json")
     for kind in ("missing", "ambiguous", "duplicate", "extra"):
         names = getattr(record.pairs, kind)
         if names:

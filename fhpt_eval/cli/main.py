@@ -31,6 +31,7 @@ from fhpt_eval.cli import (
 from fhpt_eval.cli.shared import BUG, DONE, INTERRUPTED, WRONG_USE
 from fhpt_eval.errors import UserError
 from fhpt_eval.libraries import explained
+from fhpt_eval.memory import no_memory_for
 
 # Newer typers carry a click of their own: ask typer which one its errors come from.
 ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -120,7 +121,7 @@ def _forget_output() -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    if isinstance(told := explained(error), UserError):
+    if isinstance(told := no_memory_for("this command", error) or explained(error), UserError):
         _say(str(told))
         return WRONG_USE
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:

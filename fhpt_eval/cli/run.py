@@ -132,7 +132,7 @@ def run(
         typer.Option(
             "--generated-geometry",
             help="What every protocol does to generated images first, e.g."
-            " 'resize(width=176, height=256, filter=pil-bicubic)'; docs/geometry.md has all steps and filters.",
+            " 'crop(left=40, top=0, width=176, height=256)'; docs/geometry.md has all steps and filters.",
             rich_help_panel=_HOW,
         ),
     ] = None,
@@ -226,6 +226,8 @@ def run(
     from fhpt_eval.cli.run_name import run_name
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.engine import open_engine
+    from fhpt_eval.engine.machine import cpu_count
+    from fhpt_eval.engine.memory import memory_of
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.giving import check_given, given_for
     from fhpt_eval.evaluation.plan import ImageSets, prepare
@@ -267,7 +269,15 @@ def run(
         )
         images = ImageSets(table, reference_images, given)
         check_given(images, wanted)
-        _print_plan(images, chosen, prepare(images, wanted, store, fetch=False), as_json=as_json)
+        prepared = prepare(images, wanted, store, fetch=False)
+        memory = memory_of(
+            prepared.plan,
+            prepared.weights,
+            batch_size=batch_size,
+            workers=workers or cpu_count(),
+            max_pixels=max_pixels or MAX_PIXELS,
+        )
+        _print_plan(images, chosen, prepared, memory, as_json=as_json)
         return
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         engine = open_engine(
@@ -299,7 +309,9 @@ def run(
     raise typer.Exit(result.exit_code)
 
 
-def _print_plan(images: ImageSets, chosen: Sequence[Measurement], prepared: Prepared, *, as_json: bool) -> None:
+def _print_plan(
+    images: ImageSets, chosen: Sequence[Measurement], prepared: Prepared, memory: int, *, as_json: bool
+) -> None:
     """Print what a run would do."""
     import json
 
@@ -317,17 +329,24 @@ def _print_plan(images: ImageSets, chosen: Sequence[Measurement], prepared: Prep
     protocols.sort(key=lambda row: row["status"] == "unavailable")
     extractors = [{"extractor": e.id, "images": len(refs)} for e, refs in prepared.plan.images.items()]
     extractors += [{"extractor": e.id, "pairs": len(refs)} for e, refs in prepared.plan.pairs.items()]
+    no_images = [str(listing.folder / name) for listing in images.listings for name in listing.others]
     if as_json:
         downloads = [{"weights": w.name, "bytes": w.bytes} for w in prepared.downloads]
-        plan = {"pairs": len(pairs), "naming": pairs.naming, "protocols": protocols}
+        plan = {"pairs": len(pairs), "naming": pairs.naming, "left_out": images.left_out, "no_images": no_images}
+        plan |= {"memory": memory, "protocols": protocols}
         typer.echo(json.dumps({**plan, "extractors": extractors, "downloads": downloads}, indent=2))
         return
     typer.echo(f"pairs: {pairs.report} (naming: {pairs.naming})")
+    for file, why in images.left_out.items():
+        typer.echo(f"left out: {file}: {why}")
+    for file in no_images:
+        typer.echo(f"no image: {file}")
     for row in protocols:
         typer.echo(f"protocol {row['protocol']}: {row['reason'] or 'ready'}")
     for entry in extractors:
         count = f"{entry['images']} different images" if "images" in entry else f"{entry['pairs']} different pairs"
         typer.echo(f"extractor {entry['extractor']}: {count}")
+    typer.echo(f"memory: at most {memory / 1e9:.1f} GB of this machine")
     for weights in prepared.downloads:
         typer.echo(f"download {weights.name}: {weights.bytes / 1e6:.0f} MB")
 

@@ -47,9 +47,11 @@ from fhpt_eval.datasets.report import (
     count_pictures,
 )
 from fhpt_eval.errors import UserError, did_you_mean
-from fhpt_eval.images.decoding import ImageError, Rgb, decode
+from fhpt_eval.files.regular import read_regular
+from fhpt_eval.images.decoding import ImageRef, Rgb, decode, size_of
+from fhpt_eval.images.formats import ImageError
 from fhpt_eval.images.geometry import Crop, Geometry, Resize
-from fhpt_eval.pairing.folders import image_files
+from fhpt_eval.images.listing import list_folder
 from fhpt_eval.pairing.naming import parse_deepfashion
 from fhpt_eval.progress import Progress
 
@@ -277,7 +279,7 @@ def _find(images: Path, output: Path, lists: _Lists) -> dict[str, tuple[str, ...
     if output.resolve().is_relative_to(images.resolve()):
         raise UserError(f"{output} lies in the folder of images, {images}: choose a folder outside of it with -o.")
     found: dict[str, list[str]] = defaultdict(list)
-    for file in sorted(image_files(images)):
+    for file in list_folder(images).images:
         name = parse_deepfashion(file)
         if name is not None:
             found[name.flat_name].append(file)
@@ -296,10 +298,9 @@ def _tell_archive(images: Path, files: Sequence[str]) -> Archive:
     sizes: Counter[tuple[int, int]] = Counter()
     for file in files[:: max(1, len(files) // _SAMPLE)]:
         try:
-            height, width = decode((images / file).read_bytes()).pixels.shape[:2]
+            sizes[size_of(ImageRef(images / file))] += 1
         except (ImageError, OSError):
             continue
-        sizes[width, height] += 1
     best = max(ARCHIVES, key=lambda archive: sizes[archive.size])
     if not sizes[best.size]:
         seen = ", ".join(f"{width}×{height}" for (width, height), _ in sizes.most_common(3)) or "unreadable"
@@ -351,7 +352,7 @@ def _crop_all(
 
 def _crop(task: _Task, images: Path, archive: Archive, folder: CropFolder, image_format: str) -> _Outcome:
     try:
-        data = (images / task.source).read_bytes()
+        data = read_regular(images / task.source)
         source = hashlib.sha256(data).hexdigest()
         if folder.holds(task.destination, source):
             return _Outcome(folder.origins[task.destination])

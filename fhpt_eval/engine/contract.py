@@ -5,8 +5,8 @@ The whole plan at once, so that one decode can serve every extractor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +14,9 @@ from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import MAX_PIXELS, ImageRef
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.records import Missing, Result
+
+DECODING = 30
+"""Bytes a pixel of an image while it is decoded (Pillow's picture, a turned one, ours) and resized in float32."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Work:
         pairs: For each pair extractor, its pairs, each once.
         weights: The verified file of each weights name that an extractor asks for.
         max_pixels: Larger images are refused before they are decoded.
+        sizes: Width and height of images by content key, where the header of the file tells them.
     """
 
     files: Mapping[str, ImageRef]
@@ -100,6 +104,25 @@ class Work:
     pairs: Mapping[PairExtractor, tuple[PairOfKeys, ...]]
     weights: Mapping[str, Path]
     max_pixels: int = MAX_PIXELS
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def shown(self) -> Iterator[tuple[Extractor, str, int]]:
+        """Yield each extractor with each image that it is shown, and the pixels of that in the extractor's geometry."""
+        asked: list[tuple[Extractor, Geometry, str]] = []
+        asked += [(e, e.geometry, key) for e, keys in self.images.items() for key in keys]
+        asked += [(e, e.first_geometry, first) for e, pairs in self.pairs.items() for first, _ in pairs]
+        asked += [(e, e.second_geometry, second) for e, pairs in self.pairs.items() for _, second in pairs]
+        for extractor, geometry, key in dict.fromkeys(asked):
+            if key in self.sizes and (size := geometry.size(*self.sizes[key])) is not None:
+                yield extractor, key, size[0] * size[1]
+
+    def memory(self) -> dict[str, int]:
+        """Bytes that each image takes until its batch is done: decoded, in its geometries and encoded, at most."""
+        codes = dict.fromkeys(self.sizes, 0)
+        for extractor, key, pixels in self.shown():
+            if isinstance(extractor, PairExtractor):
+                codes[key] = max(codes[key], pixels * extractor.bytes_per_encoded_pixel)
+        return {key: width * height * DECODING + codes[key] for key, (width, height) in self.sizes.items()}
 
     def views(self) -> dict[str, frozenset[Geometry]]:
         """In which geometries each image is asked for; none of an image that only has to be decoded."""

@@ -69,8 +69,9 @@ class Engine:
         findings = Findings()
 
         def compute(*, read: bool = False) -> None:
-            todo = find_todo(plan, contents, self._cache, fingerprints, weights, self._max_pixels, read=read)
+            todo = find_todo(plan, contents.key, self._cache, fingerprints, weights, self._max_pixels, read=read)
             findings.undecoded.update(todo.refused)
+            findings.faults.update(todo.mismatched)
             if todo.work.files:
                 with closing(self._executor.run(todo.work, progress)) as outcomes:
                     _keep(outcomes, self._cache, fingerprints, findings)

@@ -11,8 +11,8 @@ from fhpt_eval.extract.extractor import Encoded, PairExtractor
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.records import Missing
 
-BUDGET = 2 * 2**30
-"""Bytes of encoded images kept while their pairs are not complete."""
+BUDGET = 2**30
+"""Bytes of encoded images kept while their pairs are not complete, for all extractors together."""
 
 _Node: TypeAlias = tuple[Geometry, str]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import ClassVar
 
 from fhpt_eval.engine.contract import Broken, Computed, Decoded, Outcome, PairOfKeys, Warned, Work
@@ -17,7 +18,6 @@ from fhpt_eval.engine.opening import Opened
 from fhpt_eval.engine.stream import batches
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.extract.extractor import Context, Encoded, Extractor, ImageExtractor, PairExtractor
-from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing, Result
@@ -80,10 +80,10 @@ class _Pass:
     def run(self) -> Iterator[Outcome]:
         work, total = self._work, len(self._work.files)
         self._load([*(e for e in work.images if not e.process), *work.pairs])
-        joins = [Join(extractor, pairs, BUDGET) for extractor, pairs in work.pairs.items()]
+        joins = [Join(extractor, pairs, BUDGET // len(work.pairs)) for extractor, pairs in work.pairs.items()]
         done = 0
         self._progress("extracting", 0, total)
-        for batch in self._batches(work.files, work.views()):
+        for batch in self._batches(work):
             yield from (Decoded(image.key, image.info) for image in batch)
             for extractor, keys in work.images.items():
                 yield from self._image_results(extractor, [image for image in batch if image.key in keys])
@@ -108,10 +108,8 @@ class _Pass:
         if extractors:
             self._progress("loading", len(extractors), len(extractors))
 
-    def _batches(
-        self, files: Mapping[str, ImageRef], views: Mapping[str, frozenset[Geometry]]
-    ) -> Iterator[list[Opened]]:
-        return batches(files, views, self._decoders, self._batch_size, self._work.max_pixels)
+    def _batches(self, work: Work) -> Iterator[list[Opened]]:
+        return batches(work, self._decoders, self._batch_size)
 
     def _image_results(self, extractor: ImageExtractor, images: Sequence[Opened]) -> Iterator[Computed]:
         if extractor in self._models.broken:
@@ -191,8 +189,8 @@ class _Pass:
         for start in range(0, len(late), self._batch_size):
             pairs = late[start : start + self._batch_size]
             files = {key: self._work.files[key] for pair in pairs for key in pair}
-            part = Work(files, {}, {join.extractor: tuple(pairs)}, {})
+            part = replace(self._work, files=files, images={}, pairs={join.extractor: tuple(pairs)})
             again = Join(join.extractor, pairs, math.inf)
-            for batch in self._batches(files, part.views()):
+            for batch in self._batches(part):
                 yield from self._pair_results(again, batch)
             self._progress("comparing pairs again", start + len(pairs), len(late))

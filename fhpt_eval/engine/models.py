@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Threads
 from typing import Any, TypeVar
 
-from fhpt_eval.engine.memory import free_gpu_memory, out_of_memory
+from fhpt_eval.engine.memory import free_gpu_memory
 from fhpt_eval.extract.extractor import Context, Extractor
 from fhpt_eval.libraries import explained
+from fhpt_eval.memory import no_memory_for, out_of_memory
 from fhpt_eval.records import Missing
 
 _log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Models:
         """Stop using an extractor; return what to raise."""
         if extractor not in self.broken:
             _log.debug("extractor %s failed", extractor.id, exc_info=error)
-            self.broken[extractor] = explained(error)
+            self.broken[extractor] = no_memory_for(extractor.name, error) or explained(error)
             self._loaded.pop(extractor, None)
         return Failed()
 

@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from fhpt_eval.engine.contract import ImageInfo
-from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import Unavailable
 from fhpt_eval.extract.extractor import Pixels
-from fhpt_eval.images.decoding import DECODE_VERSION, ImageError, ImageRef, cut_panel, decode
+from fhpt_eval.files.regular import open_regular, read_regular
+from fhpt_eval.images.decoding import DECODE_VERSION, ImageRef, cut_panel, decode
+from fhpt_eval.images.formats import NO_MEMORY, ImageError
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.images.masks import Mask
 from fhpt_eval.libraries import explained
+from fhpt_eval.memory import out_of_memory
 from fhpt_eval.records import Missing, Record
 
 DECODING = hashlib.sha256(f"decode {DECODE_VERSION}, pillow {metadata.version('pillow')}".encode()).hexdigest()
@@ -43,7 +45,7 @@ class Opened:
 def hash_file(path: Path) -> str | Missing:
     """Return the SHA-256 of a file's bytes, or in bare words why it cannot be opened."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             digest = hashlib.sha256()
             while block := stream.read(1 << 20):
                 digest.update(block)
@@ -60,7 +62,7 @@ def unreadable(why: Missing) -> Missing:
 def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixels: int) -> Opened:
     """Decode an image and apply each geometry; what goes wrong is told in place of the view it spoils."""
     try:
-        data = ref.path.read_bytes()
+        data = read_regular(ref.path)
         if hashlib.sha256(data).hexdigest() != key.partition("#")[0]:
             raise ImageError("changed while it was being evaluated")
         decoded = decode(data, max_pixels)
@@ -68,11 +70,11 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
         if ref.panel is not None and ref.panels is not None:
             pixels = cut_panel(pixels, ref.panel, ref.panels)
         height, width = pixels.shape[:2]
-        info = ImageInfo(width, height, decoded.notes, hashlib.sha256(pixels.tobytes()).hexdigest())
+        info = ImageInfo(width, height, decoded.notes, hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
         if ref.mask is not None:
             pixels = _masked(ref.mask, pixels)
-    except (ImageError, OSError) as error:
-        why = Missing(str(error))
+    except (ImageError, OSError, MemoryError) as error:
+        why = Missing(NO_MEMORY if out_of_memory(error) else str(error))
         return Opened(key, why, dict.fromkeys(geometries, unreadable(why)))
     return Opened(key, info, {geometry: _view(geometry, pixels) for geometry in geometries})
 

@@ -84,8 +84,6 @@ class Extraction:
     def pair(self, extractor: PairExtractor, first: ImageRef, second: ImageRef) -> Result:
         """Return the result of a pair extractor on two images."""
         key = (str(self._contents.key(first)), str(self._contents.key(second)))
-        if (fault := self._findings.faults.get((extractor, key))) is not None:
-            return fault
         why = self._undecoded(first) or self._undecoded(second)
         return self._read(extractor, key) if why is None else unreadable(why)
 

@@ -3,58 +3,52 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor as Threads
 from concurrent.futures import Future
 
+from fhpt_eval.engine.contract import Work
 from fhpt_eval.engine.opening import Opened, open_image
-from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.records import Missing
 
-_BYTES = 512 * 2**20
-"""Of decoded images in one batch, whatever the batch size."""
+AT_ONCE = 2**30
+"""Bytes that the images of a batch may take, and those decoded ahead of it, whatever the batch size; one always may."""
 
 
-def batches(
-    files: Mapping[str, ImageRef],
-    views: Mapping[str, frozenset[Geometry]],
-    threads: Threads,
-    size: int,
-    max_pixels: int,
-) -> Iterator[list[Opened]]:
+def batches(work: Work, threads: Threads, size: int) -> Iterator[list[Opened]]:
     """Decode in threads, a batch ahead at the most, and yield batches in the order of the files.
 
     Args:
-        files: The images, by content key.
-        views: The geometries of each.
+        work: What the images are wanted for.
         threads: Decode; Pillow lets go of the interpreter meanwhile.
         size: Images in a batch, at most.
-        max_pixels: Larger images are refused.
     """
+    memory = work.memory()
     batch: list[Opened] = []
     held = 0
-    for image in _opened(files, views, threads, size, max_pixels):
+    for image in _opened(work, memory, threads, size):
+        taken = memory.get(image.key, 0)
+        if batch and held + taken > AT_ONCE:
+            yield batch
+            batch, held = [], 0
         batch.append(image)
-        held += sum(view.nbytes for view in image.views.values() if not isinstance(view, Missing))
-        if len(batch) >= size or held > _BYTES:
+        held += taken
+        if len(batch) >= size:
             yield batch
             batch, held = [], 0
     if batch:
         yield batch
 
 
-def _opened(
-    files: Mapping[str, ImageRef],
-    views: Mapping[str, Iterable[Geometry]],
-    threads: Threads,
-    ahead: int,
-    max_pixels: int,
-) -> Iterator[Opened]:
-    waiting: deque[Future[Opened]] = deque()
-    for key, ref in files.items():
-        waiting.append(threads.submit(open_image, key, ref, views[key], max_pixels))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
+def _opened(work: Work, memory: Mapping[str, int], threads: Threads, ahead: int) -> Iterator[Opened]:
+    views = work.views()
+    waiting: deque[tuple[str, Future[Opened]]] = deque()
+    held = 0
+    for key, ref in work.files.items():
+        while waiting and (len(waiting) > ahead or held + memory.get(key, 0) > AT_ONCE):
+            before, image = waiting.popleft()
+            held -= memory.get(before, 0)
+            yield image.result()
+        waiting.append((key, threads.submit(open_image, key, ref, views[key], work.max_pixels)))
+        held += memory.get(key, 0)
     while waiting:
-        yield waiting.popleft().result()
+        yield waiting.popleft()[1].result()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contents import Contents
 from fhpt_eval.engine.contract import Key, PairOfKeys, Plan, Work
 from fhpt_eval.engine.opening import DECODING, parse_info
-from fhpt_eval.extract.extractor import Extractor
-from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.extract.extractor import Extractor, PairExtractor, size_mismatch
+from fhpt_eval.images.decoding import ImageRef, size_of
+from fhpt_eval.images.formats import ImageError
 from fhpt_eval.records import Missing, Result
 
 
@@ -22,15 +22,17 @@ class Todo:
     Attributes:
         work: What has to be computed.
         refused: Images that an earlier run decoded and that are over this run's pixel limit, by content key.
+        mismatched: Why images cannot be compared whose headers tell that their sizes differ, by extractor and pair.
     """
 
     work: Work
     refused: Mapping[str, Missing]
+    mismatched: Mapping[tuple[Extractor, Key], Missing]
 
 
 def find_todo(
     plan: Plan,
-    contents: Contents,
+    key_of: Callable[[ImageRef], str | None],
     cache: Cache,
     fingerprints: Mapping[Extractor, str],
     weights: Mapping[str, Path],
@@ -42,7 +44,7 @@ def find_todo(
 
     Args:
         plan: What is asked for.
-        contents: Of its files.
+        key_of: From an image to the hash of its file; None where it cannot be read.
         cache: What is known.
         fingerprints: Of the plan's extractors.
         weights: By name; for the work.
@@ -52,14 +54,14 @@ def find_todo(
     known = cache.intact if read else cache.known
     files: dict[str, ImageRef] = {}
     for ref in plan.refs():
-        if (key := contents.key(ref)) is not None:
+        if (key := key_of(ref)) is not None:
             files.setdefault(key, ref)
     # These are read in any case; one that is damaged is decoded again.
     decoded = {key: info for key in cache.known(DECODING, files) if (info := cache.get(DECODING, key)) is not None}
     refused = _too_large(decoded, max_pixels)
 
     def usable(ref: ImageRef) -> str | None:
-        key = contents.key(ref)
+        key = key_of(ref)
         return None if key in refused else key
 
     images = {}
@@ -67,16 +69,58 @@ def find_todo(
         wanted = {key for ref in refs if (key := usable(ref)) is not None}
         if unknown := wanted - known(fingerprints[extractor], wanted):
             images[extractor] = frozenset(unknown)
-    pairs = {}
+    pairs: dict[PairExtractor, tuple[PairOfKeys, ...]] = {}
+    mismatched: dict[tuple[Extractor, Key], Missing] = {}
+    sizes = _Sizes(files, decoded)
     for comparison, both in plan.pairs.items():
         keys = dict.fromkeys(pair for a, b in both if (pair := _pair(usable(a), usable(b))) is not None)
         there = known(fingerprints[comparison], map(cache_key, keys))
-        if left := tuple(pair for pair in keys if cache_key(pair) not in there):
-            pairs[comparison] = left
+        left = {pair: sizes.mismatch(comparison, pair) for pair in keys if cache_key(pair) not in there}
+        mismatched |= {(comparison, pair): why for pair, why in left.items() if why is not None}
+        if fitting := tuple(pair for pair, why in left.items() if why is None):
+            pairs[comparison] = fitting
     asked = {key for wanted in images.values() for key in wanted}
     asked |= {key for left in pairs.values() for pair in left for key in pair}
     to_decode = {key: ref for key, ref in files.items() if key not in refused and (key not in decoded or key in asked)}
-    return Todo(Work(to_decode, images, pairs, weights, max_pixels), refused)
+    known_sizes = {key: size for key in to_decode if (size := sizes.of(key)) is not None}
+    return Todo(Work(to_decode, images, pairs, weights, max_pixels, known_sizes), refused, mismatched)
+
+
+class _Sizes:
+    """Width and height of images: of what was decoded before as it was found, of others by the header of the file."""
+
+    def __init__(self, files: Mapping[str, ImageRef], decoded: Mapping[str, Result]) -> None:
+        self._files = files
+        self._decoded = decoded
+        self._known: dict[str, tuple[int, int] | None] = {}
+
+    def of(self, key: str) -> tuple[int, int] | None:
+        """Return the size of an image; None where it cannot be told, which decoding will say."""
+        if key not in self._known:
+            self._known[key] = self._look(key)
+        return self._known[key]
+
+    def mismatch(self, comparison: PairExtractor, pair: PairOfKeys) -> Missing | None:
+        """Return why a pair cannot be compared, as far as sizes tell."""
+        if not comparison.one_size:
+            return None
+        sizes = [self.of(key) for key in pair]
+        left = [
+            None if size is None else geometry.size(*size)
+            for size, geometry in zip(sizes, comparison.geometries, strict=True)
+        ]
+        return None if left[0] is None or left[1] is None else size_mismatch(left[0], left[1])
+
+    def _look(self, key: str) -> tuple[int, int] | None:
+        if (stored := self._decoded.get(key)) is not None:
+            if isinstance(stored, Missing):
+                return None
+            info = parse_info(stored)
+            return info.width, info.height
+        try:
+            return size_of(self._files[key])
+        except (OSError, ImageError):
+            return None
 
 
 def cache_key(key: Key) -> str:

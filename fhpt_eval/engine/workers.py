@@ -16,7 +16,9 @@ from typing import Any
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
+from fhpt_eval.images.formats import NO_MEMORY
 from fhpt_eval.libraries import explained
+from fhpt_eval.memory import out_of_memory
 from fhpt_eval.records import Missing, Result
 
 _LOADING_TIMEOUT = 600.0
@@ -149,12 +151,20 @@ class _Process:
             self._line.send((extractor, image))
         except OSError:
             raise _Died from None
+        except MemoryError:
+            self.end()  # half of the image may be on the line
+            return Missing(NO_MEMORY)
         try:
             self._hear(_LOADING_TIMEOUT)
         except _TookTooLong:
             self.end()
             raise TimeoutError(f"{extractor.name} could not be loaded in {_LOADING_TIMEOUT:g} s") from None
-        result: Result = self._hear(timeout)
+        try:
+            result: Result = self._hear(timeout)
+        except Exception as error:
+            if out_of_memory(error):
+                return Missing(NO_MEMORY)
+            raise
         return result
 
     def end(self) -> None:

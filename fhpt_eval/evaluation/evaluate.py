@@ -28,6 +28,7 @@ from fhpt_eval.libraries import explained
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
+from fhpt_eval.memory import no_memory_for
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.pairing.pairs import Pairs, list_images
 from fhpt_eval.people.keypoint_files import KeypointFiles
@@ -149,7 +150,7 @@ def _scored(
         kept = [score_record(score) for score in scores]
     except Exception as error:  # noqa: BLE001 - a stranger's protocol must not take the others with it
         scores, kept = [], []
-        told = explained(error)
+        told = no_memory_for(f"scoring {measurement.name}", error) or explained(error)
         if isinstance(told, UserError | Unscorable):
             status, reason = "unavailable", str(told)
         else:

@@ -12,10 +12,11 @@ from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.extract.weights import Store, Weights
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.images.listing import Listing
 from fhpt_eval.images.sizes import common_size
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Need, Protocol
-from fhpt_eval.pairing.pairs import Pair, Pairs
+from fhpt_eval.pairing.pairs import Pair, Pairs, ReferenceSet
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Role
 
@@ -41,6 +42,18 @@ class ImageSets:
         if role != "reference":
             return self.pairs.unique(role)
         return self.pairs.unique("target") if self.given_reference is None else self.given_reference
+
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """All that the folders of these images hold, each folder once."""
+        reference = self.given_reference
+        more = [reference.listing] if isinstance(reference, ReferenceSet) else []
+        return tuple({listing.folder: listing for listing in (*self.pairs.listings, *more)}.values())
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """What may be an image in these folders and is not looked at, by its path, and why."""
+        return {str(listing.folder / name): why for listing in self.listings for name, why in listing.left_out.items()}
 
     def seen_by(self, protocol: Protocol) -> ImageSets:
         """The images as a protocol looks at them."""

@@ -17,6 +17,7 @@ from fhpt_eval.evaluation.extracted_records import content_hash
 from fhpt_eval.evaluation.giving import own_classifier, used_keypoints
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.evaluation.run import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, Run, RunRecord
+from fhpt_eval.evaluation.sizes import of_sizes
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.gender_classifier import GenderClassifier
 from fhpt_eval.files.given import GivenFile
@@ -65,7 +66,7 @@ def start_run(
     warnings = list(extraction.warnings)
     if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
         warnings.append(warning)
-    warnings += doubts(images, prepared, extraction)
+    warnings += [*doubts(images, prepared, extraction), *of_sizes(images, prepared, extraction)]
     record = planned.model_copy(
         update={
             "pairs": planned.pairs.model_copy(update={"content": targets}),
@@ -161,6 +162,7 @@ def _pairs_record(pairs: Pairs, contents: Contents) -> PairsRecord:
         extra=list(report.extra),
         ambiguous=list(report.ambiguous),
         duplicate=list(report.duplicate),
+        listed=pairs.listed,
     )
 
 
@@ -191,4 +193,6 @@ def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction
         if counts:
             sizes[role] = dict(counts.most_common())
     totals = Counter(note for found in notes.values() for note in found)
-    return ImagesRecord(sizes=sizes, notes=dict(sorted(totals.items())), unreadable=unreadable)
+    return ImagesRecord(
+        sizes=sizes, notes=dict(sorted(totals.items())), unreadable=unreadable, left_out=images.left_out
+    )

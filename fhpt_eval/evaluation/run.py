@@ -132,6 +132,8 @@ class PairsRecord(_Model):
     extra: list[str]
     ambiguous: list[str]
     duplicate: list[str]
+    listed: bool = True
+    """Whether a list said which pairs there are; without one, a file of no pair is one that was not evaluated."""
 
 
 class ImagesRecord(_Model):
@@ -143,6 +145,8 @@ class ImagesRecord(_Model):
     """How many images were changed on decoding, and how."""
     unreadable: dict[str, str]
     """File by file, why."""
+    left_out: dict[str, str] = {}
+    """What may be an image in the folders and was not looked at, and why."""
 
 
 class RunRecord(_Model):
@@ -212,8 +216,9 @@ class Run:
         if any(p.status == "failed" for p in self.record.protocols):
             return 1
         partial = any(p.status != "done" or any(s.faults for s in p.scores) for p in self.record.protocols)
-        pairs = self.record.pairs
-        return 3 if partial or pairs.missing or pairs.ambiguous or self.record.images.unreadable else 0
+        pairs, images = self.record.pairs, self.record.images
+        unpaired = pairs.missing or pairs.ambiguous or (pairs.extra and not pairs.listed)
+        return 3 if partial or unpaired or images.unreadable or images.left_out else 0
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write ``run.json``, ``per_pair.csv``, ``missing.csv`` and any ``arrays.safetensors``, all at once.

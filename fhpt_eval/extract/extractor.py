@@ -47,6 +47,7 @@ class Extractor(ABC):
         libraries: Distributions whose version can change what comes out; ``opencv`` for whichever brings OpenCV.
         all_weights: Every weights file that some setting of the parameters asks for; `fhpt-eval weights` lists them.
         process: Run in worker processes (CPU detectors that hold the interpreter) instead of in the main process.
+        bytes_per_pixel: Memory that the loaded code takes while it works, for each pixel that it is shown, at most.
     """
 
     name: ClassVar[str]
@@ -54,6 +55,7 @@ class Extractor(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     all_weights: ClassVar[tuple[Weights, ...]] = ()
     process: ClassVar[bool] = False
+    bytes_per_pixel: ClassVar[int] = 1500
 
     @property
     @abstractmethod
@@ -145,7 +147,16 @@ class ImageExtractor(Extractor):
 
 @dataclass(frozen=True, kw_only=True)
 class PairExtractor(Extractor):
-    """Two images to one record; each side has its own geometry."""
+    """Two images to one record; each side has its own geometry.
+
+    Class attributes:
+        one_size: Whether images can only be compared that have one size as their geometries leave them. Others are
+            `size_mismatch` then, which is known from the headers of the files, before they are encoded.
+        bytes_per_encoded_pixel: Memory that an encoded image takes for each of its pixels, at most.
+    """
+
+    one_size: ClassVar[bool] = False
+    bytes_per_encoded_pixel: ClassVar[int] = 500
 
     first_geometry: Geometry = Geometry()
     second_geometry: Geometry = Geometry()
@@ -170,10 +181,4 @@ def size_mismatch(first: tuple[int, int], second: tuple[int, int]) -> Missing | 
     if first == second:
         return None
     (w1, h1), (w2, h2) = first, second
-    return Missing(f"sizes differ: {w1}×{h1} against {w2}×{h2} (width×height)", advice=_TO_ONE_SIZE)
-
-
-_TO_ONE_SIZE = (
-    "sizes differ: bring both sides to one size, for example --generated-geometry"
-    " 'resize(width=176, height=256, filter=pil-bicubic)'"
-)
+    return Missing(f"sizes differ: {w1}×{h1} against {w2}×{h2} (width×height)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,9 @@ Function: TypeAlias = Callable[[Pixels, Pixels], Any]
 @dataclass(frozen=True, kw_only=True)
 class PairFunction(PairExtractor):
     """Records ``value`` (float64 scalar): a function of the first and the second image, which have one size."""
+
+    one_size: ClassVar[bool] = True
+    bytes_per_encoded_pixel: ClassVar[int] = 12
 
     @abstractmethod
     def function(self) -> Function:

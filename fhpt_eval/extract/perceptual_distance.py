@@ -97,6 +97,7 @@ class PerceptualDistance(PairExtractor):
     """
 
     name: ClassVar[str] = "perceptual-distance"
+    one_size: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "timm")
     all_weights: ClassVar[tuple[Weights, ...]] = (*TRUNKS.values(), *HEADS.values(), EFFICIENTNET_LITE0)
     net: Trunk = "alex"

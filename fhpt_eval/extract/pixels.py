@@ -37,6 +37,9 @@ class StructuralSimilarity(PairExtractor):
 
     name: ClassVar[str] = "ssim"
     libraries: ClassVar[tuple[str, ...]] = ("opencv", "scipy")
+    one_size: ClassVar[bool] = True
+    bytes_per_pixel: ClassVar[int] = 200
+    bytes_per_encoded_pixel: ClassVar[int] = 72
     window: Window = "gaussian"
     sigma: float = 1.5
     taps: int = 11
@@ -142,6 +145,9 @@ class PixelDifference(PairExtractor):
     """
 
     name: ClassVar[str] = "pixel-difference"
+    one_size: ClassVar[bool] = True
+    bytes_per_pixel: ClassVar[int] = 100
+    bytes_per_encoded_pixel: ClassVar[int] = 12
     arithmetic: DifferenceArithmetic = "float64"
 
     def load(self, context: Context) -> PairModel:  # noqa: ARG002 - runs on the CPU, without weights
@@ -180,6 +186,7 @@ class FrameSize(ImageExtractor):
     """Records ``size`` (width, height; int32): of the image as the geometry leaves it, in pixels."""
 
     name: ClassVar[str] = "frame-size"
+    bytes_per_pixel: ClassVar[int] = 0
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:  # noqa: ARG002 - runs on the CPU
         """Return the measurement; nothing is loaded."""

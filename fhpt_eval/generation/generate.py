@@ -21,8 +21,11 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.weights import file_sha256
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.files.owned_folder import OwnedFolder, claiming
+from fhpt_eval.files.regular import not_regular
 from fhpt_eval.generation.reference_model import Generator, ReferenceModel, Request
 from fhpt_eval.images.decoding import ImageRef, Rgb
+from fhpt_eval.images.formats import NO_MEMORY
+from fhpt_eval.memory import out_of_memory
 from fhpt_eval.options import plain_options
 from fhpt_eval.pairing.folders import Folder, file_name
 from fhpt_eval.pairing.lists import read_pair_list
@@ -113,6 +116,8 @@ def _only(folder: Folder, name: str, role: str) -> ImageRef:
     hits = folder.find(name)
     if len(hits) != 1:
         raise LookupError(f"no {role} image '{name}'" if not hits else f"more than one {role} image '{name}'")
+    if (what := not_regular(folder.path / hits[0])) is not None:
+        raise LookupError(f"{role} image '{name}': {what}")
     return ImageRef(folder.path / hits[0], name=hits[0])
 
 
@@ -242,9 +247,11 @@ def _pictures(generator: Generator, batch: Sequence[Request], missing: dict[str,
     """A batch's images; where one cannot be read, the others are made one by one."""
     try:
         return list(zip(batch, generator(batch), strict=True))
-    except UserError as error:
+    except Exception as error:
+        if not isinstance(error, UserError) and not out_of_memory(error):
+            raise
         if len(batch) == 1:
-            missing[batch[0].name] = str(error)
+            missing[batch[0].name] = str(error) if isinstance(error, UserError) else NO_MEMORY
             return []
         return [pair for request in batch for pair in _pictures(generator, [request], missing)]
 

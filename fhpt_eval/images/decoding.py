@@ -1,4 +1,4 @@
-"""From the bytes of an image file to pixels: JPEG, PNG, WebP and BMP, bounded in size, never filled in.
+"""From the bytes of an image file to pixels, bounded in size, never filled in.
 
 Files come from anywhere, so Pillow is held at arm's length: the reader of each format is called directly
 (``Image.open`` has one process-wide pixel limit and warns about it, which threads cannot catch), and whatever a broken
@@ -7,7 +7,9 @@ file makes it throw becomes an ``ImageError`` with a reason.
 
 from __future__ import annotations
 
+import re
 import struct
+import sys
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,15 +17,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION as _PHOTOMETRIC
+from PIL.TiffImagePlugin import TiffImageFile
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.regular import read_regular
+from fhpt_eval.images.formats import NO_MEMORY, ImageError, reader_of, why_broken
 from fhpt_eval.images.masks import Mask
+from fhpt_eval.images.metadata import pixels_alone
 
-DECODE_VERSION = 1
+DECODE_VERSION = 2
 """Raised whenever ``decode`` gives other pixels for some file: cached results are then computed again."""
 
 MAX_PIXELS = 100_000_000
@@ -31,10 +34,6 @@ MAX_PIXELS = 100_000_000
 
 Rgb = npt.NDArray[np.uint8]
 """H×W×3 uint8, RGB, 0…255, C-contiguous."""
-
-
-class ImageError(Exception):
-    """Why an image cannot be used: one short phrase, without the path, which only the caller knows."""
 
 
 @dataclass(frozen=True, order=True)
@@ -75,37 +74,12 @@ class Decoded:
     Attributes:
         pixels: H×W×3 uint8 RGB, C-contiguous.
         notes: Any of "alpha composited on white", "16-bit reduced to 8", "CMYK converted", "palette", "greyscale",
-            "EXIF orientation applied", "first frame of an animation"; empty for an ordinary picture.
+            "EXIF orientation applied"; empty for an ordinary picture.
     """
 
     pixels: Rgb
     notes: frozenset[str]
 
-
-class _JpegFile(JpegImageFile):
-    """A JPEG whose EXIF block Pillow does not look into for the resolution: it warns when the block is broken."""
-
-    def getexif(self) -> Image.Exif:
-        return Image.Exif()
-
-
-_READERS: tuple[tuple[str, bytes, type[ImageFile.ImageFile]], ...] = (
-    ("JPEG", b"\xff\xd8\xff", _JpegFile),
-    ("PNG", b"\x89PNG\r\n\x1a\n", PngImageFile),
-    ("WebP", b"RIFF", WebPImageFile),
-    ("BMP", b"BM", BmpImageFile),
-)
-
-_OTHER_CONTENT = (
-    (b"GIF8", "GIF"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
-    (b"%PDF", "PDF"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"\x1f\x8b", "gzip data"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"version https://git-lfs", "a Git LFS pointer; the image itself was not downloaded"),
-)
 
 # EXIF 2.3, table 6: the value of tag 0x0112 → what turns the stored picture upright.
 _ORIENTATIONS = {
@@ -119,18 +93,18 @@ _ORIENTATIONS = {
 }
 
 
-_HEADER = 1 << 17
-"""Bytes of a file that hold its size, and its orientation if it has one."""
+_DECODING = 11
+"""Bytes a pixel that decoding takes at once, at most: Pillow's picture (4), a turned or converted one, and ours (3)."""
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
-    """Decode the bytes of a JPEG, PNG, WebP or BMP file; what the file is called does not matter.
+    """Decode the bytes of a JPEG, PNG, WebP, BMP, TIFF or PPM file; what the file is called does not matter.
 
     An ordinary RGB file gives what ``np.asarray(Image.open(f).convert("RGB"))`` gives. Beyond that: the EXIF
     orientation is applied; transparency is composited on white and rounded; samples of 16 bits keep their high byte
     (``v >> 8``: libpng's ``png_set_strip_16``, and what Pillow does to 16-bit RGB); CMYK and YCCK take Pillow's
-    conversion; of an animation the first frame counts. Colour profiles are not applied, as nowhere in the field.
-    Safe to call from threads.
+    conversion. Colour profiles are not applied, as nowhere in the field; what else does not concern pixels is not
+    looked at, however large or damaged. Safe to call from threads.
 
     Args:
         data: The whole file.
@@ -140,30 +114,66 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
         The pixels, H×W×3 uint8 RGB, and notes on what was done.
 
     Raises:
-        ImageError: The file is empty, not one of the four formats, too large, truncated or broken.
+        ImageError: The file is empty, in no format that is read, animated, too large, truncated or broken, or memory
+            does not suffice.
     """
-    name, reader = _reader(data)
+    name, image, orientation = _opened(data, max_pixels)
+    notes = {"16-bit reduced to 8"} if _is_16_bit(image) else set()
     try:
-        image = reader(BytesIO(data))
-        width, height = image.size
-        if width * height > max_pixels:
-            raise ImageError(f"{width}×{height} pixels, over the limit of {max_pixels}")
-        notes = {"first frame of an animation"} if getattr(image, "is_animated", False) else set()
-        if _is_16_bit(image):
-            notes.add("16-bit reduced to 8")
+        _reserve(image)
         image.load()
-        upright = _ORIENTATIONS.get(_orientation(image.info.get("exif", b"")))
+        upright = _ORIENTATIONS.get(orientation)
         turned = image.transpose(upright) if upright is not None else image
         pixels = _rgb(turned, notes)
+    except Exception as error:
+        raise ImageError(why_broken(name, data, error)) from error
+    if upright is not None:
+        notes.add("EXIF orientation applied")
+    return Decoded(pixels, frozenset(notes))
+
+
+def _opened(data: bytes, max_pixels: int) -> tuple[str, ImageFile.ImageFile, int]:
+    """Return the format, the picture by its header, and its EXIF orientation."""
+    name, reader = reader_of(data)
+    try:
+        image = reader(BytesIO(pixels_alone(name, data)))
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"more pixels than Pillow opens, over the limit of {max_pixels}") from error
     except Exception as error:
-        raise ImageError(_reason(name, data, error)) from error
-    if upright is not None:
-        notes.add("EXIF orientation applied")
-    return Decoded(pixels, frozenset(notes))
+        raise ImageError(why_broken(name, data, error)) from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(f"{width}×{height} pixels, over the limit of {max_pixels}")
+    if getattr(image, "is_animated", False):
+        raise ImageError(f"an animated {name}, which has no one picture: give one frame of it")
+    if name in _MODES and (image.mode not in _MODES[name] or not _keeps_samples(image)):
+        raise ImageError(f"a {name} of other samples than 8-bit ones ({image.mode}), which is not read: save it as PNG")
+    return name, image, _orientation(data if name == "TIFF" else image.info.get("exif", b""))
+
+
+_MODES = {
+    "TIFF": frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "I;16", "I;16B"}),
+    "PPM": frozenset({"1", "L", "RGB"}),
+}
+"""What is read of formats that can hold floats, signed and scaled numbers, too."""
+
+
+_PLAIN = ("1;I", ("L", 255), ("RGB", 255))
+
+
+def _keeps_samples(image: ImageFile.ImageFile) -> bool:
+    """Whether the samples come as they are stored: Pillow scales those of some PPMs, and leaves some TIFFs negative."""
+    if isinstance(image, TiffImageFile):
+        negative = image.mode == "I;16" and image.tag_v2.get(_PHOTOMETRIC) == 0
+        return not negative and all("I;12" not in str(tile[3]) for tile in image.tile)
+    return all(tile[0] == "raw" or (tile[0] == "ppm_plain" and tile[3] in _PLAIN) for tile in image.tile)
+
+
+def _reserve(image: ImageFile.ImageFile) -> None:
+    """Raise ``MemoryError`` where decoding would run out: decoders say the same of that as of a broken file."""
+    np.empty(image.width * image.height * _DECODING, np.uint8)
 
 
 def size_of(ref: ImageRef) -> tuple[int, int]:
@@ -173,15 +183,11 @@ def size_of(ref: ImageRef) -> tuple[int, int]:
         OSError: The file cannot be opened.
         ImageError: It is not an image, or its panels are not equally wide.
     """
-    with ref.path.open("rb") as stream:
-        data = stream.read(_HEADER)
-    name, reader = _reader(data)
     try:
-        image = reader(BytesIO(data))
-        orientation = _orientation(image.info.get("exif", b""))
-    except Exception as error:
-        raise ImageError(_reason(name, data, error)) from error
-    width, height = image.size if orientation < 5 else image.size[::-1]
+        _, image, orientation = _opened(read_regular(ref.path), sys.maxsize)
+    except MemoryError:
+        raise ImageError(NO_MEMORY) from None
+    width, height = image.size[::-1] if orientation in range(5, 9) else image.size
     panels = ref.panels or 1
     if width % panels:
         raise ImageError(_uneven(width, panels))
@@ -195,10 +201,10 @@ def read_image(ref: ImageRef) -> Rgb:
         UserError: It cannot be read.
     """
     try:
-        pixels = decode(ref.path.read_bytes()).pixels
+        pixels = decode(read_regular(ref.path)).pixels
         return pixels if ref.panel is None or ref.panels is None else cut_panel(pixels, ref.panel, ref.panels)
-    except (OSError, ImageError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    except (OSError, ImageError, MemoryError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error) or NO_MEMORY
         raise UserError(f"{ref.path} cannot be read ({why}): fix or remove it.") from None
 
 
@@ -227,44 +233,12 @@ def _uneven(width: int, panels: int) -> str:
     return f"width {width} is not a multiple of the {panels} panels that its naming stands for"
 
 
-def _reader(data: bytes) -> tuple[str, type[ImageFile.ImageFile]]:
-    for name, magic, reader in _READERS:
-        if data.startswith(magic) and (name != "WebP" or data[8:12] == b"WEBP"):
-            return name, reader
-    raise ImageError(_not_an_image(data))
-
-
-def _not_an_image(data: bytes) -> str:
-    if not data:
-        return "empty file"
-    for magic, what in _OTHER_CONTENT:
-        if data.startswith(magic):
-            return f"not an image in a supported format (found {what})"
-    if data[4:8] == b"ftyp":
-        return "not an image in a supported format (found HEIC, AVIF or a video)"
-    if not any(data):
-        return "not an image (found only zero bytes)"
-    head = data[:256].decode("utf-8", errors="replace").strip()
-    if head.lower().startswith(("<!doctype html", "<html")):
-        return "not an image (found an HTML page)"
-    if all((c.isprintable() and c != "\ufffd") or c.isspace() for c in head.rstrip("\ufffd")):
-        return "not an image (found text)"
-    return "not a JPEG, PNG, WebP or BMP image"
-
-
-def _reason(name: str, data: bytes, error: Exception) -> str:
-    message = str(error).removeprefix("broken PNG file ").strip("()")
-    # Only the container of a WebP file tells truncation from damage: its decoder says the same for both.
-    short_webp = name == "WebP" and len(data) < 8 + int.from_bytes(data[4:8], "little")
-    short_header = isinstance(error.__cause__, struct.error)
-    if short_webp or short_header or "truncated" in message.lower():
-        return f"truncated {name}"
-    return f"broken {name} ({message or type(error).__name__})"
+_WIDE = re.compile(r";16[BLN]?\b")
 
 
 def _is_16_bit(image: ImageFile.ImageFile) -> bool:
     """Tell whether the file, not yet loaded, stores 16 bits a sample: afterwards Pillow's mode may hide it."""
-    return image.mode.startswith("I") or any(str(tile[3]).endswith(";16B") for tile in image.tile)
+    return image.mode.startswith("I") or any(_WIDE.search(str(tile[3])) for tile in image.tile)
 
 
 def _orientation(exif: bytes) -> int:

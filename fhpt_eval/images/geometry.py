@@ -23,7 +23,8 @@ from PIL import Image
 from pydantic_core import CoreSchema, core_schema
 
 from fhpt_eval.errors import UserError, did_you_mean
-from fhpt_eval.images.decoding import ImageError, Rgb, decode
+from fhpt_eval.images.decoding import Rgb, decode
+from fhpt_eval.images.formats import ImageError
 
 Array = npt.NDArray[Any]
 """H×W×3, RGB on the scale 0…255: uint8, or float32 after a filter that leaves fractions."""
@@ -158,15 +159,27 @@ class Step:
 
     def __call__(self, pixels: Array) -> Array:
         """Apply to H×W×3 pixels; raise ``ImageError`` where the picture's size does not allow it."""
+        height, width = pixels.shape[:2]
+        if (why := self.refuses(width, height)) is not None:
+            raise ImageError(why)
         return self._apply(pixels)
 
     def _apply(self, pixels: Array) -> Array:
         raise NotImplementedError
 
+    def refuses(self, width: int, height: int) -> str | None:  # noqa: ARG002
+        """Return why the step cannot be applied to a picture of this size, in a few words; None where it can."""
+        return None
+
     def leaves(self, width: int, height: int) -> bool:
         """Whether a picture of this size stays as it is: it has the size that the step makes, or asks for."""
         box = {"left": 0, "top": 0, **vars(self)}
         return (box["left"], box["top"], box.get("width"), box.get("height")) == (0, 0, width, height)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of what becomes of a picture of this size."""
+        made = vars(self)
+        return made.get("width", width), made.get("height", height)
 
     @property
     def needs_uint8(self) -> bool:
@@ -191,10 +204,13 @@ class Expect(Step):
     width: int
     height: int
 
+    def refuses(self, width: int, height: int) -> str | None:
+        """Return that the picture has another size."""
+        if (width, height) == (self.width, self.height):
+            return None
+        return f"the picture is {width}×{height}, and {self} wants {self.width}×{self.height}"
+
     def _apply(self, pixels: Array) -> Array:
-        height, width = pixels.shape[:2]
-        if (width, height) != (self.width, self.height):
-            raise ImageError(f"the picture is {width}×{height}, and {self} wants {self.width}×{self.height}")
         return pixels
 
 
@@ -209,13 +225,14 @@ class Crop(Step):
     width: int
     height: int
 
+    def refuses(self, width: int, height: int) -> str | None:
+        """Return that the box does not lie inside."""
+        if self.left + self.width <= width and self.top + self.height <= height:
+            return None
+        box = f"{self.width}×{self.height} at ({self.left}, {self.top})"
+        return f"the picture is {width}×{height}, too small for a crop of {box}"
+
     def _apply(self, pixels: Array) -> Array:
-        height, width = pixels.shape[:2]
-        if self.left + self.width > width or self.top + self.height > height:
-            raise ImageError(
-                f"the picture is {width}×{height}, too small for a crop of {self.width}×{self.height}"
-                f" at ({self.left}, {self.top})"
-            )
         return _box(pixels, self.left, self.top, self.width, self.height)
 
 
@@ -228,12 +245,14 @@ class CentreCrop(Step):
     width: int
     height: int
 
+    def refuses(self, width: int, height: int) -> str | None:
+        """Return that the picture is smaller."""
+        if self.width <= width and self.height <= height:
+            return None
+        return f"the picture is {width}×{height}, too small for a centre-crop of {self.width}×{self.height}"
+
     def _apply(self, pixels: Array) -> Array:
         height, width = pixels.shape[:2]
-        if self.width > width or self.height > height:
-            raise ImageError(
-                f"the picture is {width}×{height}, too small for a centre-crop of {self.width}×{self.height}"
-            )
         return _box(pixels, (width - self.width) // 2, (height - self.height) // 2, self.width, self.height)
 
 
@@ -250,10 +269,14 @@ class Pad(Step):
     height: int
     colour: str = "white"
 
+    def refuses(self, width: int, height: int) -> str | None:
+        """Return that the picture is larger."""
+        if self.width >= width and self.height >= height:
+            return None
+        return f"the picture is {width}×{height}, too large to pad to {self.width}×{self.height}"
+
     def _apply(self, pixels: Array) -> Array:
         height, width = pixels.shape[:2]
-        if self.width < width or self.height < height:
-            raise ImageError(f"the picture is {width}×{height}, too large to pad to {self.width}×{self.height}")
         left, top = (self.width - width) // 2, (self.height - height) // 2
         padded = np.full((self.height, self.width, 3), COLOURS[self.colour], dtype=pixels.dtype)
         padded[top : top + height, left : left + width] = pixels
@@ -303,10 +326,14 @@ class Jpeg(Step):
     quality: int = 75
     subsampling: str = "4:2:0"
 
+    def refuses(self, width: int, height: int) -> str | None:
+        """Return that libjpeg writes no such picture."""
+        if max(width, height) <= _LIMITS["width"][1]:
+            return None
+        return f"the picture is {width}×{height}, too large for JPEG"
+
     def _apply(self, pixels: Array) -> Array:
         height, width = pixels.shape[:2]
-        if max(width, height) > _LIMITS["width"][1]:
-            raise ImageError(f"the picture is {width}×{height}, too large for JPEG")
         encoded = BytesIO()
         Image.fromarray(pixels).save(encoded, "JPEG", quality=self.quality, subsampling=self.subsampling)
         return decode(encoded.getvalue(), max_pixels=width * height).pixels
@@ -427,6 +454,14 @@ class Geometry:
         for step in self.steps:
             result = step(result)
         return result
+
+    def size(self, width: int, height: int) -> tuple[int, int] | None:
+        """Width and height of what becomes of a picture of this size; None where a step cannot be applied to it."""
+        for step in self.steps:
+            if step.refuses(width, height) is not None:
+                return None
+            width, height = step.size(width, height)
+        return width, height
 
     def on(self, width: int, height: int) -> Geometry:
         """The same for pictures of one size: without the first steps, as far as they leave these as they are."""

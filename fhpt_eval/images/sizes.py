@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fhpt_eval.images.decoding import ImageError, ImageRef, size_of
+from fhpt_eval.images.decoding import ImageRef, size_of
+from fhpt_eval.images.formats import ImageError
 
 
 def common_size(refs: Iterable[ImageRef]) -> tuple[int, int] | None:

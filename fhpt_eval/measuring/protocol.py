@@ -248,11 +248,6 @@ def tally(results: Iterable[object]) -> tuple[dict[str, int], int]:
     return dict(Counter(m.reason for m in missing)), sum(m.fault for m in missing)
 
 
-def advice(results: Iterable[object]) -> tuple[str, ...]:
-    """Return what can be done about the `Missing` among results, each thing once."""
-    return tuple(dict.fromkeys(r.advice for r in results if isinstance(r, Missing) and r.advice))
-
-
 def mean_over_pairs(
     metric: str,
     better: Better,
@@ -278,7 +273,6 @@ def mean_over_pairs(
         interval=cluster_bootstrap(numbers, [g for _, g in scored]) if numbers else None,
         per_pair=tuple(values),
         details={**(details or {}), "interval_over": over},
-        warnings=advice(values),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from fhpt_eval.errors import UserError, did_you_mean
-from fhpt_eval.images.decoding import ImageError, decode
+from fhpt_eval.images.decoding import ImageRef, size_of
+from fhpt_eval.images.formats import ImageError
 from fhpt_eval.pairing.folders import Folder, Folders
 from fhpt_eval.pairing.naming import NAMINGS, Naming
 
@@ -76,8 +77,7 @@ def _are_strips(folder: Folder, panels: int) -> bool:
     sizes = []
     for file in {folder.files[0], folder.files[len(folder.files) // 2], folder.files[-1]}:
         try:
-            height, width, _ = decode((folder.path / file).read_bytes()).pixels.shape
+            sizes.append(size_of(ImageRef(folder.path / file)))
         except (ImageError, OSError):
             continue  # broken files are named when they are evaluated
-        sizes.append((width, height))
     return bool(sizes) and all(w % panels == 0 and w > h >= w // panels for w, h in sizes)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.images.suffixes import SUFFIXES
+from fhpt_eval.images.listing import Listing, list_folder
 from fhpt_eval.pairing.naming import parse_deepfashion, picture_key, without_suffix
 
 PairRole: TypeAlias = Literal["generated", "target", "source"]
@@ -23,7 +22,7 @@ class Folder:
     Attributes:
         path: The folder, as given.
         role: What the images are for; also the option that the folder was given with.
-        files: Relative posix paths of all images, sorted; never empty.
+        listing: All that is in it.
     """
 
     def __init__(self, path: Path, role: PairRole | Literal["reference"]) -> None:
@@ -40,12 +39,16 @@ class Folder:
             )
         self.path = path
         self.role = role
-        self.files = tuple(sorted(image_files(path)))
+        self.listing = list_folder(path)
         if not self.files:
             raise UserError(
-                f"no images in the folder of {role} images, {path}: files ending in "
-                f"{', '.join(sorted(SUFFIXES))} count; check --{role}."
+                f"no images in the folder of {role} images, {path}: {self.listing.no_images()}; check --{role}."
             )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Relative posix paths of all images, sorted; never empty."""
+        return self.listing.images
 
     def find(self, name: str) -> tuple[str, ...]:
         """Return the files that ``name`` can mean; more than one where it cannot be told.
@@ -108,6 +111,12 @@ class Folders:
             Folder(source, "source") if source else None,
         )
 
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """All that is in the folders, each folder once."""
+        folders = (self.generated, self.target, self.source)
+        return tuple({folder.path: folder.listing for folder in folders if folder}.values())
+
     def have(self, source: str, target: str) -> bool:
         """Whether every folder of real images has the file of that name; False where there is no such folder."""
         wanted = [(folder, name) for folder, name in ((self.source, source), (self.target, target)) if folder]
@@ -117,31 +126,6 @@ class Folders:
 def file_name(path: str) -> str:
     """Return the last part of a posix path."""
     return path.rpartition("/")[2]
-
-
-def image_files(folder: Path) -> Iterator[str]:
-    """Yield the relative posix paths of all images below a folder; linked folders are followed, each real one once.
-
-    Raises:
-        UserError: A folder cannot be read, or a file name could stand in no record.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"cannot read the folder {error.filename}: {error.strerror}; change its permissions.")
-
-    seen: set[tuple[int, int]] = set()
-    for root, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
-        status = Path(root).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        prefix = Path(root).relative_to(folder).as_posix()
-        for name in files:
-            if name.startswith(".") or without_suffix(name) == name or not Path(root, name).is_file():
-                continue
-            yield _utf8(name if prefix == "." else f"{prefix}/{name}", folder)
 
 
 def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
@@ -154,14 +138,3 @@ def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, tuple
 def same_tail(one: str, other: str) -> bool:
     """Whether the shorter path is the end of the longer one, so that ``b/x.jpg`` does not stand for ``a/x.jpg``."""
     return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")
-
-
-def _utf8(name: str, folder: Path) -> str:
-    """Refuse names that no record could hold."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise UserError(f"a file name in {folder} is not UTF-8 ({name!r}): rename the file.") from None
-    if any(ord(character) < 32 for character in name):
-        raise UserError(f"a file name in {folder} holds a control character ({name!r}): rename the file.")
-    return name

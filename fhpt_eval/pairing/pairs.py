@@ -7,21 +7,23 @@ placed is named in the report.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import pandas as pd
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.images.listing import Listing
 from fhpt_eval.pairing.conventions import convention_named
 from fhpt_eval.pairing.folders import Folder, Folders, PairRole
 from fhpt_eval.pairing.lists import PAIR_COLUMNS, read_pair_list
 from fhpt_eval.pairing.matching import NamedPairs, match_folders, match_list
 from fhpt_eval.pairing.rows import Pair, PairReport, find_files
 
-__all__ = ["Pair", "PairReport", "Pairs", "list_images"]
+__all__ = ["Pair", "PairReport", "Pairs", "ReferenceSet", "list_images"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,15 @@ class Pairs:
         rows: Every pair once, sorted by ``Pair.pair``, also those with a missing file.
         report: What did not fit.
         naming: Key of the naming convention used, or ``csv`` where the list names every file.
+        listed: Whether a list said which pairs there are.
+        listings: All that the folders hold.
     """
 
     rows: tuple[Pair, ...]
     report: PairReport
     naming: str
+    listed: bool = True
+    listings: tuple[Listing, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -52,7 +58,7 @@ class Pairs:
         source: str | Path | None = None,
         naming: str = "auto",
     ) -> Pairs:
-        """Pair the images of folders (walked recursively; hidden files and other files are ignored) by their names.
+        """Pair the images of folders (walked recursively) by their names; `listings` has all else that is in them.
 
         Args:
             generated: Folder of generated images.
@@ -66,7 +72,7 @@ class Pairs:
         """
         convention = convention_named(naming)
         folders = Folders.open(*_paths(generated, target, source))
-        return cls._found(match_folders(folders, convention), folders)
+        return cls._found(match_folders(folders, convention), folders, listed=False)
 
     @classmethod
     def from_csv(
@@ -97,12 +103,13 @@ class Pairs:
         convention = convention_named(naming)
         given = _paths(generated, target, source)
         listed, folders = read_pair_list(Path(csv), *given), Folders.open(*given)
-        return cls._found(match_list(listed, folders, convention), folders)
+        return cls._found(match_list(listed, folders, convention), folders, listed=True)
 
     @classmethod
-    def _found(cls, named: NamedPairs, folders: Folders) -> Pairs:
+    def _found(cls, named: NamedPairs, folders: Folders, *, listed: bool) -> Pairs:
         rows, report = find_files(named, folders)
-        return cls(rows, report, named.convention.name if named.convention else "csv")
+        naming = named.convention.name if named.convention else "csv"
+        return cls(rows, report, naming, listed, folders.listings)
 
     def require_complete(self) -> None:
         """Refuse to go on with missing or ambiguous pairs.
@@ -165,11 +172,30 @@ def _paths(
     return Path(generated), None if target is None else Path(target), None if source is None else Path(source)
 
 
-def list_images(folder: str | Path) -> tuple[ImageRef, ...]:
-    """Every image below a folder, in the order of names: a reference set.
+@dataclass(frozen=True)
+class ReferenceSet(Sequence[ImageRef]):
+    """Every image below a folder, in the order of names."""
+
+    images: tuple[ImageRef, ...]
+    listing: Listing
+
+    @overload
+    def __getitem__(self, index: int) -> ImageRef: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ImageRef, ...]: ...
+    def __getitem__(self, index: int | slice) -> ImageRef | tuple[ImageRef, ...]:
+        return self.images[index]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def list_images(folder: str | Path) -> ReferenceSet:
+    """List a reference set.
 
     Raises:
         UserError: If it is no folder, or holds no image.
     """
     at = Path(folder)
-    return tuple(ImageRef(at / name, name=name) for name in Folder(at, "reference").files)
+    listing = Folder(at, "reference").listing
+    return ReferenceSet(tuple(ImageRef(at / name, name=name) for name in listing.images), listing)

@@ -17,7 +17,6 @@ import numpy as np
 from fhpt_eval._version import __version__
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import Engine, open_engine
-from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.gender_classifier import FORMAT, VERSION, WIDTHS
@@ -25,6 +24,7 @@ from fhpt_eval.extract.imagenet_features import FILES
 from fhpt_eval.extract.weights import Store, Weights, load_state_dict
 from fhpt_eval.files.csv_table import csv_text
 from fhpt_eval.files.tensors import Card, dump
+from fhpt_eval.memory import out_of_memory
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
 from fhpt_eval.training.classifier_file import TrainingFolder

@@ -11,8 +11,7 @@ from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER
 from fhpt_eval.files.csv_table import CsvTable, read_table
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.images.suffixes import SUFFIXES
-from fhpt_eval.pairing.folders import image_files
+from fhpt_eval.images.listing import list_folder
 from fhpt_eval.pairing.lists import GENDERS, view_of
 from fhpt_eval.pairing.naming import Gender, parse_deepfashion, without_suffix
 from fhpt_eval.records import Missing
@@ -63,17 +62,18 @@ def read_labels(images: Path, labels: Path | None = None) -> Labelled:
     """
     if not images.is_dir():
         raise UserError(f"the folder of training images does not exist: {images}; check --images.")
-    if labels is None:
-        told: dict[str, dict[str, str]] = {name: {} for name in image_files(images)}
-    else:
-        told = dict(_rows(labels, images))
-    if not told:
-        raise UserError(
-            f"no images in the folder of training images, {images}: files ending in {', '.join(sorted(SUFFIXES))}"
-            " count; check --images."
-        )
     examples: list[Example] = []
     left_out: dict[str, Missing] = {}
+    if labels is None:
+        listing = list_folder(images)
+        told: dict[str, dict[str, str]] = {name: {} for name in listing.images}
+        left_out = {name: Missing(why) for name, why in listing.left_out.items()}
+        if not told:
+            raise UserError(
+                f"no images in the folder of training images, {images}: {listing.no_images()}; check --images."
+            )
+    else:
+        told = dict(_rows(labels, images))
     for name, cells in sorted(told.items()):
         deepfashion = parse_deepfashion(name)
         view = cells.get("view") or (deepfashion.view if deepfashion else None)

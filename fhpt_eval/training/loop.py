@@ -13,10 +13,10 @@ from numpy import typing as npt
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from fhpt_eval.engine.memory import out_of_memory
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.gender_network import arrays_of, load
 from fhpt_eval.files.tensors import Arrays
+from fhpt_eval.memory import out_of_memory
 from fhpt_eval.training import optimiser_state
 from fhpt_eval.training.inputs import Inputs
 from fhpt_eval.training.sampling import Indices, Parts, balanced_batches

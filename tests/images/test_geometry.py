@@ -15,7 +15,7 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.images.decoding import ImageError
+from fhpt_eval.images.formats import ImageError
 from fhpt_eval.images.geometry import (
     COLOURS,
     FILTERS,
@@ -300,3 +300,28 @@ def test_importing_the_module_loads_neither_torch_nor_opencv() -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "native",
+        "crop(left=4, top=2, width=20, height=30)",
+        "crop(left=4, top=2, width=40, height=30)",
+        "centre-crop(width=20, height=30)",
+        "centre-crop(width=60, height=30)",
+        "pad(width=60, height=60)",
+        "pad(width=6, height=60)",
+        "expect(width=40, height=48)",
+        "expect(width=41, height=48)",
+        "resize(width=9, height=8, filter=tf1-bilinear) > clip > round",
+        "resize(width=9, height=8, filter=pil-box) > pad(width=10, height=10) > jpeg > grey > truncate",
+    ],
+)
+def test_the_size_of_what_becomes_of_a_picture_is_known_without_its_pixels(text: str) -> None:
+    geometry = Geometry.parse(text)
+    try:
+        made = geometry.apply(np.zeros((48, 40, 3), np.uint8)).shape[1::-1]
+    except ImageError:
+        made = None
+    assert geometry.size(40, 48) == made

@@ -190,10 +190,14 @@ def test_a_source_folder_alone_decides_too(tmp_path: Path) -> None:
     assert pairs.report == PairReport(matched=2)
 
 
-def test_hidden_files_and_other_files_count_for_nothing(tmp_path: Path) -> None:
+def test_hidden_files_and_other_files_make_no_pairs_but_are_listed(tmp_path: Path) -> None:
     generated = folder(tmp_path / "g", ["x.png", ".y.png", ".cache/z.png", "log.txt", "x.npy", "png"])
-    pairs = Pairs.from_folders(generated, folder(tmp_path / "t", ["x.jpg", ".DS_Store", "y.gif"]))
+    pairs = Pairs.from_folders(generated, folder(tmp_path / "t", ["x.jpg", ".DS_Store"]))
     assert pairs.report == PairReport(matched=1)
+    of_generated, of_targets = pairs.listings
+    assert of_generated.left_out.keys() == {".cache/z.png", ".y.png"}
+    assert of_generated.others == ("log.txt", "png", "x.npy")
+    assert of_targets.others == (".DS_Store",)
 
 
 def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
@@ -479,7 +483,7 @@ def _only_ambiguous(root: Path) -> Pairs:
     [
         (_no_folder, "folder of generated images does not exist.*nowhere; check --generated"),
         (_file_for_folder, "--target expects a folder of images, but .*x.png is a file"),
-        (_no_images, r"no images in the folder of source images.*\.bmp, \.jpeg.*check --source"),
+        (_no_images, r"no images in the folder of source images.*\.bmp, \.jfif.*check --source"),
         (_nothing_in_common, "generated 'x.png' and target 'y.png'; naming tried: same-name, a___b_vis.*--pairs"),
         (_wrong_naming, "no generated image could be paired.*naming tried: a_to_b"),
         (_unknown_naming, "unknown --naming 'patn-stripe'. Did you mean 'patn-strip'"),

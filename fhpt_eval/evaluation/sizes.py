@@ -1,0 +1,123 @@
+"""What to do where generated images and targets differ in size: told by looking at them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from PIL import Image
+
+from fhpt_eval.engine.reading import Extraction
+from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.plan import ImageSets, Prepared
+from fhpt_eval.extract.extractor import PairExtractor
+from fhpt_eval.extract.keypoint_detector import KeypointDetector
+from fhpt_eval.images.borders import white_borders
+from fhpt_eval.images.decoding import ImageRef, Rgb, read_image
+from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.records import Missing, Role
+
+_LOOKED_AT = 8
+"""Pairs of two sizes whose pixels are looked at."""
+_SAID = 3
+"""Pairs of sizes about which something is said; there are data sets in which every picture has its own."""
+
+_Size = tuple[int, int]
+
+
+def of_sizes(images: ImageSets, prepared: Prepared, extraction: Extraction) -> Iterator[str]:
+    """Say what would bring both sides to one size, where a protocol compares them pixel by pixel and they have two."""
+    for generated, target in _compared(prepared):
+        pairs: dict[tuple[_Size, _Size], list[tuple[ImageRef, ImageRef]]] = {}
+        for pair in images.pairs:
+            if pair.generated is None or pair.target is None:
+                continue
+            sizes = _size(extraction, pair.generated, generated), _size(extraction, pair.target, target)
+            if sizes[0] is not None and sizes[1] is not None and sizes[0] != sizes[1]:
+                pairs.setdefault((sizes[0], sizes[1]), []).append((pair.generated, pair.target))
+        native = generated == target == Geometry()
+        counts = Counter({sizes: len(group) for sizes, group in pairs.items()})
+        for (one, other), count in counts.most_common(_SAID):
+            about = f"{count} generated images are {_text(one)} and their targets {_text(other)}: "
+            yield about + (_advice(pairs[one, other], one, other) if native else _BY_HAND)
+
+
+_BY_HAND = "bring them to one size with --generated-geometry or --target-geometry"
+
+
+def _compared(prepared: Prepared) -> list[tuple[Geometry, Geometry]]:
+    """Return the geometries in which generated images and targets have to have one size, each two once."""
+    found: dict[tuple[Geometry, Geometry], None] = {}
+    for protocol in prepared.ready:
+        detected: dict[Role, Geometry] = {}
+        for need in protocol.needs():
+            if isinstance(need.extractor, PairExtractor) and need.extractor.one_size:
+                sides = dict(zip(need.roles, need.extractor.geometries, strict=True))
+                if sides.keys() == {"generated", "target"}:
+                    found[sides["generated"], sides["target"]] = None
+            elif isinstance(need.extractor, KeypointDetector):
+                detected[need.roles[0]] = need.extractor.geometry
+        if detected.keys() >= {"generated", "target"}:
+            found[detected["generated"], detected["target"]] = None
+    return list(found)
+
+
+def _size(extraction: Extraction, ref: ImageRef, geometry: Geometry) -> _Size | None:
+    info = extraction.info(ref)
+    return None if isinstance(info, Missing) else geometry.size(info.width, info.height)
+
+
+def _advice(pairs: Sequence[tuple[ImageRef, ImageRef]], generated: _Size, target: _Size) -> str:
+    """Return what a look at some pairs of two sizes tells."""
+    looked_at = _pixels(pairs[:: -(-len(pairs) // _LOOKED_AT)])
+    for option, outer, inner, side in (("generated", generated, target, 0), ("target", target, generated, 1)):
+        if not looked_at:
+            break
+        borders = white_borders(both[side] for both in looked_at)
+        if (corner := borders.box(outer, inner)) is not None and _fits(looked_at, side, corner, inner):
+            box = f"crop(left={corner[0]}, top={corner[1]}, width={inner[0]}, height={inner[1]})"
+            whose = "the targets" if side else "the generated images"
+            return f"{whose} have white borders of {_widths(outer, inner, corner)}: --{option}-geometry '{box}'"
+    if _proportional(generated, target):
+        resize = f"resize(width={target[0]}, height={target[1]}, filter=pil-bicubic)"
+        return f"for example --generated-geometry '{resize}'"
+    return f"their proportions differ, so that a resize would distort them: find out how they were made, and {_BY_HAND}"
+
+
+def _pixels(pairs: Sequence[tuple[ImageRef, ImageRef]]) -> list[tuple[Rgb, Rgb]]:
+    found = []
+    for generated, target in pairs:
+        try:
+            found.append((read_image(generated), read_image(target)))
+        except UserError:
+            continue  # named already
+    return found
+
+
+def _fits(pairs: Sequence[tuple[Rgb, Rgb]], side: int, corner: _Size, inner: _Size) -> bool:
+    """Whether what the crop leaves is nearer to the other side than the whole picture, stretched, is."""
+    left, top = corner
+    cropped = stretched = 0.0
+    for both in pairs:
+        outer, other = both[side], both[1 - side].astype(np.float32)
+        cropped += float(np.abs(outer[top : top + inner[1], left : left + inner[0]] - other).mean())
+        stretched += float(np.abs(np.asarray(Image.fromarray(outer).resize(inner)) - other).mean())
+    return cropped <= stretched
+
+
+def _widths(outer: _Size, inner: _Size, corner: _Size) -> str:
+    """Return how wide the borders are that a crop takes away, side by side."""
+    left, top = corner
+    sides = {"left": left, "right": outer[0] - inner[0] - left, "top": top, "bottom": outer[1] - inner[1] - top}
+    first, *others = (f"{width} at the {side}" for side, width in sides.items() if width)
+    return ", ".join((first.replace(" at", " pixels at", 1), *others))
+
+
+def _proportional(one: _Size, other: _Size) -> bool:
+    """Whether the sides of two sizes have one ratio, but for a pixel of rounding."""
+    return abs(one[0] * other[1] - one[1] * other[0]) <= max(*one, *other)
+
+
+def _text(size: _Size) -> str:
+    return f"{size[0]}×{size[1]}"

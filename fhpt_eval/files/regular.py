@@ -1,0 +1,53 @@
+"""Opening files of the user without waiting for what is none: a named pipe would hold a command for good."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
+
+
+def not_regular(path: Path) -> str | None:
+    """Return what stands in a file's place, in a few words; None for a file."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "a link to what is not there" if path.is_symlink() else os.strerror(errno.ENOENT)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None if stat.S_ISREG(mode) else f"{_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file"
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading.
+
+    Raises:
+        OSError: It cannot be opened, or is no file; ``strerror`` says which.
+    """
+    _check(path)
+    return path.open("rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        OSError: As `open_regular`.
+    """
+    _check(path)
+    return path.read_bytes()
+
+
+def _check(path: Path) -> None:
+    if (what := not_regular(path)) is not None:
+        raise OSError(errno.EINVAL, what, str(path))
