@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.join import BUDGET
 from fhpt_eval.engine.stream import AT_ONCE
@@ -37,7 +36,7 @@ def memory_of(
         workers: Threads for networks, and processes for detectors.
         max_pixels: Larger images are refused.
     """
-    work = find_todo(plan, _name, _Empty(), dict.fromkeys(plan.extractors(), ""), weights, max_pixels).work
+    work = find_todo(plan, _name, _Nothing(), dict.fromkeys(plan.extractors(), ""), weights, max_pixels).work
     allowed = {key: size for key, size in work.sizes.items() if size[0] * size[1] <= max_pixels}
     images = [taken for key, taken in work.memory().items() if key in allowed]
     at_work = [(e, pixels * e.bytes_per_pixel) for e, key, pixels in work.shown() if key in allowed]
@@ -51,13 +50,16 @@ def memory_of(
     return _PROCESS + torch + networks + held + min(workers, len(images)) * (here + elsewhere)
 
 
-class _Empty(Cache):
-    """A cache that holds nothing and lies nowhere."""
+class _Nothing:
+    """No result is known."""
 
-    def __init__(self) -> None:
-        self._env = None
-        self._memory = {}
-        self._in_use = set()
+    def known(self, fingerprint: str, keys: Iterable[str]) -> set[str]:  # noqa: ARG002
+        return set()
+
+    intact = known
+
+    def get(self, fingerprint: str, key: str) -> None:
+        """Return no result."""
 
 
 def _name(ref: ImageRef) -> str:

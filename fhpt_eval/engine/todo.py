@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Key, PairOfKeys, Plan, Work
 from fhpt_eval.engine.opening import DECODING, parse_info
 from fhpt_eval.extract.extractor import Extractor, PairExtractor, size_mismatch
 from fhpt_eval.images.decoding import ImageRef, size_of
 from fhpt_eval.images.formats import ImageError
 from fhpt_eval.records import Missing, Result
+
+
+class Known(Protocol):
+    """Results by fingerprint and key: what `Cache` is asked here."""
+
+    def known(self, fingerprint: str, keys: Iterable[str]) -> set[str]:
+        """Return which of ``keys`` are there."""
+
+    def intact(self, fingerprint: str, keys: Iterable[str]) -> set[str]:
+        """Return which of ``keys`` are there and can be read."""
+
+    def get(self, fingerprint: str, key: str) -> Result | None:
+        """Return a result."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,7 @@ class Todo:
 def find_todo(
     plan: Plan,
     key_of: Callable[[ImageRef], str | None],
-    cache: Cache,
+    cache: Known,
     fingerprints: Mapping[Extractor, str],
     weights: Mapping[str, Path],
     max_pixels: int,

@@ -126,7 +126,7 @@ def test_a_generated_file_of_no_pair_exits_with_3_unless_a_list_said_what_is_ask
     assert outcome.code == 3
     assert "extra pairs: cover.png: not named as 'a_2_b_vis'" in outcome.err
     Path("list.csv").write_text("from,to\na,b\n", encoding="utf-8")
-    assert command("run", "-g", "mine", "-t", "real", "--pairs", "list.csv", *FAST).code == 0
+    assert command("run", "-g", "mine", "-t", "real", "--pairs", "list.csv", *FAST, "-o", "listed").code == 0
 
 
 def test_training_and_generation_name_what_they_leave_out(command: Command, draw: Draw) -> None:
@@ -170,8 +170,8 @@ def test_a_reference_set_that_is_half_tiff_gives_the_same_distance(command: Comm
     case = CASES / "left-out"
     distances = []
     for reference in ("ref_full", "ref_mixed"):
-        options = ("-p", "fid", "--profile", "embedded", "--device", "cpu", "--json", "--reference", case / reference)
-        outcome = command("run", "-g", case / "gen", "-t", case / "target", *options)
+        options = ("-p", "fid", "--profile", "embedded", "--device", "cpu", "--json", "-o", reference)
+        outcome = command("run", "-g", case / "gen", "-t", case / "target", "--reference", case / reference, *options)
         assert outcome.code == 0
         distances.append(json.loads(outcome.out)["protocols"][0]["scores"][0]["value"])
     assert distances[0] == distances[1]
