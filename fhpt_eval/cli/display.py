@@ -216,7 +216,7 @@ def remarks(run: Run) -> list[str]:
         if protocol.note is not None:
             noted.setdefault(protocol.note, {})[str(protocol.dialect)] = None
     lines += [f"{', '.join(dialects)}: {note}" for note, dialects in noted.items()]
-    return lines + list(record.warnings)
+    return lines + record.doubts + record.warnings
 
 
 def _because(protocol: ProtocolRecord) -> str:

@@ -15,6 +15,7 @@ from fhpt_eval.engine.engine import Engine, open_engine
 from fhpt_eval.engine.executor import LOCAL
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.doubts import Doubts, doubts
 from fhpt_eval.evaluation.giving import check_given, given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
 from fhpt_eval.evaluation.reading import ExtractedRecords
@@ -92,12 +93,13 @@ def evaluate(
         prepared = prepare(images, wanted, store or Store(), progress)
         extraction = engine.run(prepared.plan, prepared.weights, progress)
         extracted = time.monotonic()
-        run = start_run(name, profile, images, chosen, prepared, extraction, engine.device)
+        told = doubts(images, prepared, extraction)
+        run = start_run(name, profile, images, chosen, prepared, extraction, told, engine.device)
         run = run.timed("extract", extracted - started)
         saved = None
         ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
         for done, (index, measurement) in enumerate(ready, start=1):
-            run = _scored(run, index, measurement, images, prepared, extraction)
+            run = _scored(run, index, measurement, images, prepared, extraction, told)
             if output is not None:
                 run.save(output, saved)
                 saved = run
@@ -123,13 +125,21 @@ def _chosen(protocols: Sequence[Measurement | Protocol | str] | None, profile: P
 
 
 def _scored(
-    run: Run, index: int, measurement: Measurement, images: ImageSets, prepared: Prepared, extraction: Extraction
+    run: Run,
+    index: int,
+    measurement: Measurement,
+    images: ImageSets,
+    prepared: Prepared,
+    extraction: Extraction,
+    told: Doubts,
 ) -> Run:
     """Return the run with what comes of its protocol at ``index``."""
     started = time.monotonic()
     status: Literal["done", "unavailable", "failed"] = "done"
     reason, scores, kept = None, [], []
     try:
+        if broken := sorted(measurement.protocol.keypoint_roles() & told.broken.keys()):
+            raise Unscorable("; ".join(told.broken[side] for side in broken))
         scores = _scores(measurement, images, prepared, extraction)
         _check(scores, run)
         kept = [score_record(score) for score in scores]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from fhpt_eval.engine.reading import Extraction
-from fhpt_eval.evaluation.doubts import doubts
+from fhpt_eval.evaluation.doubts import Doubts
 from fhpt_eval.evaluation.environment import describe_environment
 from fhpt_eval.evaluation.giving import own_classifier, used_keypoints
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
@@ -33,6 +33,7 @@ def start_run(
     measurements: Sequence[Measurement],
     prepared: Prepared,
     extraction: Extraction,
+    doubts: Doubts,
     device: str,
 ) -> Run:
     """Return a run whose protocols are pending, or unavailable with the reason."""
@@ -40,7 +41,7 @@ def start_run(
     warnings = list(extraction.warnings)
     if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
         warnings.append(warning)
-    warnings += doubts(images, prepared, extraction)
+    warnings += doubts.warnings
     record = RunRecord(
         name=name,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -51,6 +52,7 @@ def start_run(
         environment=describe_environment(device),
         seconds={},
         warnings=warnings,
+        doubts=doubts.grave,
     )
     return Run(record, images.pairs.table, pd.DataFrame(columns=["metric", "pair", "reason"]))
 

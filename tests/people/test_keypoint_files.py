@@ -21,7 +21,7 @@ from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation.doubts import doubts
+from fhpt_eval.evaluation.doubts import Doubts, doubts
 from fhpt_eval.evaluation.giving import given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.evaluation.reading import ExtractedRecords
@@ -37,6 +37,7 @@ from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.people import keypoint_files
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.protocols.kec import Kec
+from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.pckh import Pckh
 from fhpt_eval.protocols.ssim import Ssim
 from fhpt_eval.records import Missing, Record, Result
@@ -534,7 +535,11 @@ class Judged:
     """What comes of a protocol on images that are not there, and what is said of the keypoints."""
 
     scores: dict[str, Any]
-    warnings: list[str]
+    doubts: Doubts
+
+    @property
+    def warnings(self) -> list[str]:
+        return [*self.doubts.warnings, *self.doubts.grave]
 
 
 def judged(
@@ -730,17 +735,18 @@ def test_several_persons_are_said_in_a_warning(tmp_path: Path) -> None:
 
 
 def test_keypoints_outside_of_the_image_are_said_in_a_warning(tmp_path: Path) -> None:
-    far: Body = [(500, 500)] * 18
+    far: Body = [(500 + i, 500) for i in range(18)]
     half: Body = [*far[:9], *body()[9:]]
-    edges: Body = [(0, 0), (23, 31)] * 9
+    edges: Body = [(0, 31), (23, 0)] * 9
     told = {"far": far, "most": [*half[:9], (24, 0), *half[10:]], "half": half, "edges": edges, "none": [None] * 18}
     files = KeypointFiles.at(write_list(tmp_path / "list.csv", told))
     outcome = judged(Kec(), list(told), **both(files))
     assert outcome.scores["kec_auc_body"].value == 1
     assert outcome.warnings == [
-        f"2 of 4 {side} images have most of their keypoints outside of the image: do the files belong to these"
-        " images, at this size?"
-        for side in ("generated", "target")
+        "2 of 5 generated images have most of their keypoints outside of the image: do the files belong to these"
+        " images, at this size?",
+        "2 of 5 target images have most of their keypoints outside of the image: do the files belong to these"
+        " images, at this size?",
     ]
     assert warnings_of(Kec(), ["half", "edges"], **both(files)) == []
     assert warnings_of(Kec(), ["far"], [frame((600, 600))], [frame((600, 600))], **both(files)) == []
@@ -783,6 +789,56 @@ def test_both_orders_of_eyes_and_ears(tmp_path: Path, eyes: Eyes) -> None:
         assert less == {"right eye", "left eye", "right ear", "left ear"}
 
 
+NOBODY: Body = [None] * 18
+AT_ZERO: Body = [(0, 0)] * 18
+ZERO_FOR_MISSING: Body = [(0, 0), *body()[1:17], (0, 0)]
+ELSEWHERE: Body = [(5, 5)] * 18
+OUTSIDE: Body = [(x + 300, y) for x, y in filter_none(body())]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (NOBODY, "no joint in the keypoint files"),
+        (AT_ZERO, "several joints at (0, 0)"),
+        (ZERO_FOR_MISSING, "several joints at (0, 0)"),
+        (ELSEWHERE, "all in one place"),
+        (OUTSIDE, "outside of the image"),
+    ],
+)
+@pytest.mark.parametrize("side", ["generated", "target"])
+def test_keypoints_that_are_wrong_in_all_images_or_in_half_of_them_are_said(
+    tmp_path: Path, wrong: Body, words: str, side: str
+) -> None:
+    def told(count: int) -> Doubts:
+        right = {name: body(i) for i, name in enumerate("abcdef")}
+        listed = {name: wrong if i < count else joints for i, (name, joints) in enumerate(right.items())}
+        files = KeypointFiles.at(write_list(tmp_path / "list.csv", right))
+        given = {**both(files), f"{side}_keypoints": KeypointFiles.at(write_list(tmp_path / "wrong.csv", listed))}
+        return judged(Pckh(), "abcdef", **given).doubts
+
+    everywhere, half, few = told(6), told(3), told(2)
+    assert list(everywhere.broken) == [side]
+    assert everywhere.broken[side].startswith(f"6 of 6 {side} images have ")  # type: ignore[index]
+    assert words in everywhere.broken[side]  # type: ignore[index]
+    assert everywhere.warnings == everywhere.grave == half.warnings == []
+    assert half.broken == few.broken == {}
+    (sentence,) = half.grave
+    assert sentence.startswith(f"3 of 6 {side} images have ")
+    assert words in sentence
+    assert few.grave == []
+    # In poor images a detector finds nobody.
+    assert len(few.warnings) == (0 if wrong is NOBODY else 1)
+
+
+def test_causes_that_together_concern_all_images_are_named_together(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": NOBODY, "b": AT_ZERO}))
+    broken = judged(Pckh(), "ab", **both(files)).doubts.broken
+    assert list(broken) == ["generated", "target"]
+    assert "1 of 2 target images have no joint" in broken["target"]
+    assert "1 of 2 target images have several joints at (0, 0)" in broken["target"]
+
+
 # From folders of images to a run
 
 
@@ -818,6 +874,24 @@ def test_a_run_whose_keypoints_are_all_read_needs_no_detector(tmp_path: Path, mo
     assert str(tmp_path) not in recipe.model_dump_json()
     assert result.record.warnings == []
     assert "NaN" not in (tmp_path / "run/run.json").read_text(encoding="utf-8")
+
+
+def test_keypoints_that_are_wrong_everywhere_give_no_number_and_in_half_of_the_images_one_in_doubt(
+    tmp_path: Path,
+) -> None:
+    right = {name: body(i) for i, name in enumerate("abc")}
+    files = KeypointFiles.at(write_list(tmp_path / "right.csv", right))
+    nobody = KeypointFiles.at(write_list(tmp_path / "nobody.csv", dict.fromkeys("abc", NOBODY)))
+    half = KeypointFiles.at(write_list(tmp_path / "half.csv", {**right, "a": NOBODY, "b": NOBODY}))
+    for sides in ((nobody, files), (files, nobody)):
+        result = run(tmp_path, Pckh(), L1(), generated_keypoints=sides[0], target_keypoints=sides[1])
+        pckh, pixels = result.record.protocols
+        assert (pckh.status, pckh.scores, pixels.status, result.exit_code) == ("unavailable", [], "done", 3)
+        assert "3 of 3" in str(pckh.reason)
+    result = run(tmp_path, Pckh(), generated_keypoints=half, target_keypoints=files)
+    assert (result.scores["pckh"].value, result.exit_code) == (pytest.approx(1 / 3), 3)
+    assert [doubt[:32] for doubt in Run.load(tmp_path / "run").record.doubts] == ["2 of 3 generated images have no "]
+    assert run(tmp_path, Pckh(), generated_keypoints=files, target_keypoints=files).exit_code == 0
 
 
 def test_the_recipe_tells_target_keypoints_by_content_and_generated_ones_by_form(tmp_path: Path) -> None:
