@@ -50,7 +50,7 @@ def run(
         typer.Option(
             "--pairs",
             help="CSV of the pairs, with the header from,to (the field's lists), or generated and any of target,"
-            " source, item, item_colour, gender, view.",
+            " source, item, item_colour, gender, view. Also lines of two names without a header, and PCDMs' JSON.",
             rich_help_panel=_WHAT,
         ),
     ] = None,

@@ -26,7 +26,7 @@ from fhpt_eval.images.decoding import ImageRef, Rgb
 from fhpt_eval.options import plain_options
 from fhpt_eval.pairing.folders import Folder, file_name
 from fhpt_eval.pairing.lists import read_pair_list
-from fhpt_eval.pairing.naming import picture_key
+from fhpt_eval.pairing.naming import one_spelling, picture_key
 from fhpt_eval.people.detection import find_people, person_in_files
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
@@ -74,9 +74,12 @@ def list_requests(pairs: Path, source: Path, target: Path | None, output: Path) 
     """Find the files of the pairs in a list (``from,to``, or any that `fhpt-eval run --pairs` reads).
 
     Raises:
-        UserError: A folder or the list cannot be read, two pairs would get one file name, or no pair has its files.
+        UserError: A folder or the list cannot be read, the list has no header, two pairs would get one file name, or no
+            pair has its files.
     """
     listed = read_pair_list(pairs, output, target, source)
+    if not listed.headed:
+        raise listed.wants_header
     sources, targets = Folder(source, "source"), Folder(target, "target") if target else None
     requests: dict[str, Request] = {}
     missing: dict[str, str] = {}
@@ -112,7 +115,7 @@ def _only(folder: Folder, name: str, role: str) -> ImageRef:
     hits = folder.find(name)
     if len(hits) != 1:
         raise LookupError(f"no {role} image '{name}'" if not hits else f"more than one {role} image '{name}'")
-    return ImageRef(folder.path / hits[0], name=hits[0])
+    return ImageRef(folder.path / hits[0], name=one_spelling(hits[0]))
 
 
 def with_people(

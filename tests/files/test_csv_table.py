@@ -15,7 +15,14 @@ def table(tmp_path: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    "content", [b"From,to\n a , b \n\n , \nc,d", b"\xef\xbb\xbfFROM\tTo\r\na\tb\r\n\r\n\t\r\nc\td\r\n"]
+    "content",
+    [
+        b"From,to\n a , b \n\n , \nc,d",
+        b"\xef\xbb\xbfFROM\tTo\r\na\tb\r\n\r\n\t\r\nc\td\r\n",
+        b"from;to\na;b\n\n;\nc;d\n",
+        b"from  to\na b\n\n \n c   d\n",
+        b",from,to\n0,a,b\n\n,,\n1,c,d\n",
+    ],
 )
 def test_rows_are_read_whatever_wrote_them(tmp_path: Path, content: bytes) -> None:
     read = read_table(table(tmp_path, content), "--pairs")

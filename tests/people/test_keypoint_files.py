@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -257,13 +258,15 @@ PERSON = {"pose_keypoints_2d": triples(body())}
     [
         ("{", ("not OpenPose's JSON", "line 1")),
         ("[" * 100_000, ("not OpenPose's JSON", "lists within lists")),
-        ("[]", ("'people'",)),
+        ("[]", ("a list of 0 pictures, not of one",)),
+        (json.dumps([{"people": []}] * 2), ("a list of 2 pictures, not of one",)),
+        ('[{"persons": []}]', ("'people'",)),
         ('{"people": 3}', ("'people'",)),
         ('{"people": [3]}', ("person 1 is not an object",)),
-        ('{"people": [{"pose_keypoints": []}]}', ("person 1", "no 'pose_keypoints_2d'")),
+        ('{"people": [{"pose_keypoints_3d": []}]}', ("person 1", "no 'pose_keypoints_2d'", "'pose_keypoints'")),
         (json.dumps({"people": [PERSON, {"pose_keypoints_2d": [1] * 45}]}), ("person 2", "45 values", "54", "75")),
         (json.dumps({"people": [{"pose_keypoints_2d": {"a": 1}}]}), ("person 1", "no list", "54")),
-        (json.dumps({"people": [{**PERSON, "face_keypoints_2d": [1] * 204}]}), ("face_keypoints_2d", "210")),
+        (json.dumps({"people": [{**PERSON, "face_keypoints_2d": [1] * 201}]}), ("face_keypoints_2d", "210", "204")),
         (json.dumps({"people": [{**PERSON, "hand_left_keypoints_2d": [1] * 3}]}), ("hand_left_keypoints_2d", "63")),
         (json.dumps({"people": [{"pose_keypoints_2d": ["1"] * 54}]}), ("not a pixel",)),
         (json.dumps({"people": [{"pose_keypoints_2d": [float("nan")] * 54}]}), ("not a pixel",)),
@@ -289,6 +292,57 @@ def test_coordinates_that_are_shares_of_the_image_are_refused(tmp_path: Path, sc
         KeypointFiles.at(tmp_path)
     write_json(tmp_path, "b", PERSON)
     assert len(KeypointFiles.at(tmp_path).records) == 2
+
+
+FACE = triples([(float(i), 2.0) for i in range(70)], 0.25)
+HAND = triples([(float(i), 40.0) for i in range(21)], 0.75)
+
+
+def forms_of_json() -> dict[str, Any]:
+    """One person as different programs write it."""
+    whole = {"pose_keypoints": triples(body()), "face_keypoints": FACE, "hand_left_keypoints": HAND}
+    today = {"people": [{f"{key}_2d": values for key, values in whole.items()}]}
+    return {
+        "OpenPose": today,
+        "before 1.3": {"people": [whole]},
+        "ComfyUI": [{**today, "canvas_width": 24, "canvas_height": 32}],
+        "DWPose": {"people": [{**today["people"][0], "face_keypoints_2d": FACE[: 3 * 68]}]},
+        "nulls": {"people": [{**today["people"][0], "hand_right_keypoints_2d": None}]},
+    }
+
+
+@pytest.mark.parametrize("form", forms_of_json())
+@pytest.mark.parametrize("ending", ["_keypoints.json", ".json"])
+def test_every_form_of_openpose_json_gives_the_same_points(tmp_path: Path, form: str, ending: str) -> None:
+    (tmp_path / f"a.b{ending}").write_text(json.dumps(forms_of_json()[form]), encoding="utf-8")
+    files = KeypointFiles.at(tmp_path)
+    assert (files.form, list(files.records), files.parts) == ("openpose-json", ["a.b"], ("body", "face", "hands"))
+    record = one(files, "a.b.png")
+    np.testing.assert_array_equal(record["body"], expected(body(), 0.5))
+    np.testing.assert_array_equal(record["face"], expected([(float(i), 2.0) for i in range(68)], 0.25))
+    np.testing.assert_array_equal(record["hands"][0], expected([(float(i), 40.0) for i in range(21)], 0.75))
+    assert not found(record["hands"][1]).any()
+
+
+def test_other_json_beside_openpose_s_is_ignored(tmp_path: Path) -> None:
+    write_json(tmp_path, "a", PERSON)
+    (tmp_path / "settings.json").write_text("{}", encoding="utf-8")
+    assert list(KeypointFiles.at(tmp_path).records) == ["a"]
+
+
+def test_an_annotation_list_may_have_pandas_index(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f":{HEADER}\n0:{annotation('7:b.jpg', body())}\n1:{annotation('c', body(1))}\n", encoding="utf-8")
+    files = KeypointFiles.at(path)
+    assert list(files.records) == ["7:b", "c"]
+    np.testing.assert_array_equal(one(files, "7:b")["body"], expected(body(), 1))
+
+
+def test_names_of_keypoints_may_be_decomposed_or_have_backslashes(tmp_path: Path) -> None:
+    names = (unicodedata.normalize("NFD", "Zoë.jpg"), "test\\b.jpg")
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", dict.fromkeys(names, body())))
+    assert files.key("Zoë.png") == files.key(unicodedata.normalize("NFD", "Zoë.png")) == "Zoë"
+    assert files.key("test/b.png") == files.key("b.png") == "test/b"
 
 
 # Candidates and subsets
@@ -837,6 +891,26 @@ def test_causes_that_together_concern_all_images_are_named_together(tmp_path: Pa
     assert list(broken) == ["generated", "target"]
     assert "1 of 2 target images have no joint" in broken["target"]
     assert "1 of 2 target images have several joints at (0, 0)" in broken["target"]
+
+
+CASES = Path(__file__).resolve().parents[2] / "../shared/data/cases"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the cases of shared/ are not here")
+@pytest.mark.parametrize("form", ["target.csv", "op_ok", "op_comfy_list", "op_dwface68", "op_old"])
+def test_the_numbers_of_each_form(tmp_path: Path, form: str) -> None:
+    base, files = CASES / "base", CASES / "keypoints"
+    pairs = Pairs.from_csv(base / "pairs.csv", base / "gen", base / "target")
+    with Cache(tmp_path / "cache") as cache:
+        result = evaluate(
+            pairs,
+            [Kec(), Pckh()],
+            engine=open_engine("local", cache, device="cpu"),
+            generated_keypoints=KeypointFiles.at(files / "gen.csv"),
+            target_keypoints=KeypointFiles.at(files / form),
+        )
+    values = [result.scores[metric].value for metric in ("pckh", "kec_auc_body", "kec_median_body")]
+    assert values == pytest.approx([0.938462, 0.6169, 5.3852], abs=5e-5)
 
 
 # From folders of images to a run
