@@ -16,6 +16,7 @@ from rich.text import Text
 from fhpt_eval.evaluation.run import ProtocolRecord, Run, ScoreRecord
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.measuring.registry import GROUPS, find_protocols
+from fhpt_eval.text import visible
 
 _LOG_EVERY = 10.0
 """Seconds between lines where stderr is a file."""
@@ -112,9 +113,9 @@ def summary(run: Run) -> Table:
             for score in protocol.scores:
                 table.add_row(*_cells(score)[: len(headings)])
                 for name, value in _controls(score):
-                    table.add_row(f"    · {name}", Text(value), style="dim")
+                    table.add_row(Text(f"    · {visible(name)}"), Text(value), style="dim")
             if not protocol.scores:
-                table.add_row(f"  {protocol.label}", Text(protocol.status, style="yellow"))
+                table.add_row(Text(f"  {visible(protocol.label)}"), Text(protocol.status, style="yellow"))
         table.add_section()
     over = {str(s.details["interval_over"]) for s in run.scores.values() if "interval_over" in s.details}
     if over:
@@ -125,7 +126,7 @@ def summary(run: Run) -> Table:
 
 def comparison(runs: Sequence[Run]) -> Table:
     """The values of runs that can be compared, a column a run, grouped as in `summary`."""
-    table = Table("metric", *(run.record.name for run in runs), box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("metric", *(Text(visible(run.record.name)) for run in runs), box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
     for column in table.columns[1:]:
@@ -144,7 +145,7 @@ def comparison(runs: Sequence[Run]) -> Table:
 
 
 def _title(score: ScoreRecord) -> str:
-    return f"  {score.metric} {'↑' if score.better == 'higher' else '↓'}"
+    return f"  {visible(score.metric)} {'↑' if score.better == 'higher' else '↓'}"
 
 
 def score_value(score: ScoreRecord) -> str:

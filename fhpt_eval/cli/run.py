@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from fhpt_eval.cli.shared import (
 )
 from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import NAMINGS
+from fhpt_eval.text import visible
 
 if TYPE_CHECKING:
     from fhpt_eval.evaluation.plan import ImageSets, Prepared
@@ -264,7 +266,8 @@ def run(
             max_pixels=max_pixels or MAX_PIXELS,
             detector_timeout=detector_timeout,
         )
-        folder = output or Path("results") / chosen_name
+        # Names of files are UTF-8 on disk, also where the locale is ASCII.
+        folder = output or Path("results") / os.fsdecode(chosen_name.encode())
         result = evaluate(
             table,
             chosen,
@@ -285,6 +288,7 @@ def run(
 
 def _run_name(name: str | None, generated: Path) -> str:
     if name is not None:
+        name = visible(name)
         if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name in {".", ".."}:
             raise UserError(
                 f"a run cannot be called '{name}', because its folder gets the same name:"
@@ -292,7 +296,8 @@ def _run_name(name: str | None, generated: Path) -> str:
             )
         return name
     folder = generated.resolve()
-    return folder.parent.name if folder.name.lower() in _UNTELLING and folder.parent.name else folder.name
+    parent = folder.parent.name
+    return visible(parent if folder.name.lower() in _UNTELLING and parent else folder.name)
 
 
 def _print_plan(images: ImageSets, chosen: Sequence[Measurement], prepared: Prepared, *, as_json: bool) -> None:

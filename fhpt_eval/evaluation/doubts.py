@@ -22,7 +22,7 @@ from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Clip, Expect, Geometry, Jpeg, Round, Truncate
 from fhpt_eval.maths.keypoints import Points, found, inside_frame
 from fhpt_eval.people.given_keypoints import GivenKeypoints, Side
-from fhpt_eval.records import Missing, Record, Result
+from fhpt_eval.records import Missing, Record, Result, Role
 
 _SIDES: tuple[Side, ...] = ("generated", "target")
 _LEAVE_THE_FRAME = (Clip, Expect, Jpeg, Round, Truncate)
@@ -50,7 +50,7 @@ class Doubts:
 
     warnings: list[str] = field(default_factory=list)
     grave: list[str] = field(default_factory=list)
-    broken: dict[Side, str] = field(default_factory=dict)
+    broken: dict[Role, str] = field(default_factory=dict)
 
 
 def doubts(images: ImageSets, prepared: Prepared, extraction: Extraction) -> Doubts:

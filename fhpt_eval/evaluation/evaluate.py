@@ -131,15 +131,15 @@ def _scored(
     images: ImageSets,
     prepared: Prepared,
     extraction: Extraction,
-    told: Doubts,
+    found: Doubts,
 ) -> Run:
     """Return the run with what comes of its protocol at ``index``."""
     started = time.monotonic()
     status: Literal["done", "unavailable", "failed"] = "done"
     reason, scores, kept = None, [], []
     try:
-        if broken := sorted(measurement.protocol.keypoint_roles() & told.broken.keys()):
-            raise Unscorable("; ".join(told.broken[side] for side in broken))
+        if broken := sorted(measurement.protocol.keypoint_roles() & found.broken.keys()):
+            raise Unscorable("; ".join(found.broken[side] for side in broken))
         scores = _scores(measurement, images, prepared, extraction)
         _check(scores, run)
         kept = [score_record(score) for score in scores]

@@ -24,6 +24,7 @@ from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Need, Profile, Protocol, configure
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing
+from fhpt_eval.text import visible
 
 
 def start_run(
@@ -155,7 +156,7 @@ def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction
                 continue
             info = extraction.info(ref)
             if isinstance(info, Missing):
-                unreadable[str(ref.path)] = info.reason
+                unreadable[visible(str(ref.path))] = info.reason
             else:
                 counts[f"{info.width}×{info.height}"] += 1
                 notes[ref] = info.notes

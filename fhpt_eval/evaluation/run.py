@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import safetensors.numpy as safetensors
+from pandas.api.types import is_numeric_dtype
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError
 
@@ -23,6 +24,7 @@ from fhpt_eval.files.owned_folder import OwnedFolder, claiming
 from fhpt_eval.measuring.protocol import Better, Group, Profile, Score
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.records import Missing, Record
+from fhpt_eval.text import cell, of_cell
 
 SCHEMA_VERSION: Literal[1] = 1
 RECORD, PER_PAIR, MISSING, ARRAYS = "run.json", "per_pair.csv", "missing.csv", "arrays.safetensors"
@@ -201,9 +203,9 @@ class Run:
             UserError: If that is not possible.
         """
         if earlier is None or self.per_pair is not earlier.per_pair:
-            write_atomic(folder / PER_PAIR, self.per_pair.to_csv(index=False, lineterminator="\n"))
+            write_atomic(folder / PER_PAIR, _csv(self.per_pair))
         if earlier is None or self.missing is not earlier.missing:
-            write_atomic(folder / MISSING, self.missing.to_csv(index=False, lineterminator="\n"))
+            write_atomic(folder / MISSING, _csv(self.missing))
         if self.arrays and (earlier is None or self.arrays is not earlier.arrays):
             flat = {f"{metric}/{name}": array for metric, found in self.arrays.items() for name, array in found.items()}
             contiguous = {key: np.require(array, requirements="C") for key, array in flat.items()}
@@ -261,6 +263,12 @@ class Run:
         return run
 
 
+def _csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV, with text as `fhpt_eval.text.cell` has it."""
+    text = {name: table[name].map(cell, na_action="ignore") for name in table if not is_numeric_dtype(table[name])}
+    return table.assign(**text).rename(columns=cell).to_csv(index=False, lineterminator="\n")
+
+
 _MISSING_HEADER = "metric,pair,reason\n"
 
 
@@ -292,7 +300,8 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     plain: Any = {"keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
     names = dict.fromkeys(PAIR_COLUMNS, "object")
     per_pair = pd.read_csv(folder / PER_PAIR, dtype=names, float_precision="round_trip", **plain)
-    missing = pd.read_csv(folder / MISSING, dtype="object", **plain)
+    per_pair = per_pair.rename(columns=of_cell)
+    missing = pd.read_csv(folder / MISSING, dtype="object", **plain).map(of_cell, na_action="ignore")
     per_pair = per_pair[[*PAIR_COLUMNS, *(m for m in metrics if m in per_pair)]]
     per_pair = per_pair.astype(dict.fromkeys(per_pair.columns[len(PAIR_COLUMNS) :], "float64"))
     missing = missing.loc[missing["metric"].isin(metrics), ["metric", "pair", "reason"]].reset_index(drop=True)
@@ -301,7 +310,8 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     if int(per_pair.drop(columns=[*PAIR_COLUMNS]).isna().sum().sum()) != len(missing):
         raise ValueError(f"{MISSING} does not name the empty cells of {PER_PAIR}")
     for column in PAIR_COLUMNS:
-        per_pair[column] = per_pair[column].where(per_pair[column].notna(), None)
+        text = per_pair[column].map(of_cell, na_action="ignore").astype(object)
+        per_pair[column] = text.where(text.notna(), None)
     return per_pair, missing
 
 

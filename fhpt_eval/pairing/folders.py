@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Literal, TypeAlias
 from fhpt_eval.errors import UserError
 from fhpt_eval.images.suffixes import SUFFIXES
 from fhpt_eval.pairing.naming import one_spelling, parse_deepfashion, picture_key, without_suffix
+from fhpt_eval.text import unsafe
 
 PairRole: TypeAlias = Literal["generated", "target", "source"]
 
@@ -145,7 +147,7 @@ def image_files(folder: Path) -> Iterator[str]:
         for name in files:
             if name.startswith(".") or without_suffix(name) == name or not Path(root, name).is_file():
                 continue
-            yield _utf8(name if prefix == "." else f"{prefix}/{name}", folder)
+            yield _recordable(name if prefix == "." else f"{prefix}/{name}", folder)
 
 
 def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
@@ -165,12 +167,19 @@ def same_tail(one: str, other: str) -> bool:
     return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")
 
 
-def _utf8(name: str, folder: Path) -> str:
-    """Refuse names that no record could hold."""
+def _recordable(name: str, folder: Path) -> str:
+    """Refuse names that no record could hold, or that would do something to whoever reads them."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise UserError(f"a file name in {folder} is not UTF-8 ({name!r}): rename the file.") from None
-    if any(ord(character) < 32 for character in name):
-        raise UserError(f"a file name in {folder} holds a control character ({name!r}): rename the file.")
+        try:
+            os.fsencode(name).decode()
+        except UnicodeDecodeError:
+            raise UserError(f"a file name in {folder} is not UTF-8 ('{name}'): rename the file.") from None
+        raise UserError(
+            f"the file name '{name}' in {folder} cannot be read where names are {sys.getfilesystemencoding()}: set"
+            " PYTHONUTF8=1, and run again."
+        ) from None
+    if unsafe(name):
+        raise UserError(f"a file name in {folder} holds a control character ('{name}'): rename the file.")
     return name

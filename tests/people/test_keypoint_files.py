@@ -36,6 +36,7 @@ from fhpt_eval.maths.keypoints import BODY_JOINTS, found
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.people import keypoint_files
+from fhpt_eval.people.given_keypoints import Side
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.l1 import L1
@@ -862,7 +863,7 @@ OUTSIDE: Body = [(x + 300, y) for x, y in filter_none(body())]
 )
 @pytest.mark.parametrize("side", ["generated", "target"])
 def test_keypoints_that_are_wrong_in_all_images_or_in_half_of_them_are_said(
-    tmp_path: Path, wrong: Body, words: str, side: str
+    tmp_path: Path, wrong: Body, words: str, side: Side
 ) -> None:
     def told(count: int) -> Doubts:
         right = {name: body(i) for i, name in enumerate("abcdef")}
@@ -873,8 +874,8 @@ def test_keypoints_that_are_wrong_in_all_images_or_in_half_of_them_are_said(
 
     everywhere, half, few = told(6), told(3), told(2)
     assert list(everywhere.broken) == [side]
-    assert everywhere.broken[side].startswith(f"6 of 6 {side} images have ")  # type: ignore[index]
-    assert words in everywhere.broken[side]  # type: ignore[index]
+    assert everywhere.broken[side].startswith(f"6 of 6 {side} images have ")
+    assert words in everywhere.broken[side]
     assert everywhere.warnings == everywhere.grave == half.warnings == []
     assert half.broken == few.broken == {}
     (sentence,) = half.grave
