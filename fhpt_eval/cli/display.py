@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -126,7 +127,7 @@ def summary(run: Run) -> Table:
 
 def comparison(runs: Sequence[Run]) -> Table:
     """The values of runs that can be compared, a column a run, grouped as in `summary`."""
-    table = Table("metric", *(Text(visible(run.record.name)) for run in runs), box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("metric", *(escape(visible(run.record.name)) for run in runs), box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
     for column in table.columns[1:]:

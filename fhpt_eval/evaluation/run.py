@@ -265,8 +265,11 @@ class Run:
 
 def _csv(table: pd.DataFrame) -> str:
     """Return a table as CSV, with text as `fhpt_eval.text.cell` has it."""
-    text = {name: table[name].map(cell, na_action="ignore") for name in table if not is_numeric_dtype(table[name])}
-    return table.assign(**text).rename(columns=cell).to_csv(index=False, lineterminator="\n")
+    shown = table.copy()
+    for column in shown.columns:
+        if not is_numeric_dtype(shown[column]):
+            shown[column] = shown[column].map(cell, na_action="ignore")
+    return str(shown.rename(columns=cell).to_csv(index=False, lineterminator="\n"))
 
 
 _MISSING_HEADER = "metric,pair,reason\n"
