@@ -204,6 +204,9 @@ def remarks(run: Run) -> list[str]:
         for reason, count in ((r, c) for score in protocol.scores for r, c in score.missing.items()):
             reasons.setdefault(f"{count} × {reason}", set()).add(protocol.label)
     lines += [f"missing: {what} ({', '.join(sorted(names))})" for what, names in reasons.items()]
+    # Where the reason is no image of its own, such as that nobody is of a gender.
+    empty = [score.metric for score in run.scores.values() if score.value is None and not score.missing]
+    lines += [f"without a value: {', '.join(empty)}"] if empty else []
     lines += [f"unreadable: {file}: {reason}" for file, reason in list(record.images.unreadable.items())[:5]]
     if (more := len(record.images.unreadable) - 5) > 0:
         lines.append(f"unreadable: and {more} more, all named in run.json")
