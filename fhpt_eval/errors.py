@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from fhpt_eval.text import visible
+
 
 class UserError(Exception):
-    """Wrong use: the command line prints the sentence, without a traceback, and exits with 2."""
+    """Wrong use: the command line prints the sentence, without a traceback, and exits with 2.
+
+    What it cites of a file or a name is there to be seen, and cannot do anything to a terminal.
+    """
+
+    def __init__(self, told: str = "") -> None:
+        super().__init__(visible(told))
 
 
 class Unavailable(UserError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -18,6 +19,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import ProtocolRecord, Run, ScoreRecord
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.measuring.registry import GROUPS, find_protocols
+from fhpt_eval.text import visible
 
 _LOG_EVERY = 10.0
 """Seconds between lines where stderr is a file."""
@@ -114,9 +116,9 @@ def summary(run: Run) -> Table:
             for score in protocol.scores:
                 table.add_row(*_cells(score)[: len(headings)])
                 for name, value in _controls(score):
-                    table.add_row(f"    · {name}", Text(value), style="dim")
+                    table.add_row(Text(f"    · {visible(name)}"), Text(value), style="dim")
             if not protocol.scores:
-                table.add_row(f"  {protocol.label}", Text(protocol.status, style="yellow"))
+                table.add_row(Text(f"  {visible(protocol.label)}"), Text(protocol.status, style="yellow"))
         table.add_section()
     over = {str(s.details["interval_over"]) for s in run.scores.values() if "interval_over" in s.details}
     if over:
@@ -127,7 +129,7 @@ def summary(run: Run) -> Table:
 
 def comparison(runs: Sequence[Run]) -> Table:
     """The values of runs that can be compared, a column a run, grouped as in `summary`."""
-    table = Table("metric", *(run.record.name for run in runs), box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("metric", *(escape(visible(run.record.name)) for run in runs), box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
     for column in table.columns[1:]:
@@ -146,7 +148,7 @@ def comparison(runs: Sequence[Run]) -> Table:
 
 
 def _title(score: ScoreRecord) -> str:
-    return f"  {score.metric} {'↑' if score.better == 'higher' else '↓'}"
+    return f"  {visible(score.metric)} {'↑' if score.better == 'higher' else '↓'}"
 
 
 def score_value(score: ScoreRecord) -> str:
@@ -204,6 +206,9 @@ def remarks(run: Run) -> list[str]:
         for reason, count in ((r, c) for score in protocol.scores for r, c in score.missing.items()):
             reasons.setdefault(f"{count} × {reason}", set()).add(protocol.label)
     lines += [f"missing: {what} ({', '.join(sorted(names))})" for what, names in reasons.items()]
+    # Where the reason is no image of its own, such as that nobody is of a gender.
+    empty = [score.metric for score in run.scores.values() if score.value is None and not score.missing]
+    lines += [f"without a value: {', '.join(empty)}"] if empty else []
     for what, files in (("unreadable", record.images.unreadable), ("left out", record.images.left_out)):
         lines += [f"{what}: {file}: {reason}" for file, reason in list(files.items())[:5]]
         if (more := len(files) - 5) > 0:
@@ -219,7 +224,7 @@ def remarks(run: Run) -> list[str]:
         if protocol.note is not None:
             noted.setdefault(protocol.note, {})[str(protocol.dialect)] = None
     lines += [f"{', '.join(dialects)}: {note}" for note, dialects in noted.items()]
-    return lines + list(record.warnings)
+    return lines + record.doubts + record.warnings
 
 
 def beside(run: Run, folder: Path) -> list[str]:

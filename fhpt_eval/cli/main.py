@@ -28,6 +28,7 @@ from fhpt_eval.cli import (
     train_drn,
     weights,
 )
+from fhpt_eval.cli.screen import on_screen
 from fhpt_eval.cli.shared import BUG, DONE, INTERRUPTED, WRONG_USE
 from fhpt_eval.errors import UserError
 from fhpt_eval.libraries import explained
@@ -83,6 +84,12 @@ def about(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command; exit with a code that scripts can trust."""
+    with on_screen():
+        code = _code_of(arguments)
+    sys.exit(code)
+
+
+def _code_of(arguments: Sequence[str] | None) -> Any:
     try:
         code = app(args=arguments, prog_name="fhpt-eval", standalone_mode=False)
         sys.stdout.flush()
@@ -111,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _forget_output() if isinstance(stop.__context__, BrokenPipeError) else stop.code
     except Exception as error:  # noqa: BLE001 - the last resort
         code = _unexpected(error)
-    sys.exit(code or DONE)
+    return code or DONE
 
 
 def _forget_output() -> int:

@@ -26,7 +26,9 @@ def kec(
     """Draw the keypoint error curves of body, face and hands, as the paper's Fig. 7, and those of other packages.
 
     The axes cover 90 % of the distances of all runs shown; hands have at least twice the body's axis. In brackets:
-    the metric's value.
+    the metric's value, which is the area under the solid curve from 0 to α_max, divided by α_max. That is not the end
+    of the axis: a dotted line marks α_max, a share of the target's height (`fhpt-eval protocols kec`), or an arrow says
+    that it lies further to the right.
     """
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.reporting.plots import plot_curves

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +49,7 @@ def run(
         typer.Option(
             "--pairs",
             help="CSV of the pairs, with the header from,to (the field's lists), or generated and any of target,"
-            " source, item, item_colour, gender, view.",
+            " source, item, item_colour, gender, view. Also lines of two names without a header, and PCDMs' JSON.",
             rich_help_panel=_WHAT,
         ),
     ] = None,
@@ -289,7 +290,8 @@ def run(
             max_pixels=max_pixels or MAX_PIXELS,
             detector_timeout=detector_timeout,
         )
-        folder = output or Path("results") / chosen_name
+        # Names of files are UTF-8 on disk, also where the locale is ASCII.
+        folder = output or Path("results") / os.fsdecode(chosen_name.encode())
         result = evaluate(
             table,
             chosen,

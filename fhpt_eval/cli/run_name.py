@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.text import visible
 
 _UNTELLING = {
     *("generated", "gen", "generation", "generations", "fake", "fakes", "synthesized", "synthesised", "synthesis"),
@@ -25,7 +26,8 @@ def run_name(name: str | None, generated: Path) -> str:
     """
     if name is None:
         folder = generated.resolve()
-        return next((f.name for f in (folder, *folder.parents) if _tells(f.name)), folder.name)
+        return visible(next((f.name for f in (folder, *folder.parents) if _tells(f.name)), folder.name))
+    name = visible(name)
     if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name in {".", ".."}:
         raise UserError(
             f"a run cannot be called '{name}', because its folder gets the same name:"

@@ -15,6 +15,7 @@ from fhpt_eval.engine.engine import Engine, open_engine
 from fhpt_eval.engine.executor import LOCAL
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.doubts import Doubts, doubts
 from fhpt_eval.evaluation.extracted_records import ExtractedRecords
 from fhpt_eval.evaluation.giving import check_given, given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
@@ -103,12 +104,13 @@ def evaluate(
             folder.require_same(planned, planned=True)
         extraction = engine.run(prepared.plan, prepared.weights, progress, contents)
         extracted = time.monotonic()
-        run = start_run(planned, images, chosen, prepared, extraction).timed("extract", extracted - started)
+        told = doubts(images, prepared, extraction)
+        run = start_run(planned, images, chosen, prepared, extraction, told).timed("extract", extracted - started)
         if folder is not None:
             folder.require_same(run.record)
         ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
         for done, (index, measurement) in enumerate(ready, start=1):
-            run = _scored(run, index, measurement, images, prepared, extraction)
+            run = _scored(run, index, measurement, images, prepared, extraction, told)
             if folder is not None:
                 folder.save(run)
             if progress is not None:
@@ -138,13 +140,21 @@ def _chosen(protocols: Sequence[Measurement | Protocol | str] | None, profile: P
 
 
 def _scored(
-    run: Run, index: int, measurement: Measurement, images: ImageSets, prepared: Prepared, extraction: Extraction
+    run: Run,
+    index: int,
+    measurement: Measurement,
+    images: ImageSets,
+    prepared: Prepared,
+    extraction: Extraction,
+    found: Doubts,
 ) -> Run:
     """Return the run with what comes of its protocol at ``index``."""
     started = time.monotonic()
     status: Literal["done", "unavailable", "failed"] = "done"
     reason, scores, kept = None, [], []
     try:
+        if broken := sorted(measurement.protocol.keypoint_roles() & found.broken.keys()):
+            raise Unscorable("; ".join(found.broken[side] for side in broken))
         scores = _scores(measurement, images, prepared, extraction)
         _check(scores, run)
         kept = [score_record(score) for score in scores]

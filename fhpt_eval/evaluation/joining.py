@@ -54,6 +54,7 @@ def joined(earlier: Run, now: Run) -> Run:
             "protocols": protocols,
             "images": _images(earlier.record.images, now.record.images),
             "warnings": list(dict.fromkeys([*earlier.record.warnings, *now.record.warnings])),
+            "doubts": list(dict.fromkeys([*earlier.record.doubts, *now.record.doubts])),
         }
     )
     theirs = {score.metric for protocol in kept.values() for score in protocol.scores}
@@ -121,6 +122,7 @@ def _images(earlier: ImagesRecord, now: ImagesRecord) -> ImagesRecord:
         sizes={**earlier.sizes, **now.sizes},
         notes=dict(sorted(notes.items())),
         unreadable={**earlier.unreadable, **now.unreadable},
+        left_out={**earlier.left_out, **now.left_out},
     )
 
 

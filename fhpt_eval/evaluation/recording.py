@@ -11,7 +11,7 @@ import pandas as pd
 
 from fhpt_eval.engine.contents import Contents
 from fhpt_eval.engine.reading import Extraction
-from fhpt_eval.evaluation.doubts import doubts
+from fhpt_eval.evaluation.doubts import Doubts
 from fhpt_eval.evaluation.environment import describe_environment
 from fhpt_eval.evaluation.extracted_records import content_hash
 from fhpt_eval.evaluation.giving import own_classifier, used_keypoints
@@ -27,6 +27,7 @@ from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Need, Profile, Protocol, configure
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing
+from fhpt_eval.text import visible
 
 
 def plan_record(
@@ -59,6 +60,7 @@ def start_run(
     measurements: Sequence[Measurement],
     prepared: Prepared,
     extraction: Extraction,
+    doubts: Doubts,
 ) -> Run:
     """Return the run with what decoding told, and without scores."""
     reference = content_hash(images.unique("reference"), extraction)
@@ -66,7 +68,7 @@ def start_run(
     warnings = list(extraction.warnings)
     if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
         warnings.append(warning)
-    warnings += [*doubts(images, prepared, extraction), *of_sizes(images, prepared, extraction)]
+    warnings += [*doubts.warnings, *of_sizes(images, prepared, extraction)]
     record = planned.model_copy(
         update={
             "pairs": planned.pairs.model_copy(update={"content": targets}),
@@ -76,6 +78,7 @@ def start_run(
                 for pending, measurement in zip(planned.protocols, measurements, strict=True)
             ],
             "warnings": warnings,
+            "doubts": doubts.grave,
         }
     )
     return Run(record, images.pairs.table, pd.DataFrame(columns=["metric", "pair", "reason"]))
@@ -186,7 +189,7 @@ def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction
                 continue
             info = extraction.info(ref)
             if isinstance(info, Missing):
-                unreadable[str(ref.path)] = info.reason
+                unreadable[visible(str(ref.path))] = info.reason
             else:
                 counts[f"{info.width}×{info.height}"] += 1
                 notes[ref] = info.notes

@@ -163,6 +163,8 @@ class RunRecord(_Model):
     seconds: dict[str, float]
     """Time of each stage of the command that wrote last."""
     warnings: list[str]
+    doubts: list[str] = []
+    """What may have made numbers wrong: with it, the run was done in part only."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -211,14 +213,29 @@ class Run:
         return any(protocol.measured for protocol in self.record.protocols)
 
     @property
+    def faulty(self) -> bool:
+        """Whether a protocol, a pair or an image could not be used, or numbers are in doubt."""
+        pairs, images = self.record.pairs, self.record.images
+        return bool(
+            any(protocol.status != "done" for protocol in self.record.protocols)
+            or any(score.faults for score in self.scores.values())
+            or pairs.missing
+            or pairs.ambiguous
+            or (pairs.extra and not pairs.listed)
+            or images.unreadable
+            or images.left_out
+            or self.record.doubts
+        )
+
+    @property
     def exit_code(self) -> int:
-        """0 when all was done, 1 after a bug, 3 when it was done in part and what is missing is named."""
+        """0 when all was done, 1 after a bug, 3 when it was done in part and what is missing is named.
+
+        A run with a metric that has no value is done in part, also where nothing is at fault.
+        """
         if any(p.status == "failed" for p in self.record.protocols):
             return 1
-        partial = any(p.status != "done" or any(s.faults for s in p.scores) for p in self.record.protocols)
-        pairs, images = self.record.pairs, self.record.images
-        unpaired = pairs.missing or pairs.ambiguous or (pairs.extra and not pairs.listed)
-        return 3 if partial or unpaired or images.unreadable or images.left_out else 0
+        return 3 if self.faulty or any(score.value is None for score in self.scores.values()) else 0
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write ``run.json``, ``per_pair.csv``, ``missing.csv`` and any ``arrays.safetensors``, all at once.

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import safetensors.numpy as safetensors
+from pandas.api.types import is_numeric_dtype
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
@@ -20,6 +21,7 @@ from fhpt_eval.evaluation.run import ARRAYS, MISSING, PER_PAIR, RECORD, SCHEMA_V
 from fhpt_eval.files.owned_folder import OwnedFolder, claiming
 from fhpt_eval.files.together import current, exclusively, write_together
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
+from fhpt_eval.text import cell, of_cell
 
 _MISSING_HEADER = "metric,pair,reason\n"
 
@@ -155,13 +157,22 @@ def _files(run: Run, earlier: Run | None, *, arrays: bool) -> dict[str, bytes]:
         (MISSING, run.missing, earlier and earlier.missing),
     ):
         if table is not before:
-            files[name] = table.to_csv(index=False, lineterminator="\n").encode()
+            files[name] = _csv(table).encode()
     if (run.arrays or arrays) and (earlier is None or run.arrays is not earlier.arrays):
         flat = {f"{metric}/{name}": array for metric, found in run.arrays.items() for name, array in found.items()}
         files[ARRAYS] = safetensors.save({key: np.require(array, requirements="C") for key, array in flat.items()})
     if earlier is None or run.record is not earlier.record:
         files[RECORD] = (run.record.model_dump_json(indent=2) + "\n").encode()
     return files
+
+
+def _csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV, with text as `fhpt_eval.text.cell` has it."""
+    shown = table.copy()
+    for column in shown.columns:
+        if not is_numeric_dtype(shown[column]):
+            shown[column] = shown[column].map(cell, na_action="ignore")
+    return str(shown.rename(columns=cell).to_csv(index=False, lineterminator="\n"))
 
 
 def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -171,7 +182,8 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     plain: Any = {"keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
     names = dict.fromkeys(PAIR_COLUMNS, "object")
     per_pair = pd.read_csv(current(folder, PER_PAIR), dtype=names, float_precision="round_trip", **plain)
-    missing = pd.read_csv(current(folder, MISSING), dtype="object", **plain)
+    per_pair = per_pair.rename(columns=of_cell)
+    missing = pd.read_csv(current(folder, MISSING), dtype="object", **plain).map(of_cell, na_action="ignore")
     per_pair = per_pair[[*PAIR_COLUMNS, *(m for m in metrics if m in per_pair)]]
     per_pair = per_pair.astype(dict.fromkeys(per_pair.columns[len(PAIR_COLUMNS) :], "float64"))
     missing = missing.loc[missing["metric"].isin(metrics), ["metric", "pair", "reason"]].reset_index(drop=True)
@@ -180,7 +192,8 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     if int(per_pair.drop(columns=[*PAIR_COLUMNS]).isna().sum().sum()) != len(missing):
         raise ValueError(f"{MISSING} does not name the empty cells of {PER_PAIR}")
     for column in PAIR_COLUMNS:
-        per_pair[column] = per_pair[column].where(per_pair[column].notna(), None)
+        text = per_pair[column].map(of_cell, na_action="ignore").astype(object)
+        per_pair[column] = text.where(text.notna(), None)
     return per_pair, missing
 
 

@@ -29,7 +29,7 @@ from fhpt_eval.memory import out_of_memory
 from fhpt_eval.options import plain_options
 from fhpt_eval.pairing.folders import Folder, file_name
 from fhpt_eval.pairing.lists import read_pair_list
-from fhpt_eval.pairing.naming import picture_key
+from fhpt_eval.pairing.naming import one_spelling, picture_key
 from fhpt_eval.people.detection import find_people, person_in_files
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
@@ -77,10 +77,13 @@ def list_requests(pairs: str | Path, source: str | Path, target: str | Path | No
     """Find the files of the pairs in a list (``from,to``, or any that `fhpt-eval run --pairs` reads).
 
     Raises:
-        UserError: A folder or the list cannot be read, two pairs would get one file name, or no pair has its files.
+        UserError: A folder or the list cannot be read, the list has no header, two pairs would get one file name, or no
+            pair has its files.
     """
     source, target = Path(source), Path(target) if target else None
     listed = read_pair_list(Path(pairs), Path(output), target, source)
+    if not listed.headed:
+        raise listed.wants_header
     sources, targets = Folder(source, "source"), Folder(target, "target") if target else None
     requests: dict[str, Request] = {}
     missing: dict[str, str] = {}
@@ -118,7 +121,7 @@ def _only(folder: Folder, name: str, role: str) -> ImageRef:
         raise LookupError(f"no {role} image '{name}'" if not hits else f"more than one {role} image '{name}'")
     if (what := not_regular(folder.path / hits[0])) is not None:
         raise LookupError(f"{role} image '{name}': {what}")
-    return ImageRef(folder.path / hits[0], name=hits[0])
+    return ImageRef(folder.path / hits[0], name=one_spelling(hits[0]))
 
 
 def with_people(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.regular import not_regular
 from fhpt_eval.images.suffixes import READ, SUFFIXES
+from fhpt_eval.text import unsafe
 
 _NO_IMAGES = frozenset(
     {".csv", ".tsv", ".txt", ".lst", ".md", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".xml", ".html", ".log"}
@@ -142,11 +144,18 @@ def _suffix(name: str) -> str:
 
 
 def _storable(name: str, folder: Path) -> str:
-    """Refuse names that no record could hold."""
+    """Refuse names that no record could hold, or that would do something to whoever reads them."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise UserError(f"a file name in {folder} is not UTF-8 ({name!r}): rename the file.") from None
-    if any(ord(character) < 32 for character in name):
-        raise UserError(f"a file name in {folder} holds a control character ({name!r}): rename the file.")
+        try:
+            os.fsencode(name).decode()
+        except UnicodeDecodeError:
+            raise UserError(f"a file name in {folder} is not UTF-8 ('{name}'): rename the file.") from None
+        raise UserError(
+            f"the file name '{name}' in {folder} cannot be read where names are {sys.getfilesystemencoding()}: set"
+            " PYTHONUTF8=1, and run again."
+        ) from None
+    if unsafe(name):
+        raise UserError(f"a file name in {folder} holds a control character ('{name}'): rename the file.")
     return name

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.images.listing import Listing, list_folder
-from fhpt_eval.pairing.naming import parse_deepfashion, picture_key, without_suffix
+from fhpt_eval.pairing.naming import one_spelling, parse_deepfashion, picture_key, without_suffix
 
 PairRole: TypeAlias = Literal["generated", "target", "source"]
 
@@ -54,24 +54,28 @@ class Folder:
         """Return the files that ``name`` can mean; more than one where it cannot be told.
 
         The first that has any: the exact relative path, the file name, the stem with any image suffix, the other
-        DeepFashion spelling. Folders in the name and in the path must not contradict each other.
+        DeepFashion spelling. Folders in the name and in the path must not contradict each other. Names and files that
+        differ in nothing but `one_spelling` are the same.
         """
-        if name in self._paths:
-            return (name,)
+        name = one_spelling(name)
+        if name in self._by_path:
+            return self._by_path[name]
         stem = without_suffix(name)
         return (
-            tuple(file for file in self._by_file_name.get(file_name(name), ()) if same_tail(file, name))
-            or tuple(file for file in self._by_stem.get(file_name(stem), ()) if same_tail(without_suffix(file), stem))
+            tuple(file for file in self._by_file_name.get(file_name(name), ()) if _same_end(file, name))
+            or tuple(file for file in self._by_stem.get(file_name(stem), ()) if _same_end(without_suffix(file), stem))
             or self._by_deepfashion.get(picture_key(name), ())
         )
 
     def find_same(self, name: str) -> tuple[str, ...]:
         """Return the files at the relative path ``name`` with any suffix, or with the same DeepFashion name."""
-        return self._by_path_stem.get(without_suffix(name)) or self._by_deepfashion.get(picture_key(name), ())
+        return self._by_path_stem.get(without_suffix(one_spelling(name))) or self._by_deepfashion.get(
+            picture_key(name), ()
+        )
 
     @cached_property
-    def _paths(self) -> frozenset[str]:
-        return frozenset(self.files)
+    def _by_path(self) -> dict[str, tuple[str, ...]]:
+        return _grouped(self.files, lambda file: file)
 
     @cached_property
     def _by_file_name(self) -> dict[str, tuple[str, ...]]:
@@ -129,10 +133,15 @@ def file_name(path: str) -> str:
 
 
 def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
+    """Group files by what is made of their names in one spelling."""
     groups: dict[str, list[str]] = defaultdict(list)
     for file in files:
-        groups[key(file)].append(file)
+        groups[key(one_spelling(file))].append(file)
     return {name: tuple(group) for name, group in groups.items()}
+
+
+def _same_end(file: str, name: str) -> bool:
+    return same_tail(one_spelling(file), name)
 
 
 def same_tail(one: str, other: str) -> bool:

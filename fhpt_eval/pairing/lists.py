@@ -1,22 +1,28 @@
-"""Reading a list of pairs: a CSV with the header ``from,to``, or one that names the generated files."""
+"""Reading a list of pairs: ``from,to``, with or without such a header, or a table that names the generated files."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
-from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.errors import UserError
 from fhpt_eval.files.csv_table import CsvTable, read_table
 from fhpt_eval.pairing.folders import PairRole
-from fhpt_eval.pairing.naming import Gender
+from fhpt_eval.pairing.naming import Gender, is_picture, one_spelling
 
 PAIR_COLUMNS = ("pair", "generated", "target", "source", "item", "item_colour", "gender", "view")
 """What is known of a pair, in every table of pairs; all but the identity can be listed."""
 
 _COLUMNS = PAIR_COLUMNS[1:]
-_ALIASES = {"from": "source", "to": "target"}
+_ALIASES = {"from": "source", "to": "target", "source_image": "source", "target_image": "target"}
+"""What the field's lists call them, and PCDMs'."""
+
+_TYPO = 0.8
+"""How alike a column and one of ours are, of 1, where the one is taken for a misspelling of the other."""
+
 GENDERS: dict[str, Gender] = {
     **dict.fromkeys(("men", "man", "male", "m"), "MEN"),
     **dict.fromkeys(("women", "woman", "female", "f"), "WOMEN"),
@@ -57,18 +63,34 @@ class PairList:
 
     Attributes:
         table: The file as a table.
-        columns: The header in lower case, with ``from,to`` as ``source,target``; lists without generated files may
-            have others beside the known ones.
+        columns: The header in lower case, with ``from,to`` as ``source,target``; there may be others beside the known
+            ones, which say nothing.
         pairs: The rows that are not empty, at least one.
+        headed: Whether there is a header. Without, each line has two names, and both orders are in use (GFLA and VITON
+            have the source first, NTED and PIDM the target): here, the first one is called the source.
     """
 
     table: CsvTable
     columns: tuple[str, ...]
     pairs: tuple[ListedPair, ...]
+    headed: bool = True
 
     def where(self, row: int) -> str:
         """Name a row in an error."""
         return self.table.where(row)
+
+    def swapped(self) -> PairList:
+        """Return the list with sources for targets."""
+        pairs = (replace(pair, source=pair.target, target=pair.source) for pair in self.pairs)
+        return replace(self, pairs=tuple(pairs))
+
+    @property
+    def wants_header(self) -> UserError:
+        """The error that it cannot be told which of two names is the source's."""
+        return UserError(
+            f"{self.table.path} has no header, and it cannot be told which of its two names is the source's: put "
+            "'from,to' or 'to,from' on top of them."
+        )
 
 
 def view_of(cell: str) -> str:
@@ -81,7 +103,7 @@ def view_of(cell: str) -> str:
 
 
 def read_pair_list(path: Path, generated: Path, target: Path | None, source: Path | None) -> PairList:
-    """Read a list (comma or tab, UTF-8); whether its files exist is not looked at.
+    """Read a list, as `read_table` reads tables; whether its files exist is not looked at.
 
     Args:
         path: The list.
@@ -90,16 +112,38 @@ def read_pair_list(path: Path, generated: Path, target: Path | None, source: Pat
         source: As ``target``.
 
     Raises:
-        UserError: The file is not there or not UTF-8, has no known header or no rows, or a row has a wrong number of
-            cells, no name where there should be one, an unknown gender, or a path that leads out of its folder.
+        UserError: The file is not there or no table, has neither a known header nor lines of two names, or no rows, or
+            a row has a wrong number of cells, no name where there should be one, an unknown gender, or a path that
+            leads out of its folder.
     """
     table = read_table(path, "--pairs")
-    columns = _columns(path, table.header)
+    names = _of_names(table)
+    columns = names or _columns(path, table.header)
     folders: dict[PairRole, Path | None] = {"generated": generated, "target": target, "source": source}
-    pairs = tuple(_listed_pair(table.where(row), row, cells, folders) for row, cells in table.rows(columns))
+    rows = table.rows(columns, headed=not names)
+    pairs = tuple(_listed_pair(table.where(row), row, cells, folders) for row, cells in rows)
     if not pairs:
         raise UserError(f"the list of pairs has a header but no rows: {path}; add a row for each pair.")
-    return PairList(table, columns, pairs)
+    return PairList(table, columns, pairs, headed=not names)
+
+
+def _of_names(table: CsvTable) -> tuple[str, ...]:
+    """Return what columns are called where the first line names pictures already; nothing where it is a header.
+
+    Raises:
+        UserError: It names others than two.
+    """
+    first = table.lines[0][1] if table.header else ()
+    at = [index for index, cell in enumerate(first) if is_picture(cell)]
+    if not at:
+        return ()
+    if len(at) != 2:
+        raise UserError(
+            f"{table.where(table.lines[0][0])}: {len(at)} of {len(first)} cells name a picture, and no header says "
+            f"what they are: put one on top, which should be {_HEADERS}."
+        )
+    roles = dict(zip(at, ("source", "target"), strict=True))
+    return tuple(roles.get(index, f"column {index + 1}") for index in range(len(first)))
 
 
 def _columns(path: Path, header: tuple[str, ...]) -> tuple[str, ...]:
@@ -108,18 +152,17 @@ def _columns(path: Path, header: tuple[str, ...]) -> tuple[str, ...]:
             f"the list of pairs is empty or begins with an empty line: {path}; its header should be {_HEADERS}."
         )
     columns = tuple(_ALIASES.get(cell, cell) for cell in header)
+    for column in columns:
+        # Others say nothing; but a name that is misspelled must not be taken for one of them.
+        if column not in _COLUMNS and (meant := get_close_matches(column, _COLUMNS, n=1, cutoff=_TYPO)):
+            raise UserError(f"{path} has an unknown column '{column}'. Did you mean '{meant[0]}'?")
     if not ("generated" in columns or {"source", "target"} <= set(columns)):
         raise UserError(
-            f"{path} has no known header (its first line begins with '{header[0]}'): it should be {_HEADERS}; "
-            "NTED's and PIDM's lists have lines 'target,source' without header: put 'to,from' on top of them."
+            f"{path} has no known header (its first line begins with '{header[0]}'): it should be {_HEADERS}."
         )
     repeated = [column for column in _COLUMNS if columns.count(column) > 1]
     if repeated:
         raise UserError(f"{path} has two columns for '{repeated[0]}'; keep one of them.")
-    if "generated" in columns:
-        for column in columns:
-            if column not in _COLUMNS:
-                raise UserError(f"{path} has an unknown column '{column}'.{did_you_mean(column, _COLUMNS)}")
     return columns
 
 
@@ -148,7 +191,7 @@ def _listed_pair(where: str, row: int, cells: Mapping[str, str], folders: Mappin
 
 def _relative(cell: str, role: PairRole, folder: Path | None, where: str) -> str:
     """Return a listed path relative to its folder; an absolute one may lie inside of it."""
-    path = PurePosixPath(cell)
+    path = PurePosixPath(one_spelling(cell))
     if folder and path.is_absolute():
         for root in (folder, folder.resolve()):
             if path.is_relative_to(root.as_posix()):

@@ -9,7 +9,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.conventions import count_fitting, detect_convention
 from fhpt_eval.pairing.folders import Folders, file_name
 from fhpt_eval.pairing.lists import ListedPair, PairList
-from fhpt_eval.pairing.naming import Gender, Naming, picture_key, without_suffix
+from fhpt_eval.pairing.naming import Gender, Naming, one_spelling, picture_key, without_suffix
 
 
 @dataclass
@@ -88,8 +88,11 @@ def match_list(listed: PairList, folders: Folders, convention: Naming | None) ->
         convention: How generated files are named; None to detect it where the list leaves out names.
 
     Raises:
-        UserError: The convention cannot be told, or two rows contradict each other.
+        UserError: The convention, or the order of names without a header, cannot be told, or two rows contradict each
+            other.
     """
+    if not listed.headed:
+        return _match_either_order(listed, folders, convention)
     if "generated" in listed.columns:
         return _match_listed_files(listed, folders, convention)
     return _match_listed_names(listed, folders, convention)
@@ -104,7 +107,7 @@ def _match_same_names(folders: Folders, convention: Naming) -> NamedPairs:
         met = {hit for named in found.pairs.values() for hit in folders.target.find_same(named.target)}
         for file in folders.target.files:
             if file not in met:
-                found.add(NamedPair(without_suffix(file), target=file, source=file, same_name=True))
+                found.add(NamedPair(without_suffix(one_spelling(file)), target=file, source=file, same_name=True))
     return found
 
 
@@ -158,6 +161,26 @@ def _match_listed_names(listed: PairList, folders: Folders, convention: Naming |
     return found
 
 
+def _match_either_order(listed: PairList, folders: Folders, convention: Naming | None) -> NamedPairs:
+    """Match lines of two names in the order in which generated files fit more of them."""
+    fitting: list[tuple[int, NamedPairs]] = []
+    errors = []
+    for order in (listed, listed.swapped()):
+        try:
+            found = _match_listed_names(order, folders, convention)
+        except UserError as error:
+            errors.append(error)
+        else:
+            fitting.append((sum(bool(named.files) for named in found.pairs.values()), found))
+    if not fitting:
+        raise errors[0]
+    (most, best), *others = sorted(fitting, key=lambda each: each[0], reverse=True)
+    # A list with each pair both ways is the same list in either order.
+    if most and any(count == most and found.pairs.keys() != best.pairs.keys() for count, found in others):
+        raise listed.wants_header
+    return best
+
+
 def _match_listed_files(listed: PairList, folders: Folders, convention: Naming | None) -> NamedPairs:
     """Match ``generated,…``: the list names the files; a convention supplies names that it leaves out."""
     names_all = "target" in listed.columns and (folders.source is None or "source" in listed.columns)
@@ -209,7 +232,7 @@ def _listed_twice(second: NamedPair, first: NamedPair) -> str:
 def _same_name(file: str, folders: Folders) -> str:
     """Return the identity of a pair whose generated image has its target's name: the target's, where it is there."""
     hits = folders.target.find_same(file) if folders.target else ()
-    return without_suffix(hits[0] if hits else file)
+    return without_suffix(one_spelling(hits[0] if hits else file))
 
 
 def _two_names(source: str, target: str) -> str:

@@ -6,6 +6,7 @@ Only text is looked at here; which files exist is the business of :mod:`fhpt_eva
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -117,7 +118,7 @@ def parse_deepfashion(name: str) -> DeepFashionName | None:
     Returns:
         None where the name is not one of DeepFashion's, or its category or view is unknown.
     """
-    stem = without_suffix(name)
+    stem = without_suffix(one_spelling(name))
     match = _FLAT.fullmatch(stem) or _PATH.fullmatch(stem)
     if match is None:
         return None
@@ -126,6 +127,16 @@ def parse_deepfashion(name: str) -> DeepFashionName | None:
     if category is None or VIEWS.get(match[5]) != match[6]:
         return None
     return DeepFashionName(gender, category, f"id_{match[3]}", match[4], match[5], match[6])
+
+
+def one_spelling(name: str) -> str:
+    """Return a name or path with composed characters (macOS writes decomposed ones) and Posix' slashes."""
+    return unicodedata.normalize("NFC", name).replace("\\", "/")
+
+
+def is_picture(name: str) -> bool:
+    """Whether a text can be nothing else but the name of a picture: by its suffix, or as a DeepFashion name."""
+    return without_suffix(name) != name or parse_deepfashion(name) is not None
 
 
 def without_suffix(name: str) -> str:
@@ -137,7 +148,7 @@ def without_suffix(name: str) -> str:
 def picture_key(name: str) -> str:
     """Return one spelling for one picture: the flat DeepFashion name, otherwise ``name`` without image suffix."""
     deepfashion = parse_deepfashion(name)
-    return deepfashion.flat_name if deepfashion else without_suffix(name)
+    return deepfashion.flat_name if deepfashion else without_suffix(one_spelling(name))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from fhpt_eval.pairing.conventions import convention_named
 from fhpt_eval.pairing.folders import Folder, Folders, PairRole
 from fhpt_eval.pairing.lists import PAIR_COLUMNS, read_pair_list
 from fhpt_eval.pairing.matching import NamedPairs, match_folders, match_list
+from fhpt_eval.pairing.naming import one_spelling
 from fhpt_eval.pairing.rows import Pair, PairReport, find_files
 
 __all__ = ["Pair", "PairReport", "Pairs", "ReferenceSet", "list_images"]
@@ -85,9 +86,12 @@ class Pairs:
     ) -> Pairs:
         """Pair the images that a list names.
 
-        The header (comma or tab, UTF-8) is either ``from,to``, as in the field's lists, with generated images found
-        through the naming convention; or ``generated`` and any of ``target,source,item,item_colour,gender,view``, with
-        paths relative to the folders. Names that such a list leaves out come from the naming convention; where it
+        The list is a CSV (separated by comma, tab, semicolon or space; UTF-8) or a list of objects in JSON. Its header
+        is either ``from,to``, as in the field's lists, with generated images found through the naming convention; or
+        ``generated`` and any of ``target,source,item,item_colour,gender,view``, with paths relative to the folders;
+        PCDMs' ``source_image,target_image`` are ``from,to``. Other columns say nothing. Lines of two names without a
+        header are read in the order that the names of generated images have. Names that a list of generated files
+        leaves out come from the naming convention; where it
         leaves out none, ``auto`` takes files as they are, and strips have to be named (``patn-strip``, ``dsc-strip``).
 
         Args:
@@ -198,4 +202,4 @@ def list_images(folder: str | Path) -> ReferenceSet:
     """
     at = Path(folder)
     listing = Folder(at, "reference").listing
-    return ReferenceSet(tuple(ImageRef(at / name, name=name) for name in listing.images), listing)
+    return ReferenceSet(tuple(ImageRef(at / name, name=one_spelling(name)) for name in listing.images), listing)

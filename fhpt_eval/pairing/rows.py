@@ -11,7 +11,7 @@ from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairing.conventions import nothing_matches
 from fhpt_eval.pairing.folders import Folders, PairRole, same_tail
 from fhpt_eval.pairing.matching import NamedPair, NamedPairs
-from fhpt_eval.pairing.naming import Gender, parse_deepfashion, picture_key, without_suffix
+from fhpt_eval.pairing.naming import Gender, one_spelling, parse_deepfashion, picture_key, without_suffix
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class _Search:
         if len(named.files) == 1:
             file = named.files[0]
             path = self.folders.generated.path / file
-            return self._panel(path, "generated", file) if self.strip else ImageRef(path, name=file)
+            return self._panel(path, "generated", file) if self.strip else ImageRef(path, name=one_spelling(file))
         if named.files:
             two = " and ".join(sorted(named.files)[:2])
             self.ambiguous.append(f"{named.pair}: more than one generated image, {two}")
@@ -165,7 +165,7 @@ class _Search:
             key = without_suffix(picture_key(name))
             other = self.stands_for.setdefault((role, hits[0]), key)
             if same_tail(key, other):
-                return ImageRef(folder.path / hits[0], name=hits[0])
+                return ImageRef(folder.path / hits[0], name=one_spelling(hits[0]))
             self.ambiguous.append(f"{named.pair}: {role} '{hits[0]}' stands for '{other}' and for '{key}'")
         elif hits:
             self.ambiguous.append(f"{named.pair}: {role} '{name}' can be {' and '.join(hits[:2])}")
@@ -174,4 +174,4 @@ class _Search:
         return None
 
     def _panel(self, path: Path, role: PairRole, name: str) -> ImageRef:
-        return ImageRef(path, self.strip.index(role), len(self.strip), name)
+        return ImageRef(path, self.strip.index(role), len(self.strip), one_spelling(name))

@@ -7,7 +7,7 @@ the only place where the one becomes the other.
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.csv_table import as_text, parse_json
 from fhpt_eval.maths.keypoints import PARTS, Floats, Part, Points, found
 from fhpt_eval.pairing.folders import file_name, same_tail
-from fhpt_eval.pairing.naming import picture_key, without_suffix
+from fhpt_eval.pairing.naming import one_spelling, picture_key, without_suffix
 from fhpt_eval.records import Record
 
 Form: TypeAlias = Literal["openpose-json", "annotations", "candidate-subset"]
@@ -34,8 +35,9 @@ LIST_LIMIT, FILE_LIMIT = 100, 10
 FARTHEST = 2.0**20
 """No image is that wide: a larger number, or one that is not finite, means that a file is something else or broken."""
 
-_JSON, _CANDIDATE, _SUBSET = "_keypoints.json", "_candidate.txt", "_subset.txt"
+_JSON, _PLAIN_JSON, _CANDIDATE, _SUBSET = "_keypoints.json", ".json", "_candidate.txt", "_subset.txt"
 _HEADER = ["name", "keypoints_y", "keypoints_x"]
+_INDEX = re.compile(r"^\s*\d+\s*:")
 _ABSENT = -1
 _JOINTS = len(PARTS["body"])
 _SCORE = _JOINTS
@@ -75,8 +77,8 @@ class KeypointFiles:
     def at(cls, path: str | Path, eyes: Eyes = "right-first") -> KeypointFiles:
         """Read an annotation list (``name:keypoints_y:keypoints_x``), or all keypoint files below a folder.
 
-        A folder holds ``NAME_keypoints.json`` files, or ``NAME_candidate.txt`` and ``NAME_subset.txt``. Other files and
-        hidden ones are ignored.
+        A folder holds ``NAME_keypoints.json`` files, or ``NAME_candidate.txt`` and ``NAME_subset.txt``, or else
+        ``NAME.json``. Other files and hidden ones are ignored.
 
         Args:
             path: The list or the folder.
@@ -95,6 +97,8 @@ class KeypointFiles:
         names = [name for name in names if not f"/{name}".count("/.")]
         json_names = [name for name in names if name.endswith(_JSON)]
         text_names = [name for name in names if name.endswith((_CANDIDATE, _SUBSET))]
+        if not (json_names or text_names):
+            json_names = [name for name in names if name.endswith(_PLAIN_JSON)]
         if bool(json_names) == bool(text_names):
             both = "both" if json_names else "neither"
             raise UserError(
@@ -129,7 +133,7 @@ class KeypointFiles:
 
         That of the name itself; or the only one with the same last part whose folders do not contradict the name's.
         """
-        key, stem = picture_key(name), without_suffix(name)
+        key, stem = picture_key(name), without_suffix(one_spelling(name))
         if key in self.records:
             return key
         near = [other for other in self._by_last_part.get(file_name(stem), ()) if same_tail(stem, other)]
@@ -209,20 +213,6 @@ def _read(path: Path, megabytes: int) -> bytes:
     return data
 
 
-def _text(data: bytes, where: Path) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
-
-
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("lists within lists without end") from None
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FARTHEST
 
@@ -231,8 +221,11 @@ def _is_number(value: object) -> bool:
 
 
 def _annotations(path: Path, data: bytes, order: Sequence[int]) -> Iterator[_Image]:
-    lines = _text(data, path).split("\n")
-    if [cell.strip() for cell in lines[0].split(":")] != _HEADER:
+    lines = as_text(data, path).split("\n")
+    header = [cell.strip() for cell in lines[0].split(":")]
+    # pandas' index has no name.
+    indexed = header[0] == ""
+    if header[indexed:] != _HEADER:
         raise UserError(
             f"{path} does not begin with the line '{':'.join(_HEADER)}': give such a list, a folder of *{_JSON}, or a "
             f"folder of *{_CANDIDATE} with *{_SUBSET}."
@@ -241,7 +234,7 @@ def _annotations(path: Path, data: bytes, order: Sequence[int]) -> Iterator[_Ima
         raise UserError(f"{path} has a header but no rows: add a row for each image.")
     for row, line in enumerate(lines[1:], start=2):
         if line.strip():
-            yield _annotation(line, order, f"{path}, row {row}")
+            yield _annotation(_INDEX.sub("", line) if indexed else line, order, f"{path}, row {row}")
 
 
 def _annotation(line: str, order: Sequence[int], where: str) -> _Image:
@@ -260,7 +253,7 @@ def _annotation(line: str, order: Sequence[int], where: str) -> _Image:
 
 def _numbers(cell: str, column: str, where: str) -> list[float]:
     try:
-        values = _parse(cell)
+        values = parse_json(cell)
     except ValueError:
         values = None
     if not isinstance(values, list) or not all(map(_is_number, values)):
@@ -273,7 +266,7 @@ def _numbers(cell: str, column: str, where: str) -> list[float]:
 
 def _openpose(folder: Path, contents: Mapping[str, bytes]) -> list[_Image]:
     images = [
-        _Image(name.removesuffix(_JSON), str(folder / name), list(_people(data, folder / name)))
+        _Image(_of_suffix(name), str(folder / name), list(_people(data, folder / name)))
         for name, data in contents.items()
     ]
     every = (points for image in images for person in image.people for points in person.points.values())
@@ -286,15 +279,24 @@ def _openpose(folder: Path, contents: Mapping[str, bytes]) -> list[_Image]:
     return images
 
 
+def _of_suffix(file: str) -> str:
+    return file.removesuffix(_JSON if file.endswith(_JSON) else _PLAIN_JSON)
+
+
 def _people(data: bytes, where: Path) -> Iterator[_Person]:
     def wrong(why: str) -> UserError:
         return UserError(f"{where} is not OpenPose's JSON ({why}): give files that its --write_json wrote.")
 
-    text = _text(data, where)
+    text = as_text(data, where)
     try:
-        content = _parse(text)
+        content = parse_json(text)
     except ValueError as error:
         raise wrong(str(error)) from None
+    if isinstance(content, list):
+        # ComfyUI writes a list of the pictures of a batch.
+        if len(content) != 1:
+            raise wrong(f"it is a list of {len(content)} pictures, not of one")
+        (content,) = content
     people = content.get("people") if isinstance(content, dict) else None
     if not isinstance(people, list):
         raise wrong("it has no list 'people'")
@@ -306,14 +308,18 @@ def _people(data: bytes, where: Path) -> Iterator[_Person]:
 
 def _person(person: Mapping[str, Any], where: str) -> _Person:
     points: dict[Part, Points] = {}
-    if "pose_keypoints_2d" not in person:
-        raise UserError(f"{where}: no 'pose_keypoints_2d'; write the file with OpenPose 1.3 or later.")
-    if (body := _triples(person, "pose_keypoints_2d", (18, 25), where)) is not None:
+    # Before OpenPose 1.3, nothing said that the points are of two dimensions.
+    ending = "_2d" if "pose_keypoints_2d" in person else ""
+    if f"pose_keypoints{ending}" not in person:
+        raise UserError(
+            f"{where}: no 'pose_keypoints_2d', nor 'pose_keypoints' as before OpenPose 1.3; write the file again."
+        )
+    if (body := _triples(person, f"pose_keypoints{ending}", (18, 25), where)) is not None:
         points["body"] = body if len(body) == _JOINTS else body[_BODY_25]
-    if (face := _triples(person, "face_keypoints_2d", (70,), where)) is not None:
-        # The last two are the pupils, which iBUG does not have.
+    if (face := _triples(person, f"face_keypoints{ending}", (70, 68), where)) is not None:
+        # The last two of OpenPose's are the pupils, which iBUG and DWPose do not have.
         points["face"] = face[: len(PARTS["face"])]
-    hands = [_triples(person, f"hand_{side}_keypoints_2d", (21,), where) for side in ("left", "right")]
+    hands = [_triples(person, f"hand_{side}_keypoints{ending}", (21,), where) for side in ("left", "right")]
     if any(hand is not None for hand in hands):
         points["hands"] = np.concatenate([_nothing(21) if hand is None else hand for hand in hands])
     return _Person(float(points["body"][:, 2].sum()) if "body" in points else 0, points)
@@ -351,7 +357,7 @@ def _candidate_subset(folder: Path, contents: Mapping[str, bytes]) -> Iterator[_
 
 def _table(data: bytes, where: Path, columns: int) -> Floats:
     rows = []
-    for number, line in enumerate(_text(data, where).split("\n"), start=1):
+    for number, line in enumerate(as_text(data, where).split("\n"), start=1):
         cells = line.split()
         if not cells:
             continue

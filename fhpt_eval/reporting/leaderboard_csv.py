@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import ClassVar
 
+from fhpt_eval.files.csv_table import csv_text
 from fhpt_eval.reporting.leaderboard import ARROWS, Block, without_prefix
 from fhpt_eval.reporting.leaderboard_format import LeaderboardFormat
 
@@ -26,18 +25,15 @@ class Csv(LeaderboardFormat):
         rows = [row for number, block in enumerate(blocks, start=1) for row in _rows(number, block)]
         header = list(dict.fromkeys(column for row in rows for column in row))
         header.remove("why apart")
-        text = io.StringIO()
-        writer = csv.DictWriter(text, [*header, "why apart"], restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()
+        header.append("why apart")
+        return csv_text([header, *([row.get(column, "") for column in header] for row in rows)])
 
 
 def _rows(number: int, block: Block) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = [
         {
             "block": number,
-            "run": _cell(run.record.name),
+            "run": run.record.name,
             "profile": run.record.profile,
             "without prefix": without_prefix(run),
         }
@@ -60,8 +56,3 @@ def _rows(number: int, block: Block) -> list[dict[str, object]]:
     for row in rows:
         row["why apart"] = block.apart
     return rows
-
-
-def _cell(text: str) -> str:
-    """Keep a spreadsheet from taking a name for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

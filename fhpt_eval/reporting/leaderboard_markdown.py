@@ -8,6 +8,7 @@ from typing import ClassVar
 from fhpt_eval.evaluation.run import ScoreRecord
 from fhpt_eval.reporting.leaderboard import ARROWS, Block, without_prefix
 from fhpt_eval.reporting.leaderboard_format import LeaderboardFormat
+from fhpt_eval.text import visible
 
 
 class Markdown(LeaderboardFormat):
@@ -23,19 +24,23 @@ class Markdown(LeaderboardFormat):
 def _markdown_block(block: Block) -> str:
     metrics = block.metrics
     lines = [
-        "| run | " + " | ".join(f"{m} {ARROWS[s.better]}" for m, s in metrics.items()) + " |",
+        "| run | " + " | ".join(f"{_text(m)} {ARROWS[s.better]}" for m, s in metrics.items()) + " |",
         "|---|" + "---:|" * len(metrics),
     ]
     best = {metric: _best(block, metric) for metric in metrics}
     for run in block.runs:
         cells = [_markdown_cell(run.scores.get(metric), best[metric]) for metric in metrics]
-        name = run.record.name.replace("|", "\\|")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines.append(f"| {_text(run.record.name)} | " + " | ".join(cells) + " |")
     if told := "; ".join(dict.fromkeys(filter(None, map(without_prefix, block.runs)))):
-        lines.append(f"\nMetrics without a prefix: {told}.")
+        lines.append(f"\nMetrics without a prefix: {_text(told)}.")
     if block.apart:
-        lines.append(f"\nApart from the first table: {block.apart}.")
+        lines.append(f"\nApart from the first table: {_text(block.apart)}.")
     return "\n".join(lines) + "\n"
+
+
+def _text(text: str) -> str:
+    """Keep a name from ending a cell, and from being HTML."""
+    return visible(text).replace("|", "\\|").replace("<", "\\<")
 
 
 def _best(block: Block, metric: str) -> float | None:

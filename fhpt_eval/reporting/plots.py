@@ -19,11 +19,14 @@ from fhpt_eval.maths.keypoints import share_within
 from fhpt_eval.measuring.protocol import Curve
 from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.reporting.leaderboard import blocks_of
+from fhpt_eval.text import visible
 
 ENDINGS = ("png", "svg", "pdf")
 ANCHORS = 10
 COVERED = 0.9
 """Share of all distances shown that an axis covers."""
+
+_ALPHA_MAX = r"α$_\mathrm{max}$"
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette: told apart by colour-blind readers; the markers tell them apart in greyscale."""
@@ -58,7 +61,8 @@ def axis_limits(runs: Sequence[Run], curves: Sequence[Curve]) -> dict[str, float
 def plot_curves(runs: Sequence[Run], file: str | Path, *, overwrite: bool = False) -> None:
     """Draw a panel for each curve that a protocol declares and a run has.
 
-    A line is a run: solid over all points of the targets, dashed over those found in both.
+    A line is a run: solid over all points of the targets, dashed over those found in both. The legend has the metric,
+    which is the area under the solid line up to α_max; there the panel has a mark, a band where targets differ in size.
 
     Raises:
         UserError: If the file's ending is not png, svg or pdf, another one is there and ``overwrite`` is not set, a run
@@ -102,15 +106,19 @@ def _draw(runs: Sequence[Run], curves: Sequence[Curve]) -> Any:
         for run, colour, marker in zip(runs, cycle(_COLOURS), cycle(_MARKERS), strict=False):
             distances = _distances(run, curve)
             found = distances[np.isfinite(distances)]
-            label = f"{run.record.name} (not measured)"
+            # matplotlib takes what stands between dollars for a formula.
+            name = visible(run.record.name).replace("$", r"\$")
+            label = f"{name} (not measured)"
             if len(distances):
-                label = f"{run.record.name} ({_area(run, curve)})"
+                label = f"{name} ({_area(run, curve)})"
                 panel.plot(fine, share_within(distances, fine), color=colour, linewidth=1.4)
                 panel.plot(anchors, share_within(distances, anchors), marker, color=colour, markersize=4)
             if len(found):
                 panel.plot(fine, share_within(found, fine), color=colour, linewidth=1, linestyle=(0, (4, 2)))
             handles.append(Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1.4, label=label))
-        panel.set_title(curve.title, fontsize=10)
+        alpha_max = limit_range(runs, curve)
+        _mark(panel, alpha_max, limit)
+        panel.set_title(curve.title, fontsize=10, pad=14)
         panel.set_xlabel("distance α (pixels)", fontsize=9)
         panel.set_xlim(0, limit)
         panel.set_ylim(0, 1.02)
@@ -119,7 +127,7 @@ def _draw(runs: Sequence[Run], curves: Sequence[Curve]) -> Any:
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(
             handles=handles,
-            title=curve.metric,
+            title=f"{curve.metric} (area up to {_ALPHA_MAX})" if alpha_max else curve.metric,
             title_fontsize=8,
             fontsize=8,
             ncols=2,
@@ -132,6 +140,43 @@ def _draw(runs: Sequence[Run], curves: Sequence[Curve]) -> Any:
         "solid: of all keypoints of the target (not found = miss)   dashed: of those found in both", fontsize=8
     )
     return figure
+
+
+def limit_range(runs: Sequence[Run], curve: Curve) -> tuple[float, float] | None:
+    """Smallest and largest α_max of a curve's points in pixels, up to where the metric is the area; None: not known."""
+    found = []
+    for run in runs:
+        score, height = run.scores.get(curve.metric), run.arrays.get(curve.metric, {}).get("height")
+        share = None if score is None else score.details.get("alpha_max")
+        if isinstance(share, float) and height is not None and len(height):
+            found += [share * float(height.min()), share * float(height.max())]
+    return (min(found), max(found)) if found else None
+
+
+def _mark(panel: Any, limits: tuple[float, float] | None, end: float) -> None:
+    """Show where α_max is, or that it lies beyond the axis' end."""
+    if limits is None:
+        return
+    low, high = limits
+    beyond = low > end
+    if not beyond:
+        panel.axvspan(low, high, color="0.35", alpha=0.25, linewidth=0)
+        for edge in {low, high}:
+            panel.axvline(edge, color="0.35", linewidth=1, linestyle=":")
+    pixels = f"{low:.3g}" if low == high else f"{low:.3g}–{high:.3g}"
+    at = min((low + high) / 2, end) / end
+    panel.annotate(
+        f"{_ALPHA_MAX} = {pixels} px{' →' if beyond else ''}",
+        (at, 1),
+        xytext=(0, 2),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        # Within the panel's width, wherever the mark is.
+        ha="left" if at < 0.2 else "right" if at > 0.8 else "center",
+        va="bottom",
+        fontsize=7.5,
+        color="0.25",
+    )
 
 
 def _area(run: Run, curve: Curve) -> str:

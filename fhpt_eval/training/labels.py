@@ -13,7 +13,7 @@ from fhpt_eval.files.csv_table import CsvTable, read_table
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.listing import list_folder
 from fhpt_eval.pairing.lists import GENDERS, view_of
-from fhpt_eval.pairing.naming import Gender, parse_deepfashion, without_suffix
+from fhpt_eval.pairing.naming import Gender, one_spelling, parse_deepfashion, without_suffix
 from fhpt_eval.records import Missing
 
 _COLUMNS = ("image", "gender", "item", "view")
@@ -93,9 +93,11 @@ def _rows(path: Path, images: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the name and the cells of each row."""
     table = read_table(path, "--labels")
     _check_header(table)
+    files = {one_spelling(file): file for file in list_folder(images).images}
     seen: set[str] = set()
     for row, cells in table.rows():
-        name = _checked(cells, table.where(row), images)
+        listed = _checked(cells, table.where(row), images)
+        name = files.get(listed, listed)
         if name in seen:
             raise UserError(f"{table.where(row)}: '{name}' is listed a second time; keep one row.")
         seen.add(name)
@@ -120,9 +122,7 @@ def _checked(row: dict[str, str], where: str, images: Path) -> str:
     if gender and gender.lower() not in GENDERS:
         raise UserError(f"{where}: gender '{gender}' is not known; write MEN or WOMEN, or leave it empty.")
     row["view"] = view_of(row.get("view", ""))
-    if "\0" in row["image"]:
-        raise UserError(f"{where}: the path of the image has a NUL byte in it, as no file has; fix the row.")
-    path = PurePosixPath(row["image"])
+    path = PurePosixPath(one_spelling(row["image"]))
     if not row["image"] or path.is_absolute() or ".." in path.parts:
         raise UserError(f"{where}: '{row['image']}' is no path below the folder of images; write it below {images}.")
     return path.as_posix()

@@ -179,7 +179,7 @@ def test_an_executor(command: Command, folders: tuple[str, ...], added: Callable
     assert (
         (outcome.code, outcome.err)
         == (local.code, local.err)
-        == (0, "fhpt-eval: missing: 5 × target: no person found (kec)\n")
+        == (3, "fhpt-eval: missing: 5 × target: no person found (kec)\n")
     )
     assert scores_of("results/mine") == scores_of("results/local")
     wrong = command(*("one-by-on" if word == "one-by-one" else word for word in addition.command))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -91,3 +93,58 @@ def test_a_file_is_written_once_for_each_protocol_that_changes_it(
     assert loaded.record == run.record
     assert loaded.per_pair.equals(run.per_pair)
     assert loaded.missing.to_dict() == run.missing.to_dict()
+
+
+class OfNothing(L1):
+    """Has two metrics, one of them without a value, for a reason that is nobody's fault."""
+
+    name = "of-nothing"
+
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:
+        found = Score("found", 1.0, "lower", n=len(pairs))
+        return [found, Score("of-nothing", None, "lower", n=0, missing={"nothing found": len(pairs)})]
+
+
+def test_a_metric_without_one_value_is_done_in_part_whatever_the_protocol(tmp_path: Path) -> None:
+    for name in ("generated", "target"):
+        write_image(tmp_path / name / "a.png", 1)
+    pairs = Pairs.from_folders(tmp_path / "generated", tmp_path / "target")
+    with Cache(tmp_path / "cache") as cache:
+        engine = open_engine("local", cache, device="cpu")
+        runs = [evaluate(pairs, [protocol], engine=engine) for protocol in (L1(), Psnr(), OfNothing())]
+    assert [(run.exit_code, run.faulty) for run in runs] == [(0, False), (3, False), (3, False)]
+
+
+def test_a_record_of_before_there_were_doubts_is_read(folder: Path) -> None:
+    file = folder / RECORD
+    record = json.loads(file.read_bytes())
+    assert record.pop("doubts") == []
+    file.write_text(json.dumps(record), encoding="utf-8")
+    assert Run.load(folder).exit_code == 0
+
+
+def test_names_in_tables_are_no_formulas_and_are_read_as_they_were(tmp_path: Path) -> None:
+    names = ["=1+1", "'=1+1", "+a", "-b", "@c", "-1", "1e5", "'quoted", "plain"]
+    for name in names:
+        for folder in ("generated", "target"):
+            write_image(tmp_path / folder / f"{name}.png", 1 if name == "+a" else len(folder))
+    listed = tmp_path / "pairs.csv"
+    listed.write_text("".join(["generated,item\n", *(f"{n}.png,={n}\n" for n in names)]), encoding="utf-8")
+    pairs = Pairs.from_csv(listed, tmp_path / "generated", tmp_path / "target", naming="same-name")
+    with Cache(tmp_path / "cache") as cache:
+        engine = open_engine("local", cache, device="cpu")
+        run = evaluate(pairs, [Psnr()], output=tmp_path / "run", engine=engine)
+    for file in (PER_PAIR, MISSING):
+        with (tmp_path / "run" / file).open(encoding="utf-8", newline="") as stream:
+            _, *rows = csv.reader(stream)
+        cells = [cell for row in rows for cell in row]
+        assert not [cell for cell in cells if cell[:1] in {"=", "+", "-", "@"} and cell != "-1"]
+    assert {"'=1+1", "''=1+1", "-1"} <= {line.split(",")[0] for line in _lines(tmp_path / "run" / PER_PAIR)}
+    loaded = Run.load(tmp_path / "run")
+    assert list(loaded.per_pair["pair"]) == sorted(names)
+    assert loaded.per_pair.equals(run.per_pair)
+    assert loaded.missing.to_dict() == run.missing.to_dict()
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()

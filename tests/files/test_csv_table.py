@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,14 @@ def table(tmp_path: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    "content", [b"From,to\n a , b \n\n , \nc,d", b"\xef\xbb\xbfFROM\tTo\r\na\tb\r\n\r\n\t\r\nc\td\r\n"]
+    "content",
+    [
+        b"From,to\n a , b \n\n , \nc,d",
+        b"\xef\xbb\xbfFROM\tTo\r\na\tb\r\n\r\n\t\r\nc\td\r\n",
+        b"from;to\na;b\n\n;\nc;d\n",
+        b"from  to\na b\n\n \n c   d\n",
+        b",from,to\n0,a,b\n\n,,\n1,c,d\n",
+    ],
 )
 def test_rows_are_read_whatever_wrote_them(tmp_path: Path, content: bytes) -> None:
     read = read_table(table(tmp_path, content), "--pairs")
@@ -57,3 +65,12 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert text == 'name,why\n"a,b","says ""no"""\nc,3\n'
     rows = read_table(table(tmp_path, text.encode()), "--pairs").rows()
     assert [list(cells.values()) for _, cells in rows] == [["a,b", 'says "no"'], ["c", "3"]]
+
+
+def test_no_cell_of_ours_is_a_formula_or_holds_a_control_character() -> None:
+    row = ["=1+1", "+1", "-1.5", "-x", "@a", "\t=1", "\r", "a\nb", "\x1b[2J", "\u202e", -3, 0.5, None]
+    (written,) = csv.reader(csv_text([row]).splitlines())
+    assert written == [
+        *("'=1+1", "+1", "-1.5", "'-x", "'@a", r"'\u0009=1", r"'\u000d", r"a\u000ab", r"\u001b[2J", r"\u202e"),
+        *("-3", "0.5", ""),
+    ]

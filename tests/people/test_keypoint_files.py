@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,7 +22,7 @@ from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation.doubts import doubts
+from fhpt_eval.evaluation.doubts import Doubts, doubts
 from fhpt_eval.evaluation.extracted_records import ExtractedRecords
 from fhpt_eval.evaluation.giving import given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
@@ -35,8 +36,10 @@ from fhpt_eval.maths.keypoints import BODY_JOINTS, found
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.people import keypoint_files
+from fhpt_eval.people.given_keypoints import Side
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.protocols.kec import Kec
+from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.pckh import Pckh
 from fhpt_eval.protocols.ssim import Ssim
 from fhpt_eval.records import Missing, Record, Result
@@ -256,13 +259,15 @@ PERSON = {"pose_keypoints_2d": triples(body())}
     [
         ("{", ("not OpenPose's JSON", "line 1")),
         ("[" * 100_000, ("not OpenPose's JSON", "lists within lists")),
-        ("[]", ("'people'",)),
+        ("[]", ("a list of 0 pictures, not of one",)),
+        (json.dumps([{"people": []}] * 2), ("a list of 2 pictures, not of one",)),
+        ('[{"persons": []}]', ("'people'",)),
         ('{"people": 3}', ("'people'",)),
         ('{"people": [3]}', ("person 1 is not an object",)),
-        ('{"people": [{"pose_keypoints": []}]}', ("person 1", "no 'pose_keypoints_2d'")),
+        ('{"people": [{"pose_keypoints_3d": []}]}', ("person 1", "no 'pose_keypoints_2d'", "'pose_keypoints'")),
         (json.dumps({"people": [PERSON, {"pose_keypoints_2d": [1] * 45}]}), ("person 2", "45 values", "54", "75")),
         (json.dumps({"people": [{"pose_keypoints_2d": {"a": 1}}]}), ("person 1", "no list", "54")),
-        (json.dumps({"people": [{**PERSON, "face_keypoints_2d": [1] * 204}]}), ("face_keypoints_2d", "210")),
+        (json.dumps({"people": [{**PERSON, "face_keypoints_2d": [1] * 201}]}), ("face_keypoints_2d", "210", "204")),
         (json.dumps({"people": [{**PERSON, "hand_left_keypoints_2d": [1] * 3}]}), ("hand_left_keypoints_2d", "63")),
         (json.dumps({"people": [{"pose_keypoints_2d": ["1"] * 54}]}), ("not a pixel",)),
         (json.dumps({"people": [{"pose_keypoints_2d": [float("nan")] * 54}]}), ("not a pixel",)),
@@ -288,6 +293,57 @@ def test_coordinates_that_are_shares_of_the_image_are_refused(tmp_path: Path, sc
         KeypointFiles.at(tmp_path)
     write_json(tmp_path, "b", PERSON)
     assert len(KeypointFiles.at(tmp_path).records) == 2
+
+
+FACE = triples([(float(i), 2.0) for i in range(70)], 0.25)
+HAND = triples([(float(i), 40.0) for i in range(21)], 0.75)
+
+
+def forms_of_json() -> dict[str, Any]:
+    """One person as different programs write it."""
+    whole = {"pose_keypoints": triples(body()), "face_keypoints": FACE, "hand_left_keypoints": HAND}
+    today = {"people": [{f"{key}_2d": values for key, values in whole.items()}]}
+    return {
+        "OpenPose": today,
+        "before 1.3": {"people": [whole]},
+        "ComfyUI": [{**today, "canvas_width": 24, "canvas_height": 32}],
+        "DWPose": {"people": [{**today["people"][0], "face_keypoints_2d": FACE[: 3 * 68]}]},
+        "nulls": {"people": [{**today["people"][0], "hand_right_keypoints_2d": None}]},
+    }
+
+
+@pytest.mark.parametrize("form", forms_of_json())
+@pytest.mark.parametrize("ending", ["_keypoints.json", ".json"])
+def test_every_form_of_openpose_json_gives_the_same_points(tmp_path: Path, form: str, ending: str) -> None:
+    (tmp_path / f"a.b{ending}").write_text(json.dumps(forms_of_json()[form]), encoding="utf-8")
+    files = KeypointFiles.at(tmp_path)
+    assert (files.form, list(files.records), files.parts) == ("openpose-json", ["a.b"], ("body", "face", "hands"))
+    record = one(files, "a.b.png")
+    np.testing.assert_array_equal(record["body"], expected(body(), 0.5))
+    np.testing.assert_array_equal(record["face"], expected([(float(i), 2.0) for i in range(68)], 0.25))
+    np.testing.assert_array_equal(record["hands"][0], expected([(float(i), 40.0) for i in range(21)], 0.75))
+    assert not found(record["hands"][1]).any()
+
+
+def test_other_json_beside_openpose_s_is_ignored(tmp_path: Path) -> None:
+    write_json(tmp_path, "a", PERSON)
+    (tmp_path / "settings.json").write_text("{}", encoding="utf-8")
+    assert list(KeypointFiles.at(tmp_path).records) == ["a"]
+
+
+def test_an_annotation_list_may_have_pandas_index(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f":{HEADER}\n0:{annotation('7:b.jpg', body())}\n1:{annotation('c', body(1))}\n", encoding="utf-8")
+    files = KeypointFiles.at(path)
+    assert list(files.records) == ["7:b", "c"]
+    np.testing.assert_array_equal(one(files, "7:b")["body"], expected(body(), 1))
+
+
+def test_names_of_keypoints_may_be_decomposed_or_have_backslashes(tmp_path: Path) -> None:
+    names = (unicodedata.normalize("NFD", "Zoë.jpg"), "test\\b.jpg")
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", dict.fromkeys(names, body())))
+    assert files.key("Zoë.png") == files.key(unicodedata.normalize("NFD", "Zoë.png")) == "Zoë"
+    assert files.key("test/b.png") == files.key("b.png") == "test/b"
 
 
 # Candidates and subsets
@@ -534,7 +590,11 @@ class Judged:
     """What comes of a protocol on images that are not there, and what is said of the keypoints."""
 
     scores: dict[str, Any]
-    warnings: list[str]
+    doubts: Doubts
+
+    @property
+    def warnings(self) -> list[str]:
+        return [*self.doubts.warnings, *self.doubts.grave]
 
 
 def judged(
@@ -730,17 +790,18 @@ def test_several_persons_are_said_in_a_warning(tmp_path: Path) -> None:
 
 
 def test_keypoints_outside_of_the_image_are_said_in_a_warning(tmp_path: Path) -> None:
-    far: Body = [(500, 500)] * 18
+    far: Body = [(500 + i, 500) for i in range(18)]
     half: Body = [*far[:9], *body()[9:]]
-    edges: Body = [(0, 0), (23, 31)] * 9
+    edges: Body = [(0, 31), (23, 0)] * 9
     told = {"far": far, "most": [*half[:9], (24, 0), *half[10:]], "half": half, "edges": edges, "none": [None] * 18}
     files = KeypointFiles.at(write_list(tmp_path / "list.csv", told))
     outcome = judged(Kec(), list(told), **both(files))
     assert outcome.scores["kec_auc_body"].value == 1
     assert outcome.warnings == [
-        f"2 of 4 {side} images have most of their keypoints outside of the image: do the files belong to these"
-        " images, at this size?"
-        for side in ("generated", "target")
+        "2 of 5 generated images have most of their keypoints outside of the image: do the files belong to these"
+        " images, at this size?",
+        "2 of 5 target images have most of their keypoints outside of the image: do the files belong to these"
+        " images, at this size?",
     ]
     assert warnings_of(Kec(), ["half", "edges"], **both(files)) == []
     assert warnings_of(Kec(), ["far"], [frame((600, 600))], [frame((600, 600))], **both(files)) == []
@@ -783,6 +844,76 @@ def test_both_orders_of_eyes_and_ears(tmp_path: Path, eyes: Eyes) -> None:
         assert less == {"right eye", "left eye", "right ear", "left ear"}
 
 
+NOBODY: Body = [None] * 18
+AT_ZERO: Body = [(0, 0)] * 18
+ZERO_FOR_MISSING: Body = [(0, 0), *body()[1:17], (0, 0)]
+ELSEWHERE: Body = [(5, 5)] * 18
+OUTSIDE: Body = [(x + 300, y) for x, y in filter_none(body())]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (NOBODY, "no joint in the keypoint files"),
+        (AT_ZERO, "several joints at (0, 0)"),
+        (ZERO_FOR_MISSING, "several joints at (0, 0)"),
+        (ELSEWHERE, "all in one place"),
+        (OUTSIDE, "outside of the image"),
+    ],
+)
+@pytest.mark.parametrize("side", ["generated", "target"])
+def test_keypoints_that_are_wrong_in_all_images_or_in_half_of_them_are_said(
+    tmp_path: Path, wrong: Body, words: str, side: Side
+) -> None:
+    def told(count: int) -> Doubts:
+        right = {name: body(i) for i, name in enumerate("abcdef")}
+        listed = {name: wrong if i < count else joints for i, (name, joints) in enumerate(right.items())}
+        files = KeypointFiles.at(write_list(tmp_path / "list.csv", right))
+        given = {**both(files), f"{side}_keypoints": KeypointFiles.at(write_list(tmp_path / "wrong.csv", listed))}
+        return judged(Pckh(), "abcdef", **given).doubts
+
+    everywhere, half, few = told(6), told(3), told(2)
+    assert list(everywhere.broken) == [side]
+    assert everywhere.broken[side].startswith(f"6 of 6 {side} images have ")
+    assert words in everywhere.broken[side]
+    assert everywhere.warnings == everywhere.grave == half.warnings == []
+    assert half.broken == few.broken == {}
+    (sentence,) = half.grave
+    assert sentence.startswith(f"3 of 6 {side} images have ")
+    assert words in sentence
+    assert few.grave == []
+    # In poor images a detector finds nobody.
+    assert len(few.warnings) == (0 if wrong is NOBODY else 1)
+
+
+def test_causes_that_together_concern_all_images_are_named_together(tmp_path: Path) -> None:
+    files = KeypointFiles.at(write_list(tmp_path / "list.csv", {"a": NOBODY, "b": AT_ZERO}))
+    broken = judged(Pckh(), "ab", **both(files)).doubts.broken
+    assert list(broken) == ["generated", "target"]
+    assert "1 of 2 target images have no joint" in broken["target"]
+    assert "1 of 2 target images have several joints at (0, 0)" in broken["target"]
+
+
+CASES = Path(__file__).resolve().parents[2] / "../shared/data/cases"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the cases of shared/ are not here")
+@pytest.mark.parametrize("form", ["target.csv", "op_ok", "op_comfy_list", "op_dwface68", "op_old"])
+def test_the_numbers_of_each_form(tmp_path: Path, form: str) -> None:
+    base, files = CASES / "base", CASES / "keypoints"
+    pairs = Pairs.from_csv(base / "pairs.csv", base / "gen", base / "target")
+    with Cache(tmp_path / "cache") as cache:
+        result = evaluate(
+            pairs,
+            [Kec(), Pckh()],
+            engine=open_engine("local", cache, device="cpu"),
+            generated_keypoints=KeypointFiles.at(files / "gen.csv"),
+            target_keypoints=KeypointFiles.at(files / form),
+        )
+    values = [result.scores[metric].value for metric in ("pckh", "kec_auc_body", "kec_median_body")]
+    assert values == pytest.approx([0.938462, 0.6169, 5.3852], abs=5e-5)
+
+
 # From folders of images to a run
 
 
@@ -818,6 +949,25 @@ def test_a_run_whose_keypoints_are_all_read_needs_no_detector(tmp_path: Path, mo
     assert str(tmp_path) not in recipe.model_dump_json()
     assert result.record.warnings == []
     assert "NaN" not in (tmp_path / "run/run.json").read_text(encoding="utf-8")
+
+
+def test_keypoints_that_are_wrong_everywhere_give_no_number_and_in_half_of_the_images_one_in_doubt(
+    tmp_path: Path,
+) -> None:
+    right = {name: body(i) for i, name in enumerate("abc")}
+    files = KeypointFiles.at(write_list(tmp_path / "right.csv", right))
+    nobody = KeypointFiles.at(write_list(tmp_path / "nobody.csv", dict.fromkeys("abc", NOBODY)))
+    half = KeypointFiles.at(write_list(tmp_path / "half.csv", {**right, "a": NOBODY, "b": NOBODY}))
+    for sides in ((nobody, files), (files, nobody)):
+        result = run(tmp_path, Pckh(), L1(), generated_keypoints=sides[0], target_keypoints=sides[1])
+        pckh, pixels = result.record.protocols
+        assert (pckh.status, pckh.scores, pixels.status, result.exit_code) == ("unavailable", [], "done", 3)
+        assert "3 of 3" in str(pckh.reason)
+    result = run(tmp_path, Pckh(), generated_keypoints=half, target_keypoints=files)
+    assert result.scores["pckh"].value == pytest.approx(1 / 3)
+    assert result.exit_code == 3
+    assert [doubt[:32] for doubt in Run.load(tmp_path / "run").record.doubts] == ["2 of 3 generated images have no "]
+    assert run(tmp_path, Pckh(), generated_keypoints=files, target_keypoints=files).exit_code == 0
 
 
 def test_the_recipe_tells_target_keypoints_by_content_and_generated_ones_by_form(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Callable
@@ -114,6 +115,20 @@ def test_markdown_marks_the_best_by_the_direction_of_the_metric(run_of: Evaluate
 
 def test_names_cannot_be_formulas(run_of: Evaluate) -> None:
     assert table(Csv().text(blocks_of([run_of("=1+1")])))[0]["run"] == "'=1+1"
+
+
+def test_names_do_nothing_in_a_leaderboard(run_of: Evaluate) -> None:
+    hostile = "a\n|<b>\x1b[31m\x9b\u202e"
+    run = run_of("one")
+    named = dataclasses.replace(run, record=run.record.model_copy(update={"name": hostile}))
+    blocks = blocks_of([named, run_of("few", target="others", count=3)])
+    (row, apart) = table(Csv().text(blocks))
+    assert row["run"] == r"a\u000a|<b>\u001b[31m\u009b\u202e"
+    assert r"\u202e" in apart["why apart"]
+    text = Markdown().text(blocks)
+    assert text.splitlines()[2].startswith(r"| a\u000a\|\<b>\u001b[31m\u009b\u202e | ")
+    for written in (text, Csv().text(blocks)):
+        assert all(line.isprintable() for line in written.splitlines())
 
 
 def test_whose_way_numbers_without_a_prefix_are(run_of: Evaluate) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +16,8 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
-from fhpt_eval.evaluation.run import Run
-from fhpt_eval.maths.keypoints import PARTS
+from fhpt_eval.evaluation.run import Run, ScoreRecord
+from fhpt_eval.maths.keypoints import PARTS, areas
 from fhpt_eval.measuring.protocol import Curve, Protocol
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.plugins import Found
@@ -53,6 +55,59 @@ def test_axes_come_from_all_runs_together_and_hands_have_twice_the_body(plain: R
     one, both = axis_limits([near], Kec.curves), axis_limits([near, far], Kec.curves)
     assert one == pytest.approx({"kec_auc_body": 1, "kec_auc_face": 0.5, "kec_auc_hands": 2})
     assert both == pytest.approx({"kec_auc_body": 4, "kec_auc_face": 0.5, "kec_auc_hands": 8})
+
+
+def with_heights(run: Run, distances: list[float], heights: list[float]) -> Run:
+    """A run of body points whose metric is what `kec` gives for these distances."""
+    share = 0.05
+    area = float(areas(np.array(distances) / np.array(heights), share).mean())
+    score = ScoreRecord(
+        metric="kec_auc_body", value=area, better="higher", unit="", n=1, missing={}, faults=0, interval=None,
+        details={"alpha_max": share, "alpha_max_unit": "target height"},
+    )  # fmt: skip
+    (protocol,) = run.record.protocols
+    record = run.record.model_copy(update={"protocols": [protocol.model_copy(update={"scores": [score]})]})
+    arrays = {"kec_auc_body": {"distance": np.array(distances), "height": np.array(heights)}}
+    return dataclasses.replace(run, record=record, arrays=arrays)
+
+
+def drawn(run: Run) -> Any:
+    (panel,) = plots._draw([run], Kec.curves[:1]).axes
+    return panel
+
+
+def test_the_number_in_the_legend_is_the_area_up_to_the_mark(plain: Run) -> None:
+    distances = np.linspace(0.5, 60, 40).tolist()
+    panel = drawn(with_heights(plain, distances, [256.0] * 40))
+    (mark,) = [line for line in panel.lines if line.get_linestyle() == ":"]
+    at = float(mark.get_xdata()[0])
+    assert at == pytest.approx(12.8)
+    solid = next(line for line in panel.lines if line.get_linestyle() == "-")
+    area = np.interp(np.linspace(0, at, 20_000), *solid.get_data()).mean()
+    (label,) = panel.get_legend().get_texts()
+    told = float(label.get_text().partition("(")[2].rstrip(")"))
+    assert told == pytest.approx(area, abs=0.01)
+    # Up to the end of the axis it would be another number.
+    assert np.interp(np.linspace(0, panel.get_xlim()[1], 999), *solid.get_data()).mean() > 3 * told
+    assert [text.get_text() for text in panel.texts] == [r"α$_\mathrm{max}$ = 12.8 px"]
+    assert "area up to α" in panel.get_legend().get_title().get_text()
+
+
+def test_the_mark_is_a_band_for_targets_of_several_sizes_and_an_arrow_beyond_the_axis(plain: Run) -> None:
+    several = drawn(with_heights(plain, [1.0, 2.0, 30.0, 70.0], [256.0, 512.0, 256.0, 256.0]))
+    assert sorted(line.get_xdata()[0] for line in several.lines if line.get_linestyle() == ":") == [12.8, 25.6]
+    assert "12.8–25.6 px" in several.texts[0].get_text()
+    beyond = drawn(with_heights(plain, [1.0, 2.0], [256.0, 256.0]))
+    assert not [line for line in beyond.lines if line.get_linestyle() == ":"]
+    assert beyond.texts[0].get_text().endswith("12.8 px →")
+    without = drawn(with_distances(plain, "one", [1.0], [], []))
+    assert not list(without.texts)
+
+
+def test_a_name_is_no_formula_of_a_figure(plain: Run) -> None:
+    panel = drawn(with_distances(plain, "$\\nothing$ \x1b[31m", [1.0], [], []))
+    panel.figure.savefig(io.BytesIO())
+    assert panel.get_legend().get_texts()[0].get_text().startswith(r"\$\nothing\$ \u001b[31m (")
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])

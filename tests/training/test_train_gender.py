@@ -170,7 +170,7 @@ def test_a_csv_goes_before_names_and_lists_what_counts(tmp_path: Path) -> None:
         ("image\n../a.png\n", r"row 2: '\.\./a\.png' is no path below the folder of images"),
         ("image\n/a.png\n", "is no path below"),
         # Python 3.10's csv refuses it by itself.
-        ("image\na\0.png\n", "row 2: .*(has a NUL byte in it, as no file has; fix|line contains NUL)"),
+        ("image\na\0.png\n", "row 2: .*(holds a control character; fix|line contains NUL)"),
         ('image\n"a.png\n', "not readable as CSV"),
     ],
 )
