@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
@@ -244,3 +246,22 @@ def beside(run: Run, folder: Path) -> list[str]:
 def _because(protocol: ProtocolRecord) -> str:
     text = protocol.reason or protocol.status
     return f"this is a bug: {text}" if protocol.status == "failed" else text
+
+
+def print_run(run: Run, folder: Path, *, as_json: bool, quiet: bool) -> None:
+    """Print a finished run: its table on stdout, and beside it what must be known."""
+    if as_json:
+        typer.echo(run.record.model_dump_json(indent=2))
+    else:
+        record = run.record
+        about = f"{record.pairs.total} pairs (naming {record.pairs.naming})"
+        typer.echo(f"{record.name}: {about}, profile {record.profile}")
+        print_table(summary(run))
+        for option in options(run):
+            typer.echo(f"with {option}")
+        typer.echo(f"{folder / 'run.json'}")
+    if not quiet:
+        for line in beside(run, folder):
+            print(f"fhpt-eval: {line}", file=sys.stderr)
+        for line in remarks(run):
+            print(f"fhpt-eval: {line}", file=sys.stderr)

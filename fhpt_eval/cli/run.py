@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -24,11 +23,6 @@ from fhpt_eval.cli.shared import (
 )
 from fhpt_eval.errors import UserError
 from fhpt_eval.pairing.naming import NAMINGS
-
-if TYPE_CHECKING:
-    from fhpt_eval.evaluation.plan import ImageSets, Prepared
-    from fhpt_eval.evaluation.run import Run
-    from fhpt_eval.measuring.measurement import Measurement
 
 _WHAT, _HOW, _WHERE, _MACHINE = EVALUATED, "How", "Output", MACHINE
 
@@ -223,7 +217,8 @@ def run(
     a kill, computes only what is new.
     """
     from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, refuse_unused, with_geometry
-    from fhpt_eval.cli.display import ProgressDisplay
+    from fhpt_eval.cli.display import ProgressDisplay, print_run
+    from fhpt_eval.cli.dry_run import print_plan
     from fhpt_eval.cli.run_name import run_name
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.engine import open_engine
@@ -278,7 +273,7 @@ def run(
             workers=workers or cpu_count(),
             max_pixels=max_pixels or MAX_PIXELS,
         )
-        _print_plan(images, chosen, prepared, memory, as_json=as_json)
+        print_plan(images, chosen, prepared, memory, as_json=as_json)
         return
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         engine = open_engine(
@@ -307,67 +302,5 @@ def run(
             store=store,
             progress=progress,
         )
-    _print_run(result, folder, as_json=as_json, quiet=quiet)
+    print_run(result, folder, as_json=as_json, quiet=quiet)
     raise typer.Exit(result.exit_code)
-
-
-def _print_plan(
-    images: ImageSets, chosen: Sequence[Measurement], prepared: Prepared, memory: int, *, as_json: bool
-) -> None:
-    """Print what a run would do."""
-    import json
-
-    pairs = images.pairs
-    absent = {weights.name for weights in prepared.downloads}
-    protocols: list[dict[str, str | None]] = []
-    for measurement in chosen:
-        protocol, reason = measurement.protocol, None
-        status = "ready"
-        if protocol in prepared.unavailable:
-            status, reason = "unavailable", prepared.unavailable[protocol]
-        elif lacks := sorted({w.name for n in images.needs(protocol) for w in n.extractor.weights()} & absent):
-            status, reason = "needs download", f"ready after the download of {', '.join(lacks)}"
-        protocols.append({"protocol": measurement.name, "status": status, "reason": reason})
-    protocols.sort(key=lambda row: row["status"] == "unavailable")
-    extractors = [{"extractor": e.id, "images": len(refs)} for e, refs in prepared.plan.images.items()]
-    extractors += [{"extractor": e.id, "pairs": len(refs)} for e, refs in prepared.plan.pairs.items()]
-    no_images = [str(listing.folder / name) for listing in images.listings for name in listing.others]
-    if as_json:
-        downloads = [{"weights": w.name, "bytes": w.bytes} for w in prepared.downloads]
-        plan = {"pairs": len(pairs), "naming": pairs.naming, "left_out": images.left_out, "no_images": no_images}
-        plan |= {"memory": memory, "protocols": protocols}
-        typer.echo(json.dumps({**plan, "extractors": extractors, "downloads": downloads}, indent=2))
-        return
-    typer.echo(f"pairs: {pairs.report} (naming: {pairs.naming})")
-    for file, why in images.left_out.items():
-        typer.echo(f"left out: {file}: {why}")
-    for file in no_images:
-        typer.echo(f"no image: {file}")
-    for row in protocols:
-        typer.echo(f"protocol {row['protocol']}: {row['reason'] or 'ready'}")
-    for entry in extractors:
-        count = f"{entry['images']} different images" if "images" in entry else f"{entry['pairs']} different pairs"
-        typer.echo(f"extractor {entry['extractor']}: {count}")
-    typer.echo(f"memory: at most {memory / 1e9:.1f} GB of this machine")
-    for weights in prepared.downloads:
-        typer.echo(f"download {weights.name}: {weights.bytes / 1e6:.0f} MB")
-
-
-def _print_run(run: Run, folder: Path, *, as_json: bool, quiet: bool) -> None:
-    from fhpt_eval.cli.display import beside, options, print_table, remarks, summary
-
-    if as_json:
-        typer.echo(run.record.model_dump_json(indent=2))
-    else:
-        record = run.record
-        about = f"{record.pairs.total} pairs (naming {record.pairs.naming})"
-        typer.echo(f"{record.name}: {about}, profile {record.profile}")
-        print_table(summary(run))
-        for option in options(run):
-            typer.echo(f"with {option}")
-        typer.echo(f"{folder / 'run.json'}")
-    if not quiet:
-        for line in beside(run, folder):
-            print(f"fhpt-eval: {line}", file=sys.stderr)
-        for line in remarks(run):
-            print(f"fhpt-eval: {line}", file=sys.stderr)
