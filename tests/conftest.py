@@ -33,8 +33,14 @@ SLOW = (
     *("parity", "properties", "reference_models", "synthetic", "test_libraries.py", "test_packaging.py"),
     *("test_real_images.py", "test_results.py", "test_demo_command.py", "test_start_up.py", "test_engine.py"),
     *("test_train_gender.py", "test_kec.py", "test_mediapipe_tasks.py", "test_extending.py", "test_sample.py"),
+    *("test_signals.py", "test_kills.py", "test_detectors.py"),
 )
 """Folders and modules whose tests run networks, detectors, or commands in processes of their own."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Have faults looked for as often as `docs/reliability.md` says, which takes an hour."""
+    parser.addoption("--long", action="store_true", help="inject every fault as often as docs/reliability.md says")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +52,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 Command = Callable[..., Outcome]
 Draw = Callable[..., Path]
+
+
+@pytest.fixture
+def times(pytestconfig: pytest.Config) -> Callable[[int, int], int]:
+    """How often a fault is injected: ordinarily, and with ``--long``."""
+    return lambda ordinarily, long: long if pytestconfig.getoption("--long") else ordinarily
 
 
 @pytest.fixture

@@ -1,0 +1,60 @@
+"""Commands as processes of their own, which get real signals, and what is alive of them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+
+
+def wait_until(so: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(session: int) -> dict[int, str]:
+    """The processes of a session, children of children among them, by id; not what has ended and nobody asked about."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            name, _, rest = (process / "stat").read_text().partition(" (")[2].rpartition(") ")
+        except OSError:
+            continue  # it ended meanwhile
+        state, _, _, its_session, *_ = rest.split()
+        if int(its_session) == session and state not in "ZX":
+            found[int(process.name)] = name
+    return found
+
+
+@contextmanager
+def started(module: str, *arguments: str | Path, **environment: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a module of the tests in a session of its own; nothing of it is left afterwards."""
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", module, *arguments],
+        cwd=TESTS,
+        env={**os.environ, **environment},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts what runs in the background with interrupts ignored, and that is inherited.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stderr
+    try:
+        yield process
+    finally:
+        for left in alive(process.pid):
+            os.kill(left, signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
