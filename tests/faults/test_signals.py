@@ -136,8 +136,11 @@ def test_readers_of_a_training_end_with_it(at_work: Path, pytestconfig: pytest.C
 @pytest.mark.parametrize("place", ["decoding", "comparing", "generating"])
 def test_a_second_ctrl_c_ends_what_waits_for_its_threads(at_work: Path, place: str) -> None:
     code, said = outcome(place, interrupt_twice, at_work)
-    # What is made in the main thread may end in order before the second one comes.
-    assert (code, said) in [(-signal.SIGINT, []), (130, [INTERRUPTED])][: 1 + (place == "generating")]
+    if place == "generating":  # in the main thread, so that it may end in order before the second one comes
+        assert code in {-signal.SIGINT, 130}
+        assert [line for line in said if line] in ([], [INTERRUPTED])
+    else:
+        assert (code, said) == (-signal.SIGINT, [])
 
 
 def test_a_process_that_is_only_about_to_start_ends_with_the_command(at_work: Path) -> None:
