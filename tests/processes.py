@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TESTS = Path(__file__).parent
+SOON = 2.0
+"""Seconds that may pass until nothing of a command is alive that has ended."""
 
 
 def wait_until(so: Callable[[], bool], seconds: float = 60) -> None:
@@ -34,6 +36,13 @@ def alive(session: int) -> dict[int, str]:
         if int(its_session) == session and state not in "ZX":
             found[int(process.name)] = name
     return found
+
+
+def end_of(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
+    """The exit code of a command and what it said; nothing of it is alive two seconds after it has ended."""
+    code = process.wait(120)
+    wait_until(lambda: not alive(process.pid), SOON)
+    return code, [line for line in process.communicate()[1].splitlines() if line]
 
 
 @contextmanager

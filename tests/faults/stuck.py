@@ -42,6 +42,25 @@ def load_stuck(*_: Any) -> Any:
     return stuck
 
 
+def load_by_colour(*_: Any) -> Any:
+    """Load a detector that a white image kills, that hangs on a black one, and that finds a face in any other."""
+    import numpy as np
+
+    def detect(images: Any) -> Any:
+        (image,) = images
+        if image.min() == 255:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if not image.any():
+            stuck()
+        return [{"box": np.arange(4, dtype=np.int32), "embedding": np.zeros(128), "faces": np.array(1, np.int32)}]
+
+    return detect
+
+
+def die(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def find_stuck_renderer() -> Any:
     from synthetic.toy_people import STUCK
 
@@ -55,10 +74,12 @@ def train(folder: Path) -> None:
     test_training.training(folder, workers=2).run()
 
 
-_DETECTOR = ("fhpt_eval.extract.dlib_face:DlibFace", "load", load_stuck)
+_DETECTOR = "fhpt_eval.extract.dlib_face:DlibFace"
 PLACES: dict[str, tuple[tuple[str, str, Any], ...]] = {
-    "detecting": (_DETECTOR,),
-    "starting": (_DETECTOR, ("fhpt_eval.engine.workers:_Process", "await_start", die_with_a_process_just_started)),
+    "detecting": ((_DETECTOR, "load", load_stuck),),
+    "some images": ((_DETECTOR, "load", load_by_colour),),
+    "loading": ((_DETECTOR, "load", die),),
+    "starting": (("fhpt_eval.engine.workers:_Process", "await_start", die_with_a_process_just_started),),
     "decoding": (("fhpt_eval.engine.stream", "open_image", busy),),
     "comparing": (("fhpt_eval.extract.pixels:_Ssim", "encode", busy),),
     "generating": (("fhpt_eval.reference_models.trivial", "_sources", busy),),

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import alive, started, wait_until
+from processes import end_of, started, wait_until
 
 if TYPE_CHECKING:
     from conftest import Draw
-
-SOON = 2.0
-"""Seconds."""
 
 INTERRUPTED = "fhpt-eval: interrupted; what was done is kept, the same command goes on from there."
 
@@ -102,16 +99,14 @@ def outcome(place: str, end: End | None, at_work: Path) -> tuple[int, list[str]]
         if end is not None:
             assert process.poll() is None, process.communicate()[1]
             end(process)
-        code = process.wait(60)
-        wait_until(lambda: not alive(process.pid), SOON)
-        return code, process.communicate()[1].splitlines()
+        return end_of(process)
 
 
 @pytest.mark.parametrize("end", [interrupt, interrupt_twice_at_once])
 def test_ctrl_c_ends_detectors_and_says_so_once(at_work: Path, end: End) -> None:
     code, said = outcome("detecting", end, at_work)
     assert code in ({130} if end is interrupt else {130, -signal.SIGINT})
-    assert [line for line in said if line] == [INTERRUPTED][: code == 130]
+    assert said == [INTERRUPTED][: code == 130]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +133,7 @@ def test_a_second_ctrl_c_ends_what_waits_for_its_threads(at_work: Path, place: s
     code, said = outcome(place, interrupt_twice, at_work)
     if place == "generating":  # in the main thread, so that it may end in order before the second one comes
         assert code in {-signal.SIGINT, 130}
-        assert [line for line in said if line] in ([], [INTERRUPTED])
+        assert said in ([], [INTERRUPTED])
     else:
         assert (code, said) == (-signal.SIGINT, [])
 
