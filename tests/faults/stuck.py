@@ -89,7 +89,8 @@ PLACES: dict[str, tuple[tuple[str, str, Any], ...]] = {
 """What stands in for what: owner, name, and function."""
 
 for owner, name, stand_in in PLACES[os.environ["STUCK"]]:
-    setattr(pkgutil.resolve_name(owner), name, stand_in)
+    if __name__ == "__main__" or owner == _DETECTOR:  # what workers do not need would make them start later
+        setattr(pkgutil.resolve_name(owner), name, stand_in)
 
 if __name__ == "__main__":
     if os.environ["STUCK"] == "training":

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 from faults.mutations import SIZE, WAYS, damaged_files, whole_files
 from PIL import Image
 
