@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 TESTS = Path(__file__).parent
 SOON = 2.0
@@ -67,3 +69,17 @@ def started(module: str, *arguments: str | Path, **environment: str | Path) -> I
             os.kill(left, signal.SIGKILL)
         process.wait()
         process.stderr.close()
+
+
+def reports(what: str, count: int, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """What `faults.killed` reports, which works in this folder."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "faults.killed", what, str(count), ",".join(metrics)],
+        env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3600,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
