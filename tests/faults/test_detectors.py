@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 def run(stuck: str, at_work: Path, protocols: str, *options: str) -> tuple[int, list[str]]:
     """Exit code and remarks of a run."""
-    folders = ("-g", Path("mine").absolute(), "-t", Path("real").absolute(), "-o", Path("out").absolute())
+    folders: tuple[str | Path, ...] = (
+        "-g",
+        Path("mine").absolute(),
+        "-t",
+        Path("real").absolute(),
+        "-o",
+        Path("out").absolute(),
+    )
     given = ("run", *folders, "-p", protocols, "--device", "cpu", "--workers", "2", *options)
     with started("faults.stuck", *given, STUCK=stuck, AT_WORK=str(at_work)) as process:
         return end_of(process)
