@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parent
+PATHS = {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
 SOON = 2.0
 """Seconds that may pass until nothing of a command is alive that has ended."""
 
@@ -53,7 +54,7 @@ def started(module: str, *arguments: str | Path, **environment: str | Path) -> I
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", module, *arguments],
         cwd=TESTS,
-        env={**os.environ, **environment},
+        env={**os.environ, **PATHS, **environment},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -75,7 +76,7 @@ def reports(what: str, count: int, metrics: Sequence[str]) -> list[dict[str, Any
     """What `faults.killed` reports, which works in this folder."""
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "faults.killed", what, str(count), ",".join(metrics)],
-        env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, **PATHS, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
