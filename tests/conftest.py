@@ -34,6 +34,7 @@ SLOW = (
     *("test_real_images.py", "test_results.py", "test_demo_command.py", "test_start_up.py", "test_engine.py"),
     *("test_train_gender.py", "test_kec.py", "test_mediapipe_tasks.py", "test_extending.py", "test_sample.py"),
     *("test_signals.py", "test_detectors.py", "test_kills.py", "test_damaged_caches.py", "test_full_disk.py"),
+    *("test_damaged_images.py", "test_random_folders.py"),
 )
 """Folders and modules whose tests run networks, detectors, or commands in processes of their own."""
 
