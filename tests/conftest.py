@@ -34,8 +34,15 @@ SLOW = (
     *("test_real_images.py", "test_results.py", "test_demo_command.py", "test_start_up.py", "test_engine.py"),
     *("test_train_gender.py", "test_kec.py", "test_mediapipe_tasks.py", "test_extending.py", "test_sample.py"),
     *("test_screen.py", "test_page_commands.py"),
+    *("test_signals.py", "test_detectors.py", "test_kills.py", "test_damaged_caches.py", "test_full_disk.py"),
+    *("test_damaged_images.py", "test_random_folders.py"),
 )
 """Folders and modules whose tests run networks, detectors, or commands in processes of their own."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Have faults looked for as often as `docs/reliability.md` says, which takes an hour."""
+    parser.addoption("--long", action="store_true", help="inject every fault as often as docs/reliability.md says")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,6 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 Command = Callable[..., Outcome]
 Draw = Callable[..., Path]
+
+
+@pytest.fixture
+def times(pytestconfig: pytest.Config) -> Callable[[int, int], int]:
+    """How often a fault is injected: ordinarily, and with ``--long``."""
+    return lambda ordinarily, long: long if pytestconfig.getoption("--long") else ordinarily
 
 
 @pytest.fixture

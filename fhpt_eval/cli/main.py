@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
@@ -39,6 +41,8 @@ ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ =
 
 
 _INTERRUPTED = "interrupted; what was done is kept, the same command goes on from there."
+
+_SHOW_CURSOR = b"\x1b[?25h"
 
 app = typer.Typer(
     name="fhpt-eval",
@@ -84,6 +88,10 @@ def about(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command; exit with a code that scripts can trust."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    # A shell that starts what runs in the background has Ctrl-C ignored, which stays so.
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     with on_screen():
         code = _code_of(arguments)
     sys.exit(code)
@@ -119,6 +127,14 @@ def _code_of(arguments: Sequence[str] | None) -> Any:
     except Exception as error:  # noqa: BLE001 - the last resort
         code = _unexpected(error)
     return code or DONE
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """End in order; a second Ctrl-C ends the process at once, whatever it waits for, and its workers with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if os.isatty(2):
+        os.write(2, _SHOW_CURSOR)  # which a progress bar hides
+    raise KeyboardInterrupt
 
 
 def _forget_output() -> int:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -46,6 +45,7 @@ from fhpt_eval.datasets.report import (
     as_csv,
     count_pictures,
 )
+from fhpt_eval.engine.processes import threads
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.files.regular import read_regular
 from fhpt_eval.images.decoding import ImageRef, Rgb, decode, size_of
@@ -339,15 +339,12 @@ def _crop_all(
     progress: Progress | None,
 ) -> Generator[_Outcome, None, None]:
     """Do the tasks in several threads (Pillow, zlib and the hash leave the others running); yield in their order."""
-    pool = ThreadPoolExecutor()
-    try:
+    with threads() as pool:
         outcomes = pool.map(lambda task: _crop(task, images, archive, folder, image_format), tasks)
         for done, outcome in enumerate(outcomes, 1):
             if progress:
                 progress("cropping", done, len(tasks))
             yield outcome
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _crop(task: _Task, images: Path, archive: Archive, folder: CropFolder, image_format: str) -> _Outcome:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fhpt_eval.engine.opening import hash_file
+from fhpt_eval.engine.processes import threads
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
@@ -26,8 +26,8 @@ class Contents:
         ordered = sorted(set(paths))
         self._found: dict[Path, str | Missing] = {}
         progress("reading files", 0, len(ordered))
-        with ThreadPoolExecutor(_READERS) as threads:
-            for done, (path, content) in enumerate(zip(ordered, threads.map(hash_file, ordered), strict=True), start=1):
+        with threads(_READERS) as readers:
+            for done, (path, content) in enumerate(zip(ordered, readers.map(hash_file, ordered), strict=True), start=1):
                 self._found[path] = content
                 progress("reading files", done, len(ordered))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor as Threads
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import ClassVar
@@ -15,6 +15,7 @@ from fhpt_eval.engine.join import BUDGET, Join
 from fhpt_eval.engine.machine import cpu_count, one_thread, pick_device
 from fhpt_eval.engine.models import Failed, Models
 from fhpt_eval.engine.opening import Opened
+from fhpt_eval.engine.processes import threads
 from fhpt_eval.engine.stream import batches
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.extract.extractor import Context, Encoded, Extractor, ImageExtractor, PairExtractor
@@ -51,8 +52,8 @@ class LocalExecutor(Executor):
     def run(self, work: Work, progress: Progress) -> Generator[Outcome, None, None]:
         """Yield what comes of each batch of images."""
         with ExitStack() as stack:
-            decoders = stack.enter_context(ThreadPoolExecutor(_DECODERS))
-            cores = stack.enter_context(ThreadPoolExecutor(self._workers, initializer=one_thread))
+            decoders = stack.enter_context(threads(_DECODERS))
+            cores = stack.enter_context(threads(self._workers, one_thread))
             workers = stack.enter_context(Workers(self._workers, work.weights, self._options.detector_timeout))
             models = Models(Context(self._device, work.weights), self._options.batch_size, cores)
             yield from _Pass(work, models, workers, decoders, self._options.batch_size, progress).run()
@@ -66,7 +67,7 @@ class _Pass:
         work: Work,
         models: Models,
         workers: Workers,
-        decoders: ThreadPoolExecutor,
+        decoders: Threads,
         batch_size: int,
         progress: Progress,
     ) -> None:

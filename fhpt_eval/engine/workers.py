@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
-import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from fhpt_eval.errors import UserError
+from fhpt_eval.engine.processes import without_interrupts
+from fhpt_eval.engine.serving import serve
+from fhpt_eval.errors import Unavailable, UserError
 from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
 from fhpt_eval.images.formats import NO_MEMORY
-from fhpt_eval.libraries import explained
 from fhpt_eval.memory import out_of_memory
 from fhpt_eval.records import Missing, Result
 
@@ -29,7 +25,8 @@ class Workers:
     """Processes that survive what an image does to a detector: dlib and MediaPipe are native code.
 
     An image on which a detector takes too long is `Missing`, and its process is ended. An image whose process died is
-    tried once more; if that one dies, too, it is `Missing`.
+    tried once more; if that one dies, too, it is `Missing`, or where no process lived to see the detector loaded, that
+    is given up.
 
     Args:
         count: How many processes, at most; they are started when there is work for them.
@@ -45,19 +42,25 @@ class Workers:
         self._of_thread = threading.local()
         self._processes: list[_Process] = []
         self._closed = False
+        self._loaded: set[ImageExtractor] = set()
         self._jobs: dict[Future[Result], tuple[ImageExtractor, str]] = {}
 
     def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        try:
+            self._end()
+        finally:  # a second Ctrl-C may have come in the middle
+            self._end()
+
+    def _end(self) -> None:
         self._closed = True
-        for future in self._jobs:
-            future.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._processes:
             process.end()
         self._threads.shutdown()
-        for process in self._processes:
+        for process in self._processes:  # that was only about to start
             process.end()
 
     def submit(self, extractor: ImageExtractor, key: str, image: Pixels) -> None:
@@ -80,12 +83,23 @@ class Workers:
         for _ in range(2):
             process = self._process()
             try:
-                return process.extract(extractor, image, self._timeout)
+                process.ask(extractor, image)
+                self._loaded.add(extractor)
+                return process.answer(self._timeout)
             except _Died:
                 process.end()
             except _TookTooLong:
                 process.end()
                 return Missing(f"{extractor.name} was stopped on this image after {self._timeout:g} s")
+            except Exception as error:
+                if out_of_memory(error) and (process.ended or extractor in self._loaded):
+                    return Missing(NO_MEMORY)
+                raise
+        if extractor not in self._loaded:
+            raise Unavailable(
+                f"{extractor.name} crashes where it is loaded: give fewer --workers if memory is short; otherwise a"
+                " library of its does not fit this machine."
+            )
         return Missing(f"{extractor.name} crashed on this image")
 
     def _process(self) -> _Process:
@@ -93,11 +107,11 @@ class Workers:
         if self._closed:
             raise _Died
         if process is None or process.ended:
-            process = self._of_thread.process = _Process(self._context)
+            process = self._of_thread.process = _Process()
             self._processes.append(process)
             if self._closed:  # by now, so that it may not have been ended with the others
                 raise _Died
-            process.await_start()
+            process.await_start(self._context)
         return process
 
 
@@ -116,21 +130,23 @@ class _CannotStart(Exception):
 class _Process:
     """A process and the line to it. One thread asks; another may end it, which looks like a death to the first."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self) -> None:
         spawning = multiprocessing.get_context("spawn")
         self._line, other_end = spawning.Pipe()
-        self._process = spawning.Process(target=_serve, args=(other_end, context), daemon=True)
+        self._process = spawning.Process(target=serve, args=(other_end,), daemon=True)
         self.ended = False
-        self._process.start()
+        with without_interrupts():
+            self._process.start()
         other_end.close()
 
-    def await_start(self) -> None:
-        """Wait until it can take work.
+    def await_start(self, context: Context) -> None:
+        """Say where detectors run, and wait until it can take work.
 
         Raises:
             _CannotStart: It ended before.
         """
         try:
+            self._say(context)
             self._hear(_LOADING_TIMEOUT)
         except (_Died, _TookTooLong):
             self.end()
@@ -139,32 +155,29 @@ class _Process:
                 " `if __name__ == '__main__':`, because each worker imports it."
             ) from None
 
-    def extract(self, extractor: ImageExtractor, image: Pixels, timeout: float) -> Result:
-        """Return what a detector, which is loaded first if need be, finds in an image.
+    def ask(self, extractor: ImageExtractor, image: Pixels) -> None:
+        """Have a detector, which is loaded first if need be, look at an image; return once it looks.
 
         Raises:
             _Died: The process ended.
-            _TookTooLong: The detector took longer for the image than ``timeout`` seconds.
             Exception: What the detector raised.
         """
-        try:
-            self._line.send((extractor, image))
-        except OSError:
-            raise _Died from None
-        except MemoryError:
-            self.end()  # half of the image may be on the line
-            return Missing(NO_MEMORY)
+        self._say((extractor, image))
         try:
             self._hear(_LOADING_TIMEOUT)
         except _TookTooLong:
             self.end()
             raise TimeoutError(f"{extractor.name} could not be loaded in {_LOADING_TIMEOUT:g} s") from None
-        try:
-            result: Result = self._hear(timeout)
-        except Exception as error:
-            if out_of_memory(error):
-                return Missing(NO_MEMORY)
-            raise
+
+    def answer(self, timeout: float) -> Result:
+        """Return what the detector finds in the image.
+
+        Raises:
+            _Died: The process ended.
+            _TookTooLong: The detector took longer than ``timeout`` seconds.
+            Exception: What the detector raised.
+        """
+        result: Result = self._hear(timeout)
         return result
 
     def end(self) -> None:
@@ -172,6 +185,15 @@ class _Process:
         self.ended = True
         self._process.kill()
         self._process.join()
+
+    def _say(self, what: object) -> None:
+        try:
+            self._line.send(what)
+        except OSError:
+            raise _Died from None
+        except MemoryError:
+            self.end()  # half of it may be on the line
+            raise
 
     def _hear(self, timeout: float) -> Any:
         """Return what the process says next, or raise the exception that it sends."""
@@ -184,40 +206,3 @@ class _Process:
         if isinstance(said, Exception):
             raise said
         return said
-
-
-def _serve(line: Connection, context: Context) -> None:
-    """Be a worker process: say so; then for each image, say that its detector is loaded, and what that found."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Native detectors log to the terminal from threads of their own; errors travel back as exceptions.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    loaded: dict[ImageExtractor, Callable[[Sequence[Pixels]], list[Result]]] = {}
-    line.send(None)
-    with contextlib.suppress(EOFError):
-        while True:
-            extractor, image = line.recv()
-            try:
-                if extractor not in loaded:
-                    loaded[extractor] = _loaded(extractor, context)
-                line.send(None)
-                answer: Any = loaded[extractor]([image])[0]
-            except Exception as error:  # noqa: BLE001 - handed to the main process, which stops using the extractor
-                answer = error
-            _say(line, answer)
-
-
-def _loaded(extractor: ImageExtractor, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
-    try:
-        model = extractor.load(context)
-    except Exception as error:
-        raise explained(error) from error  # here, because the traceback does not travel to the main process
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.set_num_threads(1)
-    return model
-
-
-def _say(line: Connection, answer: Any) -> None:
-    try:
-        line.send(answer)
-    except (TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        line.send(RuntimeError(f"{type(answer).__name__}: {answer} ({error})"))

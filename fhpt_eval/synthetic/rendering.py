@@ -8,20 +8,18 @@ import importlib
 import io
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from fhpt_eval.engine.processes import end_with_parent, without_interrupts
 from fhpt_eval.errors import Unavailable, UserError
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.synthetic.dataset_folder import files_of
@@ -147,14 +145,14 @@ def make_all(shoot: Shoot, shots: Iterable[Shot], workers: int) -> Generator[tup
     """
     with _one_maths_thread():
         pool = ProcessPoolExecutor(
-            workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(shoot,)
+            workers, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent
         )
         try:
             _first(pool)
             waiting: set[Future[tuple[str, str]]] = set()
             for shot in shots:
-                with _without_interrupts():
-                    waiting.add(pool.submit(_make, shot))
+                with without_interrupts():
+                    waiting.add(pool.submit(_make, shoot, shot))
                 if len(waiting) >= _QUEUED * workers:
                     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
@@ -172,7 +170,7 @@ def make_all(shoot: Shoot, shots: Iterable[Shot], workers: int) -> Generator[tup
 
 def _first(pool: ProcessPoolExecutor) -> None:
     try:
-        with _without_interrupts():
+        with without_interrupts():
             started = pool.submit(os.getpid)
         started.result()
     except BrokenProcessPool:
@@ -180,16 +178,6 @@ def _first(pool: ProcessPoolExecutor) -> None:
             "worker processes cannot start: if this is a script of yours, put what it does under"
             " `if __name__ == '__main__':`, because each worker imports it."
         ) from None
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """For processes that start now: Ctrl-C is for this one, which lets them end what they have begun."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -208,23 +196,5 @@ def _one_maths_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-_shoot: Shoot | None = None
-
-
-def _start(shoot: Shoot) -> None:
-    global _shoot
-    _shoot = shoot
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def _make(shot: Shot) -> tuple[str, str]:
-    if _shoot is None:
-        raise RuntimeError("photographs are made in a process that `_start` prepared")
-    return shot.name, _shoot.make(shot)
+def _make(shoot: Shoot, shot: Shot) -> tuple[str, str]:
+    return shot.name, shoot.make(shot)

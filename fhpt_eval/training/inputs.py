@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import Engine
 from fhpt_eval.engine.opening import hash_file, open_image, unreadable
+from fhpt_eval.engine.processes import threads
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0, EfficientNetLite0
 from fhpt_eval.extract.extractor import Pixels
@@ -53,8 +54,8 @@ class Pictures(Inputs):
         """Hash and decode every picture once, to know which can be used."""
         self._refs = refs
         self.contents = []
-        with ThreadPoolExecutor(_DECODERS) as threads:
-            for done, content in enumerate(threads.map(_identify, refs), start=1):
+        with threads(_DECODERS) as decoders:
+            for done, content in enumerate(decoders.map(_identify, refs), start=1):
                 self.contents.append(content)
                 progress("reading images", done, len(refs))
 
@@ -65,11 +66,11 @@ class Pictures(Inputs):
             UserError: A picture is no longer what it was.
         """
         waiting: deque[list[Future[Pixels]]] = deque()
-        with ThreadPoolExecutor(_DECODERS) as threads:
+        with threads(_DECODERS) as decoders:
             for batch in batches:
                 mirrored = np.zeros(len(batch), dtype=np.bool_) if random is None else random.random(len(batch)) < 0.5
                 pairs = zip(batch.tolist(), mirrored.tolist(), strict=True)
-                waiting.append([threads.submit(self._picture, index, mirror) for index, mirror in pairs])
+                waiting.append([decoders.submit(self._picture, index, mirror) for index, mirror in pairs])
                 if len(waiting) > _BATCHES_AHEAD:
                     yield [future.result() for future in waiting.popleft()]
             while waiting:

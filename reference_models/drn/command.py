@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.engine.machine import pick_device
+from fhpt_eval.engine.processes import end_with_parent
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
 from fhpt_eval.extract.weights import Store, file_sha256
@@ -253,6 +254,7 @@ def _start_processes(device: str) -> str:
     if chosen.startswith("cuda"):
         chosen = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(chosen)
+    end_with_parent()  # the others would wait for each other for good
     dist.init_process_group("nccl" if chosen.startswith("cuda") else "gloo")
     return chosen
 

@@ -17,6 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 
+from fhpt_eval.engine.processes import end_with_parent
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.files.csv_table import csv_text
@@ -210,6 +211,7 @@ class Training:
                 Subset(self.data, own),
                 batch_size=share,
                 num_workers=self.settings.workers,
+                worker_init_fn=_start_reader,
                 pin_memory=self.updates.device.startswith("cuda"),
             )
 
@@ -292,6 +294,10 @@ class Training:
             raise UserError(
                 f"{path} is damaged (iteration {self.step} of {self.total}): choose another folder with -o."
             )
+
+
+def _start_reader(_number: int) -> None:
+    end_with_parent()
 
 
 def _difference(there: Any, here: Any) -> str:

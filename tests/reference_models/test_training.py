@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import json
 import multiprocessing
 import signal
@@ -137,6 +138,23 @@ def test_a_kill_between_checkpoints_repeats_what_was_not_saved(tmp_path: Path) -
     dying.updates.step(next(batches))
     assert training(killed).run()
     assert history(killed) == history(whole)
+
+
+class Mortal(Noise):
+    """Can be read only where the kernel ends the reader with its parent."""
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        signal_at_end = ctypes.c_int()
+        ctypes.CDLL(None).prctl(2, ctypes.byref(signal_at_end))  # PR_GET_PDEATHSIG
+        assert signal_at_end.value == signal.SIGKILL
+        return super().__getitem__(index)
+
+
+def test_readers_end_with_the_training(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError):
+        Mortal()[0]
+    batches = training(tmp_path, Mortal(), workers=1)._batches()
+    assert next(batches)["source"].shape == (2, 3, 16, 16)
 
 
 def test_a_signal_is_answered_after_the_iteration_with_a_checkpoint(tmp_path: Path) -> None:

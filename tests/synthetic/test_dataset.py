@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from itertools import permutations
@@ -22,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from processes import alive, started, wait_until
 from synthetic import toy_people
 from synthetic.toy_people import DEADLY, LABELS, TOY, WITHOUT_ROOM
 
@@ -359,41 +358,13 @@ def test_a_finished_data_set_is_left_as_it_is(copy: Path) -> None:
 
 @contextmanager
 def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A command in a session of its own that has made four photographs; it and its workers have ended afterwards."""
-    command: list[str | Path] = [sys.executable, "-m", "synthetic.toy_people", folder]
-    process = subprocess.Popen(  # noqa: S603
-        command,
-        cwd=Path(__file__).parents[1],
-        start_new_session=True,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell starts what runs in the background with interrupts ignored, and that is inherited.
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
+    """A command that has made four photographs; it and its workers have ended afterwards."""
     journal = folder / "unfinished.jsonl"
-    try:
+    with started("synthetic.toy_people", folder) as process:
         wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 4)
         yield process
         process.communicate(timeout=60)
-        wait_until(lambda: not _lives(process.pid))
-    finally:
-        if _lives(process.pid):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def wait_until(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def _lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+        wait_until(lambda: not alive(process.pid))
 
 
 def test_a_killed_command_goes_on_and_leaves_no_processes(whole: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
@@ -90,6 +91,12 @@ def deadly(identity: Identity, item: int, view: str, seed: int, size: tuple[int,
     return photograph(identity, item, view, seed, size)
 
 
+def stuck(identity: Identity, item: int, view: str, seed: int, size: tuple[int, int]) -> Photograph:
+    Path(os.environ["AT_WORK"], str(os.getpid())).touch()
+    while True:
+        ctypes.PyDLL(None).pause()
+
+
 def alone(identity: Identity, item: int, view: str, seed: int, size: tuple[int, int]) -> Photograph:
     """Differs with the number of threads that the process's sums use."""
     drawn = photograph(identity, item, view, seed, size)
@@ -104,7 +111,7 @@ def _renderer(take: Any) -> Renderer:
     return Renderer(sample, take, LABELS)
 
 
-TOY, SLOW, WITHOUT_ROOM, DEADLY = map(_renderer, (photograph, slow, without_room, deadly))
+TOY, SLOW, WITHOUT_ROOM, DEADLY, STUCK = map(_renderer, (photograph, slow, without_room, deadly, stuck))
 
 
 if __name__ == "__main__":

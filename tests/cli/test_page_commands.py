@@ -1,0 +1,145 @@
+"""The commands in README and docs run as they stand there, one after the other, in a folder with small data.
+
+What would take hours is made smaller by the substitutions below, and by nothing else. `test_extending.py` runs the
+commands of docs/extending.md, each with what it adds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fhpt_eval import sample
+
+ROOT = Path(__file__).resolve().parents[2]
+# φ of the DRN's losses is left out: no canonical weights are here.
+TRAINING = (
+    "fhpt-eval train drn --size small --set width=4 --set max_width=8 --set transfer_blocks=1 --set perceptual_weight=0"
+    " --set style_weight=0 --set epochs=1 --set constant_epochs=1 --set face_epochs=1 --set batch_size=2 "
+)
+SMALLER = MappingProxyType(
+    {
+        "--identities 100 --views 5": "--identities 2 --views 2 --size 32x48",
+        "--identities 480 --views 6": "--identities 6 --views 2 --size 64x96",
+        "fhpt-eval demo": "fhpt-eval demo --pairs 10",
+        "fhpt-eval train drn ": TRAINING,
+        "train gender ": "train gender --epochs 1 --batch-size 2 ",
+        "gender --images train/": "gender --network efficientnet_lite0 --images train/",
+        "--all-dialects": "--all-dialects --protocols ssim,psnr,l1",
+        "LEG1": str(ROOT / "fhpt_eval/pretrained/drn"),
+        "perceptual_weight=0.3": "perceptual_weight=0 --set batch_size=2",
+    }
+)
+"""What is put in the place of what."""
+
+IN_PART = 'fhpt-eval() { command fhpt-eval "$@" || [ $? -eq 3 ]; }\n'
+"""Where weights or faces are missing, a command says so and ends with 3."""
+
+DATA = """
+fhpt-eval generate copy-source --quiet --pairs pairs.csv -s real -t real -o mine
+cp -r mine images
+cp -r mine results_of_my_model
+KEYPOINTS="--target-keypoints real.csv --generated-keypoints openpose/"
+for NAME in A B; do
+    fhpt-eval run -g mine -t real -p ssim,kec $KEYPOINTS -o results/$NAME
+done
+"""
+
+
+def shown(page: Path) -> Iterator[str]:
+    """The commands of a page: its blocks, and in its text what names more than a sub-command."""
+    for index, part in enumerate(page.read_text(encoding="utf-8").split("```")):
+        if index % 2:
+            language, _, block = part.partition("\n")
+            if not language and re.search(r"^(OMP_NUM_THREADS=\d torchrun .*|fhpt-eval) ", block, re.MULTILINE):
+                yield block
+        else:
+            yield from (f"{text}\n" for text in re.findall(r"`(fhpt-eval [^`…]* -[^`…]*)`", part))
+
+
+PAGES = {page.name: list(shown(page)) for page in sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])}
+
+
+def run(script: str, folder: Path) -> None:
+    """Run a script in bash, where `fhpt-eval` is this one."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(  # noqa: S603 - our own pages
+        ["bash", "-eu", "-o", "pipefail", "-c", IN_PART + script],  # noqa: S607
+        cwd=folder,
+        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+
+
+def flat(path: str) -> str:
+    """PATN's name for an image of DeepFashion."""
+    gender, category, item, view = path.removesuffix(".jpg").split("/")
+    colour, number, side = view.split("_", 2)
+    return f"fashion{gender}{category}{item.replace('_', '')}{colour}_{number}{side}"
+
+
+def lay_out(folder: Path) -> None:
+    """Put some of the sample under the names that pages use: of four people two pairs each."""
+    pairs = pd.read_csv(sample.SAMPLE / sample.PAIRS)
+    frontal = pairs[pairs["from"].str.contains("_front") & ~pairs["view"].isin(["back", "side"])]
+    chosen = frontal.groupby("identity").head(2).groupby("gender").head(4)
+    chosen.to_csv(folder / "pairs.csv", index=False)
+    names = sorted({*chosen["from"], *chosen["to"]})
+    for name in names:
+        for place in ("real", "train"):
+            (folder / place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(sample.SAMPLE / sample.IMAGES / name, folder / place / name)
+        # DeepFashion's archive has squares with white borders.
+        square = Image.new("RGB", (256, 256), "white")
+        square.paste(Image.open(folder / "real" / name), (40, 0))
+        (folder / "img" / name).parent.mkdir(parents=True, exist_ok=True)
+        square.save(folder / "img" / name)
+    shutil.copy(sample.SAMPLE / sample.ANNOTATION, folder / "real.csv")
+    (folder / "openpose").mkdir()
+    points = pd.read_csv(folder / "real.csv", sep=":", index_col="name")
+    for source, target in zip(chosen["from"], chosen["to"], strict=True):
+        y, x = (json.loads(points.loc[source, f"keypoints_{axis}"]) for axis in "yx")
+        joints = [value for px, py in zip(x, y, strict=True) for value in (px, py, float(px >= 0))]
+        name = f"{flat(source)}_2_{flat(target)}_vis_keypoints.json"
+        (folder / "openpose" / name).write_text(json.dumps({"people": [{"pose_keypoints_2d": joints}]}))
+    people = sorted(set(chosen["identity"]))
+    split = {
+        part: chosen[chosen["identity"].isin(some)]
+        for part, some in {"train": people[:-1], "test": people[-1:]}.items()
+    }
+    for part, rows in split.items():
+        (folder / f"{part}.lst").write_text("".join(f"{flat(n)}.jpg\n" for n in sorted({*rows["from"], *rows["to"]})))
+        rows[["from", "to"]].map(lambda name: f"{flat(name)}.jpg").to_csv(folder / f"{part}_pairs.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    lay_out(folder)
+    run(DATA, folder)
+    return folder
+
+
+@pytest.mark.usefixtures("own_folders")
+@pytest.mark.parametrize("page", [page for page, found in PAGES.items() if found and page != "extending.md"])
+def test_the_commands_of_a_page_run(page: str, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    for script in PAGES[page]:
+        for large, small in SMALLER.items():
+            script = script.replace(large, small)
+        run(script, folder)

@@ -1,0 +1,102 @@
+"""Commands as processes of their own, which get real signals, and what is alive of them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parent
+PATHS = {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
+SOON = 2.0
+"""Seconds that may pass until nothing of a command is alive that has ended."""
+
+
+def wait_until(so: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(session: int) -> dict[int, str]:
+    """The processes of a session, children of children among them, by id; not what has ended and nobody asked about."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            name, _, rest = (process / "stat").read_text().partition(" (")[2].rpartition(") ")
+        except OSError:
+            continue  # it ended meanwhile
+        state, _, _, its_session, *_ = rest.split()
+        if int(its_session) == session and state not in "ZX":
+            found[int(process.name)] = name
+    return found
+
+
+def end_of(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
+    """The exit code of a command and what it said; nothing of it is alive two seconds after it has ended."""
+    code = process.wait(120)
+    wait_until(lambda: not alive(process.pid), SOON)
+    return code, [line for line in process.communicate()[1].splitlines() if line]
+
+
+@contextmanager
+def started(module: str, *arguments: str | Path, **environment: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a module of the tests in a session of its own; nothing of it is left afterwards."""
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", module, *arguments],
+        cwd=TESTS,
+        env={**os.environ, **PATHS, **environment},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts what runs in the background with interrupts ignored, and that is inherited.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stderr
+    try:
+        yield process
+    finally:
+        for left in alive(process.pid):
+            os.kill(left, signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+
+
+def reports(what: str, count: int, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """What `faults.killed` reports, which works in this folder."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "faults.killed", what, str(count), ",".join(metrics)],
+        env={**os.environ, **PATHS, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3600,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def files_of(out: Path) -> dict[str, Any]:
+    """What a command wrote, a file or a folder of them, without what was not finished and without times."""
+    paths = [out] if out.is_file() else [path for path in out.rglob("*") if path.is_file()]
+    found: dict[str, Any] = {str(path): path.read_bytes() for path in paths if not path.name.startswith(".")}
+    found = {str(Path(path).relative_to(out)): content for path, content in found.items()}
+    if "run.json" in found:
+        found["run.json"] = _without_times(json.loads(found["run.json"]))
+    return found
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_times(v) for k, v in value.items() if k not in {"seconds", "created"}}
+    return [_without_times(v) for v in value] if isinstance(value, list) else value
