@@ -99,8 +99,8 @@ def test_a_run_stays_below_the_figure_that_a_dry_run_states(large: Path, mismatc
     assert code == (3 if mismatch else 0)
     assert 0.1 * stated < peak < stated
     if mismatch:
-        # 3200 · 3200 pixels: it was not encoded, which takes 72 bytes a pixel for SSIM alone.
-        assert peak < 0.5e9
+        # It was not encoded, which takes 0.74 GB beside the 0.3 to 0.6 of the rest: 72 bytes a pixel for SSIM alone.
+        assert peak < 0.8e9
 
 
 def test_sizes_are_compared_before_anything_is_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
