@@ -41,6 +41,7 @@ class Workers:
         self._processes: list[_Process] = []
         self._closed = False
         self._loaded: set[ImageExtractor] = set()
+        self._given_up: dict[ImageExtractor, Unavailable] = {}
         self._jobs: dict[Future[Result], tuple[ImageExtractor, str]] = {}
 
     def __enter__(self) -> Workers:
@@ -78,6 +79,8 @@ class Workers:
 
     def _extract(self, extractor: ImageExtractor, image: Pixels) -> Result:
         """Have the process of this thread look at an image."""
+        if extractor in self._given_up:
+            raise self._given_up[extractor]
         for _ in range(2):
             process = self._process()
             try:
@@ -90,10 +93,11 @@ class Workers:
                 process.end()
                 return Missing(f"{extractor.name} was stopped on this image after {self._timeout:g} s")
         if extractor not in self._loaded:
-            raise Unavailable(
+            self._given_up[extractor] = Unavailable(
                 f"{extractor.name} crashes where it is loaded: give fewer --workers if memory is short; otherwise a"
                 " library of its does not fit this machine."
             )
+            raise self._given_up[extractor]
         return Missing(f"{extractor.name} crashed on this image")
 
     def _process(self) -> _Process:

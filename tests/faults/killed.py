@@ -37,7 +37,7 @@ OPTIONS = ("--device", "cpu", "--workers", "2", "--quiet", "--name", "mine")
 
 def fork_run(out: str, cache: str, before: Callable[[], None] = lambda: None) -> int:
     """Start a run in a process of its own; return its id."""
-    return fork(["run", *FOLDERS, *OPTIONS, "--protocols", sys.argv[3], "-o", out], cache, before)
+    return fork(["run", *FOLDERS, *OPTIONS, "--protocols", sys.argv[2], "-o", out], cache, before)
 
 
 def fork(command: list[str], cache: str, before: Callable[[], None] = lambda: None) -> int:
@@ -138,12 +138,15 @@ if __name__ == "__main__":
     started = time.monotonic()
     assert code_of(fork_run("whole", "cache")) == 0
     seconds = time.monotonic() - started
-    for number in range(int(sys.argv[2])):
-        chance = random.Random(number)
-        if sys.argv[1] == "kill":
-            report = kill_and_go_on(number, seconds, chance)
-        elif sys.argv[1] == "two":
-            report = run_two(number)
-        else:
-            report = damage_cache(number, chance)
-        print(json.dumps(report), flush=True)
+    number = 0
+    for what, count in json.loads(sys.argv[1]).items():
+        for _ in range(count):
+            chance = random.Random(number)
+            if what == "kill":
+                report = kill_and_go_on(number, seconds, chance)
+            elif what == "two":
+                report = run_two(number)
+            else:
+                report = damage_cache(number, chance)
+            print(json.dumps({"what": what, "out": f"out{number}", **report}), flush=True)
+            number += 1

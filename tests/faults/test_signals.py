@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = "fhpt-eval: interrupted; what was done is kept, the same command goes on from there."
 
-RUN = ("run", "-g", "mine", "-t", "real", "--device", "cpu", "--workers", "2", "-o", "out", "--quiet")
+RUN = ("run", "-g", "mine", "-t", "real", "--device", "cpu", "--workers", "1", "-o", "out", "--quiet")
 COMMANDS = {
     "detecting": (*RUN, "-p", "face_identity"),
     "starting": (*RUN, "-p", "face_identity"),
@@ -25,12 +25,9 @@ COMMANDS = {
     "comparing": (*RUN, "-p", "ssim"),
     "generating": ("generate", "copy-source", "--pairs", "list.csv", "-s", "mine", "-t", "real", "-o", "out"),
     "training": ("out",),
-    "rendering": ("synth", "-o", "out", "--identities", "2", "--views", "2", "--workers", "2", "--quiet"),
+    "rendering": ("synth", "-o", "out", "--identities", "2", "--views", "2", "--workers", "1", "--quiet"),
 }
 """What is given to `faults.stuck` to be stuck at each place."""
-
-IN_PROCESSES = ("detecting", "training", "rendering")
-"""Places where two processes work for the command."""
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:
@@ -94,8 +91,7 @@ def outcome(place: str, end: End | None, at_work: Path) -> tuple[int, list[str]]
     here = {"mine", "real", "out", "list.csv"}
     arguments = [str(Path(word).absolute()) if word in here else word for word in COMMANDS[place]]
     with started("faults.stuck", *arguments, STUCK=place, AT_WORK=str(at_work)) as process:
-        working = 2 if place in IN_PROCESSES else 1
-        wait_until(lambda: process.poll() is not None or len(list(at_work.iterdir())) >= working)
+        wait_until(lambda: process.poll() is not None or any(at_work.iterdir()))
         if end is not None:
             assert process.poll() is None, process.communicate()[1]
             end(process)
