@@ -98,7 +98,7 @@ def outcome(place: str, end: End | None, at_work: Path) -> tuple[int, list[str]]
         return end_of(process)
 
 
-@pytest.mark.parametrize("end", [interrupt, interrupt_twice_at_once])
+@pytest.mark.parametrize("end", [interrupt, pytest.param(interrupt_twice_at_once, marks=pytest.mark.long)])
 def test_ctrl_c_ends_detectors_and_says_so_once(at_work: Path, end: End) -> None:
     code, said = outcome("detecting", end, at_work)
     assert code in ({130} if end is interrupt else {130, -signal.SIGINT})
@@ -107,16 +107,19 @@ def test_ctrl_c_ends_detectors_and_says_so_once(at_work: Path, end: End) -> None
 
 @pytest.mark.parametrize(
     ("place", "end"),
-    [*(("detecting", end) for end in ENDS), ("rendering", interrupt_twice), ("rendering", kill)],
+    [
+        *(("detecting", end) for end in ENDS),
+        ("rendering", kill),
+        pytest.param("rendering", interrupt_twice, marks=pytest.mark.long),
+    ],
 )
 def test_processes_end_with_the_command_however_that_ends(at_work: Path, place: str, end: End) -> None:
     code, _ = outcome(place, end, at_work)
     assert code == -ENDS[end]
 
 
-def test_readers_of_a_training_end_with_it(at_work: Path, pytestconfig: pytest.Config) -> None:
-    if not pytestconfig.getoption("--long"):
-        pytest.skip("takes half a minute: give --long")
+@pytest.mark.long
+def test_readers_of_a_training_end_with_it(at_work: Path) -> None:
     for end in (interrupt_twice, kill):
         code, _ = outcome("training", end, at_work)
         assert code == -ENDS[end]
@@ -124,7 +127,9 @@ def test_readers_of_a_training_end_with_it(at_work: Path, pytestconfig: pytest.C
             told.unlink()
 
 
-@pytest.mark.parametrize("place", ["decoding", "comparing", "generating"])
+@pytest.mark.parametrize(
+    "place", ["decoding", *(pytest.param(place, marks=pytest.mark.long) for place in ("comparing", "generating"))]
+)
 def test_a_second_ctrl_c_ends_what_waits_for_its_threads(at_work: Path, place: str) -> None:
     code, said = outcome(place, interrupt_twice, at_work)
     if place == "generating":  # in the main thread, so that it may end in order before the second one comes
