@@ -45,9 +45,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="inject every fault as often as docs/reliability.md says")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test-fast` leaves out."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out, and leave out what takes ``--long``."""
     for item in items:
+        if item.get_closest_marker("long") and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason="much like others, and takes seconds: give --long"))
         if not set(SLOW).isdisjoint(item.path.parts):
             item.add_marker(pytest.mark.slow)
 

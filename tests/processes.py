@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,10 +72,10 @@ def started(module: str, *arguments: str | Path, **environment: str | Path) -> I
         process.stderr.close()
 
 
-def reports(what: str, count: int, metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """What `faults.killed` reports, which works in this folder."""
+def reports(counts: Mapping[str, int], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """What `faults.killed` reports, which works in this folder, of how often it is to do what."""
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "faults.killed", what, str(count), ",".join(metrics)],
+        [sys.executable, "-m", "faults.killed", json.dumps(counts), ",".join(metrics)],
         env={**os.environ, **PATHS, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

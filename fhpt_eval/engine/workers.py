@@ -43,6 +43,7 @@ class Workers:
         self._processes: list[_Process] = []
         self._closed = False
         self._loaded: set[ImageExtractor] = set()
+        self._given_up: dict[ImageExtractor, Unavailable] = {}
         self._jobs: dict[Future[Result], tuple[ImageExtractor, str]] = {}
 
     def __enter__(self) -> Workers:
@@ -80,6 +81,8 @@ class Workers:
 
     def _extract(self, extractor: ImageExtractor, image: Pixels) -> Result:
         """Have the process of this thread look at an image."""
+        if extractor in self._given_up:
+            raise self._given_up[extractor]
         for _ in range(2):
             process = self._process()
             try:
@@ -96,10 +99,11 @@ class Workers:
                     return Missing(NO_MEMORY)
                 raise
         if extractor not in self._loaded:
-            raise Unavailable(
+            self._given_up[extractor] = Unavailable(
                 f"{extractor.name} crashes where it is loaded: give fewer --workers if memory is short; otherwise a"
                 " library of its does not fit this machine."
             )
+            raise self._given_up[extractor]
         return Missing(f"{extractor.name} crashed on this image")
 
     def _process(self) -> _Process:

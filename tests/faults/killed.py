@@ -5,7 +5,9 @@ A process of its own without threads, which forks, so that the libraries need no
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import random
@@ -18,8 +20,8 @@ from pathlib import Path
 
 from fhpt_eval.cli.main import main
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation import environment
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.measuring.registry import find_protocols
 
 LIBRARIES = (
     "cv2",
@@ -37,7 +39,7 @@ OPTIONS = ("--device", "cpu", "--workers", "2", "--quiet", "--name", "mine")
 
 def fork_run(out: str, cache: str, before: Callable[[], None] = lambda: None) -> int:
     """Start a run in a process of its own; return its id."""
-    return fork(["run", *FOLDERS, *OPTIONS, "--protocols", sys.argv[3], "-o", out], cache, before)
+    return fork(["run", *FOLDERS, *OPTIONS, "--protocols", sys.argv[2], "-o", out], cache, before)
 
 
 def fork(command: list[str], cache: str, before: Callable[[], None] = lambda: None) -> int:
@@ -132,18 +134,24 @@ def damage_cache(number: int, chance: random.Random) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    find_protocols()
     for library in LIBRARIES:
         importlib.import_module(library)
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        main(["run", *FOLDERS, *OPTIONS, "--protocols", sys.argv[2], "--dry-run"])
+    commit = environment._commit()
+    environment._commit = lambda: commit  # which takes longer than the rest of a run
     started = time.monotonic()
     assert code_of(fork_run("whole", "cache")) == 0
     seconds = time.monotonic() - started
-    for number in range(int(sys.argv[2])):
-        chance = random.Random(number)
-        if sys.argv[1] == "kill":
-            report = kill_and_go_on(number, seconds, chance)
-        elif sys.argv[1] == "two":
-            report = run_two(number)
-        else:
-            report = damage_cache(number, chance)
-        print(json.dumps(report), flush=True)
+    number = 0
+    for what, count in json.loads(sys.argv[1]).items():
+        for _ in range(count):
+            chance = random.Random(number)
+            if what == "kill":
+                report = kill_and_go_on(number, seconds, chance)
+            elif what == "two":
+                report = run_two(number)
+            else:
+                report = damage_cache(number, chance)
+            print(json.dumps({"what": what, "out": f"out{number}", **report}), flush=True)
+            number += 1

@@ -6,6 +6,7 @@ Imported again in each worker process, as the script that it is, so that it is s
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import pkgutil
 import signal
@@ -68,9 +69,10 @@ def find_stuck_renderer() -> Any:
 
 
 def train(folder: Path) -> None:
-    from reference_models import test_training
-
-    vars(test_training)["Noise"].__getitem__ = stuck
+    # Its folder is called as a package of ours is.
+    sys.path.insert(0, str(Path(__file__).parents[1] / "reference_models"))
+    test_training = importlib.import_module("test_training")
+    test_training.Noise.__getitem__ = stuck
     test_training.training(folder, workers=2).run()
 
 

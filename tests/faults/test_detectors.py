@@ -25,7 +25,7 @@ def run(stuck: str, at_work: Path, protocols: str, *options: str) -> tuple[int, 
         "-o",
         Path("out").absolute(),
     )
-    given = ("run", *folders, "-p", protocols, "--device", "cpu", "--workers", "2", *options)
+    given = ("run", *folders, "-p", protocols, "--device", "cpu", "--workers", "1", *options)
     with started("faults.stuck", *given, STUCK=stuck, AT_WORK=str(at_work)) as process:
         return end_of(process)
 

@@ -76,13 +76,12 @@ def test_a_disk_that_cannot_be_written_to_is_one_sentence(
             assert files_of(out) == whole
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
 @pytest.mark.parametrize(("small", "size", "code"), [("out", "4k", 2), ("cache", "16k", 0)])
 def test_a_disk_that_is_really_full_costs_no_more_than_that_run(
-    own_folders: Path, pytestconfig: pytest.Config, small: str, size: str, code: int
+    own_folders: Path, small: str, size: str, code: int
 ) -> None:
-    if not pytestconfig.getoption("--long"):
-        pytest.skip("mounts a disk: give --long")
     Path("small").mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", "small"]
     if subprocess.run(mount, check=False).returncode:  # noqa: S603

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = "fhpt-eval: interrupted; what was done is kept, the same command goes on from there."
 
-RUN = ("run", "-g", "mine", "-t", "real", "--device", "cpu", "--workers", "2", "-o", "out", "--quiet")
+RUN = ("run", "-g", "mine", "-t", "real", "--device", "cpu", "--workers", "1", "-o", "out", "--quiet")
 COMMANDS = {
     "detecting": (*RUN, "-p", "face_identity"),
     "starting": (*RUN, "-p", "face_identity"),
@@ -25,12 +25,9 @@ COMMANDS = {
     "comparing": (*RUN, "-p", "ssim"),
     "generating": ("generate", "copy-source", "--pairs", "list.csv", "-s", "mine", "-t", "real", "-o", "out"),
     "training": ("out",),
-    "rendering": ("synth", "-o", "out", "--identities", "2", "--views", "2", "--workers", "2", "--quiet"),
+    "rendering": ("synth", "-o", "out", "--identities", "2", "--views", "2", "--workers", "1", "--quiet"),
 }
 """What is given to `faults.stuck` to be stuck at each place."""
-
-IN_PROCESSES = ("detecting", "training", "rendering")
-"""Places where two processes work for the command."""
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:
@@ -94,15 +91,14 @@ def outcome(place: str, end: End | None, at_work: Path) -> tuple[int, list[str]]
     here = {"mine", "real", "out", "list.csv"}
     arguments = [str(Path(word).absolute()) if word in here else word for word in COMMANDS[place]]
     with started("faults.stuck", *arguments, STUCK=place, AT_WORK=str(at_work)) as process:
-        working = 2 if place in IN_PROCESSES else 1
-        wait_until(lambda: process.poll() is not None or len(list(at_work.iterdir())) >= working)
+        wait_until(lambda: process.poll() is not None or any(at_work.iterdir()))
         if end is not None:
             assert process.poll() is None, process.communicate()[1]
             end(process)
         return end_of(process)
 
 
-@pytest.mark.parametrize("end", [interrupt, interrupt_twice_at_once])
+@pytest.mark.parametrize("end", [interrupt, pytest.param(interrupt_twice_at_once, marks=pytest.mark.long)])
 def test_ctrl_c_ends_detectors_and_says_so_once(at_work: Path, end: End) -> None:
     code, said = outcome("detecting", end, at_work)
     assert code in ({130} if end is interrupt else {130, -signal.SIGINT})
@@ -111,16 +107,19 @@ def test_ctrl_c_ends_detectors_and_says_so_once(at_work: Path, end: End) -> None
 
 @pytest.mark.parametrize(
     ("place", "end"),
-    [*(("detecting", end) for end in ENDS), ("rendering", interrupt_twice), ("rendering", kill)],
+    [
+        *(("detecting", end) for end in ENDS),
+        ("rendering", kill),
+        pytest.param("rendering", interrupt_twice, marks=pytest.mark.long),
+    ],
 )
 def test_processes_end_with_the_command_however_that_ends(at_work: Path, place: str, end: End) -> None:
     code, _ = outcome(place, end, at_work)
     assert code == -ENDS[end]
 
 
-def test_readers_of_a_training_end_with_it(at_work: Path, pytestconfig: pytest.Config) -> None:
-    if not pytestconfig.getoption("--long"):
-        pytest.skip("takes half a minute: give --long")
+@pytest.mark.long
+def test_readers_of_a_training_end_with_it(at_work: Path) -> None:
     for end in (interrupt_twice, kill):
         code, _ = outcome("training", end, at_work)
         assert code == -ENDS[end]
@@ -128,7 +127,9 @@ def test_readers_of_a_training_end_with_it(at_work: Path, pytestconfig: pytest.C
             told.unlink()
 
 
-@pytest.mark.parametrize("place", ["decoding", "comparing", "generating"])
+@pytest.mark.parametrize(
+    "place", ["decoding", *(pytest.param(place, marks=pytest.mark.long) for place in ("comparing", "generating"))]
+)
 def test_a_second_ctrl_c_ends_what_waits_for_its_threads(at_work: Path, place: str) -> None:
     code, said = outcome(place, interrupt_twice, at_work)
     if place == "generating":  # in the main thread, so that it may end in order before the second one comes
