@@ -1,7 +1,7 @@
 """The commands in README and docs run as they stand there, one after the other, in a folder with small data.
 
 What would take hours is made smaller by the substitutions below, and by nothing else. `test_extending.py` runs the
-commands of docs/extending.md, each with what it adds.
+commands of docs/extending.md, each with what it adds, and `make demo` the demo.
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ SMALLER = MappingProxyType(
     {
         "--identities 100 --views 5": "--identities 2 --views 2 --size 32x48",
         "--identities 480 --views 6": "--identities 6 --views 2 --size 64x96",
-        "fhpt-eval demo": "fhpt-eval demo --pairs 10",
         "fhpt-eval train drn ": TRAINING,
         "train gender ": "train gender --epochs 1 --batch-size 2 ",
-        "gender --images train/": "gender --network efficientnet_lite0 --images train/",
+        "--images train/": "--network efficientnet_lite0 --images train/",
         "--all-dialects": "--all-dialects --protocols ssim,psnr,l1",
         "LEG1": str(ROOT / "fhpt_eval/pretrained/drn"),
         "perceptual_weight=0.3": "perceptual_weight=0 --set batch_size=2",
@@ -68,7 +67,18 @@ def shown(page: Path) -> Iterator[str]:
             yield from (f"{text}\n" for text in re.findall(r"`(fhpt-eval [^`…]* -[^`…]*)`", part))
 
 
-PAGES = {page.name: list(shown(page)) for page in sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])}
+def to_run() -> dict[str, list[str]]:
+    """The commands of each page that no earlier page has."""
+    found: dict[str, list[str]] = {}
+    for page in sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]):
+        before = "".join(script for scripts in found.values() for script in scripts)
+        scripts = [s for s in shown(page) if s not in before and not s.startswith("fhpt-eval demo")]
+        if scripts and page.name != "extending.md":
+            found[page.name] = scripts
+    return found
+
+
+PAGES = to_run()
 
 
 def run(script: str, folder: Path) -> None:
@@ -135,7 +145,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("own_folders")
-@pytest.mark.parametrize("page", [page for page, found in PAGES.items() if found and page != "extending.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_run(page: str, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(data, folder)
