@@ -43,7 +43,7 @@ class Random(Store):
     """Weights of `NETWORKS` in its folder; all others as ever."""
 
     def get(self, weights: Weights, progress: DownloadProgress | None = None) -> Path:
-        """The file, its hash unchecked."""
+        """Return the file, its hash unchecked."""
         if weights.name not in NETWORKS:
             return super().get(weights, progress)
         assert self.folder is not None

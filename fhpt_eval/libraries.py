@@ -110,7 +110,7 @@ def import_face_recognition() -> Any:
 
 
 def _importing_when(error: BaseException) -> list[str]:
-    """The libraries that were being imported when an error was raised, the innermost and therefore guilty one first."""
+    """Return the libraries that were being imported when an error was raised, the innermost, guilty one first."""
     libraries, step = [], error.__traceback__
     while step is not None:
         if step.tb_frame.f_code.co_name == "<module>":
@@ -126,7 +126,7 @@ def _top(module: str | None) -> str:
 
 
 def _requirements(distributions: str) -> str:
-    """The requirements of this package on distributions, as a shell takes them.
+    """Return the requirements of this package on distributions, as a shell takes them.
 
     NumPy is among them: installed again by themselves, most would bring one that mediapipe does not take.
     """

@@ -61,7 +61,7 @@ def _validated(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 def option_text(value: object) -> str:
-    """An option's value as it is given on the command line."""
+    """Return an option's value as it is given on the command line."""
     return "none" if value is None else str(value)
 
 

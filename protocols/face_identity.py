@@ -69,14 +69,14 @@ class FaceIdentity(Protocol):
     target_geometry: Geometry = Geometry()
 
     def needs(self) -> tuple[Need, ...]:
-        """The largest face of the generated and of the real images."""
+        """Return the largest face of the generated and of the real images."""
         return (
             Need(self.extractor(self.generated_geometry), ("generated",)),
             Need(self.extractor(self.target_geometry), (self.against,)),
         )
 
     def extractor(self, geometry: Geometry) -> DlibFace:
-        """The detector on the images of one side."""
+        """Return the detector on the images of one side."""
         return DlibFace(upsample=self.upsample, landmarks=self.landmarks, geometry=geometry)
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:

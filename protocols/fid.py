@@ -80,7 +80,7 @@ class FeatureDistribution(Protocol):
         return self.tail > 0
 
     def extractor(self, role: Literal["generated", "reference"]) -> ImageExtractor:
-        """The network on the images of one side."""
+        """Return the network on the images of one side."""
         geometry = self.generated_geometry if role == "generated" else self.reference_geometry
         if self.network == "efficientnet-lite0":
             return EfficientNetLite0(geometry=geometry)
@@ -94,11 +94,11 @@ class FeatureDistribution(Protocol):
         return roles[self.reference]
 
     def compared_with(self, records: Records) -> str:
-        """What the reference set is, in words."""
+        """Return what the reference set is, in words."""
         return UNIQUE_TARGETS if self.reference == "targets" else records.reference()
 
     def features(self, records: Records) -> tuple[Results, Results]:
-        """Records of the generated and of the reference images, without the tails."""
+        """Return the records of the generated and of the reference images, without the tails."""
         generated = records.unique(self.extractor("generated"), "generated")
         reference = records.unique(self.extractor("reference"), self.reference_role)
         return self._without_tail(generated), self._without_tail(reference)
@@ -116,7 +116,7 @@ class FeatureDistribution(Protocol):
         return ("features", 1280) if self.network == "efficientnet-lite0" else ("pool3", 2048)
 
     def metric(self, canonical: str, generic: str) -> str:
-        """The canonical name for the canonical network, fed as it expects; a name with the network in it otherwise."""
+        """Return the canonical name for the canonical network, fed as it expects, else one with the network in it."""
         if self.network == "inception-2015" and self.preprocess != "pytorch-fid-2018":
             return canonical
         return f"{generic}_{self.network.replace('-', '_')}"

@@ -66,7 +66,7 @@ class Gender(Protocol):
     target_geometry: Geometry = Geometry()
 
     def lacks(self, given: Given) -> str | None:
-        """The classifier, where none is given."""
+        """Return the classifier, where none is given."""
         if given.gender_classifier is not None:
             return super().lacks(given)
         train = "fhpt-eval train gender --images DIR -o DIR"
@@ -75,12 +75,12 @@ class Gender(Protocol):
         return f"a classifier is needed: train one with `{train}` and give it with --gender-classifier FILE"
 
     def needs(self) -> tuple[Need, ...]:
-        """The classifier's answers on the generated images, and on the targets."""
+        """Return the classifier's answers on the generated images, and on the targets."""
         generated = Need(self.extractor(self.generated_geometry), ("generated",))
         return (generated, Need(self.extractor(self.target_geometry), ("target",))) if self.ceiling else (generated,)
 
     def extractor(self, geometry: Geometry) -> GenderClassifier:
-        """The given classifier on the images of one side."""
+        """Return the given classifier on the images of one side."""
         return GenderClassifier(network=self.network, geometry=geometry)
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
@@ -157,7 +157,7 @@ def _error(row: Pair, result: Result) -> Value:
 
 
 def _majority(pairs: Pairs, errors: Sequence[Value]) -> tuple[list[Value], Label]:
-    """The errors of one answer for all, and that answer."""
+    """Return the errors of one answer for all, and that answer."""
     genders = [row.gender for row, error in zip(pairs, errors, strict=True) if not isinstance(error, Missing)]
     answer: Label = "MEN" if genders.count("MEN") > genders.count("WOMEN") else "WOMEN"
     values = [

@@ -58,11 +58,11 @@ class InceptionScore(MaskedProtocol):
         return (Need(self.extractor(), ("generated",)),)
 
     def depends_on_order(self) -> bool:
-        """Always: the splits are cut in the order of the files."""
+        """Return True: the splits are cut in the order of the files."""
         return True
 
     def extractor(self) -> ImageExtractor:
-        """The network on the generated images."""
+        """Return the network on the generated images."""
         if self.network == "inception-2015":
             return Inception(preprocess=self.preprocess, geometry=self.generated_geometry)
         return EfficientNetLite0(geometry=self.generated_geometry)

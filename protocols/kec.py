@@ -121,14 +121,14 @@ class KeypointProtocol(Protocol):
         return super().lacks(given)
 
     def detector(self, side: Side) -> KeypointDetector:
-        """What finds the keypoints of one side."""
+        """Return what finds the keypoints of one side."""
         geometry = self.generated_geometry if side == "generated" else self.target_geometry
         return (
             MediapipeTasks(geometry=geometry, tasks=self.tasks) if self.tasks else MediapipeKeypoints(geometry=geometry)
         )
 
     def sides(self, records: Records) -> list[Both]:
-        """The generated and the target record of each pair."""
+        """Return the generated and the target record of each pair."""
         generated, target = (records.per_pair(self.detector(side), side) for side in _SIDES)
         return [_both(g, t) for g, t in zip(generated, target, strict=True)]
 
@@ -224,7 +224,7 @@ class Measured:
     missing: Mapping[int, Missing] = field(default_factory=dict)
 
     def arrays(self) -> Record:
-        """The five arrays by name."""
+        """Return the five arrays by name."""
         return {name: getattr(self, name) for name in ("pair", "joint", "distance", "scale", "height")}
 
 
@@ -251,7 +251,7 @@ def measure(part: Part, sides: Sequence[Both]) -> Measured:
 
 
 def part_points(part: Part, record: Record | None) -> Points:
-    """The N×3 points of one part, none of them found where there is no person."""
+    """Return the N×3 points of one part, none of them found where there is no person."""
     if record is None:
         return np.zeros((len(PARTS[part]), 3), np.float32)
     return record[part].reshape(-1, 3)
@@ -422,6 +422,6 @@ def _per_joint(part: Part, joint: npt.NDArray[np.int32], values: npt.NDArray[Any
 
 
 def _median(values: Floats) -> float | None:
-    """The median; None without values, and where it is a miss."""
+    """Return the median; None without values, and where it is a miss."""
     middle = float(np.median(values)) if len(values) else np.inf
     return middle if np.isfinite(middle) else None

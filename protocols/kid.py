@@ -70,7 +70,7 @@ class Kid(FeatureDistribution):
         ]
 
     def _present(self, results: Results, groups: Sequence[Hashable]) -> tuple[RowSource, list[Hashable]]:
-        """The rows that are there, read block by block, and their groups."""
+        """Return the rows that are there, read block by block, and their groups."""
         key, dim = self.feature
         here = [i for i, result in enumerate(results) if not isinstance(result, Missing)]
 

@@ -46,7 +46,7 @@ class L1(PairedProtocol):
             raise ValueError("uint8 arithmetic goes with form=mean and scale=1")
 
     def extractor(self) -> PixelDifference:
-        """The difference of generated image and target."""
+        """Return the difference of generated image and target."""
         return PixelDifference(
             arithmetic=self.arithmetic, first_geometry=self.generated_geometry, second_geometry=self.target_geometry
         )

@@ -61,7 +61,7 @@ class Lpips(PairedProtocol, MaskedProtocol):
         return self.tail > 0
 
     def extractor(self) -> PerceptualDistance:
-        """The distance on generated image and target."""
+        """Return the distance on generated image and target."""
         return PerceptualDistance(
             net=self.net,
             range=self.range,

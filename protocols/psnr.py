@@ -44,7 +44,7 @@ class Psnr(PairedProtocol):
         return self.batch > 1
 
     def extractor(self) -> PixelDifference:
-        """The difference of generated image and target."""
+        """Return the difference of generated image and target."""
         return PixelDifference(
             arithmetic=self.arithmetic, first_geometry=self.generated_geometry, second_geometry=self.target_geometry
         )

@@ -90,7 +90,7 @@ class Retrieval(Protocol):
         return tuple(Need(self.extractor(network, role), (role,)) for network in self.networks for role in roles)
 
     def extractor(self, network: RetrievalNetwork, role: Asker) -> ImageExtractor:
-        """A network on the images of one role."""
+        """Return a network on the images of one role."""
         geometry: Geometry = getattr(self, f"{role}_geometry")
         if network == "efficientnet_lite0":
             return EfficientNetLite0(geometry=geometry)
@@ -102,7 +102,7 @@ class Retrieval(Protocol):
         return [s for network in self.networks for s in self._scores(network, questions, pairs, records)]
 
     def questions(self, pairs: Pairs) -> Questions:
-        """What is asked: the pairs in their order, of ``pairs.unique("source")``.
+        """Return what is asked: the pairs in their order, of ``pairs.unique("source")``.
 
         Raises:
             Unscorable: If no item is known, a source shows two of them, or all sources show the same one.
@@ -263,7 +263,7 @@ _NOTHING_RELEVANT = Missing("no relevant image in the gallery", "finding")
 
 
 def _picture(row: Pair, role: Literal["source", "target"]) -> str | None:
-    """What an image shows, in one spelling, because the folders of sources and targets may spell it otherwise."""
+    """Return what an image shows, in one spelling: folders of sources and targets may spell it otherwise."""
     name, ref = (row.source_name, row.source) if role == "source" else (row.target_name, row.target)
     return name or (picture_key(ref.name) if ref else None)
 
@@ -286,7 +286,7 @@ class _Search(NamedTuple):
     of_image: Indices
 
     def of_pairs(self, images: Indices) -> Indices:
-        """The ranking of each pair, given its image (−1: none); all −1 where there is none."""
+        """Return the ranking of each pair, given its image (−1: none); all −1 where there is none."""
         nothing = np.full((1, self.rankings.shape[1]), -1, dtype=np.intp)
         ranking: Indices = np.concatenate([self.rankings, nothing])[np.append(self.of_image, -1)[images]]
         return ranking
@@ -302,7 +302,7 @@ def _search_itself(gallery: Vectors, depth: int) -> _Search:
 
 
 def _features(results: Sequence[Result]) -> tuple[Vectors, npt.NDArray[np.bool_]]:
-    """The features that are there as rows of length 1, and where they are."""
+    """Return the features that are there as rows of length 1, and where they are."""
     rows = [None if isinstance(r, Missing) else unit_length(r["features"]) for r in results]
     present = [row for row in rows if row is not None]
     stacked = np.stack(present) if present else np.empty((0, 0), dtype=np.float32)

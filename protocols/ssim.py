@@ -61,7 +61,7 @@ class Ssim(PairedProtocol, MaskedProtocol):
             raise ValueError("sigma belongs to the Gaussian window")
 
     def extractor(self) -> StructuralSimilarity:
-        """The similarity of generated image and target."""
+        """Return the similarity of generated image and target."""
         return StructuralSimilarity(
             window=self.window,
             sigma=self.sigma,

@@ -101,7 +101,7 @@ def print_table(table: Table) -> None:
 
 
 def summary(run: Run) -> Table:
-    """The scores of a run, grouped as the paper groups its protocols."""
+    """Return the scores of a run, grouped as the paper groups its protocols."""
     lacking = any(score.missing for score in run.scores.values())
     headings = ["metric", "value", "95 % interval", "n", *(["missing"] if lacking else [])]
     table = Table(*headings, box=SIMPLE_HEAD, pad_edge=False)
@@ -130,7 +130,7 @@ def summary(run: Run) -> Table:
 
 
 def comparison(runs: Sequence[Run]) -> Table:
-    """The values of runs that can be compared, a column a run, grouped as in `summary`."""
+    """Return the values of runs that can be compared, a column a run, grouped as in `summary`."""
     table = Table("metric", *(escape(visible(run.record.name)) for run in runs), box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
@@ -154,7 +154,7 @@ def _title(score: ScoreRecord) -> str:
 
 
 def score_value(score: ScoreRecord) -> str:
-    """A score as tables show it, with its unit."""
+    """Return a score as tables show it, with its unit."""
     unit = f" {score.unit}" if score.unit else ""
     return "–" if score.value is None else number(score.value) + unit
 
@@ -169,7 +169,7 @@ def _cells(score: ScoreRecord) -> list[Text]:
 
 
 def _controls(score: ScoreRecord) -> list[tuple[str, str]]:
-    """What the metric gives where the answer is known: real targets, chance, the source itself."""
+    """Return what the metric gives where the answer is known: real targets, chance, the source itself."""
     controls = score.details.get("controls")
     if not isinstance(controls, dict):
         return []
@@ -178,7 +178,7 @@ def _controls(score: ScoreRecord) -> list[tuple[str, str]]:
 
 
 def options(run: Run) -> list[str]:
-    """The options that differ from the profile's defaults, as --set takes them, and what keypoints were given."""
+    """Return the options that differ from the profile's defaults, as --set takes them, and what was given."""
     known = find_protocols().classes
     changed = []
     for protocol in run.record.protocols:

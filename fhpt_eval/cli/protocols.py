@@ -43,7 +43,7 @@ def protocols(
 
 
 def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
-    """A protocol as plain values: what it is, its options, and for each profile what it lacks."""
+    """Return a protocol as plain values: what it is, its options, and for each profile what it lacks."""
     from fhpt_eval.evaluation.giving import own_classifier
     from fhpt_eval.measuring.given import Given
     from fhpt_eval.measuring.protocol import configure

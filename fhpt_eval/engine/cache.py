@@ -205,7 +205,7 @@ class Cache:
         self._memory.update(items)
 
     def usage(self) -> list[Usage]:
-        """What each extractor keeps, largest first."""
+        """Return what each extractor keeps, largest first."""
         if self._file is None:
             return []
         found: dict[bytes, tuple[int, int]] = {}

@@ -63,7 +63,7 @@ class _Nothing:
 
 
 def _name(ref: ImageRef) -> str:
-    """A key of an image without reading it; equal files count twice."""
+    """Return a key of an image without reading it; equal files count twice."""
     return f"{ref.path}#{ref.panel}#{ref.mask.key if ref.mask else ''}"
 
 

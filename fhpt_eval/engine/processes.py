@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 
 @contextmanager
 def threads(count: int | None = None, initializer: Callable[[], None] | None = None) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads; where its user ends early, they finish what they are at, and what waits for them is dropped.
+    """Give a pool of threads; where its user ends early, waiting work is dropped.
 
     Args:
         count: How many, at most.

@@ -65,7 +65,7 @@ class ExtractedRecords(Records):
         )
 
     def unique_groups(self, role: Role) -> Sequence[Hashable]:
-        """The item of each image of `unique`."""
+        """Return the item of each image of `unique`."""
         role_in_pairs: Role = "target" if role in {"reference", "given"} else role
         items = {
             without_suffix(ref.name): pair.item or pair.pair
@@ -75,7 +75,7 @@ class ExtractedRecords(Records):
         return [_group(ref, items) for ref in self._keys(role)]
 
     def reference(self) -> str:
-        """What the reference set is."""
+        """Return what the reference set is."""
         given = self._images.given_reference is not None
         return "the folder given with --reference" if given else UNIQUE_TARGETS
 

@@ -36,7 +36,7 @@ class ImageSets:
     given: Given = field(default_factory=Given)
 
     def unique(self, role: Role) -> Sequence[ImageRef]:
-        """The different images of a role, in the order of their names."""
+        """Return the different images of a role, in the order of their names."""
         if role == "given":
             return self.given_reference or ()
         if role != "reference":
@@ -56,16 +56,16 @@ class ImageSets:
         return {str(listing.folder / name): why for listing in self.listings for name, why in listing.left_out.items()}
 
     def seen_by(self, protocol: Protocol) -> ImageSets:
-        """The images as a protocol looks at them."""
+        """Return the images as a protocol looks at them."""
         return replace(self, pairs=protocol.seen(self.pairs, self.given))
 
     def needs(self, protocol: Protocol) -> tuple[Need, ...]:
-        """What runs for a protocol on these images, with what is given taken into account."""
+        """Return what runs for a protocol on these images, with what is given taken into account."""
         return tuple(Need(self.given.in_place_of(n.extractor, n.roles), n.roles) for n in protocol.needs())
 
     @staticmethod
     def of_pair(pair: Pair, role: Role) -> ImageRef | None:
-        """The image that a pair has in a role."""
+        """Return the image that a pair has in a role."""
         return {"generated": pair.generated, "target": pair.target, "source": pair.source}.get(role)
 
     def lacking(self, role: Role) -> int:

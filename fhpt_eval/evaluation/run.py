@@ -185,7 +185,7 @@ class Run:
     arrays: Mapping[str, Record] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """A table of the scores, and a line for each protocol that has none."""
+        """Return a table of the scores, and a line for each protocol that has none."""
         rows = [
             {
                 "metric": f"{score.metric} {'↑' if score.better == 'higher' else '↓'}",

@@ -64,10 +64,10 @@ class Extractor(ABC):
 
     @abstractmethod
     def in_geometries(self, *geometries: Geometry) -> Extractor:
-        """The same with other `geometries`."""
+        """Return the same with other `geometries`."""
 
     def weights(self) -> tuple[Weights, ...]:
-        """The files of `all_weights` that these parameters ask for; `load` expects them in its context."""
+        """Return the files of `all_weights` that these parameters ask for; `load` expects them in its context."""
         return self.all_weights
 
     def check(self) -> None:  # noqa: B027 - most have nothing to check
@@ -136,7 +136,7 @@ class ImageExtractor(Extractor):
         return (self.geometry,)
 
     def in_geometries(self, *geometries: Geometry) -> ImageExtractor:
-        """The same in another geometry."""
+        """Return the same in another geometry."""
         (geometry,) = geometries
         return dataclasses.replace(self, geometry=geometry)
 
@@ -167,7 +167,7 @@ class PairExtractor(Extractor):
         return (self.first_geometry, self.second_geometry)
 
     def in_geometries(self, *geometries: Geometry) -> PairExtractor:
-        """The same in other geometries."""
+        """Return the same in other geometries."""
         first, second = geometries
         return dataclasses.replace(self, first_geometry=first, second_geometry=second)
 

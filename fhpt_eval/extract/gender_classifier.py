@@ -52,7 +52,7 @@ class Checkpoint(NamedTuple):
 
 
 def shapes(network: ClassifierNetwork) -> dict[str, tuple[int, ...]]:
-    """What a checkpoint holds: the linear layer, and for VGG-16 the convolutions under torchvision's names."""
+    """Return what a checkpoint holds: the linear layer, and for VGG-16 the convolutions under torchvision's names."""
     found: dict[str, tuple[int, ...]] = {"head.weight": (1, WIDTHS[network]), "head.bias": (1,)}
     layer, channels = 0, 3
     for width in _VGG16 if network == "vgg16" else ():

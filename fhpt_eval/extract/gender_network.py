@@ -15,7 +15,7 @@ from fhpt_eval.extract.extractor import Pixels
 
 
 def linear(width: int) -> nn.Linear:
-    """The last layer, features to a logit; it begins at zero, so that no random number enters."""
+    """Return the last layer, features to a logit; it begins at zero, so that no random number enters."""
     layer = nn.Linear(width, 1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -72,5 +72,5 @@ def load(network: nn.Module, state: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def arrays_of(network: nn.Module) -> dict[str, npt.NDArray[Any]]:
-    """What its checkpoint holds: a copy on the CPU."""
+    """Return what its checkpoint holds: a copy on the CPU."""
     return {name: tensor.cpu().numpy().copy() for name, tensor in network.state_dict().items()}

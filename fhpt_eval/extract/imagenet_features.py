@@ -53,7 +53,7 @@ class ImageNetFeatures(ImageExtractor):
     backbone: Backbone = "resnet50"
 
     def weights(self) -> tuple[Weights, ...]:
-        """The backbone's weights."""
+        """Return the backbone's weights."""
         return (FILES[self.backbone],)
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:

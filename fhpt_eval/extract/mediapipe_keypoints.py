@@ -208,7 +208,7 @@ def _hands(landmarker: Landmarker, image: Array, pose: Array) -> list[Array]:
 
 
 def _own_hand(candidates: Sequence[Array], wrist: Array, other_wrist: Array) -> Array:
-    """The candidate nearest to a wrist, unless it is nearer to the other one."""
+    """Return the candidate nearest to a wrist, unless it is nearer to the other one."""
     own = [hand for hand in candidates if _distance(hand[0], wrist) < _distance(hand[0], other_wrist)]
     return min(own, key=lambda hand: _distance(hand[0], wrist), default=np.zeros((len(HAND_POINTS), 3)))
 

@@ -153,6 +153,6 @@ def _landmarker(kind: Kind, task: GivenFile) -> Landmarker:
 
 
 def _in_short(error: Exception) -> str:
-    """The last line of a message, without the names of graphs before a failed check, and without its full stop."""
+    """Return the last line of a message, without the graphs' names before a failed check and the full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[-1].split("; ")[-1].rstrip(".")

@@ -104,7 +104,7 @@ class PerceptualDistance(PairExtractor):
     range: InputRange = "-1..1"
 
     def weights(self) -> tuple[Weights, ...]:
-        """The trunk, and for LPIPS the learned heads."""
+        """Return the trunk, and for LPIPS the learned heads."""
         if self.net == "efficientnet_lite0":
             return (EFFICIENTNET_LITE0,)
         return (TRUNKS[self.net], HEADS[self.net])

@@ -75,7 +75,7 @@ def path_of(value: object, what: str) -> Path:
 
 
 def path_schema(validate: Callable[[Any], Any]) -> CoreSchema:
-    """The pydantic schema of a value that is given as a path and recorded as its ``str``, which has none in it."""
+    """Return the pydantic schema of a value that is given as a path and recorded as its ``str``, without one."""
     return core_schema.no_info_plain_validator_function(
         validate, serialization=core_schema.to_string_ser_schema(when_used="always")
     )

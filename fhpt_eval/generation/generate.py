@@ -247,7 +247,7 @@ class Generation:
 
 
 def _pictures(generator: Generator, batch: Sequence[Request], missing: dict[str, str]) -> Iterable[tuple[Request, Rgb]]:
-    """A batch's images; where one cannot be read, the others are made one by one."""
+    """Return a batch's images; where one cannot be read, the others are made one by one."""
     try:
         return list(zip(batch, generator(batch), strict=True))
     except Exception as error:
@@ -302,7 +302,7 @@ def _read_record(record: Path) -> dict[str, Any]:
 
 
 def _options(model: ReferenceModel) -> dict[str, Any]:
-    """The options in plain form, without paths: what lies there is in the model's identity."""
+    """Return the options in plain form, without paths: what lies there is in the model's identity."""
     options = plain_options(model)
     return {name: value for name, value in options.items() if not isinstance(getattr(model, name), Path)}
 
@@ -319,7 +319,7 @@ def _marks(model: ReferenceModel, requests: Sequence[Request]) -> dict[str, str]
 
 
 def _mark_of(path: Path) -> str | None:
-    """The mark in an image that `Generation` wrote: empty in one of others, None without a file or in a damaged one."""
+    """Return the mark in an image that `Generation` wrote: empty in others, None without a file or in a damaged one."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
             mark = image.info.get(_KEY)

@@ -38,7 +38,7 @@ class Request:
     target_person: Person | None = None
 
     def fingerprint(self, content: Callable[[Path], str], *, target: bool) -> str:
-        """A hash of what an image is made from: the source's content, the people, and the target's if it counts.
+        """Return a hash of what an image is made from: the source's content, the people, and the target's if it counts.
 
         Args:
             content: Hashes a file; it should remember, because images stand in many pairs.
@@ -80,11 +80,11 @@ class ReferenceModel(ABC):
     needs: ClassVar[frozenset[Asset]] = frozenset()
 
     def identity(self) -> str:
-        """A hash of what the options name (a checkpoint's content), so that images of two models are not mixed up."""
+        """Return a hash of what the options name (a checkpoint's content), so that models are not mixed up."""
         return ""
 
     def remarks(self, requests: Sequence[Request]) -> list[str]:  # noqa: ARG002 - models may look at them
-        """What is to be said before the images are made, one sentence each."""
+        """Return what is to be said before the images are made, one sentence each."""
         return []
 
     @abstractmethod

@@ -464,7 +464,7 @@ class Geometry:
         return width, height
 
     def on(self, width: int, height: int) -> Geometry:
-        """The same for pictures of one size: without the first steps, as far as they leave these as they are."""
+        """Return the same for pictures of one size: without the first steps, as far as they leave these as they are."""
         return Geometry(tuple(itertools.dropwhile(lambda step: step.leaves(width, height), self.steps)))
 
     @classmethod

@@ -71,7 +71,7 @@ class Mask:
         return np.asarray(morphology.erosion(morphology.dilation(mask, square), square), dtype=bool)
 
     def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The pixels (H×W×3, 0…255) within the mask; float32 where the fill is grey."""
+        """Return the pixels (H×W×3, 0…255) within the mask; float32 where the fill is grey."""
         inside = self.draw(*pixels.shape[:2])[..., None]
         if self.fill == "black":
             return np.asarray(pixels * inside)

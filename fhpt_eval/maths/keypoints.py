@@ -110,13 +110,13 @@ def interocular_distance(face: Points) -> float:
 
 
 def hand_size(hand: Points) -> float:
-    """The longer side of the bounding box of a 21×3 hand's found points; NaN when fewer than 2 are found."""
+    """Return the longer side of the bounding box of a 21×3 hand's found points; NaN when fewer than 2 are found."""
     seen = hand[found(hand), :2].astype(np.float64)
     return float(np.ptp(seen, axis=0).max()) if len(seen) > 1 else np.nan
 
 
 def share_within(distances: npt.ArrayLike, anchors: npt.ArrayLike) -> Floats:
-    """The keypoint error curve P(α): the share of distances that are smaller than each anchor, strictly.
+    """Return the keypoint error curve P(α): the share of distances that are smaller than each anchor, strictly.
 
     Args:
         distances: N distances; an infinite one is a miss at every anchor (leave those out for the curve of the

@@ -105,7 +105,7 @@ class Questions:
         return found
 
     def among(self, rows: Indices) -> Questions:
-        """The same questions of the gallery that has only these rows, numbered again."""
+        """Return the same questions of the gallery that has only these rows, numbered again."""
         renumbered = self.renumber(rows)
         return Questions(self.query, self.gallery[rows], renumbered[self.excluded])
 
@@ -137,7 +137,7 @@ def recall(found: npt.NDArray[np.bool_], relevant: Indices, definition: Definiti
 
 
 def chance(candidates: Indices, relevant: Indices, k: int, definition: Definition) -> Floats:
-    """Expected recall@k of each query when the gallery is in random order, in closed form.
+    """Return expected recall@k of each query when the gallery is in random order, in closed form.
 
     ``hit``: 1 − C(N − R, k)/C(N, k) for R relevant of N candidates; ``fraction``: k/N, whatever R.
     """

@@ -109,7 +109,7 @@ def frechet_distance(a: GaussianStats, b: GaussianStats) -> float:
 
 
 def polynomial_kernel(x: Floats, y: Floats) -> Floats:
-    """The kernel of KID, (x·y/D + 1)³, for n×D and m×D rows: n×m."""
+    """Return the kernel of KID, (x·y/D + 1)³, for n×D and m×D rows: n×m."""
     product: Floats = x @ y.T / x.shape[1] + 1
     return product * product * product
 

@@ -94,7 +94,7 @@ class Dialect(_Model):
         return f"{self.key}@{self.version}"
 
     def measurements(self) -> list[Measurement]:
-        """The configured protocols, with the names of their numbers.
+        """Return the configured protocols, with the names of their numbers.
 
         Raises:
             UserError: The dialect is unknown to the field, or names a protocol or an option that is not there.
@@ -142,7 +142,7 @@ class Dialect(_Model):
             )
 
     def _note(self, protocol: Protocol) -> str | None:
-        """What the reader of a number must know that depends on an order which only the original's machine had."""
+        """Return what to know of a number that depends on an order which only the original's machine had."""
         if not protocol.depends_on_order() or self.order not in _FILE_SYSTEMS:
             return None
         return f"sorted order; the original's order ({self.order}) depends on its file system"

@@ -33,7 +33,7 @@ class MaskedProtocol(Protocol):
                 geometry.check(given_float=self.mask == "grey")
 
     def keypoint_roles(self) -> frozenset[Role]:
-        """The targets', where there is a mask."""
+        """Return the targets', where there is a mask."""
         return super().keypoint_roles() if self.mask is None else super().keypoint_roles() | {"target"}
 
     def lacks(self, given: Given) -> str | None:
@@ -43,12 +43,12 @@ class MaskedProtocol(Protocol):
         return "masks are drawn from the targets' keypoints: give them with --target-keypoints FILE"
 
     def seen(self, pairs: Pairs, given: Given) -> Pairs:
-        """The pairs, masked where that is asked for."""
+        """Return the pairs, masked where that is asked for."""
         keypoints = given.keypoints.get("target")
         return pairs if self.mask is None or keypoints is None else masked(pairs, keypoints, self.mask)
 
     def prefix(self) -> str:
-        """What stands before the metric's name."""
+        """Return what stands before the metric's name."""
         return "" if self.mask is None else "mask_"
 
 

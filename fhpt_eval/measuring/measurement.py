@@ -33,7 +33,7 @@ class Measurement:
         return self.protocol.name if self.dialect is None else f"{self.dialect}:{self.metric}"
 
     def named(self, scores: Sequence[Score]) -> list[Score]:
-        """The scores under the names that records have for them, so that no two dialects share one.
+        """Return the scores under the names that records have for them, so that no two dialects share one.
 
         A dialect's number is the protocol's first.
         """

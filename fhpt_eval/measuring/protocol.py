@@ -111,11 +111,11 @@ class Records(ABC):
 
     @abstractmethod
     def unique_groups(self, role: Role) -> Sequence[Hashable]:
-        """The item of each image of `unique`, or the image's own name where no item is known."""
+        """Return the item of each image of `unique`, or the image's own name where no item is known."""
 
     @abstractmethod
     def reference(self) -> str:
-        """What the reference set is, in words."""
+        """Return what the reference set is, in words."""
 
     @property
     @abstractmethod
@@ -181,7 +181,7 @@ class Protocol(ABC):
         return frozenset(n.roles[0] for n in self.needs() if isinstance(n.extractor, KeypointDetector))
 
     def lacks(self, given: Given) -> str | None:  # noqa: ARG002 - protocols may look at it
-        """What has to be given before it can run as configured, as a sentence without a full stop; None: nothing."""
+        """Return what has to be given before it can run as configured, in words; None for nothing."""
         return None
 
     def depends_on_order(self) -> bool:
@@ -189,7 +189,7 @@ class Protocol(ABC):
         return False
 
     def seen(self, pairs: Pairs, given: Given) -> Pairs:  # noqa: ARG002 - protocols may look at it
-        """The images as the protocol looks at them, such as masked ones."""
+        """Return the images as the protocol looks at them, such as masked ones."""
         return pairs
 
     @abstractmethod
@@ -219,10 +219,10 @@ class PairedProtocol(Protocol):
 
     @abstractmethod
     def extractor(self) -> PairExtractor:
-        """The comparison, with the two geometries."""
+        """Return the comparison, with the two geometries."""
 
     def needs(self) -> tuple[Need, ...]:
-        """The comparison of each pair."""
+        """Return the comparison of each pair."""
         return (Need(self.extractor(), ("generated", "target")),)
 
     def values(self, records: Records, key: str) -> list[float | Missing]:
@@ -277,7 +277,7 @@ def mean_over_pairs(
 
 
 def resampling_groups(pairs: Pairs) -> tuple[list[str], str]:
-    """What an interval resamples: the group of each pair (its item, or itself), and in words what the groups are."""
+    """Return what an interval resamples: the group of each pair (its item, or itself), and groups in words."""
     items = [row.item for row in pairs]
     groups = [row.item or row.pair for row in pairs]
     if all(items):
@@ -301,7 +301,7 @@ def last_incomplete_batch(order: Sequence[int], batch: int) -> frozenset[int]:
 
 
 def dropped(batch: int) -> Missing:
-    """What stands for a result in the `last_incomplete_batch`."""
+    """Return what stands for a result in the `last_incomplete_batch`."""
     return Missing(f"dropped: in the last incomplete batch of {batch}", "not asked")
 
 

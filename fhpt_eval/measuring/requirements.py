@@ -26,6 +26,6 @@ def packages_of(protocols: Iterable[type[Protocol]]) -> tuple[str, ...]:
 
 
 def _extractors(protocol: type[Protocol]) -> list[type[Extractor]]:
-    """The kinds of extractor that a protocol needs without options, in either profile, and those that options bring."""
+    """Return the kinds of extractor that a protocol needs in either profile, and those that options bring."""
     needs = [need for profile in PROFILES for need in configure(protocol, profile, {}).needs()]
     return [*(type(need.extractor) for need in needs), *protocol.extractors]

@@ -44,7 +44,7 @@ class Pair:
     source_name: str | None = None
 
     def names(self, role: Literal["generated", "target"]) -> tuple[str, ...]:
-        """What an image is called, its own name first; nothing where there is no image."""
+        """Return what an image is called, its own name first; nothing where there is no image."""
         image = self.generated if role == "generated" else self.target
         if image is None:
             return ()

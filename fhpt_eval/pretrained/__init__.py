@@ -11,6 +11,6 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def drn_checkpoint() -> Path | None:
-    """The folder of `fhpt-eval train drn`, size ``small``; None where it is not here."""
+    """Return the folder of `fhpt-eval train drn`, size ``small``; None where it is not here."""
     folder = FOLDER / "drn"
     return folder if folder.exists() else None

@@ -44,7 +44,7 @@ class Difference:
     changes: tuple[Change, ...]
 
     def steps(self) -> list[Measurement]:
-        """What has to be measured: the one, each change by itself, the other."""
+        """Return what has to be measured: the one, each change by itself, the other."""
         dialect, metric = self.one.dialect or default_id(), self.one.metric or self.one.protocol.name
         steps = {metric: self.one.protocol}
         for change in self.changes:
@@ -60,7 +60,7 @@ def without_counterpart(one: Dialect, other: Dialect) -> list[str]:
 
 
 def effect(change: Change, before: ScoreRecord, after: ScoreRecord) -> float | None:
-    """What a change adds to a number; None where one is missing, or they are of different images.
+    """Return what a change adds to a number; None where one is missing, or they are of different images.
 
     Images that a change of a protocol's ``selecting`` options drops or keeps are part of its effect.
     """
@@ -106,7 +106,7 @@ def _changes(one: Protocol, other: Protocol) -> tuple[Change, ...]:
 
 
 def brought_to_size(measurement: Measurement) -> Measurement:
-    """The same on images of another size: where a geometry expects one, they are resized to it first."""
+    """Return the same on images of another size: where a geometry expects one, they are resized to it first."""
     protocol = measurement.protocol
     changed = {}
     for field in dataclasses.fields(protocol):

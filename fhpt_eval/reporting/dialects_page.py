@@ -16,7 +16,7 @@ BEGIN, END = "<!-- from protocols/dialects/*.toml: python -m fhpt_eval.reporting
 
 
 def page() -> str:
-    """The tables, one for each protocol with every option that some dialect changes, and the notes of each dialect."""
+    """Return a table for each protocol, with every option that some dialect changes, and the dialects' notes."""
     dialects = [dialect for dialect in find_dialects().values() if not dialect.refused]
     unknown = [dialect for dialect in find_dialects().values() if dialect.refused]
     measured = [m for dialect in dialects for m in dialect.measurements()]
@@ -28,7 +28,7 @@ def page() -> str:
 
 
 def _table(name: str, measured: list[Measurement]) -> str:
-    """A row a metric; options that are at their default are left out."""
+    """Return a row a metric; options that are at their default are left out."""
     defaults = configure(type(measured[0].protocol), "paper", {}).parameters()
     options = [o for o in defaults if any(m.protocol.parameters()[o] != defaults[o] for m in measured)]
     rows = [["dialect", *options], ["---"] * (len(options) + 1)]
@@ -61,7 +61,7 @@ def _items(texts: Iterable[str]) -> list[str]:
 
 
 def with_page(text: str) -> str:
-    """A document with the part between the marks made again."""
+    """Return a document with the part between the marks made again."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{page()}\n{END}{after}"

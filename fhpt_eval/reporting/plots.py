@@ -42,7 +42,7 @@ def axis_limit(distances: npt.NDArray[np.float64]) -> float:
 
 
 def axis_limits(runs: Sequence[Run], curves: Sequence[Curve]) -> dict[str, float]:
-    """The largest anchor of each curve by its metric, from all runs together, so that they share an axis.
+    """Return the largest anchor of each curve by its metric, from all runs together, so that they share an axis.
 
     Args:
         runs: Which may lack some of the curves.
@@ -185,5 +185,5 @@ def _area(run: Run, curve: Curve) -> str:
 
 
 def _distances(run: Run, curve: Curve) -> npt.NDArray[np.float64]:
-    """The errors behind a curve; none where the run lacks it."""
+    """Return the errors behind a curve; none where the run lacks it."""
     return np.asarray(run.arrays.get(curve.metric, {}).get("distance", ()), dtype=np.float64)

@@ -25,7 +25,7 @@ CARD = "README.md"
 
 
 def some_pairs(count: int) -> str:
-    """The list of so many of the sample's pairs: of each person as many as of the others, otherwise at random.
+    """Return the list of so many of the sample's pairs: of each person as many as of the others, otherwise at random.
 
     The first ones are those of every larger number.
 

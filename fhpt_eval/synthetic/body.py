@@ -114,7 +114,7 @@ class Body:
         return len(self._tensors["shapes"])
 
     def rest(self, gender: float, shape: Float, changes: Mapping[str, float]) -> Points:
-        """A member of the population at rest, arms away from the body.
+        """Return a member of the population at rest, arms away from the body.
 
         Args:
             gender: −1 the average man, 1 the average woman.
@@ -170,12 +170,12 @@ class Body:
         }
 
     def landmarks(self, points: Points) -> Float:
-        """The 68 landmarks of dlib in its order, each fixed to a triangle of the face."""
+        """Return the 68 landmarks of dlib in its order, each fixed to a triangle of the face."""
         corners = self._tensors["landmark.corners"].astype(np.int32)
         return np.asarray(np.einsum("nk,nkd->nd", self._tensors["landmark.weights"], points.vertices[corners]))
 
     def hand(self, points: Points, side: str) -> Float:
-        """The 21 keypoints of a hand, wrist first, then thumb to little finger from the root to the tip."""
+        """Return the 21 keypoints of a hand, wrist first, then thumb to little finger from the root to the tip."""
         rows = [points.heads[self.bone(f"wrist.{side}")]]
         for finger in range(1, HAND_FINGERS + 1):
             rows += [points.heads[self.bone(f"finger{finger}-{joint}.{side}")] for joint in (1, 2, 3)]

@@ -56,7 +56,7 @@ def build(output: Path, seed: int = 0) -> None:
     tips = [(side, finger) for side in "lr" for finger in range(1, 6)]
 
     def points(vertices: Float, heads: Float) -> Float:
-        """The kept vertices, the heads of the bones and the tips of the fingers."""
+        """Return the kept vertices, the heads of the bones and the tips of the fingers."""
         ends = [vertices[cubes[f"joint-{side}-finger-{finger}-4"]].mean(axis=0) for side, finger in tips]
         return np.concatenate([vertices[kept], heads, np.stack(ends)])
 
@@ -137,7 +137,7 @@ def build(output: Path, seed: int = 0) -> None:
 
 
 def _phenotype(rng: np.random.Generator, *, female: bool) -> dict[str, float]:
-    """An adult of 18 to about 45 years."""
+    """Return an adult of 18 to about 45 years."""
     mixture = rng.dirichlet([0.6] * 3)
     return {
         "gender": float(np.clip(rng.normal(1.0 if female else 0.0, 0.05), 0, 1)),
@@ -161,7 +161,7 @@ def _triangles(quads: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _vertex_mask(
     path: Path, groups: Any, kept: npt.NDArray[Any], load_obj_file: Any, root: Path
 ) -> npt.NDArray[np.uint8]:
-    """The value of a texture at each kept vertex; 0 for those outside of the body."""
+    """Return the value of a texture at each kept vertex; 0 for those outside of the body."""
     from PIL import Image
 
     _, coordinates, _ = load_obj_file(root / "3dobjs" / "base.obj", dtype=torch.float32)

@@ -95,7 +95,7 @@ def _cast(scene: Scene, eye: Float, directions: Float) -> Hits:
 
 
 def _nearest(point: Float, triangles: Float) -> tuple[int, Float]:
-    """The triangle nearest to a point, and barycentric weights of its nearest point there."""
+    """Return the triangle nearest to a point, and barycentric weights of its nearest point there."""
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
     near = np.argsort(np.linalg.norm(triangles.mean(axis=1) - point, axis=1))[:40]
     best, chosen, weight = np.inf, 0, np.full(3, 1 / 3)

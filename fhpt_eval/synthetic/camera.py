@@ -37,7 +37,7 @@ class Camera:
 
 
 def framing(points: Float, height: int, width: int, distance: float, margin: tuple[float, float]) -> Camera:
-    """A camera that fits points into a picture.
+    """Return a camera that fits points into a picture.
 
     Args:
         points: n×3, what has to be seen.

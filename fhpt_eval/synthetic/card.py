@@ -61,7 +61,7 @@ def data_card(
     labels: Sequence[str],
     measured: Mapping[str, str] | None = None,
 ) -> str:
-    """The content of ``README.md``.
+    """Return the content of ``README.md``.
 
     Args:
         options: Of the command, by their names.

@@ -33,7 +33,7 @@ _STEMS = "photographs"
 
 
 def files_of(stem: str) -> dict[str, str]:
-    """The relative paths of a photograph's files by their folder."""
+    """Return the relative paths of a photograph's files by their folder."""
     return {folder: f"{folder}/{stem}{suffix}" for folder, suffix in SUFFIXES.items()}
 
 
@@ -86,7 +86,7 @@ class DataSetFolder(OwnedFolder):
             self.write(name, content)
 
     def known(self) -> dict[str, str]:
-        """The rows of photographs that are there and whole, by their names."""
+        """Return the rows of photographs that are there and whole, by their names."""
         rows = {}
         for file in (self.path / TRUTH, self.path / JOURNAL):
             for line in _lines(file):

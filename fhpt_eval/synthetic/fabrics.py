@@ -73,7 +73,7 @@ class Fabric:
         return colour
 
     def _logo(self, colour: Float, across: Float, along: Float, second: Float, third: Float) -> Float:
-        """A mirrored emblem of blocks on the chest."""
+        """Return a mirrored emblem of blocks on the chest."""
         size = 0.032
         column, row = np.floor(np.abs(across) / size).astype(int), np.floor(along / size).astype(int)
         inside = (column < 3) & (row >= -3) & (row < 2)
@@ -94,7 +94,7 @@ def noise(x: Float, y: Float, seed: int) -> Float:
 
 
 def _hash(x: Float, y: Float, seed: int) -> Float:
-    """A value on [0, 1) for each cell."""
+    """Return a value on [0, 1) for each cell."""
     mixed = (np.asarray(x).astype(np.int64) * 374761393 + np.asarray(y).astype(np.int64) * 668265263) & 0xFFFFFFFF
     mixed = (mixed ^ (seed * 2246822519 & 0xFFFFFFFF)) & 0xFFFFFFFF
     mixed = ((mixed ^ (mixed >> 13)) * 1274126177) & 0xFFFFFFFF

@@ -119,7 +119,7 @@ class Cloth:
         return Paint(albedo, self._folded(samples, place), np.full(len(albedo), self.gloss))
 
     def _folded(self, samples: Samples, place: Where) -> Float:
-        """Normals rippled by folds: along the body, around the sleeves and the knees."""
+        """Return normals rippled by folds: along the body, around the sleeves and the knees."""
         limb = place.arm | (place.leg & (np.abs(place.length - 0.55) < 0.2))
         wide, high = np.where(limb, 0.09, 0.045), np.where(limb, 0.045, 0.2)
         seed = self.fabric.seed + 2
@@ -257,7 +257,7 @@ class Garment:
         return np.asarray(inside & ~covered(samples, place, self.covers, _TUCKED))
 
     def paint(self, samples: Samples) -> Paint:
-        """The cloth, with its buttons."""
+        """Return the cloth, with its buttons."""
         place = where(self.mesh, samples)
         edge = self.cut.edge(samples, place)
         if isinstance(self.cut, Skirt):
@@ -314,7 +314,7 @@ class Shoes:
         return np.ones(len(samples.faces), dtype=bool)
 
     def covers(self, samples: Samples, place: Where, margin: float) -> Bool:
-        """The foot."""
+        """Return the foot."""
         top = _ANKLE + self.high - 0.023 - margin
         return np.asarray(place.leg & (samples.template[:, 2] < top))
 
@@ -326,7 +326,7 @@ class Shoes:
 
 
 def shoe_mesh(skin: Mesh, high: float) -> Mesh:
-    """The convex hull of each foot, a little wider, pinned to it."""
+    """Return the convex hull of each foot, a little wider, pinned to it."""
     foot = (skin.masks["leg"] > 0.5) & (skin.template[:, 2] < _ANKLE + high)
     corners: list[Float] = []
     faces: list[Index] = []

@@ -157,7 +157,7 @@ def _falling(cap: Float, end: float) -> Float:
 
 
 def _knot(style: Style, volume: float) -> tuple[Float, Index]:
-    """An ellipsoid behind the crown."""
+    """Return an ellipsoid behind the crown."""
     rows, columns = 14, 20
     rise, turn = np.meshgrid(
         np.linspace(np.pi / 2, -np.pi / 2, rows), np.linspace(0, 2 * np.pi, columns, endpoint=False)

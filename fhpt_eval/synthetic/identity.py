@@ -256,7 +256,7 @@ def _dress(rng: np.random.Generator) -> tuple[Piece, ...]:
 
 
 def _layer(rng: np.random.Generator) -> Piece:
-    """A jacket or a cardigan, open in front."""
+    """Return a jacket or a cardigan, open in front."""
     cloth = _cloth(_pick(("plain", "plain", "plaid", "denim"), rng), rng, folds=0.7)
     cut = Top(cloth, 0.97, float(rng.uniform(-0.1, 0.1)), "crew", 0.06, open=float(rng.uniform(0.045, 0.075)))
     return Piece(cut, "outer", 0.024, 0.5)

@@ -40,7 +40,7 @@ class Studio:
 def shade(
     scene: Scene, samples: Samples, paint: Paint, studio: Studio, camera: Float, rng: np.random.Generator
 ) -> Float:
-    """The linear colour of points, n×3, seen from ``camera``."""
+    """Return the linear colour of points, n×3, seen from ``camera``."""
     rays = _cosine_rays(paint.normal, rng)
     light = studio.light(rays)
     starts = samples.position + 3e-3 * samples.normal

@@ -40,7 +40,7 @@ class Mesh:
         return skinned(self.rest, self.weights, self.bones, transforms)
 
     def inflated(self, amount: Float) -> Mesh:
-        """Moved outwards by ``amount`` metres (n)."""
+        """Move outwards by ``amount`` metres (n)."""
         return replace(self, rest=self.rest + vertex_normals(self.rest, self.faces) * amount[:, None])
 
     def smoothed(self, rounds: int) -> Mesh:

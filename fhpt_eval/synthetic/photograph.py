@@ -129,7 +129,7 @@ def _studio(rng: np.random.Generator) -> Studio:
 
 
 def _dressed(body: Body, rest: Points, skin: Mesh, identity: Identity, item: Item, transforms: Float) -> list[Surface]:
-    """The surfaces of a person in their clothes, posed."""
+    """Return the surfaces of a person in their clothes, posed."""
     surfaces: list[Surface] = []
 
     def add(name: str, mesh: Mesh, material: Material) -> None:
@@ -156,7 +156,7 @@ def _dressed(body: Body, rest: Points, skin: Mesh, identity: Identity, item: Ite
 def _render(
     scene: Scene, camera: Camera, studio: Studio, size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """The picture and its classes."""
+    """Return the picture and its classes."""
     height, width = size
     fine_height, fine_width = height * _FINE, width * _FINE
     share = np.linspace(0, 1, fine_height)[:, None, None]
@@ -180,7 +180,7 @@ def _render(
 
 
 def _inside(scene: Scene, camera: Camera, size: tuple[int, int]) -> tuple[Float, npt.NDArray[Any]]:
-    """The fine samples near the person: n×2 pixels, and their places in the fine picture."""
+    """Return the fine samples near the person: n×2 pixels, and their places in the fine picture."""
     height, width = size
     corners = np.concatenate([camera.project(s.vertices) for s in scene.surfaces])
     low, high = corners.min(axis=0) - 1, corners.max(axis=0) + 1

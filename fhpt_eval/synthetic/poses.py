@@ -41,7 +41,7 @@ class Puppet:
         return np.asarray(self.facing.T @ (made[:, :3] @ self.rest.heads[index] + made[:, 3]))
 
     def chest(self) -> Float:
-        """The foremost point between the breasts, in the trunk's frame."""
+        """Return the foremost point between the breasts, in the trunk's frame."""
         place = self.body.mean.vertices
         near = (
             (np.abs(place[:, 0]) < 0.16) & (place[:, 2] > 0.3) & (place[:, 2] < 0.52) & (self.body.masks["arm"] < 0.02)
@@ -115,7 +115,7 @@ class Puppet:
 
 
 def turn(axis: str, degrees: float) -> Float:
-    """A rotation about an axis: x nods, y tilts, z turns."""
+    """Return a rotation about an axis: x nods, y tilts, z turns."""
     return np.asarray(Rotation.from_euler(axis, degrees, degrees=True).as_matrix())
 
 

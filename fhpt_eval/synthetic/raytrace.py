@@ -219,7 +219,7 @@ def _dot(a: Float, b: Float) -> Float:
 
 
 def vertex_normals(vertices: Float, faces: Index) -> Float:
-    """Unit normals of the vertices, weighted by the area of the triangles about them."""
+    """Return unit normals of the vertices, weighted by the area of the triangles about them."""
     corners = vertices[faces]
     across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     summed = np.zeros_like(vertices, dtype=float)

@@ -50,7 +50,7 @@ class Renderer:
 
 
 def find_renderer() -> Renderer:
-    """The package's renderer.
+    """Return the package's renderer.
 
     Raises:
         Unavailable: Embree is not here.

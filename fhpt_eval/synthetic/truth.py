@@ -117,7 +117,7 @@ _ROW = TypeAdapter(Truth)
 
 
 def openpose(photograph: Photograph) -> str:
-    """The content of OpenPose's JSON: points that are seen with confidence 1, zeros for the others."""
+    """Return the content of OpenPose's JSON: points that are seen with confidence 1, zeros for the others."""
     face = [*_points(photograph.face), *[(0.0, 0.0, OUTSIDE)] * _PUPILS]
     left, right = (_points(hand) for hand in photograph.hands)
     person = {

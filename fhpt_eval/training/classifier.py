@@ -235,7 +235,7 @@ def _write_remarks(folder: TrainingFolder, data: _Data) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums over features are too short to be shared between cores, and the number of these would change their bits."""
+    """Keep torch to one core: sums over features are short, and the number of cores would change their bits."""
     import torch
 
     before = torch.get_num_threads()

@@ -74,7 +74,7 @@ class TrainingFolder(OwnedFolder):
         self.remove(self.state)
 
     def damaged(self, name: str) -> UserError:
-        """The error for a file of the folder that does not hold what it should."""
+        """Return the error for a file of the folder that does not hold what it should."""
         return UserError(f"{self.path / name} is damaged: begin the training again with --overwrite.")
 
     def _read(self, name: str, recipe: Mapping[str, Any]) -> Stopped:

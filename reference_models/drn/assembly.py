@@ -16,7 +16,7 @@ MARGIN = 3 * SPREAD
 
 
 def crop_box(box: Tensor) -> Tensor:
-    """The square that is cut out about a face box: 1.5 times its longer side, in whole pixels.
+    """Return the square that is cut out about a face box: 1.5 times its longer side, in whole pixels.
 
     Args:
         box: left, top, right, bottom in pixels.

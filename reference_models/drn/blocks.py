@@ -46,7 +46,7 @@ class LayerNorm(nn.GroupNorm):
 
 
 def leaky_relu() -> nn.Module:
-    """The paper's activation after each normalisation: LeakyReLU with slope 0.2 (§V)."""
+    """Return the paper's activation after each normalisation: LeakyReLU with slope 0.2 (§V)."""
     return nn.LeakyReLU(0.2, inplace=True)
 
 
@@ -58,12 +58,12 @@ def relu() -> nn.Module:
 def normalised(
     convolution: nn.Module, channels: int, activation: Activation, norm: Norm = InstanceNorm
 ) -> list[nn.Module]:
-    """A convolution, a normalisation (by default PATN's on DeepFashion, without parameters), an activation."""
+    """Return a convolution, a normalisation (by default PATN's on DeepFashion, without parameters), an activation."""
     return [convolution, norm(channels), activation()]
 
 
 def reflected(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn.Sequential:
-    """A convolution of odd ``size`` with reflection padding."""
+    """Return a convolution of odd ``size`` with reflection padding."""
     return nn.Sequential(
         nn.ReflectionPad2d(size // 2), nn.Conv2d(channels_in, channels_out, kernel_size=size, stride=stride)
     )
@@ -75,7 +75,7 @@ def stem_size(patch: int) -> int:
 
 
 def stem(channels_in: int, channels_out: int, patch: int, *, smooth: bool = False) -> nn.Sequential:
-    """The first convolution: PATN's 7×7 one, or one over patches.
+    """Return the first convolution: PATN's 7×7 one, or one over patches.
 
     Args:
         channels_in: Of what comes in.

@@ -25,7 +25,7 @@ NetworkPart = Literal["body", "face"]
 
 
 def card_of(part: NetworkPart, config: DrnConfig, **about: Any) -> Card:
-    """What every checkpoint says of itself, and whatever else is worth saying."""
+    """Return what every checkpoint says of itself, and whatever else is worth saying."""
     return {"format": FORMAT, "version": VERSION, "part": part, "config": dataclasses.asdict(config), **about}
 
 
@@ -74,7 +74,7 @@ def load(path: Path, part: NetworkPart) -> tuple[dict[str, Tensor], DrnConfig, C
 
 
 def prefixed(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict under a name."""
+    """Return a state dict under a name."""
     return {f"{name}.{key}": value for key, value in state.items()}
 
 

@@ -204,7 +204,7 @@ def _start_from(folder: Path, part: NetworkPart, updates: Updates) -> None:
 
 
 def _requests(plan: DrnPlan, progress: Progress | None) -> ListedImages:
-    """The pairs with their people; the first process detects, the others then find what it cached."""
+    """Return the pairs with their people; the first process detects, the others then find what it cached."""
     listed = list_requests(plan.pairs, plan.source, plan.target, plan.output)
     waits = dist.is_initialized() and dist.get_rank() > 0
     if waits:

@@ -149,7 +149,7 @@ class Drn(ReferenceModel):
 
 
 def _source(request: Request, divisor: int) -> Rgb:
-    """The source of a request that the network can work on."""
+    """Return the source of a request that the network can work on."""
     from fhpt_eval.reference_models.drn.samples import read_fitting
 
     source = read_fitting(request.source, divisor)
@@ -176,7 +176,7 @@ def _with_face(image: Tensor, source: Tensor, face: Any, people: tuple[Person, P
 
 
 def principal_colours(features: Tensor, height: int, width: int) -> Tensor:
-    """The first three principal components of a feature map over its pixels as RGB (Fig. 10).
+    """Return the first three principal components of a feature map over its pixels as RGB (Fig. 10).
 
     Each component is scaled to [−1, 1]; its sign is such that its largest absolute loading is positive.
 

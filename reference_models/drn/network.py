@@ -67,6 +67,6 @@ class DetailReplenishingNetwork(nn.Module):
 
 
 def face_module(config: DrnConfig) -> FaceModule:
-    """The face module of a configuration."""
+    """Return the face module of a configuration."""
     channels = widths(config.width, config.max_width, config.down_samplings)
     return FaceModule(channels, style_blocks=config.style_blocks, style_code=config.style_code, patch=config.patch)

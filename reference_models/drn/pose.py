@@ -30,7 +30,7 @@ _FRACTION_BITS = 4
 
 
 def heatmaps(body: Points, height: int, width: int) -> Maps:
-    """A Gaussian about each joint: 18×height×width in [0, 1]; zeros for a joint that was not found.
+    """Return a Gaussian about each joint: 18×height×width in [0, 1]; zeros for a joint that was not found.
 
     Args:
         body: 18×3, pixels with the centre of the first one at 0.5.

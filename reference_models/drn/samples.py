@@ -70,12 +70,12 @@ def read_fitting(ref: ImageRef, divisor: int) -> Rgb:
 
 
 def poses(person: Person, height: int, width: int) -> Tensor:
-    """The heatmaps of a person as a tensor, 18×height×width."""
+    """Return the heatmaps of a person as a tensor, 18×height×width."""
     return torch.from_numpy(heatmaps(person.body, height, width))
 
 
 def crop_of(person: Person) -> Tensor:
-    """The square about a person's face; the face must be there."""
+    """Return the square about a person's face; the face must be there."""
     if person.face_box is None:
         raise ValueError("the person has no face box")
     return crop_box(torch.tensor(person.face_box, dtype=torch.float32))

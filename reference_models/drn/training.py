@@ -53,7 +53,7 @@ class Schedule:
     learning_rate: float
 
     def rate(self, epoch: float) -> float:
-        """The learning rate after so many epochs, whole or not."""
+        """Return the learning rate after so many epochs, whole or not."""
         falling = self.epochs - self.constant_epochs
         return self.learning_rate * (min(1.0, (self.epochs - epoch) / falling) if falling else 1.0)
 
@@ -92,7 +92,7 @@ def _stop_signals() -> list[int]:
 
 
 def order_of_epoch(count: int, batch_size: int, seed: int, epoch: int) -> Tensor:
-    """Indices of one epoch, seeded by (seed, epoch); the first ones again at the end, so that every batch is full."""
+    """Return the indices of one epoch, seeded by (seed, epoch); the first ones again at the end, to fill the batch."""
     random = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order = torch.randperm(count, generator=random)
     total = math.ceil(count / batch_size) * batch_size
@@ -216,7 +216,7 @@ class Training:
             )
 
     def _all_agree(self, here: bool) -> bool:
-        """What the first process thinks, on all of them: their clocks differ."""
+        """Return what the first process thinks, on all of them: their clocks differ."""
         if self.world == 1:
             return here
         thought = torch.tensor(float(here), device=self.updates.device)

@@ -126,7 +126,7 @@ class Updates(ABC):
         return self._weighted(parts), {f"refined/{part}": value for part, value in parts.items()}
 
     def _weighted(self, parts: Mapping[str, Tensor]) -> Tensor:
-        """The sum of losses by their weights; what weighs 0 is not even computed."""
+        """Return the sum of losses by their weights; what weighs 0 is not even computed."""
         return torch.stack([getattr(self.config, f"{part}_weight") * value for part, value in parts.items()]).sum()
 
     def _update_discriminators(
