@@ -306,6 +306,7 @@ def run(
             engine=engine,
             store=store,
             progress=progress,
+            tell=progress.say,
         )
     _print_run(result, folder, as_json=as_json, quiet=quiet)
     raise typer.Exit(result.exit_code)
