@@ -39,8 +39,8 @@ def audit(
 
     Tells for each folder how its images are stored, their sizes, colours, white borders, duplicates and what is left
     out, then what is worth a look and what that does to which metrics: a loss in storing, borders, EXIF orientations,
-    copies of real images, training images. `fhpt-eval run` says the same in a line, first of all. Exit code 0: nothing to look at;
-    3: something.
+    copies of real images, training images. `fhpt-eval run` says the same in a line, first of all. Exit code 0: nothing
+    to look at; 3: something.
     """
     from fhpt_eval.auditing.audit import audit as look
     from fhpt_eval.cli.display import ProgressDisplay
