@@ -39,8 +39,8 @@ def same_borders(audit: FolderAudit, target: FolderAudit) -> bool:
 def _differences(audit: FolderAudit, target: FolderAudit) -> Iterator[Found]:
     try:
         pairs = Pairs.from_folders(audit.listing.folder, target.listing.folder)
-    except UserError as error:
-        yield "fewer", str(error).removesuffix("."), ()
+    except UserError:
+        yield "fewer", f"no image could be paired by its name with one in {target}", ()
         return
     if without := [*pairs.report.missing, *pairs.report.ambiguous, *pairs.report.extra]:
         yield "fewer", f"{images(len(without))} without a pair in {target}", without

@@ -105,7 +105,12 @@ def _duplicates(audit: FolderAudit) -> Iterator[Found]:
     if audit.duplicates:
         more = sum(len(names) - 1 for names in audit.duplicates)
         what = f"{images(more)} byte by byte the same as another"
-        yield "duplicates", what, [" = ".join(names) for names in audit.duplicates]
+        yield "duplicates", what, [_equal(names) for names in audit.duplicates]
+
+
+def _equal(names: Sequence[str]) -> str:
+    more = len(names) - 3
+    return " = ".join(names[:3]) + (f" = {more:,} more" if more > 0 else "")
 
 
 def _having(audit: FolderAudit, what: Callable[[Header], bool]) -> list[str]:

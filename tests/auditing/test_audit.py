@@ -169,6 +169,16 @@ def test_copies_of_targets_of_sources_and_of_each_other() -> None:
     ]
 
 
+def test_of_many_copies_of_a_file_three_are_named() -> None:
+    for name in "bcdef":
+        Path("mine", f"{name}.png").write_bytes(Path("mine/a.png").read_bytes())
+    (finding,) = found(target=False)
+    assert (finding.what, finding.files) == (
+        "5 images byte by byte the same as another",
+        ["a.png = b.png = c.png = 3 more"],
+    )
+
+
 def test_what_cannot_be_read_is_left_out_or_has_no_pair_is_named_with_the_reason() -> None:
     Path("mine/b.png").write_bytes(b"")
     Path("mine/c").write_bytes(Path("mine/a.png").read_bytes())
@@ -183,6 +193,4 @@ def test_what_cannot_be_read_is_left_out_or_has_no_pair_is_named_with_the_reason
 def test_folders_without_a_pair_are_one_finding() -> None:
     for name in NAMES:
         Path("mine", f"{name}.png").rename(f"mine/{name}{name}{name}.png")
-    finding = only()
-    assert finding.flaw == "fewer"
-    assert finding.what.startswith("no generated image could be paired by its name in mine")
+    assert only() == Finding("mine", "fewer", "no image could be paired by its name with one in real")
