@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
@@ -12,6 +12,7 @@ from pydantic import Field
 from fhpt_eval.extract.dlib_face import DlibFace, Landmarks
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats
+from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, mean_over_pairs, present
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Result
@@ -62,6 +63,7 @@ class FaceIdentity(Protocol):
     )
     headlines: ClassVar[tuple[str, ...]] = tuple(f"face_same@{threshold}" for threshold in THRESHOLDS)
     rank: ClassVar[int] = 10
+    flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "source copies": "better"}
     against: Literal["target", "source"] = "target"
     upsample: Annotated[int, Field(ge=0, le=4)] = 2
     landmarks: Landmarks = "small"

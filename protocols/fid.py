@@ -13,6 +13,7 @@ from fhpt_eval.extract.extractor import Extractor, ImageExtractor
 from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
+from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.protocol import (
     UNIQUE_TARGETS,
     Group,
@@ -57,6 +58,12 @@ class FeatureDistribution(Protocol):
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
     selecting: ClassVar[tuple[str, ...]] = ("tail",)
     extractors: ClassVar[tuple[type[Extractor], ...]] = (ImageNetInception,)
+    flaws: ClassVar[Mapping[Flaw, Effect]] = {
+        **ON_ANY,
+        "fewer": "different",
+        "duplicates": "different",
+        "source copies": "better",
+    }
     network: FidNetwork = "inception-2015"
     preprocess: Preprocess = "pytorch-fid"
     reference: Literal["auto", "given", "targets"] = "auto"

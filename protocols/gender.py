@@ -11,6 +11,7 @@ import numpy as np
 from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, ClassifierNetwork, GenderClassifier
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats, Interval
+from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs
 from fhpt_eval.pairing.naming import Gender as Label
@@ -59,6 +60,7 @@ class Gender(Protocol):
     )
     headlines: ClassVar[tuple[str, ...]] = ("gender_error",)
     rank: ClassVar[int] = 30
+    flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "source copies": "better"}
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0"}
     network: ClassifierNetwork = "vgg16"
     ceiling: bool = True

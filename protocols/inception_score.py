@@ -14,6 +14,7 @@ from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.inception import Inception
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import inception_score
+from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.protocol import Group, Need, Records, Score, Unscorable, present, tally
 from fhpt_eval.pairing.pairs import Pairs
@@ -43,6 +44,11 @@ class InceptionScore(MaskedProtocol):
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
     rank: ClassVar[int] = 30
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
+    flaws: ClassVar[Mapping[Flaw, Effect]] = {
+        **dict.fromkeys(ON_ANY, "different"),
+        "duplicates": "different",
+        "source copies": "different",
+    }
     network: Literal["inception-2015", "efficientnet-lite0"] = "inception-2015"
     preprocess: Literal["pytorch-fid", "torch-fidelity", "clean-fid"] = "pytorch-fid"
     splits: Annotated[int, Field(ge=1)] = 10

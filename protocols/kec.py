@@ -29,6 +29,7 @@ from fhpt_eval.maths.keypoints import (
     interocular_distance,
 )
 from fhpt_eval.maths.statistics import cluster_bootstrap
+from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import (
     Better,
@@ -106,6 +107,12 @@ class KeypointProtocol(Protocol):
 
     group: ClassVar[Group] = "structural"
     extractors: ClassVar[tuple[type[Extractor], ...]] = (MediapipeTasks,)
+    flaws: ClassVar[Mapping[Flaw, Effect]] = {
+        **ON_ANY,
+        "sizes": "missing",
+        "alignment": "worse",
+        "source copies": "worse",
+    }
     generated_geometry: Geometry = Geometry()
     target_geometry: Geometry = Geometry()
     tasks: Tasks | None = None

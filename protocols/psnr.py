@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -10,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
+from fhpt_eval.measuring.flaws import Effect, Flaw
 from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, in_file_order, mean_over_pairs
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing
@@ -35,6 +37,7 @@ class Psnr(PairedProtocol):
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("psnr",)
     rank: ClassVar[int] = 60
+    flaws: ClassVar[Mapping[Flaw, Effect]] = {**PairedProtocol.flaws, "target copies": "missing"}
     arithmetic: DifferenceArithmetic = "float64"
     batch: Annotated[int, Field(ge=1)] = 1
     identical: Annotated[float, Field(allow_inf_nan=False)] | None = None

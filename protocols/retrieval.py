@@ -15,6 +15,7 @@ from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.imagenet_features import ImageNetFeatures
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.ranking import Definition, Indices, Questions, Vectors, chance, rank, recall, unit_length
+from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs, tally
 from fhpt_eval.pairing.naming import picture_key
 from fhpt_eval.pairing.pairs import Pair, Pairs
@@ -69,6 +70,7 @@ class Retrieval(Protocol):
     metrics: ClassVar[tuple[str, ...]] = tuple(f"recall@{k}[{net}]" for net in ("resnet50", "vgg16") for k in KS)
     headlines: ClassVar[tuple[str, ...]] = metrics
     rank: ClassVar[int] = 20
+    flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "duplicates": "different", "source copies": "better"}
     libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu",)
     embedded: ClassVar[Mapping[str, Any]] = {"networks": ("efficientnet_lite0",)}
     networks: Networks = ("resnet50", "vgg16")

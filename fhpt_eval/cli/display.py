@@ -81,6 +81,11 @@ class ProgressDisplay:
             self._bars.remove_task(task)
             del self._tasks[stage]
 
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        if not self._quiet:
+            self._console.print(f"fhpt-eval: {line}", highlight=False, markup=False, soft_wrap=True)
+
 
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -15,6 +15,7 @@ import typer
 
 from fhpt_eval._version import __version__
 from fhpt_eval.cli import (
+    audit,
     cache,
     data,
     demo,
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("audit")(audit.audit)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("generate")(generate.generate)
 app.command("synth")(synth.synth)

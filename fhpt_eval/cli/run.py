@@ -301,6 +301,7 @@ def run(
             engine=engine,
             store=store,
             progress=progress,
+            tell=progress.say,
         )
     print_run(result, folder, as_json=as_json, quiet=quiet)
     raise typer.Exit(result.exit_code)

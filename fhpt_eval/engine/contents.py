@@ -31,10 +31,14 @@ class Contents:
                 self._found[path] = content
                 progress("reading files", done, len(ordered))
 
+    def of_file(self, path: Path) -> str | None:
+        """Return the hash of a file's bytes; None where it is not known."""
+        content = self._found.get(path)
+        return content if isinstance(content, str) else None
+
     def key(self, ref: ImageRef) -> str | None:
         """Return the content key of an image: of the file's bytes, the panel, and the mask; None if it is unknown."""
-        content = self._found.get(ref.path)
-        if content is None or isinstance(content, Missing):
+        if (content := self.of_file(ref.path)) is None:
             return None
         panel = "" if ref.panel is None else f"#{ref.panel}/{ref.panels}"
         return content + panel + ("" if ref.mask is None else f"#{ref.mask.key}")

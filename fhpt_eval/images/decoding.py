@@ -117,8 +117,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
         ImageError: The file is empty, in no format that is read, animated, too large, truncated or broken, or memory
             does not suffice.
     """
-    name, image, orientation = _opened(data, max_pixels)
-    notes = {"16-bit reduced to 8"} if _is_16_bit(image) else set()
+    name, image, orientation = opened(data, max_pixels)
+    notes = {"16-bit reduced to 8"} if is_16_bit(image) else set()
     try:
         _reserve(image)
         image.load()
@@ -132,8 +132,12 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
     return Decoded(pixels, frozenset(notes))
 
 
-def _opened(data: bytes, max_pixels: int) -> tuple[str, ImageFile.ImageFile, int]:
-    """Return the format, the picture by its header, and its EXIF orientation."""
+def opened(data: bytes, max_pixels: int) -> tuple[str, ImageFile.ImageFile, int]:
+    """Return the format, the picture by its header, and its EXIF orientation.
+
+    Raises:
+        ImageError: As `decode`, as far as the header tells.
+    """
     name, reader = reader_of(data)
     try:
         image = reader(BytesIO(pixels_alone(name, data)))
@@ -184,7 +188,7 @@ def size_of(ref: ImageRef) -> tuple[int, int]:
         ImageError: It is not an image, or its panels are not equally wide.
     """
     try:
-        _, image, orientation = _opened(read_regular(ref.path), sys.maxsize)
+        _, image, orientation = opened(read_regular(ref.path), sys.maxsize)
     except MemoryError:
         raise ImageError(NO_MEMORY) from None
     width, height = image.size[::-1] if orientation in range(5, 9) else image.size
@@ -236,7 +240,7 @@ def _uneven(width: int, panels: int) -> str:
 _WIDE = re.compile(r";16[BLN]?\b")
 
 
-def _is_16_bit(image: ImageFile.ImageFile) -> bool:
+def is_16_bit(image: ImageFile.ImageFile) -> bool:
     """Tell whether the file, not yet loaded, stores 16 bits a sample: afterwards Pillow's mode may hide it."""
     return image.mode.startswith("I") or any(_WIDE.search(str(tile[3])) for tile in image.tile)
 

@@ -14,6 +14,7 @@ from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Interval, cluster_bootstrap
+from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.options import configured, plain_options
 from fhpt_eval.pairing.pairs import Pairs
@@ -156,6 +157,7 @@ class Protocol(ABC):
         selecting: Options that decide which images count: what they leave out is part of their effect.
         extractors: Those that only other options than the defaults of the two profiles bring in.
         libraries: Distributions whose version matters to the scores, beside those of the extractors.
+        flaws: What flaws of the files do to its scores; for `fhpt-eval audit`.
     """
 
     name: ClassVar[str]
@@ -171,6 +173,7 @@ class Protocol(ABC):
     selecting: ClassVar[tuple[str, ...]] = ()
     extractors: ClassVar[tuple[type[Extractor], ...]] = ()
     libraries: ClassVar[tuple[str, ...]] = ()
+    flaws: ClassVar[Mapping[Flaw, Effect]] = ON_ANY
 
     @abstractmethod
     def needs(self) -> tuple[Need, ...]:
@@ -214,6 +217,14 @@ class PairedProtocol(Protocol):
         target_geometry: The same for its target.
     """
 
+    flaws: ClassVar[Mapping[Flaw, Effect]] = {
+        **ON_ANY,
+        "sizes": "missing",
+        "alignment": "worse",
+        "borders": "better",
+        "compression": "worse",
+        "source copies": "worse",
+    }
     generated_geometry: Geometry = Geometry()
     target_geometry: Geometry = Geometry()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.measuring.flaws import Flaw
 from fhpt_eval.measuring.protocol import Group, Profile, Protocol, configure
 from fhpt_eval.plugins import Found, find_plugins
 
@@ -32,6 +33,8 @@ def _try_out(protocol: type[Protocol]) -> None:
     told = {*protocol.headlines, *(curve.metric for curve in protocol.curves)}
     if strange := sorted(told - {*protocol.metrics}):
         raise ValueError(f"its headline or curve '{strange[0]}' is none of its metrics")
+    if strange := sorted(protocol.flaws.keys() - {*get_args(Flaw)}):
+        raise ValueError(f"it says something of the flaw '{strange[0]}', which is none of {', '.join(get_args(Flaw))}")
     named = {*protocol.selecting, *(option for group in protocol.together for option in group)}
     if strange := sorted(named - {field.name for field in dataclasses.fields(protocol)}):
         raise ValueError(f"it says something of '{strange[0]}', which is none of its options")

@@ -95,6 +95,11 @@ def test_protocol_of_another_package_is_listed_explained_and_run_like_ours(
         ("stranger_function", "def Brightest(): return 1", "not a fhpt_eval.Protocol class"),
         ("stranger_group", GOOD.replace("SCORE", SCORE).replace('"semantic"', '"taste"'), "its group 'taste'"),
         (
+            "stranger_flaw",
+            GOOD.replace("SCORE", SCORE).replace(" = 2.0", " = 2.0; flaws = {'fog': 'worse'}"),
+            "the flaw 'fog'",
+        ),
+        (
             "stranger_abstract",
             "from fhpt_eval import Protocol\nclass Brightest(Protocol):\n    name = 'x'\n    group = 'semantic'",
             "abstract",
