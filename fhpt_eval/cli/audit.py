@@ -87,7 +87,7 @@ def _print(audits: tuple[FolderAudit, ...], findings: list[Finding]) -> None:
 
 
 def _facts(one: FolderAudit) -> dict[str, str]:
-    """What a folder holds, in words."""
+    """Return what a folder holds, in words."""
     from fhpt_eval.auditing.findings import of_all, tally
     from fhpt_eval.auditing.folder import in_words
 
