@@ -34,7 +34,7 @@ class InceptionScore(MaskedProtocol):
             ``torch-fidelity`` is the original graph's.
         splits: Parts that the images are cut into; the field prints the mean over 10.
         generated_geometry: What is done to a generated image before it is handed over.
-        mask: As `fhpt_eval.measuring.masked.MaskedProtocol` (DSC and PATN on Market-1501).
+        mask: See below (DSC and PATN on Market-1501).
     """
 
     name: ClassVar[str] = "is"

@@ -34,7 +34,7 @@ class Lpips(PairedProtocol, MaskedProtocol):
             mistake, and too low); called ``lpips_unnormalised``.
         tail: Batch size whose last incomplete batch is dropped (GFLA, PIDM: 64), in the order of generated file names
             of the pairs that can be compared; nothing is dropped where there is less than one batch. 0 keeps all.
-        mask: As `fhpt_eval.measuring.masked.MaskedProtocol` (GFLA on Market-1501, ``grey``).
+        mask: See below (GFLA on Market-1501, ``grey``).
     """
 
     name: ClassVar[str] = "lpips"

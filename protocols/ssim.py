@@ -32,8 +32,7 @@ class Ssim(PairedProtocol, MaskedProtocol):
             digits where an image is nearly constant.
         border: ``cut``: half a window is cut off all around, as scikit-image does; ``kept``: the image is mirrored
             beyond its edge (torchmetrics since 1.4.2).
-        mask: As `fhpt_eval.measuring.masked.MaskedProtocol`: what lies outside of the person counts as perfect
-            agreement (DSC and PATN on Market-1501).
+        mask: See below; what lies outside of the person counts as perfect agreement (DSC and PATN on Market-1501).
     """
 
     name: ClassVar[str] = "ssim"

@@ -32,8 +32,8 @@ def deepfashion(
             help="Folder img (256×256) or img_highres (750×1101) of the In-shop benchmark's archives, as unpacked.",
         ),
     ],
-    train: Annotated[Path, typer.Option("--train", help="train.lst, a flat name a line.")],
-    test: Annotated[Path, typer.Option("--test", help="test.lst, a flat name a line.")],
+    train: Annotated[Path, typer.Option("--train", help="train.lst, one flat name per line.")],
+    test: Annotated[Path, typer.Option("--test", help="test.lst, one flat name per line.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the crops; new, empty, or to go on in.")],
     train_pairs: Annotated[
         Path | None,

@@ -73,7 +73,7 @@ def _print(done: Demo, pairs: int) -> None:
     typer.echo(f"leaderboard, with intervals and what is missing: {done.board}")
     typer.echo(f"keypoint error curves: {done.curves}")
     typer.echo(f"gallery: {done.gallery}")
-    typer.echo(f"one folder a run: {done.folder}")
+    typer.echo(f"one folder per run: {done.folder}")
     typer.echo(_NEXT)
 
 
@@ -83,7 +83,7 @@ what to do next, with images of your own:
   fhpt-eval leaderboard results/A results/B -o leaderboard.csv         # your models side by side
   fhpt-eval generate drn --pairs pairs.csv -s REAL -t REAL -o images   # pairs.csv: from,to
   fhpt-eval train drn --pairs pairs.csv -s REAL -o drn --size small    # a DRN of your own
-  fhpt-eval doctor                                                     # what the profile paper needs: FID, LPIPS, …"""
+  fhpt-eval doctor                                                     # what FID, LPIPS … need here"""
 
 
 def _remark(done: Demo) -> None:

@@ -45,9 +45,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A dialect, an al
 def list_(as_json: AsJson = False) -> None:
     """List the dialects, and those that nobody can know."""
     from rich.box import SIMPLE_HEAD
+    from rich.console import Console
     from rich.table import Table
 
-    from fhpt_eval.cli.display import print_table
     from fhpt_eval.measuring.dialects import find_dialects
 
     found = find_dialects().values()
@@ -55,10 +55,12 @@ def list_(as_json: AsJson = False) -> None:
         typer.echo(json.dumps([dialect.model_dump(mode="json", exclude_defaults=True) for dialect in found], indent=2))
         return
     table = Table("dialect", "also", "measures", box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns[:2]:
+        column.no_wrap = True
     for dialect in found:
         measures = " ".join(metric.name for metric in dialect.metrics) or f"unknown: {dialect.refused}"
         table.add_row(dialect.id, " ".join(dialect.aliases), measures)
-    print_table(table)
+    Console().print(table)
 
 
 @app.command()
@@ -313,7 +315,8 @@ def _print_families(found: list[Family]) -> None:
     for family in found:
         spread = "" if family.spread is None else f"spread {_number(family.spread)}"
         told = spread if family.comparable else "of different images"
-        table.add_row(Text(f"{family.protocol} {ARROWS[family.better]}", style="bold"), Text(told, style="bold"))
+        title = f"{family.protocol} {ARROWS[family.better]}" if family.better else family.protocol
+        table.add_row(Text(title, style="bold"), Text(told, style="bold"))
         for name, score in family.scores.items():
             table.add_row(f"  {name}", score_value(score) if score else "–", str(score.n if score else 0))
         table.add_section()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -192,7 +193,9 @@ def options(run: Run) -> list[str]:
             given = protocol.recipe.parameters.items()
             changed += [f"{protocol.name}.{key}={value}" for key, value in given if defaults.get(key) != value]
     keypoints = {role: text for p in run.record.protocols for role, text in p.recipe.keypoints.items()}
-    return changed + [f"keypoints of {role} images: {text}" for role, text in keypoints.items()]
+    # Twelve digits tell files apart; run.json has all.
+    short = {role: re.sub(r"(sha256:\w{12})\w+", r"\1…", text) for role, text in keypoints.items()}
+    return changed + [f"keypoints of {role} images: {text}" for role, text in short.items()]
 
 
 def left_undone(run: Run) -> list[str]:

@@ -69,7 +69,8 @@ def generate(
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1…")] = "auto",
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help="Images at once.  [default: 16 on a GPU, else one a core]")
+        int | None,
+        typer.Option("--batch-size", min=1, help="Images at once.  [default: 16 on a GPU, else one per core]"),
     ] = None,
     engine_name: EngineName = "local",
     detector_timeout: DetectorTimeout = 60.0,

@@ -20,7 +20,7 @@ def leaderboard(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Join runs into a leaderboard: one row a run; value, interval, n and missing of every metric.
+    """Join runs into a leaderboard: one row per run; value, interval, n and missing of every metric.
 
     Only runs with the same pairs, the same target files and the same recipes share a block; the rest stand in blocks
     of their own, with the reason.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -103,17 +104,22 @@ def _state(lacks: list[str], asks: str | None) -> Text:
     return Text("needs an option", "yellow") if asks else Text("ready", "green")
 
 
+def _plain(docstring: str) -> str:
+    """A protocol's docstring as text for people who know its options, not its class."""
+    return inspect.cleandoc(docstring).replace("``", "`").replace("\nAttributes:\n", "\nOptions:\n")
+
+
 def _explain(protocol: type[Protocol], row: dict[str, Any]) -> None:
     from fhpt_eval.measuring.protocol import Protocol
 
     typer.echo(f"{protocol.name} ({protocol.group}): {protocol.title}\n")
     bases = (c for c in protocol.__mro__ if issubclass(c, Protocol) and c is not Protocol)
-    typer.echo("\n\n".join(inspect.cleandoc(c.__doc__ or "") for c in bases))
+    typer.echo("\n\n".join(_plain(c.__doc__ or "") for c in bases))
     details = [metric for metric in protocol.metrics if metric not in protocol.headlines]
     typer.echo("")
     for what, metrics in (("Headlines", protocol.headlines), ("Details", details)):
         if metrics:
-            typer.echo(f"{what}: {', '.join(metrics)}")
+            typer.echo(textwrap.fill(f"{what}: {', '.join(metrics)}", 100, subsequent_indent="  "))
     typer.echo("\nDefaults:")
     for option, default in row["options"].items():
         typer.echo(f"  --set {protocol.name}.{option}={'none' if default is None else default}")

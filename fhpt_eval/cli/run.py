@@ -192,7 +192,7 @@ def run(
         typer.Option(
             "--workers",
             min=1,
-            help="Threads for networks, processes for detectors; one a core.",
+            help="Threads for networks, processes for detectors; one per core.",
             rich_help_panel=_MACHINE,
         ),
     ] = None,

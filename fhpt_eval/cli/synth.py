@@ -26,7 +26,9 @@ def synth(
     ],
     seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
     size: Annotated[str, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Pixels of an image.")] = "256x176",
-    workers: Annotated[int | None, typer.Option("--workers", help="How many processes.  [default: one a core]")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="How many processes.  [default: one per core]")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete an earlier data set in the folder and make this one.")
     ] = False,

@@ -90,7 +90,7 @@ def read_split_list(path: Path, option: str) -> SplitList:
             raise UserError(f"{path}, line {row}: '{name}' is already listed in line {before}; keep one of them.")
         images.append(listed)
     if not images:
-        raise UserError(f"{path} lists no images: {option} expects a name a line, for example {_EXAMPLE}.")
+        raise UserError(f"{path} lists no images: {option} expects one name per line, for example {_EXAMPLE}.")
     return SplitList(path, content, tuple(images))
 
 

@@ -21,7 +21,9 @@ def clash(earlier: Run, now: RunRecord, *, planned: bool = False) -> str | None:
     """
     there, here = earlier.record.pairs, now.pairs
     if there.hash != here.hash:
-        return f"other pairs ({there.total} there, {here.total} here, or other names)"
+        if there.total != here.total:
+            return f"other pairs ({there.total} there, {here.total} here)"
+        return "other pairs (as many, but with other names: look at --pairs, --naming and --source)"
     if there.generated != here.generated:
         return f"other generated images ({_origin(earlier)})"
     if there.content != here.content and not (planned and here.content is None):

@@ -339,7 +339,7 @@ def _how_to_bring(weights: Weights) -> str:
 
 def _unavailable(weights: Weights, reason: str) -> Unavailable:
     return Unavailable(
-        f"weights {weights.name} ({weights.filename}) is not here and could not be downloaded ({reason}): "
+        f"the weights {weights.name} ({weights.filename}) are not here and could not be downloaded ({reason}): "
         f"{_how_to_bring(weights)}."
     )
 

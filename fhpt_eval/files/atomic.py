@@ -19,8 +19,7 @@ def write_named(path: Path, content: str | bytes, *, overwrite: bool) -> None:
     data = content.encode() if isinstance(content, str) else content
     if not overwrite and path.is_file() and path.read_bytes() != data:
         raise UserError(
-            f"{path} is there and would be another one now: choose another file with -o, or replace it with"
-            " --overwrite."
+            f"{path} is there and holds something else: choose another file with -o, or replace it with --overwrite."
         )
     write_atomic(path, data)
 

@@ -133,9 +133,9 @@ class Family:
     scores: Mapping[str, ScoreRecord | None]
 
     @property
-    def better(self) -> Better:
-        """Which direction is good."""
-        return next((score.better for score in self.scores.values() if score), "higher")
+    def better(self) -> Better | None:
+        """Which direction is good; None where nothing has a score that says so."""
+        return next((score.better for score in self.scores.values() if score), None)
 
     @property
     def unit(self) -> str:

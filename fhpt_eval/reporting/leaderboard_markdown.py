@@ -32,7 +32,7 @@ def _markdown_block(block: Block) -> str:
         cells = [_markdown_cell(run.scores.get(metric), best[metric]) for metric in metrics]
         lines.append(f"| {_text(run.record.name)} | " + " | ".join(cells) + " |")
     if told := "; ".join(dict.fromkeys(filter(None, map(without_prefix, block.runs)))):
-        lines.append(f"\nMetrics without a prefix: {_text(told)}.")
+        lines.append(f"\nMetrics without the prefix of a dialect: {_text(told)}.")
     if block.apart:
         lines.append(f"\nApart from the first table: {_text(block.apart)}.")
     return "\n".join(lines) + "\n"

@@ -31,6 +31,13 @@ def test_list_names_all_and_why_some_are_unknown(command: Command) -> None:
     assert {"clean", "gfla", "nted"} <= {dialect["key"] for dialect in plain}
 
 
+def test_list_fits_a_terminal_and_cuts_nothing_off(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    lines = command("dialects", "list").out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "neither reference set, nor network, nor window" in " ".join(" ".join(lines).split())
+
+
 def test_show_has_every_option_and_the_file_itself(command: Command) -> None:
     outcome = command("dialects", "show", "adgan")
     assert outcome.out.startswith("patn@1: PATN")

@@ -96,6 +96,8 @@ def test_protocol_is_explained_with_every_option_and_its_default(command: Comman
         assert f"  --set {name}.{option}={shown}\n" in outcome.out
         assert f"{option}:" in outcome.out
     assert "profile embedded: ready" in outcome.out
+    assert "Attributes:" not in outcome.out
+    assert "fhpt_eval." not in outcome.out
 
 
 def test_the_defaults_as_shown_can_be_set(command: Command) -> None:

@@ -174,7 +174,7 @@ def test_fetch_names_what_could_not_be_had_and_brings_the_rest(known: dict[str, 
     outcome = main("fetch", "gone", "wrong", "alexnet", "--weights-dir", folder)
     assert outcome.code == 3
     assert outcome.out == f"alexnet  {folder / 'alexnet.pth'}\n"
-    assert "gone.pth) is not here and could not be downloaded (HTTP 404 Not Found)" in outcome.err
+    assert "gone.pth) are not here and could not be downloaded (HTTP 404 Not Found)" in outcome.err
     assert "wrong.pth is not the wrong that is registered" in outcome.err
 
 

@@ -125,7 +125,12 @@ def test_other_pairs_and_other_targets_are_refused(measure: Evaluate, tmp_path: 
     measure([Ssim()])
     record = Run.load(tmp_path / "out")
     pairs = record.record.pairs
-    for change, whose in (({"hash": "0"}, "other pairs"), ({"content": "0"}, "other target files")):
+    changes: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"hash": "0"}, r"other pairs \(as many, .* look at --pairs, --naming and --source\)"),
+        ({"hash": "0", "total": 99}, rf"other pairs \({pairs.total} there, 99 here\)"),
+        ({"content": "0"}, "other target files"),
+    )
+    for change, whose in changes:
         other = record.record.model_copy(update={"pairs": pairs.model_copy(update=change)})
         with pytest.raises(UserError, match=whose):
             dataclasses.replace(record, record=other).save(tmp_path / "out")

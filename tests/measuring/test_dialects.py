@@ -292,6 +292,10 @@ def test_numbers_of_different_images_have_no_spread() -> None:
     assert spread({}) is None
 
 
+def test_a_family_without_a_score_has_no_direction() -> None:
+    assert Family("fid", {"clean@1:fid": None, "gfla@1:fid": None}).better is None
+
+
 def test_the_documentation_says_what_the_files_say() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "dialects.md").read_text(encoding="utf-8")
     assert BEGIN in text

@@ -16,6 +16,7 @@ import pytest
 from toys import write_image
 
 from fhpt_eval import Pairs, Protocol, Run, evaluate
+from fhpt_eval.cli.display import options
 from fhpt_eval.cli.shared import read_file, read_keypoints
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
@@ -986,6 +987,8 @@ def test_the_recipe_tells_target_keypoints_by_content_and_generated_ones_by_form
     blocks = blocks_of([base, scores_of(first, changed)])
     assert len(blocks) == 2
     assert "keypoints of target images are annotations sha256:" in blocks[1].apart
+    short = KeypointFiles.at(first).sha256[:12]
+    assert options(base)[-1] == f"keypoints of target images: annotations sha256:{short}…"
 
 
 def test_files_that_name_other_images_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_markdown_marks_the_best_by_the_direction_of_the_metric(run_of: Evaluate
     runs = [run_of("one"), run_of("better", copies=3)]
     text = Markdown().text(blocks_of(runs))
     head, _, first, second, _, told = text.splitlines()
-    assert told == "Metrics without a prefix: clean@1."
+    assert told == "Metrics without the prefix of a dialect: clean@1."
     assert head == "| run | ssim ↑ | l1 ↓ |"
     assert "**" not in first
     assert second.count("**") == 4
