@@ -101,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _code_of(arguments: Sequence[str] | None) -> Any:
     try:
+        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
         code = app(args=arguments, prog_name="fhpt-eval", standalone_mode=False)
         sys.stdout.flush()
         if code == INTERRUPTED:
@@ -129,6 +130,19 @@ def _code_of(arguments: Sequence[str] | None) -> Any:
     except Exception as error:  # noqa: BLE001 - the last resort
         code = _unexpected(error)
     return code or DONE
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse an argument without text, as an unset shell variable gives it: as a path it means the current folder.
+
+    Raises:
+        UserError: There is one.
+    """
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        option, equals, value = argument.partition("=")
+        if not argument or (option.startswith("--") and equals and not value):
+            what = option or (before if before.startswith("-") else "an argument")
+            raise UserError(f"{what} '' is empty, as an unset shell variable is: fill it in, or leave it out.")
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -28,7 +28,7 @@ def run_name(name: str | None, generated: Path) -> str:
         folder = generated.resolve()
         return visible(next((f.name for f in (folder, *folder.parents) if _tells(f.name)), folder.name))
     name = visible(name)
-    if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name in {".", ".."}:
+    if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name.strip() != name or name in {".", ".."}:
         raise UserError(
             f"a run cannot be called '{name}', because its folder gets the same name:"
             " use letters, digits and - _ . + with --name."

@@ -135,6 +135,9 @@ def _keypoints(given: KeypointFiles | str | Path | None) -> KeypointFiles | None
 def _chosen(protocols: Sequence[Measurement | Protocol | str] | None, profile: Profile) -> list[Measurement]:
     if protocols is None:
         return [Measurement(protocol) for protocol in select(None, profile)]
+    if isinstance(protocols, str):
+        # Which is a sequence of letters.
+        protocols = [protocols]
     chosen: dict[Measurement, None] = {}
     for given in protocols:
         found = select([given], profile) if isinstance(given, str) else [given]

@@ -28,6 +28,8 @@ def clash(earlier: Run, now: RunRecord, *, planned: bool = False) -> str | None:
         return f"other generated images ({_origin(earlier)})"
     if there.content != here.content and not (planned and here.content is None):
         return "the same pairs with other target files"
+    if None not in (there.known, here.known) and there.known != here.known:
+        return "the same pairs with other items, genders or views"
     if earlier.record.profile != now.profile:
         return f"the profile {earlier.record.profile}"
     return _other_recipe(earlier.record, now, planned=planned)
@@ -66,7 +68,7 @@ def joined(earlier: Run, now: Run) -> Run:
     arrays = {m: a for run, of in ((earlier, theirs), (now, ours)) for m, a in run.arrays.items() if m in of}
     return Run(
         record,
-        pd.concat([now.per_pair[[*PAIR_COLUMNS]], *columns], axis=1),
+        pd.concat([_pairs(earlier, now), *columns], axis=1),
         pd.concat([gap for gap in gaps if not gap.empty] or gaps[:1], ignore_index=True),
         arrays,
     )
@@ -126,6 +128,13 @@ def _images(earlier: ImagesRecord, now: ImagesRecord) -> ImagesRecord:
         unreadable={**earlier.unreadable, **now.unreadable},
         left_out={**earlier.left_out, **now.left_out},
     )
+
+
+def _pairs(earlier: Run, now: Run) -> pd.DataFrame:
+    """Return the columns of the pairs; what was told of them once stays: a run may do without the sources."""
+    told = now.per_pair[[*PAIR_COLUMNS]]
+    whole: pd.DataFrame = told.where(told.notna(), earlier.per_pair[[*PAIR_COLUMNS]])
+    return whole
 
 
 def _columns(run: Run, metrics: Iterable[str]) -> pd.DataFrame:

@@ -40,14 +40,13 @@ def plan_record(
     device: str,
 ) -> RunRecord:
     """Return the record before anything is decoded; its protocols are pending, or unavailable with the reason."""
-    reference = content_hash(images.unique("reference"), contents)
     return RunRecord(
-        name=name,
+        name=visible(name),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         profile=profile,
         pairs=_pairs_record(images.pairs, contents),
         images=ImagesRecord(sizes={}, notes={}, unreadable={}),
-        protocols=[_pending(measurement, profile, images, prepared, reference, device) for measurement in measurements],
+        protocols=[_pending(measurement, profile, images, prepared, contents, device) for measurement in measurements],
         environment=describe_environment(device),
         seconds={},
         warnings=[],
@@ -63,7 +62,6 @@ def start_run(
     doubts: Doubts,
 ) -> Run:
     """Return the run with what decoding told, and without scores."""
-    reference = content_hash(images.unique("reference"), extraction)
     targets = content_hash(images.pairs.unique("target"), extraction)
     warnings = list(extraction.warnings)
     if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
@@ -74,7 +72,7 @@ def start_run(
             "pairs": planned.pairs.model_copy(update={"content": targets}),
             "images": _images_record(images, prepared, extraction),
             "protocols": [
-                pending.model_copy(update={"recipe": _recipe(measurement.protocol, images, reference)})
+                pending.model_copy(update={"recipe": _recipe(measurement.protocol, images, extraction)})
                 for pending, measurement in zip(planned.protocols, measurements, strict=True)
             ],
             "warnings": warnings,
@@ -89,7 +87,7 @@ def _pending(
     profile: Profile,
     images: ImageSets,
     prepared: Prepared,
-    reference: str | None,
+    contents: Contents,
     device: str,
 ) -> ProtocolRecord:
     protocol = measurement.protocol
@@ -102,7 +100,7 @@ def _pending(
         group=protocol.group,
         status="unavailable" if protocol in prepared.unavailable else "pending",
         reason=prepared.unavailable.get(protocol),
-        recipe=_recipe(protocol, images, reference),
+        recipe=_recipe(protocol, images, contents),
         extractors={extractor.id: extractor.fingerprint(device) for extractor in ran},
     )
 
@@ -131,16 +129,18 @@ def _classifiers(needs: Iterable[Need]) -> set[GivenFile]:
     return {file for file in found if file is not None}
 
 
-def _recipe(protocol: Protocol, images: ImageSets, reference: str | None) -> Recipe:
+def _recipe(protocol: Protocol, images: ImageSets, contents: Contents | Extraction) -> Recipe:
     needs = images.needs(protocol)
+    roles = {role for need in needs for role in need.roles}
     return Recipe(
         protocol=protocol.name,
         version=protocol.version,
         parameters=protocol.parameters(),
         extractors={need.extractor.name: need.extractor.version for need in needs},
         weights={name: sha256 for need in needs for name, sha256 in _weights(need.extractor).items()},
-        reference=reference if any({"reference", "given"} & set(need.roles) for need in needs) else None,
+        reference=content_hash(images.unique("reference"), contents) if roles & {"reference", "given"} else None,
         keypoints=used_keypoints(protocol, images.given),
+        sources=content_hash(images.unique("source"), contents) if "source" in roles else None,
     )
 
 
@@ -158,6 +158,7 @@ def _pairs_record(pairs: Pairs, contents: Contents) -> PairsRecord:
         hash=pairs.hash,
         content=content_hash(pairs.unique("target"), contents),
         generated=_generated_hash(pairs, contents),
+        known=_known_hash(pairs),
         naming=pairs.naming,
         total=len(pairs),
         matched=report.matched,
@@ -172,6 +173,11 @@ def _pairs_record(pairs: Pairs, contents: Contents) -> PairsRecord:
 def _generated_hash(pairs: Pairs, contents: Contents) -> str:
     keys = [(row.pair, row.generated and contents.key(row.generated)) for row in pairs]
     lines = "\n".join(f"{pair}\t{key or 'none'}" for pair, key in keys)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _known_hash(pairs: Pairs) -> str:
+    lines = "\n".join("\t".join(map(str, (p.pair, p.item, p.item_colour, p.gender, p.view))) for p in pairs)
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 

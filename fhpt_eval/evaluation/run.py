@@ -50,9 +50,13 @@ class Recipe(_Model):
     """The reference set's content hash, for metrics that have one."""
     keypoints: dict[str, str] = {}
     """Form of the keypoints that were given instead of detected ones, by role; of targets with the content's hash."""
+    sources: str | None = None
+    """The source images' content hash, for metrics that look at them; None in records of before."""
 
     def difference(self, other: Recipe) -> str | None:
-        """Return what another recipe has instead, in a phrase; None where they are equal."""
+        """Return what another recipe has instead, in a phrase; None where they are equal, as far as both tell."""
+        if None in (self.sources, other.sources):
+            other = other.model_copy(update={"sources": self.sources})
         if self == other:
             return None
         for key in sorted(self.parameters.keys() | other.parameters.keys()):
@@ -65,6 +69,8 @@ class Recipe(_Model):
                 return f"keypoints of {role} images are {theirs} instead of {mine}"
         if self.reference != other.reference:
             return "another reference set"
+        if self.sources != other.sources:
+            return "other source images"
         if self.weights != other.weights:
             return "other weights"
         return f"version {other.version} of {other.protocol} instead of {self.version}"
@@ -125,6 +131,8 @@ class PairsRecord(_Model):
     """Of the bytes of all targets: differs when two runs had other versions of the ground truth."""
     generated: str | None = None
     """Of the bytes of the generated images, pair by pair: whose record it is. None in records of before."""
+    known: str | None = None
+    """Of the items, genders and views, pair by pair, which a list may tell otherwise. None in records of before."""
     naming: str
     total: int
     matched: int

@@ -30,17 +30,22 @@ def of_sizes(images: ImageSets, prepared: Prepared, extraction: Extraction) -> I
     """Say what would bring both sides to one size, where a protocol compares them pixel by pixel and they have two."""
     for generated, target in _compared(prepared):
         pairs: dict[tuple[_Size, _Size], list[tuple[ImageRef, ImageRef]]] = {}
+        measured = 0
         for pair in images.pairs:
             if pair.generated is None or pair.target is None:
                 continue
             sizes = _size(extraction, pair.generated, generated), _size(extraction, pair.target, target)
-            if sizes[0] is not None and sizes[1] is not None and sizes[0] != sizes[1]:
+            if sizes[0] is None or sizes[1] is None:
+                continue
+            measured += 1
+            if sizes[0] != sizes[1]:
                 pairs.setdefault((sizes[0], sizes[1]), []).append((pair.generated, pair.target))
         native = generated == target == Geometry()
         counts = Counter({sizes: len(group) for sizes, group in pairs.items()})
         for (one, other), count in counts.most_common(_SAID):
             about = f"{count} generated images are {_text(one)} and their targets {_text(other)}: "
-            yield about + (_advice(pairs[one, other], one, other) if native else _BY_HAND)
+            advice = _advice(pairs[one, other], one, other, alone=count == measured) if native else _BY_HAND
+            yield about + advice
 
 
 _BY_HAND = "bring them to one size with --generated-geometry or --target-geometry"
@@ -68,8 +73,8 @@ def _size(extraction: Extraction, ref: ImageRef, geometry: Geometry) -> _Size | 
     return None if isinstance(info, Missing) else geometry.size(info.width, info.height)
 
 
-def _advice(pairs: Sequence[tuple[ImageRef, ImageRef]], generated: _Size, target: _Size) -> str:
-    """Return what a look at some pairs of two sizes tells."""
+def _advice(pairs: Sequence[tuple[ImageRef, ImageRef]], generated: _Size, target: _Size, *, alone: bool) -> str:
+    """Return what a look at some pairs of two sizes tells; ``alone`` if there are no pairs of other sizes."""
     looked_at = _pixels(pairs[:: -(-len(pairs) // _LOOKED_AT)])
     for option, outer, inner, side in (("generated", generated, target, 0), ("target", target, generated, 1)):
         if not looked_at:
@@ -78,7 +83,9 @@ def _advice(pairs: Sequence[tuple[ImageRef, ImageRef]], generated: _Size, target
         if (corner := borders.box(outer, inner)) is not None and _fits(looked_at, side, corner, inner):
             box = f"crop(left={corner[0]}, top={corner[1]}, width={inner[0]}, height={inner[1]})"
             whose = "the targets" if side else "the generated images"
-            return f"{whose} have white borders of {_widths(outer, inner, corner)}: --{option}-geometry '{box}'"
+            have = f"{whose} have white borders of {_widths(outer, inner, corner)}: "
+            # A geometry is done to all images, and what has no borders would be cut, or is too small.
+            return have + (f"--{option}-geometry '{box}'" if alone else "cut them off these files alone")
     if _proportional(generated, target):
         resize = f"resize(width={target[0]}, height={target[1]}, filter=pil-bicubic)"
         return f"for example --generated-geometry '{resize}'"

@@ -115,6 +115,7 @@ class KeypointFiles:
     @classmethod
     def _of(cls, sha256: str, form: Form, eyes: Eyes, path: Path, images: Iterable[_Image]) -> KeypointFiles:
         images = list(images)
+        _require_pixels(path, images)
         told = {part for image in images for person in image.people for part in person.points}
         parts = tuple(part for part in PARTS if part == "body" or part in told)
         first: dict[str, _Image] = {}
@@ -182,6 +183,17 @@ def _record(people: Sequence[_Person], parts: Sequence[Part]) -> Record:
     if "hands" in record:
         record["hands"] = record["hands"].reshape(2, -1, 3)
     return record
+
+
+def _require_pixels(path: Path, images: Iterable[_Image]) -> None:
+    """Refuse shares of an image's sides, which would score as persons of one pixel."""
+    every = (points for image in images for person in image.people for points in person.points.values())
+    farthest = max((float(np.abs(points[found(points), :2] - 0.5).max(initial=0)) for points in every), default=0)
+    if 0 < farthest <= 1:
+        raise UserError(
+            f"all coordinates in {path} lie between -1 and 1, so they are not pixels: run OpenPose with "
+            "--keypoint_scale 0, or multiply them by the image's width and height."
+        )
 
 
 def _same(one: Record, other: Record) -> bool:
@@ -264,19 +276,9 @@ def _numbers(cell: str, column: str, where: str) -> list[float]:
 # OpenPose's JSON
 
 
-def _openpose(folder: Path, contents: Mapping[str, bytes]) -> list[_Image]:
-    images = [
-        _Image(_of_suffix(name), str(folder / name), list(_people(data, folder / name)))
-        for name, data in contents.items()
-    ]
-    every = (points for image in images for person in image.people for points in person.points.values())
-    farthest = max((float(np.abs(points[found(points), :2] - 0.5).max(initial=0)) for points in every), default=0)
-    if 0 < farthest <= 1:
-        raise UserError(
-            f"all coordinates in {folder} lie between -1 and 1, so they are not pixels: run OpenPose with "
-            "--keypoint_scale 0."
-        )
-    return images
+def _openpose(folder: Path, contents: Mapping[str, bytes]) -> Iterator[_Image]:
+    for name, data in contents.items():
+        yield _Image(_of_suffix(name), str(folder / name), list(_people(data, folder / name)))
 
 
 def _of_suffix(file: str) -> str:

@@ -48,8 +48,8 @@ class Block:
 def blocks_of(runs: Sequence[Run]) -> list[Block]:
     """Put runs together that can be compared; the rest into blocks of their own, each with the reason.
 
-    Two runs can be compared when they evaluated the same pairs against the same target files, and every metric that
-    both have was measured by the same recipe.
+    Two runs can be compared when they evaluated the same pairs against the same target files, with the same items,
+    genders and views, and every metric that both have was measured by the same recipe.
     """
     groups: list[list[Run]] = []
     for run in runs:
@@ -71,6 +71,9 @@ def difference(one: Run, other: Run) -> str | None:
         return f"other pairs than {one.record.name} ({other.record.pairs.total} against {one.record.pairs.total})"
     if one.record.pairs.content != other.record.pairs.content:
         return f"the same pairs as {one.record.name}, but other target files"
+    known = one.record.pairs.known, other.record.pairs.known
+    if None not in known and len(set(known)) > 1:
+        return f"the same pairs as {one.record.name}, but other items, genders or views in the list"
     recipes = _recipes(one)
     for metric, recipe in _recipes(other).items():
         if metric in recipes and (what := recipes[metric].difference(recipe)) is not None:

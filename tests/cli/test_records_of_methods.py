@@ -44,8 +44,9 @@ def test_where_no_folder_tells_the_last_one_names_the_run() -> None:
 
 def test_a_given_name_must_be_a_folders() -> None:
     assert run_name("ours (v2)", Path("images")) == "ours (v2)"
-    with pytest.raises(UserError, match="--name"):
-        run_name("a/b", Path("images"))
+    for name in ("a/b", " ", "ours "):
+        with pytest.raises(UserError, match="--name"):
+            run_name(name, Path("images"))
 
 
 def test_two_methods_in_folders_of_one_name_have_two_records(command: Command, draw: Draw) -> None:

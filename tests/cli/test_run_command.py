@@ -315,6 +315,26 @@ def test_a_wrong_option_is_one_sentence_that_helps(
     assert not Path("results").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("-p", "fid", "--reference", ""), "--reference '' is empty"),
+        (("-p", "ssim", "--reference="), "--reference '' is empty"),
+        (("-p", "ssim", "-s", ""), "-s '' is empty"),
+        (("-p", "ssim", "-o", ""), "-o '' is empty"),
+        (("-p", "ssim", ""), "an argument '' is empty"),
+    ],
+)
+def test_an_unset_shell_variable_is_not_the_current_folder(
+    command: Command, folders: Folders, own_folders: Path, options: tuple[str, ...], told: str
+) -> None:
+    before = set(own_folders.iterdir())
+    outcome = command("run", *folders, *options)
+    assert outcome.code == 2
+    assert outcome.sentence.startswith(told)
+    assert set(own_folders.iterdir()) == before
+
+
 def test_the_missing_option_is_named(command: Command) -> None:
     outcome = command("run", "--target", "real")
     assert outcome.code == 2

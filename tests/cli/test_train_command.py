@@ -104,7 +104,7 @@ def test_a_classifier_that_nothing_looks_at_or_that_is_not_there_is_refused(comm
     written = command(*run, "-p", "l1", "--gender-classifier", "real/" + next(real.iterdir()).name)
     assert written.code == 2
     assert written.sentence == "--gender-classifier: none of the chosen protocols judges genders; leave it out."
-    for path, told in (("nowhere", "nowhere cannot be read"), ("", "a path is empty")):
+    for path, told in (("nowhere", "nowhere cannot be read"), ("", "is empty")):
         absent = command(*run, "-p", "gender", "--gender-classifier", path)
         assert (absent.code, told in absent.sentence) == (2, True)
     assert not Path("run").exists()

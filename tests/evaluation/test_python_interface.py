@@ -98,3 +98,16 @@ def test_a_run_prints_as_a_short_table(draw: Draw, own_folders: Path) -> None:
     assert score.split() == ["ssim", "↑", f"{value:.4g}", f"{low:.4g}", "…", f"{high:.4g}", "5"]
     assert absent.startswith("fid: ")
     assert len(repr(run)) < 1000
+
+
+def test_one_protocol_may_be_named_alone(draw: Draw, own_folders: Path) -> None:
+    draw("mine", seed=1)
+    draw("real", seed=2)
+    assert list(fhpt_eval.evaluate(Pairs.from_folders("mine", "real"), "ssim").scores) == ["ssim"]
+
+
+def test_a_name_does_nothing_to_the_terminal_it_is_printed_on(draw: Draw, own_folders: Path) -> None:
+    draw("mine", seed=1)
+    draw("real", seed=2)
+    run = fhpt_eval.evaluate(Pairs.from_folders("mine", "real"), ["ssim"], name="\x1b[31mours\n")
+    assert repr(run).splitlines()[0] == r"Run '\u001b[31mours\u000a': 5 pairs, profile paper"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from toys import write_image
+from toys import MeanColour, write_image
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
@@ -20,11 +20,12 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.joining import joined
 from fhpt_eval.evaluation.run import ARRAYS, MISSING, PER_PAIR, RECORD, Run
-from fhpt_eval.measuring.protocol import Protocol, Records, Score, Unscorable
+from fhpt_eval.measuring.protocol import Need, Protocol, Records, Score, Unscorable
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.ssim import Ssim
+from fhpt_eval.reporting.leaderboard import difference
 
 Evaluate = Callable[..., Run]
 
@@ -43,6 +44,17 @@ class WithArrays(L1):
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         return [Score("arrays", 1.0, "lower", 3, arrays={"distances": np.arange(3.0)})]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OfSources(L1):
+    name = "of-sources"
+
+    def needs(self) -> tuple[Need, ...]:
+        return (Need(MeanColour(), ("source",)),)
+
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:
+        return [Score("of-sources", 1.0, "lower", 3)]
 
 
 @pytest.fixture
@@ -77,6 +89,59 @@ def test_further_protocols_are_added_and_give_what_one_run_gives(measure: Evalua
     np.testing.assert_array_equal(added.arrays["arrays"]["distances"], np.arange(3.0))
     assert added.record.pairs == once.record.pairs
     assert added.record.images == once.record.images
+
+
+def test_numbers_of_other_sources_neither_replace_nor_stand_beside_one_another(
+    measure: Evaluate, tmp_path: Path
+) -> None:
+    measure([L1()])
+
+    def run(source: str, *protocols: Protocol, output: str = "out") -> Run:
+        for number, name in enumerate("abc"):
+            write_image(tmp_path / source / f"{name}.png", number + 10 * len(source))
+        pairs = Pairs.from_folders(tmp_path / "mine", tmp_path / "target", tmp_path / source)
+        with Cache(tmp_path / "cache") as cache:
+            engine = open_engine("local", cache, device="cpu")
+            return evaluate(pairs, protocols, output=tmp_path / output, engine=engine)
+
+    first = run("source", OfSources())
+    # What does not look at them is the same with any.
+    run("other", Ssim())
+    with pytest.raises(UserError, match=r"of of-sources by another recipe \(other source images\)"):
+        run("other", OfSources())
+    apart = run("other", OfSources(), output="apart")
+    assert difference(first, apart) == "of-sources by another recipe than run: other source images"
+    assert difference(first, run("source", OfSources(), output="again")) is None
+    # A record of before does not tell.
+    (old,) = apart.record.protocols
+    recipe = old.recipe.model_copy(update={"sources": None})
+    assert old.recipe.difference(recipe) is recipe.difference(old.recipe) is None
+    measure([Psnr()])
+    added = Run.load(tmp_path / "out")
+    assert list(added.scores) == ["l1", "of-sources", "ssim", "psnr"]
+    assert [Path(path).parent.name for path in added.per_pair["source"]] == ["other"] * 3
+
+
+def test_numbers_of_other_items_or_genders_are_another_evaluation(measure: Evaluate, tmp_path: Path) -> None:
+    measure([L1()])
+
+    def run(column: str, values: str, output: str) -> Run:
+        rows = "".join(f"{name}.png,{value}\n" for name, value in zip("abc", values.split(), strict=True))
+        (tmp_path / "list.csv").write_text(f"generated,{column}\n{rows}", encoding="utf-8")
+        pairs = Pairs.from_csv(tmp_path / "list.csv", tmp_path / "mine", tmp_path / "target")
+        with Cache(tmp_path / "cache") as cache:
+            engine = open_engine("local", cache, device="cpu")
+            return evaluate(pairs, [Ssim()], output=tmp_path / output, engine=engine)
+
+    first = run("item", "x y y", "list")
+    for column, values in (("item", "x x y"), ("gender", "MEN MEN MEN"), ("view", "front side back")):
+        with pytest.raises(UserError, match="record 'run' of the same pairs with other items, genders or views:"):
+            run(column, values, "list")
+        other = run(column, values, column)
+        assert difference(first, other) == "the same pairs as run, but other items, genders or views in the list"
+    before = other.record.model_copy(update={"pairs": other.record.pairs.model_copy(update={"known": None})})
+    assert difference(first, dataclasses.replace(other, record=before)) is None
+    assert run("item", "x y y", "list").record.pairs == first.record.pairs
 
 
 def test_the_same_protocol_again_replaces_its_own_score_alone(measure: Evaluate, tmp_path: Path) -> None:

@@ -61,6 +61,16 @@ def test_white_borders_of_generated_images_are_to_be_cropped(command: Command, p
     assert json.loads(outcome.out)["protocols"][0]["scores"][0]["value"] == 1.0
 
 
+def test_a_crop_of_all_is_not_advised_where_some_images_have_the_right_size(
+    command: Command, pictures: list[Image.Image]
+) -> None:
+    for name, picture in zip("abc", pictures, strict=True):
+        save(padded(picture, (8, 0), (64, 64)) if name == "a" else picture.rotate(180), "mine", name)
+    line = advice(command)
+    assert line.startswith("fhpt-eval: 1 generated images are 64×64 and their targets 48×64: ")
+    assert line.endswith("white borders of 8 pixels at the left, 8 at the right: cut them off these files alone")
+
+
 def test_white_borders_of_targets_are_to_be_cropped(command: Command, pictures: list[Image.Image]) -> None:
     for name, picture in zip("abc", pictures, strict=True):
         save(picture, "mine", name)

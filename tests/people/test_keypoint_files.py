@@ -296,6 +296,17 @@ def test_coordinates_that_are_shares_of_the_image_are_refused(tmp_path: Path, sc
     assert len(KeypointFiles.at(tmp_path).records) == 2
 
 
+def test_shares_of_the_image_are_refused_in_every_form(tmp_path: Path) -> None:
+    shares = [(x / 64, y / 64) for x, y in filter_none(body())]
+    x, y = ([share[i] for share in shares] for i in (0, 1))
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"{HEADER}\na.png: {y}: {x}\n", encoding="utf-8")
+    write_text(tmp_path / "text", "a", [(*share, 0.9) for share in shares], [[*range(18), 9, 18]])
+    for path in (listed, tmp_path / "text"):
+        with pytest.raises(UserError, match=rf"^all coordinates in {path} lie between -1 and 1, .*width and height\.$"):
+            KeypointFiles.at(path)
+
+
 FACE = triples([(float(i), 2.0) for i in range(70)], 0.25)
 HAND = triples([(float(i), 40.0) for i in range(21)], 0.75)
 

@@ -224,7 +224,7 @@ def test_the_command_that_is_suggested_misses_what_was_not_made(command: Callabl
         (("train", "drn", "--part", "face", "--config", "no-face", *SMALL_OPTIONS), "no face module"),
         (("train", "drn", "--part", "face", *SMALL_OPTIONS), "frontal faces"),
         (("train", "drn", *SMALL_OPTIONS, "--eyes", "both"), "--eyes cannot be 'both'"),
-        (("generate", "drn", "--target-keypoints", "", "--checkpoint", "x"), "a path is empty"),
+        (("generate", "drn", "--target-keypoints", "", "--checkpoint", "x"), "--target-keypoints '' is empty"),
         (("generate", "drm"), "Did you mean 'drn'"),
         (("generate", "drn", "--image", "fine"), "cannot be 'fine'"),
         (("generate", "copy-source", "--image", "coarse"), "has no option 'image'"),
