@@ -105,7 +105,7 @@ def _state(lacks: list[str], asks: str | None) -> Text:
 
 
 def _plain(docstring: str) -> str:
-    """A protocol's docstring as text for people who know its options, not its class."""
+    """Return a protocol's docstring as text for people who know its options, not its class."""
     return inspect.cleandoc(docstring).replace("``", "`").replace("\nAttributes:\n", "\nOptions:\n")
 
 
