@@ -166,7 +166,7 @@ def test_identical_images_under_different_labels_are_said(command: Command, real
         (("--network", "vgg61"), "there is no network 'vgg61'. Did you mean 'vgg16'?"),
         (("--batch-size", "7"), "--batch-size cannot be 7: it has to be even"),
         (("--labels", "nowhere.csv"), "nowhere.csv cannot be read"),
-        (("--network", "vgg16", "--offline"), "weights vgg16 (vgg16-397923af.pth) is not here"),
+        (("--network", "vgg16", "--offline"), "weights vgg16 (vgg16-397923af.pth) are not here"),
         (("--epochz", "3"), "No such option: --epochz"),
     ],
 )

@@ -141,7 +141,7 @@ def assert_refused(weights: Weights, folder: Path, reason: str) -> None:
     """The sentence names the weights, the reason and the way out; nothing stays in the folder."""
     with pytest.raises(Unavailable, match=reason) as caught:
         Store(folder).get(weights)
-    assert "weights toy (toy.pth) is not here" in str(caught.value)
+    assert "weights toy (toy.pth) are not here" in str(caught.value)
     assert "run `fhpt-eval weights fetch toy`" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not folder.exists() or list(folder.iterdir()) == []
