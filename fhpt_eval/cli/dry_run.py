@@ -9,6 +9,7 @@ import typer
 
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.measuring.measurement import Measurement
+from fhpt_eval.text import visible
 
 
 def print_plan(
@@ -40,7 +41,7 @@ def print_plan(
     for file, why in images.left_out.items():
         typer.echo(f"left out: {file}: {why}")
     for file in no_images:
-        typer.echo(f"no image: {file}")
+        typer.echo(f"no image: {visible(file)}")
     for row in protocols:
         typer.echo(f"protocol {row['protocol']}: {row['reason'] or 'ready'}")
     for entry in extractors:

@@ -22,8 +22,8 @@ def leaderboard(
 ) -> None:
     """Join runs into a leaderboard: one row per run; value, interval, n and missing of every metric.
 
-    Only runs with the same pairs, the same target files and the same recipes share a block; the rest stand in blocks
-    of their own, with the reason.
+    Only runs with the same pairs, the same target and source files, items and genders and the same recipes share a
+    block; the rest stand in blocks of their own, with the reason.
     """
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.files.atomic import write_named

@@ -38,7 +38,7 @@ def default_folder() -> Path:
 
 
 def parse_size(text: str) -> int:
-    """Read ``500M``, ``20G``, ``1T`` or plain bytes.
+    """Read what ``FHPT_EVAL_CACHE_SIZE`` says: ``500M``, ``20G``, ``1T`` or plain bytes.
 
     Raises:
         UserError: If it is none of these.
@@ -48,9 +48,9 @@ def parse_size(text: str) -> int:
     try:
         size = int(float(number) * unit)
     except (ValueError, OverflowError):
-        raise UserError(f"'{text}' is not a size: write for example 500M or 20G.") from None
+        raise UserError(f"FHPT_EVAL_CACHE_SIZE '{text}' is not a size: write for example 500M or 20G.") from None
     if not 2**20 <= size <= 2**50:
-        raise UserError(f"a cache cannot have {text}: give between 1M and 1024T.")
+        raise UserError(f"FHPT_EVAL_CACHE_SIZE cannot be {text}: give between 1M and 1024T.")
     return size
 
 

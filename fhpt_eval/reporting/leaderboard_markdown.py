@@ -39,8 +39,8 @@ def _markdown_block(block: Block) -> str:
 
 
 def _text(text: str) -> str:
-    """Keep a name from ending a cell, and from being HTML."""
-    return visible(text).replace("|", "\\|").replace("<", "\\<")
+    """Keep a name from ending a cell, and from being HTML or a link."""
+    return visible(text).replace("|", "\\|").replace("<", "\\<").replace("](", "]\\(")
 
 
 def _best(block: Block, metric: str) -> float | None:

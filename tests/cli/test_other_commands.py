@@ -162,7 +162,7 @@ def test_a_wrong_cache_limit_is_one_sentence(command: Command, monkeypatch: pyte
     monkeypatch.setenv("FHPT_EVAL_CACHE_SIZE", "lots")
     outcome = command("cache", "info")
     assert outcome.code == 2
-    assert outcome.sentence == "'lots' is not a size: write for example 500M or 20G."
+    assert outcome.sentence == "FHPT_EVAL_CACHE_SIZE 'lots' is not a size: write for example 500M or 20G."
 
 
 # Shell completion

@@ -238,6 +238,13 @@ def test_dry_run_tells_the_plan_and_leaves_no_trace(command: Command, folders: F
     assert sorted(own_folders.rglob("*")) == before
 
 
+def test_a_file_name_makes_no_line_of_its_own_in_a_dry_run(command: Command, folders: Folders) -> None:
+    Path("mine", "a\nprotocol l1: ready.txt").touch()
+    outcome = command("run", *folders, "-p", "ssim", "--dry-run")
+    assert r"a\u000aprotocol l1: ready.txt" in outcome.out
+    assert "protocol l1: ready" not in {line.removesuffix(".txt") for line in outcome.out.splitlines()}
+
+
 def test_dry_run_tells_what_would_be_downloaded(
     command: Command, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,15 +118,15 @@ def test_names_cannot_be_formulas(run_of: Evaluate) -> None:
 
 
 def test_names_do_nothing_in_a_leaderboard(run_of: Evaluate) -> None:
-    hostile = "a\n|<b>\x1b[31m\x9b\u202e"
+    hostile = "a\n|[x](y)<b>\x1b[31m\x9b\u202e"
     run = run_of("one")
     named = dataclasses.replace(run, record=run.record.model_copy(update={"name": hostile}))
     blocks = blocks_of([named, run_of("few", target="others", count=3)])
     (row, apart) = table(Csv().text(blocks))
-    assert row["run"] == r"a\u000a|<b>\u001b[31m\u009b\u202e"
+    assert row["run"] == r"a\u000a|[x](y)<b>\u001b[31m\u009b\u202e"
     assert r"\u202e" in apart["why apart"]
     text = Markdown().text(blocks)
-    assert text.splitlines()[2].startswith(r"| a\u000a\|\<b>\u001b[31m\u009b\u202e | ")
+    assert text.splitlines()[2].startswith(r"| a\u000a\|[x]\(y)\<b>\u001b[31m\u009b\u202e | ")
     for written in (text, Csv().text(blocks)):
         assert all(line.isprintable() for line in written.splitlines())
 
