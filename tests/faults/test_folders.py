@@ -175,7 +175,8 @@ def test_a_reference_set_that_is_half_tiff_gives_the_same_distance(command: Comm
         assert outcome.code == 0
         distances.append(json.loads(outcome.out)["protocols"][0]["scores"][0]["value"])
     assert distances[0] == distances[1]
-    assert round(distances[0], 2) == 128.29
+    # Pillow 10.3 resizes some values by 1 differently from Pillow 13, and gives 128.04.
+    assert distances[0] == pytest.approx(128.29, abs=0.3)
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="needs ../shared/data/cases")

@@ -178,8 +178,12 @@ def test_a_tiff_is_read_whatever_else_its_directory_holds(compression: str | Non
     ],
 )
 def test_tiffs_that_are_not_read_are_named(options: dict[str, Any], reason: str) -> None:
+    try:
+        data = encoded("TIFF", **options)
+    except OSError:
+        pytest.skip("this Pillow cannot write such a TIFF")
     with pytest.raises(ImageError, match=reason):
-        decode(encoded("TIFF", **options))
+        decode(data)
 
 
 @pytest.mark.parametrize(
