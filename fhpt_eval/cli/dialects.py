@@ -25,7 +25,8 @@ from fhpt_eval.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fhpt_eval.evaluation.run import Run, ScoreRecord
+    from fhpt_eval.evaluation.run import Run
+    from fhpt_eval.evaluation.run_record import ScoreRecord
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.measuring.dialects import Dialect
     from fhpt_eval.measuring.measurement import Measurement

@@ -19,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation.run import ProtocolRecord, Run, ScoreRecord
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.measuring.registry import GROUPS, find_protocols
 from fhpt_eval.text import visible

@@ -6,7 +6,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from fhpt_eval.evaluation.run import Environment
+from fhpt_eval.evaluation.run_record import Environment
 from fhpt_eval.libraries import version
 from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.measuring.requirements import packages_of

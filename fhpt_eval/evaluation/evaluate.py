@@ -21,8 +21,9 @@ from fhpt_eval.evaluation.extracted_records import ExtractedRecords
 from fhpt_eval.evaluation.giving import check_given, given_for
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
 from fhpt_eval.evaluation.recording import plan_record, start_run
-from fhpt_eval.evaluation.run import Run, score_record
+from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_folder import RunFolder
+from fhpt_eval.evaluation.run_record import score_record
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef

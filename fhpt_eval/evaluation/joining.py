@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from fhpt_eval.evaluation.run import ImagesRecord, ProtocolRecord, Run, RunRecord
+from fhpt_eval.evaluation.run_record import ImagesRecord, ProtocolRecord, RunRecord, StoredRun
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
 
 
-def clash(earlier: Run, now: RunRecord, *, planned: bool = False) -> str | None:
+def clash(earlier: StoredRun, now: RunRecord, *, planned: bool = False) -> str | None:
     """Return why a run cannot be added to an earlier one's record, as what that record is of; None where it can.
 
     Args:
@@ -35,7 +35,7 @@ def clash(earlier: Run, now: RunRecord, *, planned: bool = False) -> str | None:
     return _other_recipe(earlier.record, now, planned=planned)
 
 
-def joined(earlier: Run, now: Run) -> Run:
+def joined(earlier: StoredRun, now: StoredRun) -> StoredRun:
     """Return the record of both: what ``now`` has scores of, and of the rest what was there.
 
     Scores are replaced by others of the same protocol, but not by a failure and not where more images are missing.
@@ -66,7 +66,7 @@ def joined(earlier: Run, now: Run) -> Run:
     gaps = [run.missing[run.missing["metric"].isin(of)] for run, of in ((earlier, theirs), (now, ours))]
     columns = [_columns(earlier, theirs), _columns(now, ours)]
     arrays = {m: a for run, of in ((earlier, theirs), (now, ours)) for m, a in run.arrays.items() if m in of}
-    return Run(
+    return StoredRun(
         record,
         pd.concat([_pairs(earlier, now), *columns], axis=1),
         pd.concat([gap for gap in gaps if not gap.empty] or gaps[:1], ignore_index=True),
@@ -74,7 +74,7 @@ def joined(earlier: Run, now: Run) -> Run:
     )
 
 
-def _origin(run: Run) -> str:
+def _origin(run: StoredRun) -> str:
     """Return where the generated images of a run lay."""
     folders = {os.path.dirname(path) for path in run.per_pair["generated"] if path}  # noqa: PTH120 - text in, text out
     when = f"of {run.record.created}"
@@ -130,14 +130,14 @@ def _images(earlier: ImagesRecord, now: ImagesRecord) -> ImagesRecord:
     )
 
 
-def _pairs(earlier: Run, now: Run) -> pd.DataFrame:
+def _pairs(earlier: StoredRun, now: StoredRun) -> pd.DataFrame:
     """Return the columns of the pairs; what was told of them once stays: a run may do without the sources."""
     told = now.per_pair[[*PAIR_COLUMNS]]
     whole: pd.DataFrame = told.where(told.notna(), earlier.per_pair[[*PAIR_COLUMNS]])
     return whole
 
 
-def _columns(run: Run, metrics: Iterable[str]) -> pd.DataFrame:
+def _columns(run: StoredRun, metrics: Iterable[str]) -> pd.DataFrame:
     wanted = set(metrics)
     table: pd.DataFrame = run.per_pair[[name for name in run.per_pair.columns if name in wanted]]
     return table

@@ -16,7 +16,8 @@ from fhpt_eval.evaluation.environment import describe_environment
 from fhpt_eval.evaluation.extracted_records import content_hash
 from fhpt_eval.evaluation.giving import own_classifier, used_keypoints
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
-from fhpt_eval.evaluation.run import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, Run, RunRecord
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_record import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, RunRecord
 from fhpt_eval.evaluation.sizes import of_sizes
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.gender_classifier import GenderClassifier

@@ -17,7 +17,15 @@ from safetensors import SafetensorError
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.joining import clash, joined
-from fhpt_eval.evaluation.run import ARRAYS, MISSING, PER_PAIR, RECORD, SCHEMA_VERSION, Run, RunRecord
+from fhpt_eval.evaluation.run_record import (
+    ARRAYS,
+    MISSING,
+    PER_PAIR,
+    RECORD,
+    SCHEMA_VERSION,
+    RunRecord,
+    StoredRun,
+)
 from fhpt_eval.files.owned_folder import OwnedFolder, claiming
 from fhpt_eval.files.together import current, exclusively, write_together
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
@@ -40,7 +48,7 @@ class RunFolder:
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self._path = path
         self._overwrite = overwrite
-        self._last: tuple[bytes, Run] | None = None
+        self._last: tuple[bytes, StoredRun] | None = None
         owned = OwnedFolder(path, "fhpt-eval run")
         with claiming(path):
             known = current(path, RECORD).exists()
@@ -73,7 +81,7 @@ class RunFolder:
                 " replace it with --overwrite."
             )
 
-    def save(self, run: Run, *, complete: bool = False) -> None:
+    def save(self, run: StoredRun, *, complete: bool = False) -> None:
         """Write what came of a run so far, beside what the folder holds of its other protocols.
 
         Args:
@@ -97,7 +105,7 @@ class RunFolder:
                 self._last = (files[RECORD], whole)
             self._replaces = False
 
-    def _earlier(self) -> Run | None:
+    def _earlier(self) -> StoredRun | None:
         """Return the record that the folder holds; None where it has no numbers that could be lost."""
         try:
             data = current(self._path, RECORD).read_bytes()
@@ -111,7 +119,7 @@ class RunFolder:
         return self._last[1] if self._last[1].measured else None
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> StoredRun:
     """Read a run's folder.
 
     Raises:
@@ -126,7 +134,7 @@ def read_run(folder: Path) -> Run:
         ) from None
 
 
-def _read(folder: Path, data: bytes) -> Run:
+def _read(folder: Path, data: bytes) -> StoredRun:
     try:
         version = json.loads(data).get("schema_version")
         if version != SCHEMA_VERSION:
@@ -135,7 +143,7 @@ def _read(folder: Path, data: bytes) -> Run:
                 " run it again, or use the fhpt-eval that wrote it."
             )
         record = RunRecord.model_validate_json(data)
-        return Run(record, *_read_tables(folder, record), _read_arrays(folder, record))
+        return StoredRun(record, *_read_tables(folder, record), _read_arrays(folder, record))
     except (ValidationError, ValueError, KeyError, AttributeError, OSError, SafetensorError) as error:
         first = str(error).splitlines()[0]
         raise UserError(
@@ -149,7 +157,7 @@ def _is_ours(missing: Path) -> bool:
         return stream.readline() == _MISSING_HEADER.encode()
 
 
-def _files(run: Run, earlier: Run | None, *, arrays: bool) -> dict[str, bytes]:
+def _files(run: StoredRun, earlier: StoredRun | None, *, arrays: bool) -> dict[str, bytes]:
     """Return the files of a run of which something changed since ``earlier``; that of arrays if there is one."""
     files = {}
     for name, table, before in (

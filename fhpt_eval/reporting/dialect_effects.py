@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation.run import ProtocolRecord, Run, ScoreRecord
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
 from fhpt_eval.images.geometry import Expect, Geometry, Resize
 from fhpt_eval.measuring.dialects import Dialect, default_id
 from fhpt_eval.measuring.masked import MaskedProtocol

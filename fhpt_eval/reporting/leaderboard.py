@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fhpt_eval.evaluation.run import Recipe, Run, ScoreRecord
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_record import Recipe, ScoreRecord
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from fhpt_eval.evaluation.run import ScoreRecord
+from fhpt_eval.evaluation.run_record import ScoreRecord
 from fhpt_eval.reporting.leaderboard import ARROWS, Block, without_prefix
 from fhpt_eval.reporting.leaderboard_format import LeaderboardFormat
 from fhpt_eval.text import visible

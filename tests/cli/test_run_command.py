@@ -14,7 +14,8 @@ import pytest
 import fhpt_eval
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
-from fhpt_eval.evaluation.run import MISSING, PER_PAIR, RECORD, Run
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_record import MISSING, PER_PAIR, RECORD
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.atomic import write_atomic
 

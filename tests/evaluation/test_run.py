@@ -16,7 +16,8 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
-from fhpt_eval.evaluation.run import ARRAYS, MISSING, PER_PAIR, RECORD, Run
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_record import ARRAYS, MISSING, PER_PAIR, RECORD
 from fhpt_eval.files import together
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.measuring.protocol import Records, Score

@@ -19,7 +19,8 @@ from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.joining import joined
-from fhpt_eval.evaluation.run import ARRAYS, MISSING, PER_PAIR, RECORD, Run
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_record import ARRAYS, MISSING, PER_PAIR, RECORD
 from fhpt_eval.measuring.protocol import Need, Protocol, Records, Score, Unscorable
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.l1 import L1

@@ -13,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation.run import MISSING, PER_PAIR, RECORD, Run
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_record import MISSING, PER_PAIR, RECORD
 
 if TYPE_CHECKING:
     from conftest import Command, Draw, Outcome

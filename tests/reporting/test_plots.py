@@ -16,7 +16,8 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
-from fhpt_eval.evaluation.run import Run, ScoreRecord
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_record import ScoreRecord
 from fhpt_eval.maths.keypoints import PARTS, areas
 from fhpt_eval.measuring.protocol import Curve, Protocol
 from fhpt_eval.pairing.pairs import Pairs
