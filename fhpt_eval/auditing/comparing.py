@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fhpt_eval.auditing.findings import Finding, Found, of_all, tally
-from fhpt_eval.auditing.folder import FolderAudit, images, in_words
+from fhpt_eval.auditing.folder import FolderAudit, images
 from fhpt_eval.errors import UserError
 from fhpt_eval.images.borders import Borders
 from fhpt_eval.images.headers import Header
@@ -72,7 +72,7 @@ def _header(audit: FolderAudit, path: Path) -> Header | None:
 
 
 def _borders(audit: FolderAudit) -> str:
-    return f"white borders of {in_words(audit.borders[0])}" if audit.borders else "no white borders"
+    return f"white borders of {audit.borders[0]}" if audit.borders else "no white borders"
 
 
 def _text(size: tuple[int, int]) -> str:

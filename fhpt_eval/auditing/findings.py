@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from fhpt_eval.auditing.folder import FolderAudit, Picture, images, in_words
+from fhpt_eval.auditing.folder import FolderAudit, Picture, images
 from fhpt_eval.images.headers import Header
 from fhpt_eval.measuring.flaws import Flaw
 
@@ -80,7 +80,7 @@ def _borders(audit: FolderAudit) -> Iterator[Found]:
         return
     borders, count = audit.borders
     looked_at = sum(picture.borders is not None for picture in audit.pictures)
-    yield "borders", f"white borders of {in_words(borders)} about {of_all(count, looked_at)}", ()
+    yield "borders", f"white borders of {borders} about {of_all(count, looked_at)}", ()
 
 
 def _reading(audit: FolderAudit) -> Iterator[Found]:

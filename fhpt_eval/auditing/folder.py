@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from fhpt_eval.engine.machine import cpu_count
+from fhpt_eval.engine.processes import threads
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.regular import read_regular
 from fhpt_eval.images.borders import Borders, white_borders
@@ -142,7 +142,7 @@ class FolderAudit:
         """All of it in one line."""
         parts = [images(len(self.pictures)), _or_more(self.stored, "formats"), _or_more(self.sizes, "sizes")]
         if self.borders is not None:
-            parts[-1] += f" (white borders of {in_words(self.borders[0])})"
+            parts[-1] += f" (white borders of {self.borders[0]})"
         parts.append(_or_more(self.modes, "modes") if [*self.modes] != ["RGB"] else "")
         copies = sum(len(names) - 1 for names in self.duplicates)
         counts = {
@@ -158,16 +158,6 @@ def images(count: int) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
 
 
-def in_words(borders: Borders) -> str:
-    """Return the widths of borders side by side."""
-    left, top, right, bottom = borders
-    if left == right and not top and not bottom:
-        return f"{left} pixels"
-    sides = {"left": left, "right": right, "top": top, "bottom": bottom}
-    first, *others = (f"{width} at the {side}" for side, width in sides.items() if width)
-    return ", ".join((first.replace(" at", " pixels at", 1), *others))
-
-
 def audit_folder(folder: str | Path, progress: Progress | None = None) -> FolderAudit:
     """Read, hash and decode every image of a folder, each once.
 
@@ -181,14 +171,11 @@ def audit_folder(folder: str | Path, progress: Progress | None = None) -> Folder
     if not listing.images:
         raise UserError(f"no images in {folder}: {listing.no_images()}.")
     pictures: list[Picture] = []
-    threads = ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1))
-    try:
-        for picture in threads.map(lambda name: _look(folder, name), listing.images):
+    with threads(min(_READERS, cpu_count())) as readers:
+        for picture in readers.map(lambda name: _look(folder, name), listing.images):
             pictures.append(picture)
             if progress is not None:
                 progress(f"looking into {folder}", len(pictures), len(listing.images))
-    finally:
-        threads.shutdown(cancel_futures=True)
     return FolderAudit(listing, tuple(pictures))
 
 

@@ -89,11 +89,10 @@ def _print(audits: tuple[FolderAudit, ...], findings: list[Finding]) -> None:
 def _facts(one: FolderAudit) -> dict[str, str]:
     """Return what a folder holds, in words."""
     from fhpt_eval.auditing.findings import of_all, tally
-    from fhpt_eval.auditing.folder import in_words
 
     borders = "none"
     if one.borders is not None:
-        borders = f"{in_words(one.borders[0])} ({of_all(one.borders[1], len(one.headers))})"
+        borders = f"{one.borders[0]} ({of_all(one.borders[1], len(one.headers))})"
     facts = {
         "stored as": tally(one.stored),
         "endings": tally(one.endings),

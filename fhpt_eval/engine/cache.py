@@ -168,14 +168,7 @@ class Cache:
         if self._file is None:
             return None
         try:
-            try:
-                with self._env.begin(db=self._results, write=write) as transaction:
-                    return use(transaction)
-            except lmdb.MapResizedError:
-                # Another process opened the cache with a larger limit.
-                self._env.set_mapsize(0)
-                with self._env.begin(db=self._results, write=write) as transaction:
-                    return use(transaction)
+            return self._in_transaction(use, db=self._results, write=write)
         except lmdb.Error as error:
             self._give_up(error)
             return None
@@ -228,15 +221,7 @@ class Cache:
         return file.stat().st_blocks * 512 if file.exists() else 0
 
     def _write(self, extractor: str, fingerprint: str, items: Mapping[bytes, bytes]) -> None:
-        try:
-            self._insert(extractor, fingerprint, items)
-        except lmdb.MapResizedError:
-            # Another process opened the cache with a larger limit.
-            self._env.set_mapsize(0)
-            self._insert(extractor, fingerprint, items)
-
-    def _insert(self, extractor: str, fingerprint: str, items: Mapping[bytes, bytes]) -> None:
-        with self._env.begin(write=True) as transaction:
+        def insert(transaction: Any) -> None:
             self._make_room(transaction, sum(map(len, items.values())))
             transaction.put(_prefix(fingerprint), extractor.encode(), db=self._about)
             with transaction.cursor(self._order) as cursor:
@@ -246,6 +231,19 @@ class Cache:
                     transaction.put(number.to_bytes(8, "big"), address, db=self._order)
                     number += 1
                 transaction.put(address, _seal(data), db=self._results)
+
+        self._in_transaction(insert, write=True)
+
+    def _in_transaction(self, use: Callable[[Any], Any], **options: Any) -> Any:
+        """Return what comes of a transaction."""
+        try:
+            with self._env.begin(**options) as transaction:
+                return use(transaction)
+        except lmdb.MapResizedError:
+            # Another process opened the cache with a larger limit.
+            self._env.set_mapsize(0)
+            with self._env.begin(**options) as transaction:
+                return use(transaction)
 
     def _make_room(self, transaction: Any, needed: int) -> None:
         """Drop the results that were written first until ``needed`` bytes fit; never those that this run uses."""

@@ -60,8 +60,7 @@ def evaluate(
     Args:
         pairs: What to evaluate; see `Pairs.from_folders` and `Pairs.from_csv`.
         protocols: Names, groups, configured protocols, or measurements of a dialect (`fhpt_eval.measuring.dialects`);
-            None for
-            all protocols.
+            None for all protocols.
         profile: ``paper`` (canonical networks) or ``embedded`` (what packages carry); for protocols given by name.
         reference: The reference set of FID and KID, or its folder; None for the unique targets.
         generated_keypoints: Keypoints of the generated images, to take instead of detected ones, or their files.

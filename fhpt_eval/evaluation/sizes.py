@@ -13,7 +13,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.extract.extractor import PairExtractor
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
-from fhpt_eval.images.borders import white_borders
+from fhpt_eval.images.borders import Borders, white_borders
 from fhpt_eval.images.decoding import ImageRef, Rgb, read_image
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.records import Missing, Role
@@ -83,7 +83,7 @@ def _advice(pairs: Sequence[tuple[ImageRef, ImageRef]], generated: _Size, target
         if (corner := borders.box(outer, inner)) is not None and _fits(looked_at, side, corner, inner):
             box = f"crop(left={corner[0]}, top={corner[1]}, width={inner[0]}, height={inner[1]})"
             whose = "the targets" if side else "the generated images"
-            have = f"{whose} have white borders of {_widths(outer, inner, corner)}: "
+            have = f"{whose} have white borders of {_around(outer, inner, corner)}: "
             # A geometry is done to all images, and what has no borders would be cut, or is too small.
             return have + (f"--{option}-geometry '{box}'" if alone else "cut them off these files alone")
     if _proportional(generated, target):
@@ -113,12 +113,10 @@ def _fits(pairs: Sequence[tuple[Rgb, Rgb]], side: int, corner: _Size, inner: _Si
     return cropped <= stretched
 
 
-def _widths(outer: _Size, inner: _Size, corner: _Size) -> str:
-    """Return how wide the borders are that a crop takes away, side by side."""
+def _around(outer: _Size, inner: _Size, corner: _Size) -> Borders:
+    """Return the borders that a crop takes away."""
     left, top = corner
-    sides = {"left": left, "right": outer[0] - inner[0] - left, "top": top, "bottom": outer[1] - inner[1] - top}
-    first, *others = (f"{width} at the {side}" for side, width in sides.items() if width)
-    return ", ".join((first.replace(" at", " pixels at", 1), *others))
+    return Borders(left, top, outer[0] - inner[0] - left, outer[1] - inner[1] - top)
 
 
 def _proportional(one: _Size, other: _Size) -> bool:

@@ -19,6 +19,14 @@ class Borders(NamedTuple):
     right: int
     bottom: int
 
+    def __str__(self) -> str:
+        """Their widths, side by side: ``40 pixels`` at either side, or ``16 pixels at the right, 6 at the bottom``."""
+        if self.left == self.right and not self.top and not self.bottom:
+            return f"{self.left} pixels"
+        sides = {"left": self.left, "right": self.right, "top": self.top, "bottom": self.bottom}
+        first, *others = (f"{width} at the {side}" for side, width in sides.items() if width)
+        return ", ".join((first.replace(" at", " pixels at", 1), *others))
+
     def box(self, outer: tuple[int, int], inner: tuple[int, int]) -> tuple[int, int] | None:
         """Return where a box of ``inner`` width and height lies in ``outer`` so that all about it is white.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fhpt_eval.engine.machine import cpu_count, one_thread
+from fhpt_eval.engine.processes import threads
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import VGG19
 from fhpt_eval.extract.weights import Weights, file_sha256
@@ -111,7 +111,7 @@ class Drn(ReferenceModel):
 
             if device == "cpu":
                 # Each by itself in one thread: faster than several threads an image, and equal on any number of cores.
-                with ThreadPoolExecutor(cpu_count(), initializer=one_thread) as cores:
+                with threads(cpu_count(), one_thread) as cores:
                     return [picture for (picture,) in cores.map(of_one_size, [[i] for i in range(len(requests))])]
             pictures: dict[int, Rgb] = {}
             for indices in batches_of_one_size(sources):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fhpt_eval.auditing.folder import audit_folder, glance, in_words
+from fhpt_eval.auditing.folder import audit_folder, glance
 from fhpt_eval.errors import UserError
 from fhpt_eval.images.borders import Borders
 from fhpt_eval.images.decoding import Decoded, decode
@@ -73,8 +73,8 @@ def test_white_backdrops_that_differ_are_no_borders(tmp_path: Path) -> None:
 
 
 def test_borders_in_words() -> None:
-    assert in_words(Borders(40, 0, 40, 0)) == "40 pixels"
-    assert in_words(Borders(0, 0, 16, 6)) == "16 pixels at the right, 6 at the bottom"
+    assert str(Borders(40, 0, 40, 0)) == "40 pixels"
+    assert str(Borders(0, 0, 16, 6)) == "16 pixels at the right, 6 at the bottom"
 
 
 def test_a_glance_decodes_eight_small_pictures_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,7 +212,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.Mo
         def full(*_: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(cache, "_insert", full)
+        monkeypatch.setattr(cache, "_make_room", full)
         cache.put("x", ONE, {"k": vector(1)})
         assert cache.trouble is not None
         assert "No space left" in cache.trouble

@@ -54,7 +54,7 @@ def test_white_borders_of_generated_images_are_to_be_cropped(command: Command, p
     line = advice(command)
     assert line == (
         "fhpt-eval: 3 generated images are 64×64 and their targets 48×64: the generated images have white borders of"
-        f" 8 pixels at the left, 8 at the right: --generated-geometry '{CROP}'"
+        f" 8 pixels: --generated-geometry '{CROP}'"
     )
     outcome = command("run", "-g", "mine", "-t", "real", *FAST, "--generated-geometry", CROP, "--json")
     assert outcome.code == 0
@@ -68,14 +68,14 @@ def test_a_crop_of_all_is_not_advised_where_some_images_have_the_right_size(
         save(padded(picture, (8, 0), (64, 64)) if name == "a" else picture.rotate(180), "mine", name)
     line = advice(command)
     assert line.startswith("fhpt-eval: 1 generated images are 64×64 and their targets 48×64: ")
-    assert line.endswith("white borders of 8 pixels at the left, 8 at the right: cut them off these files alone")
+    assert line.endswith("white borders of 8 pixels: cut them off these files alone")
 
 
 def test_white_borders_of_targets_are_to_be_cropped(command: Command, pictures: list[Image.Image]) -> None:
     for name, picture in zip("abc", pictures, strict=True):
         save(picture, "mine", name)
         save(padded(picture, (8, 0), (64, 64)), "real", name)
-    assert f"the targets have white borders of 8 pixels at the left, 8 at the right: --target-geometry '{CROP}'" in (
+    assert f"the targets have white borders of 8 pixels: --target-geometry '{CROP}'" in (
         advice(command)
     )
 
