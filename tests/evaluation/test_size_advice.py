@@ -75,9 +75,7 @@ def test_white_borders_of_targets_are_to_be_cropped(command: Command, pictures: 
     for name, picture in zip("abc", pictures, strict=True):
         save(picture, "mine", name)
         save(padded(picture, (8, 0), (64, 64)), "real", name)
-    assert f"the targets have white borders of 8 pixels: --target-geometry '{CROP}'" in (
-        advice(command)
-    )
+    assert f"the targets have white borders of 8 pixels: --target-geometry '{CROP}'" in (advice(command))
 
 
 def test_borders_on_one_side_are_cropped_on_that_side(command: Command, pictures: list[Image.Image]) -> None:
