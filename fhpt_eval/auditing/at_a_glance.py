@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 
 from fhpt_eval.auditing.findings import findings_of
 from fhpt_eval.auditing.folder import glance
@@ -10,16 +11,26 @@ from fhpt_eval.engine.contents import Contents
 from fhpt_eval.pairing.pairs import Pairs
 
 
-def at_a_glance(pairs: Pairs, contents: Contents) -> str | None:
-    """Say what the generated images' files are like, by headers, hashes, and the pixels of eight images.
+@dataclass(frozen=True)
+class Glance:
+    """What the generated images' files are like.
 
-    Returns:
-        None where there is nothing to look at.
+    Attributes:
+        line: In one line.
+        more: The command that tells more; None where nothing is worth a look.
     """
+
+    line: str
+    more: str | None
+
+    def __str__(self) -> str:
+        return self.line if self.more is None else f"{self.line}: `{self.more}` tells more"
+
+
+def at_a_glance(pairs: Pairs, contents: Contents) -> Glance | None:
+    """Look at headers, hashes, and the pixels of eight images; None where the images are in no one folder."""
     if not pairs.listings:
         return None
     generated, *_ = pairs.listings
     audit = glance(generated, contents.of_file)
-    if not findings_of(audit):
-        return None
-    return f"{audit.line}: `fhpt-eval audit {shlex.quote(str(generated.folder))}` tells more"
+    return Glance(audit.line, f"fhpt-eval audit {shlex.quote(str(generated.folder))}" if findings_of(audit) else None)

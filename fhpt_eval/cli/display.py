@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
+from fhpt_eval.auditing.at_a_glance import Glance
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
@@ -257,12 +258,14 @@ def _because(protocol: ProtocolRecord) -> str:
     return f"this is a bug: {text}" if protocol.status == "failed" else text
 
 
-def print_run(run: Run, folder: Path, *, as_json: bool, quiet: bool) -> None:
+def print_run(run: Run, folder: Path, glances: Sequence[Glance], *, as_json: bool, quiet: bool) -> None:
     """Print a finished run: its table on stdout, and beside it what must be known."""
     if as_json:
         typer.echo(run.record.model_dump_json(indent=2))
     else:
         record = run.record
+        for glance in glances:
+            typer.echo(glance.line)
         about = f"{record.pairs.total} pairs (naming {record.pairs.naming})"
         typer.echo(f"{record.name}: {about}, profile {record.profile}")
         print_table(summary(run))

@@ -216,6 +216,7 @@ def run(
     cannot be read is named, with what would change that. Results are cached by content: a second run, or a run after
     a kill, computes only what is new.
     """
+    from fhpt_eval.auditing.at_a_glance import Glance
     from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, refuse_unused, with_geometry
     from fhpt_eval.cli.display import ProgressDisplay, print_run
     from fhpt_eval.cli.dry_run import print_plan
@@ -275,7 +276,14 @@ def run(
         )
         print_plan(images, chosen, prepared, memory, as_json=as_json)
         return
+    glances: list[Glance] = []
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
+
+        def tell(glance: Glance) -> None:
+            glances.append(glance)
+            if glance.more is not None:
+                progress.say(str(glance))
+
         engine = open_engine(
             engine_name,
             cache,
@@ -301,7 +309,7 @@ def run(
             engine=engine,
             store=store,
             progress=progress,
-            tell=progress.say,
+            tell=tell,
         )
-    print_run(result, folder, as_json=as_json, quiet=quiet)
+    print_run(result, folder, glances, as_json=as_json, quiet=quiet)
     raise typer.Exit(result.exit_code)

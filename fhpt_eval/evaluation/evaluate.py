@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fhpt_eval.auditing.at_a_glance import at_a_glance
+from fhpt_eval.auditing.at_a_glance import Glance, at_a_glance
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import Engine, open_engine
 from fhpt_eval.engine.executor import LOCAL
@@ -53,7 +53,7 @@ def evaluate(
     engine: Engine | None = None,
     store: Store | None = None,
     progress: Progress | None = None,
-    tell: Callable[[str], None] | None = None,
+    tell: Callable[[Glance], None] | None = None,
 ) -> Run:
     """Evaluate generated images.
 
@@ -73,8 +73,7 @@ def evaluate(
         engine: What computes; by default this machine with the user's cache.
         store: Where weights are looked for.
         progress: Called with a stage, the steps done and their number.
-        tell: Called with a line on the generated images' files before anything is computed, where something about
-            them is worth a look.
+        tell: Called with what the generated images' files are like, before anything is computed.
 
     Returns:
         The run, with scores, per-pair values and what is missing.
@@ -106,8 +105,8 @@ def evaluate(
         planned = plan_record(name, profile, images, chosen, prepared, contents, engine.device)
         if folder is not None:
             folder.require_same(planned, planned=True)
-        if tell is not None and (line := at_a_glance(pairs, contents)) is not None:
-            tell(line)
+        if tell is not None and (seen := at_a_glance(pairs, contents)) is not None:
+            tell(seen)
         extraction = engine.run(prepared.plan, prepared.weights, progress, contents)
         extracted = time.monotonic()
         told = doubts(images, prepared, extraction)

@@ -377,7 +377,9 @@ def test_a_folder_name_with_brackets_is_printed_as_it_is(command: Command, draw:
     draw("real", "ab", seed=2)
     outcome = command("run", "-g", "ours [v2] (final)", "-t", "real", *FAST)
     assert outcome.code == 0
-    assert outcome.out.startswith("ours [v2] (final): 2 pairs")
+    first, second, *_ = outcome.out.splitlines()
+    assert first == "ours [v2] (final): 2 images, PNG, 48×64"
+    assert second.startswith("ours [v2] (final): 2 pairs")
 
 
 # As a process
