@@ -52,12 +52,12 @@ def _differences(audit: FolderAudit, target: FolderAudit) -> Iterator[Found]:
     ]
     if not both:
         return
-    sizes = Counter((one.size, other.size) for one, other in both if one.size != other.size)
+    sizes = Counter((one.dimensions, other.dimensions) for one, other in both if one.size != other.size)
     if sizes:
         (size, targets), count = sizes.most_common(1)[0]
         about = f" with {_borders(audit)}" if audit.borders else ""
         more = f" (and {len(sizes) - 1} other pairs of sizes)" if len(sizes) > 1 else ""
-        what = f"{_text(size)}{about} and the target {_text(targets)} for {of_all(count, len(both))}{more}"
+        what = f"{size}{about} and the target {targets} for {of_all(count, len(both))}{more}"
         yield "sizes", f"{what}: `fhpt-eval run` says whether to crop or to resize", ()
     elif not same_borders(audit, target):
         yield "alignment", f"{_borders(audit)} here, {_borders(target)} in {target}", ()
@@ -73,7 +73,3 @@ def _header(audit: FolderAudit, path: Path) -> Header | None:
 
 def _borders(audit: FolderAudit) -> str:
     return f"white borders of {audit.borders[0]}" if audit.borders else "no white borders"
-
-
-def _text(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]}"

@@ -53,7 +53,7 @@ def _fewer(audit: FolderAudit) -> Iterator[Found]:
 def _sizes(audit: FolderAudit) -> Iterator[Found]:
     if len(audit.sizes) > 1:
         common = next(iter(audit.sizes))
-        others = _having(audit, lambda header: "{}×{}".format(*header.size) != common)
+        others = _having(audit, lambda header: header.dimensions != common)
         yield "sizes", f"pictures of several sizes: {tally(audit.sizes)}", others
 
 

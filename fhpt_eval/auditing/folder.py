@@ -99,7 +99,7 @@ class FolderAudit:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """How many images have which size."""
-        return self.counted(lambda header: "{}×{}".format(*header.size))
+        return self.counted(lambda header: header.dimensions)
 
     @cached_property
     def modes(self) -> dict[str, int]:
@@ -204,7 +204,8 @@ def _look(folder: Path, name: str, known: Picture | None = None) -> Picture:
     content = None if known is None else known.content
     try:
         data = read_regular(folder / name)
-        content = content or (hashlib.sha256(data).hexdigest() if known is None else None)
+        if known is None:
+            content = hashlib.sha256(data).hexdigest()
         decoded = decode(data)
         borders = white_borders([decoded.pixels])
         return Picture(name, header_of(data), content=content, notes=decoded.notes, borders=borders)

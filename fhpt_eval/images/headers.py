@@ -42,6 +42,11 @@ class Header:
     sampling: str | None = None
 
     @property
+    def dimensions(self) -> str:
+        """The size in words: ``176×256``."""
+        return f"{self.size[0]}×{self.size[1]}"
+
+    @property
     def stored(self) -> str:
         """The format in words, with what is known of its loss."""
         quality = self.quality and f"quality {self.quality}"
