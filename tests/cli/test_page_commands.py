@@ -153,3 +153,5 @@ def test_the_commands_of_a_page_run(page: str, data: Path, tmp_path: Path) -> No
         for large, small in SMALLER.items():
             script = script.replace(large, small)
         run(script, folder)
+        for made in re.findall(r"(?:-o|--output|>) ([\w./-]+)(?= |$)", script.replace("\\\n", " "), re.MULTILINE):
+            assert (folder / made).exists(), f"{script}\nmade no {made}"
