@@ -62,6 +62,7 @@ class FaceIdentity(Protocol):
         "face_same@0.7[detected]",
     )
     headlines: ClassVar[tuple[str, ...]] = tuple(f"face_same@{threshold}" for threshold in THRESHOLDS)
+    table: ClassVar[str] = "face"
     rank: ClassVar[int] = 10
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "source copies": "better"}
     against: Literal["target", "source"] = "target"
@@ -69,6 +70,11 @@ class FaceIdentity(Protocol):
     landmarks: Landmarks = "small"
     generated_geometry: Geometry = Geometry()
     target_geometry: Geometry = Geometry()
+
+    @classmethod
+    def is_headline(cls, metric: str) -> bool:
+        """Whether it is the share of pairs with the same face, against targets or sources."""
+        return metric.removesuffix("[source]") in cls.headlines
 
     def needs(self) -> tuple[Need, ...]:
         """Return the largest face of the generated and of the real images."""

@@ -12,7 +12,8 @@ from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor
 from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
+from fhpt_eval.maths.influences import frechet_influences
+from fhpt_eval.maths.statistics import Floats, GaussianStats, frechet_distance
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.protocol import (
     UNIQUE_TARGETS,
@@ -23,13 +24,16 @@ from fhpt_eval.measuring.protocol import (
     Results,
     Score,
     Unscorable,
+    at_present,
     dropped,
+    influence_of_pairs,
     last_incomplete_batch,
     present,
     tally,
 )
+from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.records import Missing, Role
+from fhpt_eval.records import Missing, Record, Role
 
 FidNetwork = Literal["inception-2015", "inception-v3-imagenet", "efficientnet-lite0"]
 
@@ -117,6 +121,20 @@ class FeatureDistribution(Protocol):
         tail = last_incomplete_batch(there, self.tail)
         return Results(range(len(results)), lambda i: dropped(self.tail) if i in tail else results[i])
 
+    def influence(self, pairs: Pairs, records: Records, generated: Floats, reference: Floats) -> Record:
+        """Return what a score keeps of the influence of each image: a given reference set is the same for all methods.
+
+        Args:
+            pairs: The pairs.
+            records: Which say what the reference set is.
+            generated: The influence of each of `features`' generated images.
+            reference: The influence of each of its reference images.
+        """
+        influences: dict[PairRole, Floats] = {"generated": generated}
+        if self.compared_with(records) == UNIQUE_TARGETS:
+            influences["target"] = reference
+        return {"influence": influence_of_pairs(pairs, influences)}
+
     @property
     def feature(self) -> tuple[str, int]:
         """The record's key, and its dimension."""
@@ -139,7 +157,7 @@ class Fid(FeatureDistribution):
     headlines: ClassVar[tuple[str, ...]] = metrics
     rank: ClassVar[int] = 10
 
-    def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - a distribution has no pairs
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Stream both sides' features into mean and covariance, and compare."""
         key, dim = self.feature
         generated, reference = self.features(records)
@@ -147,6 +165,9 @@ class Fid(FeatureDistribution):
         b = GaussianStats.of((r[key] for r in present(reference)), dim)
         if min(a.n, b.n) < 2:
             raise Unscorable(f"a Fréchet distance needs at least 2 images on each side, here are {a.n} and {b.n}")
+        of_generated, of_reference = frechet_influences(
+            a, b, (r[key] for r in present(generated)), (r[key] for r in present(reference))
+        )
         missing, faults = missing_on_both_sides(generated, reference)
         metric = self.metric("fid", "fd")
         few = min(a.n, b.n) <= dim
@@ -162,6 +183,9 @@ class Fid(FeatureDistribution):
                 n=a.n,
                 missing=missing,
                 faults=faults,
+                arrays=self.influence(
+                    pairs, records, at_present(generated, of_generated), at_present(reference, of_reference)
+                ),
                 details={"reference": self.compared_with(records), "reference_n": b.n},
                 warnings=(warning,) if few else (),
             )

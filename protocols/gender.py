@@ -59,6 +59,7 @@ class Gender(Protocol):
         "gender_error_balanced",
     )
     headlines: ClassVar[tuple[str, ...]] = ("gender_error",)
+    table: ClassVar[str] = "gender"
     rank: ClassVar[int] = 30
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "source copies": "better"}
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0"}
@@ -66,6 +67,11 @@ class Gender(Protocol):
     ceiling: bool = True
     generated_geometry: Geometry = Geometry()
     target_geometry: Geometry = Geometry()
+
+    @classmethod
+    def is_headline(cls, metric: str) -> bool:
+        """Whether it is the error over all pairs, by whichever network."""
+        return metric.partition("[")[0] in cls.headlines
 
     def lacks(self, given: Given) -> str | None:
         """Return the classifier, where none is given."""

@@ -13,10 +13,21 @@ from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.inception import Inception
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.maths.influences import inception_score_influences
 from fhpt_eval.maths.statistics import inception_score
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.masked import MaskedProtocol
-from fhpt_eval.measuring.protocol import Group, Need, Records, Score, Unscorable, present, tally
+from fhpt_eval.measuring.protocol import (
+    Group,
+    Need,
+    Records,
+    Score,
+    Unscorable,
+    at_present,
+    influence_of_pairs,
+    present,
+    tally,
+)
 from fhpt_eval.pairing.pairs import Pairs
 
 
@@ -73,7 +84,7 @@ class InceptionScore(MaskedProtocol):
             return Inception(preprocess=self.preprocess, geometry=self.generated_geometry)
         return EfficientNetLite0(geometry=self.generated_geometry)
 
-    def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - looks at generated images only
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Score each split and average."""
         results = records.unique(self.extractor(), "generated")
         logits = np.asarray([r["logits"] for r in present(results)], dtype=np.float64)
@@ -83,6 +94,7 @@ class InceptionScore(MaskedProtocol):
                 f" {len(logits)}; fewer splits: --set is.splits=1 (a score of its own, not comparable with tables)"
             )
         scores = inception_score(logits, self.splits)
+        influences = inception_score_influences(logits, self.splits)
         missing, faults = tally(results)
         return [
             Score(
@@ -92,6 +104,7 @@ class InceptionScore(MaskedProtocol):
                 n=len(logits),
                 missing=missing,
                 faults=faults,
+                arrays={"influence": influence_of_pairs(pairs, {"generated": at_present(results, influences)})},
                 details={"std": float(scores.std()), "splits": self.splits},
             )
         ]

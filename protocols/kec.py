@@ -302,8 +302,13 @@ def mean_over_keypoints(
         faults=faults,
         interval=cluster_bootstrap(values, [groups[i] for i in pair]) if len(values) else None,
         details={"keypoints": len(values), **details, "interval_over": over},
-        arrays=arrays or {},
+        arrays={"total": np.bincount(pair, values, len(pairs)), "count": _counts(pair, len(pairs)), **(arrays or {})},
     )
+
+
+def _counts(pair: npt.NDArray[np.int32], pairs: int) -> Floats:
+    """Return how many keypoints each pair has."""
+    return np.bincount(pair, minlength=pairs).astype(np.float64)
 
 
 def _both(generated: Result, target: Result) -> Both:

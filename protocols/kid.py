@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -10,10 +10,18 @@ import numpy as np
 from pydantic import Field
 
 from fhpt_eval.maths.statistics import Floats, Interval, RowSource, kernel_distance, subset_kernel_distance
-from fhpt_eval.measuring.protocol import Records, Results, Score, Unscorable, present
+from fhpt_eval.measuring.protocol import (
+    Records,
+    Results,
+    Score,
+    Unscorable,
+    at_present,
+    influence_of_pairs,
+    present,
+)
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides
-from fhpt_eval.records import Missing
+from fhpt_eval.records import Missing, Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +47,7 @@ class Kid(FeatureDistribution):
         if self.subsets is None and self.subset_size is not None:
             raise ValueError("subset_size goes with subsets")
 
-    def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - a distribution has no pairs
+    def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Compare both sides' features by the cubic kernel."""
         generated, reference = self.features(records)
         x, groups_x = self._present(generated, records.unique_groups("generated"))
@@ -49,8 +57,12 @@ class Kid(FeatureDistribution):
             raise Unscorable(f"a kernel distance needs at least 2 images on each side, here are {n} and {m}")
         details: dict[str, object] = {"reference": self.compared_with(records), "reference_n": m}
         interval: Interval | None
+        arrays: Record = {}
         if self.subsets is None:
-            value, interval = kernel_distance(x, y, groups_x, groups_y)
+            value, interval, influences = kernel_distance(x, y, groups_x, groups_y)
+            if influences:
+                of_images = at_present(generated, _with_first(groups_x, influences))
+                arrays = {"influence": influence_of_pairs(pairs, {"generated": of_images})}
         else:
             values, size = subset_kernel_distance(x(0, n), y(0, m), self.subsets, self.subset_size or 1000)
             value, interval = float(values.mean()), None
@@ -65,6 +77,7 @@ class Kid(FeatureDistribution):
                 missing=missing,
                 faults=faults,
                 interval=interval,
+                arrays=arrays,
                 details=details,
             )
         ]
@@ -79,3 +92,15 @@ class Kid(FeatureDistribution):
             return np.asarray(block, dtype=np.float64).reshape(-1, dim)
 
         return rows, [groups[i] for i in here]
+
+
+def _with_first(groups: Sequence[Hashable], influences: Mapping[Hashable, float]) -> Floats:
+    """Return the influence of each image's group with the group's first image, and 0 with the others; their sum is 0.
+
+    A reference set of other groups is the same for all methods: its groups have no part here.
+    """
+    position = {group: i for i, group in reversed([*enumerate(groups)])}
+    first = np.array([position[group] == i for i, group in enumerate(groups)])
+    found = np.where(first, [influences[group] for group in groups], 0.0)
+    centred: Floats = np.where(first, found - found.sum() / first.sum(), 0.0)
+    return centred

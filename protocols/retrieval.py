@@ -69,6 +69,7 @@ class Retrieval(Protocol):
     group: ClassVar[Group] = "semantic"
     metrics: ClassVar[tuple[str, ...]] = tuple(f"recall@{k}[{net}]" for net in ("resnet50", "vgg16") for k in KS)
     headlines: ClassVar[tuple[str, ...]] = metrics
+    table: ClassVar[str] = "retrieval"
     rank: ClassVar[int] = 20
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "duplicates": "different", "source copies": "better"}
     libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,10 +115,11 @@ def polynomial_kernel(x: Floats, y: Floats) -> Floats:
 
 
 class KernelDistance(NamedTuple):
-    """A kernel distance, and its 95 % interval where it can be had."""
+    """A kernel distance, with its 95 % interval and how much each group moves it, where these can be had."""
 
     value: float
     interval: Interval | None
+    influences: Mapping[Hashable, float]
 
 
 def kernel_distance(
@@ -160,13 +161,16 @@ def kernel_distance(
     left_n, left_m = n - count_x, m - count_y
     usable = (left_n > 1) & (left_m > 1)
     if k < 3 or not usable.all():
-        return KernelDistance(value, None)
+        return KernelDistance(value, None, {})
     replicates = mmd(xx.total - xx.touching, yy.total - yy.touching, xy.total - xy.touching, left_n, left_m)
     from scipy import stats as scipy_stats
 
     error = float(np.sqrt((k - 1) / k * np.square(replicates - replicates.mean()).sum()))
     reach = float(scipy_stats.t.ppf(0.975, k - 1)) * error
-    return KernelDistance(value, Interval(value - reach, value + reach))
+    influences = (k - 1) / k * (replicates.mean() - replicates)
+    return KernelDistance(
+        value, Interval(value - reach, value + reach), dict(zip(index, influences.tolist(), strict=True))
+    )
 
 
 RowSource = Callable[[int, int], Floats]

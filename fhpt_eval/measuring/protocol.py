@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
@@ -17,6 +18,7 @@ from fhpt_eval.maths.statistics import Interval, cluster_bootstrap
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.options import configured, plain_options
+from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Record, Result, Role
 
@@ -58,6 +60,9 @@ class Score:
         per_pair: A value for each pair in the order of the pairs, with `Missing` where there is none; empty when the
             metric is not a mean over pairs.
         arrays: Raw measurements behind the value, by name, stored with the run for what is drawn or computed later.
+            What `fhpt-eval compare` resamples where there are no values per pair, float64 with an entry a pair: either
+            ``total`` and ``count``, of which the value is Σ total / Σ count, or ``influence``, the derivative of the
+            value by the weight of the pair (which is 1); its sum is 0.
         details: Whatever else belongs to the number: counts of the reference set, standard deviations.
         warnings: What the reader of the number must know or can do, one sentence each.
     """
@@ -151,7 +156,8 @@ class Protocol(ABC):
         embedded: Field values that make it run on what packages carry.
         version: Raised when equal records would give another score.
         rank: Its place in tables among the protocols of its group, the lowest first; equals follow by name.
-        headlines: Those of `metrics` to look at first; the others are details.
+        headlines: Those of `metrics` to look at first; the others are details (see `is_headline`).
+        table: Which of the paper's tables it stands in, as ``--table`` names it; the group where it is empty.
         curves: What `fhpt-eval plot kec` draws of a run.
         together: Options that mean something only together, and change together between two dialects.
         selecting: Options that decide which images count: what they leave out is part of their effect.
@@ -168,6 +174,7 @@ class Protocol(ABC):
     version: ClassVar[int] = 1
     rank: ClassVar[int] = 1000
     headlines: ClassVar[tuple[str, ...]] = ()
+    table: ClassVar[str] = ""
     curves: ClassVar[tuple[Curve, ...]] = ()
     together: ClassVar[tuple[tuple[str, ...], ...]] = ()
     selecting: ClassVar[tuple[str, ...]] = ()
@@ -178,6 +185,11 @@ class Protocol(ABC):
     @abstractmethod
     def needs(self) -> tuple[Need, ...]:
         """Which records `score` reads."""
+
+    @classmethod
+    def is_headline(cls, metric: str) -> bool:
+        """Whether one of its metrics is to be looked at first, whatever name options or a dialect give it."""
+        return cls.headlines == cls.metrics or metric in cls.headlines
 
     def keypoint_roles(self) -> frozenset[Role]:
         """Roles of images whose keypoints it looks at, and which therefore can be given."""
@@ -287,15 +299,45 @@ def mean_over_pairs(
     )
 
 
+def influence_of_pairs(
+    pairs: Pairs, influences: Mapping[PairRole, Sequence[float] | npt.NDArray[np.float64]]
+) -> npt.NDArray[np.float64]:
+    """Return the influence of each pair: of its images, each of which counts with the first pair that has it.
+
+    Args:
+        pairs: The pairs.
+        influences: For each role, the influence of its different images, in the order of `Pairs.unique`; what is there
+            beyond those is of images that are missing.
+    """
+    summed = np.zeros(len(pairs))
+    for role, of_images in influences.items():
+        first: dict[str, int] = {}
+        for i, row in enumerate(pairs):
+            if (ref := getattr(row, role)) is not None:
+                first.setdefault(ref.name, i)
+        for ref, influence in zip(pairs.unique(role), of_images, strict=False):
+            summed[first[ref.name]] += influence
+    return summed
+
+
+def at_present(results: Sequence[Result], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return a value for each result: in their order those given for the ones that are there, 0 for the others."""
+    there = np.array([not isinstance(result, Missing) for result in results], dtype=np.bool_)
+    spread = np.zeros(len(results))
+    spread[there] = values
+    return spread
+
+
 def resampling_groups(pairs: Pairs) -> tuple[list[str], str]:
     """Return what an interval resamples: the group of each pair (its item, or itself), and groups in words."""
-    items = [row.item for row in pairs]
-    groups = [row.item or row.pair for row in pairs]
+    return [row.item or row.pair for row in pairs], resampled([row.item for row in pairs])
+
+
+def resampled(items: Sequence[str | None]) -> str:
+    """Return what is resampled in words, from the item of each pair."""
     if all(items):
-        return groups, "items"
-    if any(items):
-        return groups, "items where they are known, otherwise pairs"
-    return groups, "pairs, because items are unknown"
+        return "items"
+    return "items where they are known, otherwise pairs" if any(items) else "pairs, because items are unknown"
 
 
 def in_file_order(pairs: Pairs, values: Sequence[float | Missing]) -> list[tuple[int, float]]:

@@ -1,0 +1,221 @@
+"""Whether two numbers over the same items differ: resampled differences, several tests at once, how many are needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fhpt_eval.maths.statistics import Floats, Interval
+
+FEWEST_ITEMS = 5
+"""With fewer nothing is said of a difference: the interval would be much too narrow or of no use."""
+
+LEVEL, POWER = 0.05, 0.8
+"""Of the tests, and of the counts that `Difference.needed` and `Difference.detectable` speak of."""
+
+_RESAMPLES = 4999
+_ROUNDING = 1e-13
+_AT_ONCE = 4_000_000
+"""Entries of a resampling matrix in memory at once."""
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """A number that items add up to: ``offset`` + Σ total / Σ count.
+
+    Attributes:
+        total: Of each item (k), float64.
+        count: Of each item (k), float64.
+        offset: Added to the ratio.
+    """
+
+    total: Floats
+    count: Floats
+    offset: float = 0.0
+
+    @classmethod
+    def of_values(cls, values: npt.ArrayLike, count: npt.ArrayLike, groups: Sequence[Hashable]) -> Pooled:
+        """Sum what rows add up to, by the item of each row.
+
+        Args:
+            values: Of each row, 0 where its count is.
+            count: Of each row.
+            groups: The item of each row.
+        """
+        codes = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+        index = np.array([codes[group] for group in groups], dtype=np.intp)
+        total, counted = (
+            np.bincount(index, np.asarray(each, dtype=np.float64), len(codes)).astype(np.float64)
+            for each in (values, count)
+        )
+        return cls(total, counted)
+
+    @classmethod
+    def of_influences(cls, value: float, influences: npt.ArrayLike, groups: Sequence[Hashable]) -> Pooled:
+        """Return a number that is no ratio of sums, as far as it is linear in the weights of its rows.
+
+        Args:
+            value: The number.
+            influences: Its derivative by the weight of each row.
+            groups: The item of each row.
+        """
+        summed = cls.of_values(influences, np.zeros(len(groups)), groups).total
+        return cls(summed * len(summed), np.ones(len(summed)), value)
+
+    @property
+    def value(self) -> float:
+        """The number; NaN where nothing is counted."""
+        count = self.count.sum()
+        return float(self.total.sum() / count) + self.offset if count else math.nan
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The second of two numbers less the first.
+
+    Attributes:
+        value: The difference.
+        interval: 95 % interval, symmetric; None where there are fewer than `FEWEST_ITEMS` items.
+        p: Chance of a difference of this size or more between two that do not differ; None likewise.
+        error: Standard error; None likewise.
+        items: How many were resampled.
+    """
+
+    value: float
+    interval: Interval | None
+    p: float | None
+    error: float | None
+    items: int
+
+    def needed(self) -> int | None:
+        """How many items would show a difference as large as this in four of five samples; None: cannot be told."""
+        if self.error is None or not self.value:
+            return None
+        at_all = math.inf if self.error else 2.0
+        ratio = self.value / self.error / math.sqrt(self.items) if self.error else at_all
+        return _smallest(abs(ratio))
+
+    def detectable(self) -> float | None:
+        """Size of a difference that this many items show in four of five samples."""
+        return None if self.error is None else self.error * _reach(self.items)
+
+
+def differences(
+    compared: Sequence[tuple[Pooled, Pooled]], *, resamples: int = _RESAMPLES, seed: int = 0
+) -> list[Difference]:
+    """Compare pairs of numbers over the same items by a bootstrap-t: the same items are drawn for all of them.
+
+    Each resample's difference is divided by its own standard error (linearised ratios), and interval and p-value come
+    of the absolute values of these (Efron & Tibshirani 1993, ch. 12 and 16): with few or unequal items that holds where
+    percentiles do not. The two agree: p ≤ 0.05 just where the interval leaves 0 out.
+
+    Args:
+        compared: Pairs of numbers, all of them over the same k items in the same order.
+        resamples: How often k items are drawn with replacement.
+        seed: Of the draws; they depend on it and on k alone.
+    """
+    k = len(compared[0][0].total) if compared else 0
+    values = np.array([second.value - first.value for first, second in compared])
+    told = np.flatnonzero(~np.isnan(values)) if k >= FEWEST_ITEMS else np.empty(0, np.intp)
+    numbers = list(dict.fromkeys(each for i in told for each in compared[i]))
+    place = {each: i for i, each in enumerate(numbers)}
+    sides = [(place[compared[i][0]], place[compared[i][1]]) for i in told]
+    found = [Difference(float(value), None, None, None, k) for value in values]
+    if not sides:
+        return found
+    errors = _resampled(numbers, sides, np.ones((1, k)))[1][0]
+    sizes = np.array([abs(numbers[i].value) + abs(numbers[j].value) for i, j in sides])
+    # What rounding leaves of numbers that differ by the same in every item.
+    errors = np.where(errors <= _ROUNDING * sizes, 0.0, errors)
+    random = np.random.default_rng(seed)
+    batch = max(1, _AT_ONCE // k)
+    t = []
+    for start in range(0, resamples, batch):
+        weights = random.multinomial(k, np.full(k, 1 / k), size=min(batch, resamples - start)).astype(np.float64)
+        drawn, spread = _resampled(numbers, sides, weights)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            t.append(np.abs(drawn - values[told]) / spread)
+    # Where the drawn items do not differ among themselves the ratio is infinite, or nothing at all.
+    studentised = np.nan_to_num(np.concatenate(t), nan=0.0, posinf=math.inf)
+    for i, error, own in zip(told, errors, studentised.T, strict=True):
+        found[i] = _judged(float(values[i]), float(error), own, k)
+    return found
+
+
+def difference(first: Pooled, second: Pooled, *, resamples: int = _RESAMPLES, seed: int = 0) -> Difference:
+    """Compare two numbers as `differences` does."""
+    return differences([(first, second)], resamples=resamples, seed=seed)[0]
+
+
+def _judged(value: float, error: float, studentised: Floats, k: int) -> Difference:
+    resamples = len(studentised)
+    if error == 0:
+        return Difference(value, Interval(value, value), 1.0 if value == 0 else 1 / (resamples + 1), 0.0, k)
+    # The order statistic that makes interval and p-value agree.
+    rank = math.ceil((1 - LEVEL) * (resamples + 1))
+    reach = float(np.partition(studentised, rank - 1)[rank - 1]) * error
+    p = (1 + int((studentised >= abs(value) / error).sum())) / (resamples + 1)
+    return Difference(value, Interval(value - reach, value + reach), p, error, k)
+
+
+def _resampled(numbers: Sequence[Pooled], sides: Sequence[tuple[int, int]], weights: Floats) -> tuple[Floats, Floats]:
+    """Return the differences and their standard errors under each row of weights: two of B×P, for B×k weights."""
+    k = weights.shape[1]
+    values, residuals = [], []
+    for each in numbers:
+        count = weights @ each.count
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = weights @ each.total / count
+            values.append(each.offset + ratio)
+            residuals.append((each.total - ratio[:, None] * each.count) / count[:, None])
+    steps = np.stack([values[second] - values[first] for first, second in sides], axis=1)
+    squares = [np.einsum("bk,bk,bk->b", weights, r, r) for r in (residuals[j] - residuals[i] for i, j in sides)]
+    return steps, np.sqrt(np.stack(squares, axis=1) * k / (k - 1))
+
+
+def holm(p: Mapping[K, float | None]) -> dict[K, float | None]:
+    """Adjust p-values for being several (Holm 1979); None stays None and is not counted."""
+    order = sorted((value, i, key) for i, (key, value) in enumerate(p.items()) if value is not None)
+    adjusted: dict[K, float | None] = dict.fromkeys(p)
+    largest = 0.0
+    for done, (value, _, key) in enumerate(order):
+        largest = max(largest, min(1.0, value * (len(order) - done)))
+        adjusted[key] = largest
+    return adjusted
+
+
+def superiority(first: npt.ArrayLike, second: npt.ArrayLike, *, higher: bool) -> float | None:
+    """Return how often the second is better on a pair that is drawn at random; half of the ties count.
+
+    Args:
+        first: n values.
+        second: n values of the same pairs; a pair counts where neither is NaN.
+        higher: Whether higher is better.
+    """
+    step = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
+    step = step[~np.isnan(step)] * (1 if higher else -1)
+    return float(((step > 0) + 0.5 * (step == 0)).mean()) if len(step) else None
+
+
+def _reach(items: int) -> float:
+    """Return how many standard errors a difference is away from 0 that ``items`` items show with `POWER`."""
+    from scipy import stats
+
+    return float(stats.t.ppf(1 - LEVEL / 2, items - 1) + stats.t.ppf(POWER, items - 1))
+
+
+def _smallest(ratio: float) -> int:
+    """Return the smallest number of items k with ratio·√k ≥ `_reach` (k)."""
+    if ratio >= _reach(FEWEST_ITEMS) / math.sqrt(FEWEST_ITEMS):
+        return FEWEST_ITEMS
+    k = (_reach(10**9) / ratio) ** 2
+    for _ in range(50):
+        k = (_reach(max(2, math.ceil(k))) / ratio) ** 2
+    return math.ceil(k)
