@@ -17,6 +17,7 @@ from fhpt_eval._version import __version__
 from fhpt_eval.cli import (
     audit,
     cache,
+    compare,
     data,
     demo,
     dialects,
@@ -57,6 +58,7 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("audit")(audit.audit)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("compare")(compare.compare)
 app.command("generate")(generate.generate)
 app.command("synth")(synth.synth)
 app.command("protocols")(protocols.protocols)

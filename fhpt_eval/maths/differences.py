@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ class Pooled:
     offset: float = 0.0
 
     @classmethod
-    def of_values(cls, values: npt.ArrayLike, count: npt.ArrayLike, groups: Sequence[Hashable]) -> Pooled:
+    def of_values(cls, values: npt.ArrayLike, count: npt.ArrayLike, groups: Iterable[Hashable]) -> Pooled:
         """Sum what rows add up to, by the item of each row.
 
         Args:
@@ -49,6 +49,7 @@ class Pooled:
             count: Of each row.
             groups: The item of each row.
         """
+        groups = list(groups)
         codes = {group: i for i, group in enumerate(dict.fromkeys(groups))}
         index = np.array([codes[group] for group in groups], dtype=np.intp)
         total, counted = (
@@ -58,7 +59,7 @@ class Pooled:
         return cls(total, counted)
 
     @classmethod
-    def of_influences(cls, value: float, influences: npt.ArrayLike, groups: Sequence[Hashable]) -> Pooled:
+    def of_influences(cls, value: float, influences: npt.ArrayLike, groups: Iterable[Hashable]) -> Pooled:
         """Return a number that is no ratio of sums, as far as it is linear in the weights of its rows.
 
         Args:
@@ -66,7 +67,7 @@ class Pooled:
             influences: Its derivative by the weight of each row.
             groups: The item of each row.
         """
-        summed = cls.of_values(influences, np.zeros(len(groups)), groups).total
+        summed = cls.of_values(influences, np.zeros(np.shape(influences)), groups).total
         return cls(summed * len(summed), np.ones(len(summed)), value)
 
     @property
@@ -136,16 +137,16 @@ def differences(
     errors = np.where(errors <= _ROUNDING * sizes, 0.0, errors)
     random = np.random.default_rng(seed)
     batch = max(1, _AT_ONCE // k)
-    t = []
+    t, unspread = [], np.zeros(len(sides), dtype=np.bool_)
     for start in range(0, resamples, batch):
         weights = random.multinomial(k, np.full(k, 1 / k), size=min(batch, resamples - start)).astype(np.float64)
         drawn, spread = _resampled(numbers, sides, weights)
+        still = spread <= errors * _ROUNDING
+        unspread |= still.any(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            t.append(np.abs(drawn - values[told]) / spread)
-    # Where the drawn items do not differ among themselves the ratio is infinite, or nothing at all.
-    studentised = np.nan_to_num(np.concatenate(t), nan=0.0, posinf=math.inf)
-    for i, error, own in zip(told, errors, studentised.T, strict=True):
-        found[i] = _judged(float(values[i]), float(error), own, k)
+            t.append(np.abs(drawn - values[told]) / np.where(still, errors, spread))
+    for i, error, own, few in zip(told, errors, np.concatenate(t).T, unspread, strict=True):
+        found[i] = _judged(float(values[i]), float(error), own, k, few=bool(few))
     return found
 
 
@@ -154,14 +155,30 @@ def difference(first: Pooled, second: Pooled, *, resamples: int = _RESAMPLES, se
     return differences([(first, second)], resamples=resamples, seed=seed)[0]
 
 
-def _judged(value: float, error: float, studentised: Floats, k: int) -> Difference:
+def _judged(value: float, error: float, studentised: Floats, k: int, *, few: bool) -> Difference:
+    """Return what the absolute studentised differences of the resamples tell.
+
+    Args:
+        value: The difference.
+        error: Its standard error.
+        studentised: Of each resample.
+        k: How many items there are.
+        few: So few items differ that some resample has none of them: Student's t is asked, too, and the more careful
+            of the two counts, as a handful of successes is no bell.
+    """
     resamples = len(studentised)
     if error == 0:
         return Difference(value, Interval(value, value), 1.0 if value == 0 else 1 / (resamples + 1), 0.0, k)
     # The order statistic that makes interval and p-value agree.
     rank = math.ceil((1 - LEVEL) * (resamples + 1))
-    reach = float(np.partition(studentised, rank - 1)[rank - 1]) * error
+    reach = float(np.partition(studentised, rank - 1)[rank - 1])
     p = (1 + int((studentised >= abs(value) / error).sum())) / (resamples + 1)
+    if few:
+        from scipy import stats
+
+        reach = max(reach, float(stats.t.ppf(1 - LEVEL / 2, k - 1)))
+        p = max(p, float(2 * stats.t.sf(abs(value) / error, k - 1)))
+    reach *= error
     return Difference(value, Interval(value - reach, value + reach), p, error, k)
 
 

@@ -135,7 +135,9 @@ def compare(
         rows += both.compared(with_first)
         if len(runs) > 2:
             letters[metric.name] = _letters(both, metric, len(runs))
-        rows += [row for name, part in parts(runs, metric, by).items() for row in both.compared(with_first, name, part)]
+        if both.divisible:
+            divided = parts(runs, metric, by)
+            rows += [row for name, part in divided.items() for row in both.compared(with_first, name, part)]
     adjusted = holm({(row.metric.name, row.second, row.part): row.p for row in rows})
     judged = tuple(_judged(row, adjusted[row.metric.name, row.second, row.part]) for row in rows)
     return Comparison(tuple(runs), judged, letters, over)
@@ -175,7 +177,7 @@ class _Both:
         self, pairs_of_runs: Sequence[tuple[int, int]], part: str = "", within: Mask | None = None
     ) -> list[MetricDifference]:
         """Return a row for each two runs, over the common pairs within a part."""
-        rows = [self._row(i, j, part, self._common(i, j, within), whole=within is None) for i, j in pairs_of_runs]
+        rows = [self._row(i, j, part, self._common(i, j, within)) for i, j in pairs_of_runs]
         alike: dict[bytes, list[int]] = {}
         for k, row in enumerate(rows):
             if not row.why:
@@ -187,8 +189,13 @@ class _Both:
             numbers = {side: self._measured[side].pooled(common, self._groups) for side in sides}
             compared = [(numbers[i], numbers[j]) for i, j in (pairs_of_runs[k] for k in members)]
             for k, found in zip(members, differences(compared, seed=self._seed), strict=True):
-                rows[k] = _tested(rows[k], found)
+                rows[k] = replace(_tested(rows[k], found), why=self._uneven(*pairs_of_runs[k]))
         return rows
+
+    @property
+    def divisible(self) -> bool:
+        """Whether a part of the pairs has a value: one of a whole set has none."""
+        return all(each.total is not None or each.value is None for each in self._measured)
 
     def value(self, run: int) -> float | None:
         """Return a run's score."""
@@ -203,9 +210,9 @@ class _Both:
                 common = common & there
         return common
 
-    def _row(self, i: int, j: int, part: str, common: Mask, *, whole: bool) -> MetricDifference:
+    def _row(self, i: int, j: int, part: str, common: Mask) -> MetricDifference:
         first, second = self._measured[i], self._measured[j]
-        values = [side.over(common) if whole or side.total is not None else None for side in (first, second)]
+        values = [side.over(common) for side in (first, second)]
         better = None
         if first.per_pair is not None and second.per_pair is not None:
             higher = self._metric.better == "higher"
@@ -225,7 +232,7 @@ class _Both:
             p_adjusted=None,
             superiority=better,
             verdict="not tested",
-            why=self._untestable(i, j, common, whole=whole),
+            why=self._untestable(i, j, common),
             part=part,
         )
 
@@ -234,7 +241,14 @@ class _Both:
             return int(common.sum())
         return min((score.n for score in (self._scores[i], self._scores[j]) if score is not None), default=0)
 
-    def _untestable(self, i: int, j: int, common: Mask, *, whole: bool) -> str:
+    def _uneven(self, i: int, j: int) -> str:
+        """Return that a metric of the whole set rests on other counts of images; nothing where pairs can be matched."""
+        counts = [score.n for score in (self._scores[i], self._scores[j]) if score is not None]
+        if self._measured[i].total is not None or len(set(counts)) == 1:
+            return ""
+        return f"{self._names[i]} rests on {counts[0]} images, {self._names[j]} on {counts[1]}"
+
+    def _untestable(self, i: int, j: int, common: Mask) -> str:
         """Return why two runs cannot be compared by the metric, in words; nothing where they can."""
         for side in (i, j):
             measured = self._measured[side]
@@ -242,8 +256,6 @@ class _Both:
                 return f"{self._names[side]} has no value"
             if measured.total is None and measured.influence is None:
                 return f"{self._names[side]} keeps nothing of it to resample"
-            if measured.total is None and not whole:
-                return "a metric of the whole set has no value for a part"
         if not common.any():
             return "no pair has a value in both"
         items = len({group for group, inside in zip(self._groups, common, strict=True) if inside})

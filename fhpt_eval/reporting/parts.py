@@ -50,9 +50,12 @@ def _files(run: Run) -> list[tuple[str | None, str | None]]:
 
 
 def _missing(runs: Sequence[Run], metric: Metric) -> list[str | None]:
-    """Return for each pair which runs lack a value; ``nowhere`` where none does, None where nothing is known."""
+    """Return for each pair in which runs a value is missing, and of how many pairs that is so."""
     order = list(runs[0].per_pair["pair"])
     there = [(run.record.name, Measured.of(run, metric.name, order).there) for run in runs]
     lacking = [[name for name, mask in there if mask is not None and not mask[i]] for i in range(len(order))]
-    known = any(mask is not None for _, mask in there)
-    return [("+".join(names) or "nowhere") if known else None for names in lacking]
+    labels = [
+        "in none" if not names else "in all" if len(names) == len(runs) else f"in {', '.join(names)}"
+        for names in lacking
+    ]
+    return [f"{label} ({labels.count(label)} pairs)" for label in labels]

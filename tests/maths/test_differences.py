@@ -122,15 +122,18 @@ def test_superiority_counts_half_of_the_ties_and_no_gaps() -> None:
     assert superiority([math.nan], [1], higher=True) is None
 
 
-SIMULATED = 1500
-"""Data sets, so that a share of 5 % is known to 1.1 % (two standard errors)."""
+SIMULATED = 1000
+"""Data sets, so that a share of 5 % is known to 1.4 % (two standard errors)."""
 
 
 def clustered(random: np.random.Generator, items: int, kind: str) -> tuple[Pooled, Pooled]:
     """Two methods that do not differ, on items of 1 to 20 pairs with errors in common."""
     groups = np.repeat(np.arange(items), random.choice([1, 2, 4, 6, 12, 20], items))
     size = len(groups)
-    if kind == "binary":
+    if kind == "rare":
+        # Both are right but for a few pairs, about three in a hundred of which differ.
+        values = (random.random((2, size)) > random.beta(1, 60, items)[groups]).astype(np.float64)
+    elif kind == "binary":
         chance = random.beta(2, 2, items)[groups]
         values = (random.random((2, size)) < chance).astype(np.float64)
     elif kind == "skewed":
@@ -143,15 +146,17 @@ def clustered(random: np.random.Generator, items: int, kind: str) -> tuple[Poole
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["normal", "skewed", "binary"])
+@pytest.mark.parametrize("kind", ["normal", "skewed", "binary", "rare"])
 @pytest.mark.parametrize("items", [20, 100, 1000])
 def test_intervals_cover_and_tests_do_not_cry_wolf(items: int, kind: str) -> None:
     random = np.random.default_rng(2026)
-    runs = SIMULATED if items < 1000 else SIMULATED // 3
+    runs = SIMULATED if items < 1000 else SIMULATED // 4
     found = [difference(*clustered(random, items, kind), resamples=399) for _ in range(runs)]
     covered = np.mean([each.interval.low <= 0 <= each.interval.high for each in found if each.interval])
     alarms = np.mean([each.p <= 0.05 for each in found if each.p is not None])
     # 93 to 97 and 4 to 6 % are asked for: so are they here, give or take what a simulation of this size can tell.
     slack = 2 * math.sqrt(0.05 * 0.95 / runs)
-    assert 0.93 - slack / 2 <= covered <= 0.97
-    assert 0.04 - slack <= alarms <= 0.06 + slack / 2
+    assert 0.93 - slack / 2 <= covered <= (1 if kind == "rare" and items < 1000 else 0.97)
+    # Where hardly a pair differs, as in the first of these, no test can be as bold as that; it must not be bolder.
+    fewest = 0.0 if kind == "rare" and items < 1000 else 0.04 - slack
+    assert fewest <= alarms <= 0.06 + slack / 2
