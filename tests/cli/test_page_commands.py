@@ -50,8 +50,8 @@ fhpt-eval generate copy-source --quiet --pairs pairs.csv -s real -t real -o mine
 cp -r mine images
 cp -r mine results_of_my_model
 KEYPOINTS="--target-keypoints real.csv --generated-keypoints openpose/"
-for NAME in A B; do
-    fhpt-eval run -g mine -t real -p ssim,kec $KEYPOINTS -o results/$NAME
+for NAME in A B baseline mine; do
+    fhpt-eval run -g mine -t real -p ssim,kec $KEYPOINTS --name $NAME -o results/$NAME
 done
 """
 

@@ -19,6 +19,7 @@ from fhpt_eval.evaluation.plan import ImageSets
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.pairing.pairs import Pairs, list_images
 from fhpt_eval.protocols.fid import Fid
+from fhpt_eval.protocols.inception_score import InceptionScore
 from fhpt_eval.protocols.kid import Kid
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
@@ -103,3 +104,37 @@ def test_a_protocol_given_twice_runs_once_and_two_settings_are_refused(tmp_path:
     assert [p.status for p in run(tmp_path, pairs, "l1", "l1", L1()).record.protocols] == ["done"]
     with pytest.raises(UserError, match="two sets of options"):
         run(tmp_path, pairs, Ssim(), Ssim(sigma=1.2))
+
+
+def test_metrics_of_the_whole_set_keep_the_influence_of_each_pair(tmp_path: Path) -> None:
+    """What `compare` resamples: of a pair that lacks its image nothing, and of a given reference set nothing."""
+    generated, target = folders(tmp_path, generated="abcdefghijk", target="abcdefghijkl")
+    pairs = Pairs.from_folders(generated, target)
+    measured = Fid(**EMBEDDED), Kid(**EMBEDDED), InceptionScore(**EMBEDDED)
+    result = run(tmp_path, pairs, *measured)
+    given = run(tmp_path, pairs, *measured, reference=list_images(target))
+    for metric in result.scores:
+        influence = result.arrays[metric]["influence"]
+        assert (influence.shape, influence.dtype) == ((12,), np.float64)
+        assert float(influence.sum()) == pytest.approx(0, abs=1e-9 * np.abs(influence).sum())
+        assert np.count_nonzero(influence[:11]) == 11
+        (lacking,) = [i for i, row in enumerate(pairs) if row.generated is None]
+        # Of the last pair the target is there, which is a reference image.
+        assert bool(influence[lacking]) == metric.startswith("fd")
+        assert bool(given.arrays[metric]["influence"][lacking]) is False
+
+
+def test_influences_are_those_of_the_images_whatever_their_pairs(tmp_path: Path) -> None:
+    """A target that two pairs share counts once, with the first of them."""
+    generated, target = folders(tmp_path, generated="abcdef", target="abc")
+    listed = tmp_path / "pairs.csv"
+    listed.write_text(
+        "generated,target\n" + "".join(f"{n}.png,{t}.png\n" for n, t in zip("abcdef", "aabbcc", strict=True))
+    )
+    pairs = Pairs.from_csv(listed, generated, target)
+    result = run(tmp_path, pairs, Fid(**EMBEDDED))
+    assert result.scores["fd_efficientnet_lite0"].details["reference_n"] == 3
+    shared = result.arrays["fd_efficientnet_lite0"]["influence"]
+    alone = run(tmp_path, pairs, Fid(**EMBEDDED), reference=list_images(target)).arrays["fd_efficientnet_lite0"]
+    of_targets = shared - alone["influence"]
+    assert (np.abs(of_targets) > 1e-9).tolist() == [True, False] * 3
