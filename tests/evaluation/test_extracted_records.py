@@ -110,12 +110,12 @@ def test_metrics_of_the_whole_set_keep_the_influence_of_each_pair(tmp_path: Path
     """What `compare` resamples: of a pair that lacks its image nothing, and of a given reference set nothing."""
     generated, target = folders(tmp_path, generated="abcdefghijk", target="abcdefghijkl")
     pairs = Pairs.from_folders(generated, target)
-    measured = Fid(**EMBEDDED), Kid(**EMBEDDED), InceptionScore(**EMBEDDED)
+    measured = Fid(**EMBEDDED), Kid(**EMBEDDED), InceptionScore(splits=1, **EMBEDDED)
     result = run(tmp_path, pairs, *measured)
     given = run(tmp_path, pairs, *measured, reference=list_images(target))
     for metric in result.scores:
         influence = result.arrays[metric]["influence"]
-        assert (influence.shape, influence.dtype) == ((12,), np.float64)
+        assert (influence.shape, influence.dtype.name) == ((12,), "float64")
         assert float(influence.sum()) == pytest.approx(0, abs=1e-9 * np.abs(influence).sum())
         assert np.count_nonzero(influence[:11]) == 11
         (lacking,) = [i for i, row in enumerate(pairs) if row.generated is None]
