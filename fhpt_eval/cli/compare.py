@@ -43,12 +43,14 @@ def compare(
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr; the table stays.")] = False,
 ) -> None:
     """Compare runs on the same pairs with the first of them: better, worse, or no difference shown.
 
     Differences are paired, with a 95 % interval and a p-value by resampling items, the same draw in both runs; p-values
     are adjusted by Holm's procedure over all tests. Of three runs or more, it also says which cannot be told apart.
     """
+    from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.errors import UserError
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.files.atomic import write_named
@@ -58,7 +60,8 @@ def compare(
     if output is not None and output.suffix.lower() != ".csv":
         raise UserError(f"{output}: a comparison ends in .csv.")
     names = None if metrics is None else [name.strip() for name in metrics.split(",")]
-    found = compare_runs([Run.load(folder) for folder in runs], names, table=table, by=by)
+    with ProgressDisplay(quiet=quiet) as progress:
+        found = compare_runs([Run.load(folder) for folder in runs], names, table=table, by=by, progress=progress)
     if output is not None:
         frame = found.table.astype(object)
         rows = frame.where(frame.notna(), "").to_numpy().tolist()

@@ -139,7 +139,7 @@ def differences(
     batch = max(1, _AT_ONCE // k)
     t, unspread = [], np.zeros(len(sides), dtype=np.bool_)
     for start in range(0, resamples, batch):
-        weights = random.multinomial(k, np.full(k, 1 / k), size=min(batch, resamples - start)).astype(np.float64)
+        weights = _draw(random, min(batch, resamples - start), k)
         drawn, spread = _resampled(numbers, sides, weights)
         still = spread <= errors * _ROUNDING
         unspread |= still.any(axis=0)
@@ -153,6 +153,12 @@ def differences(
 def difference(first: Pooled, second: Pooled, *, resamples: int = _RESAMPLES, seed: int = 0) -> Difference:
     """Compare two numbers as `differences` does."""
     return differences([(first, second)], resamples=resamples, seed=seed)[0]
+
+
+def _draw(random: np.random.Generator, rows: int, k: int) -> Floats:
+    """Return how often each of k items is drawn in each of several resamples of k: rows×k."""
+    drawn = random.integers(0, k, size=(rows, k)) + k * np.arange(rows)[:, None]
+    return np.bincount(drawn.ravel(), minlength=rows * k).reshape(rows, k).astype(np.float64)
 
 
 def _judged(value: float, error: float, studentised: Floats, k: int, *, few: bool) -> Difference:

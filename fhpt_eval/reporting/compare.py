@@ -16,6 +16,7 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.differences import FEWEST_ITEMS, LEVEL, Difference, differences, holm, superiority
 from fhpt_eval.maths.statistics import Interval
 from fhpt_eval.measuring.protocol import resampled
+from fhpt_eval.progress import Progress
 from fhpt_eval.reporting.leaderboard import Block, blocks_of
 from fhpt_eval.reporting.measured import Mask, Measured
 from fhpt_eval.reporting.metrics import Metric, metrics_of, select_metrics
@@ -107,6 +108,7 @@ def compare(
     table: str | None = None,
     by: str | None = None,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Comparison:
     """Compare runs on the same pairs with the first of them.
 
@@ -120,6 +122,7 @@ def compare(
         table: One of the paper's tables, ``all`` or ``detail``.
         by: Compare on each part of the pairs by itself, too: one of `PARTS`.
         seed: Of the resampling.
+        progress: Called after each metric.
 
     Raises:
         UserError: There is one run, two have one name, they cannot be compared, or a metric is unknown.
@@ -130,11 +133,14 @@ def compare(
     with_first = [(0, i) for i in range(1, len(runs))]
     rows: list[MetricDifference] = []
     letters = {}
-    for metric in chosen.values():
+    for done, metric in enumerate(chosen.values(), start=1):
         both = _Both(runs, metric, groups, seed)
-        rows += both.compared(with_first)
+        every_two = dict(zip(combinations(range(len(runs)), 2), both.compared(), strict=True))
+        rows += [every_two[pair] for pair in with_first]
         if len(runs) > 2:
-            letters[metric.name] = _letters(both, metric, len(runs))
+            letters[metric.name] = _letters(every_two, both.values, metric)
+        if progress is not None:
+            progress("comparing", done, len(chosen))
         if both.divisible:
             divided = parts(runs, metric, by)
             rows += [row for name, part in divided.items() for row in both.compared(with_first, name, part)]
@@ -174,9 +180,11 @@ class _Both:
         self._measured = [Measured.of(run, metric.name, order) for run in runs]
 
     def compared(
-        self, pairs_of_runs: Sequence[tuple[int, int]], part: str = "", within: Mask | None = None
+        self, pairs_of_runs: Sequence[tuple[int, int]] | None = None, part: str = "", within: Mask | None = None
     ) -> list[MetricDifference]:
-        """Return a row for each two runs, over the common pairs within a part."""
+        """Return a row for each two runs, or for those that are given, over the common pairs within a part."""
+        if pairs_of_runs is None:
+            pairs_of_runs = [*combinations(range(len(self._measured)), 2)]
         rows = [self._row(i, j, part, self._common(i, j, within)) for i, j in pairs_of_runs]
         alike: dict[bytes, list[int]] = {}
         for k, row in enumerate(rows):
@@ -197,9 +205,10 @@ class _Both:
         """Whether a part of the pairs has a value: one of a whole set has none."""
         return all(each.total is not None or each.value is None for each in self._measured)
 
-    def value(self, run: int) -> float | None:
-        """Return a run's score."""
-        return self._measured[run].value
+    @property
+    def values(self) -> list[float | None]:
+        """The runs' scores."""
+        return [each.value for each in self._measured]
 
     def _common(self, i: int, j: int, within: Mask | None) -> Mask:
         """Return the pairs that both have; all pairs for a metric of the whole set."""
@@ -297,7 +306,9 @@ def _groups(run: Run) -> tuple[list[str], str]:
     return groups, resampled(list(items))
 
 
-def _letters(both: _Both, metric: Metric, count: int) -> tuple[str, ...]:
+def _letters(
+    every_two: Mapping[tuple[int, int], MetricDifference], values: Sequence[float | None], metric: Metric
+) -> tuple[str, ...]:
     """Return the letters of each run: those that share one cannot be told apart (Piepho 2004).
 
     All pairs of runs are tested, with p-values adjusted over them; a letter is a largest set of runs no two of which
@@ -305,20 +316,18 @@ def _letters(both: _Both, metric: Metric, count: int) -> tuple[str, ...]:
     """
     import networkx
 
-    rows = dict(zip(combinations(range(count), 2), both.compared([*combinations(range(count), 2)]), strict=True))
-    adjusted = holm({pair: row.p for pair, row in rows.items()})
+    adjusted = holm({pair: row.p for pair, row in every_two.items()})
     if all(p is None for p in adjusted.values()):
-        return ("",) * count
-    graph: networkx.Graph[int] = networkx.Graph()
-    graph.add_nodes_from(i for i in range(count) if both.value(i) is not None)
-    graph.add_edges_from(pair for pair, p in adjusted.items() if p is None or p > LEVEL)
-    graph.remove_nodes_from([i for i in range(count) if both.value(i) is None])
+        return ("",) * len(values)
     sign = -1 if metric.better == "higher" else 1
-    cliques = sorted(
-        (sorted(clique) for clique in networkx.find_cliques(graph)),
-        key=lambda clique: sorted(sign * (both.value(i) or 0.0) for i in clique),
+    ranks = {i: sign * value for i, value in enumerate(values) if value is not None}
+    graph: networkx.Graph[int] = networkx.Graph()
+    graph.add_nodes_from(ranks)
+    graph.add_edges_from(
+        (i, j) for (i, j), p in adjusted.items() if {i, j} <= ranks.keys() and (p is None or p > LEVEL)
     )
-    return tuple("".join(_letter(k) for k, clique in enumerate(cliques) if i in clique) for i in range(count))
+    cliques = sorted(networkx.find_cliques(graph), key=lambda clique: sorted(ranks[i] for i in clique))
+    return tuple("".join(_letter(k) for k, clique in enumerate(cliques) if i in clique) for i in range(len(values)))
 
 
 def _letter(number: int) -> str:
