@@ -21,8 +21,8 @@ from fhpt_eval.reporting.style import GREY, RIGHT, shown, short
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_GAP = 8
-"""Pixels between pictures."""
+_GAP, _FRAMED = 8, 14
+"""Pixels between pictures, and where frames stand there."""
 _HEADING = 30
 """Pixels above them."""
 _LINE, _NOTE = 24, 30
@@ -66,14 +66,15 @@ def draw_gallery(columns: Mapping[str, Sequence[Cell]], note: str = "") -> Figur
 
     cells = [cell for of_column in columns.values() for cell in of_column]
     height, width = _size(cells)
-    edge = _GAP if any(cell.colour for cell in cells) else 0
+    framed = any(cell.colour for cell in cells)
+    gap, edge = (_FRAMED, _FRAMED // 2) if framed else (_GAP, 0)
     line = _LINE if any(cell.caption for cell in cells) else 0
-    across = len(columns) * (width + _GAP) - _GAP + 2 * edge
-    down = len(cells) // len(columns) * (height + line + _GAP) - _GAP + _HEADING + edge + (_NOTE if note else 0)
+    across = len(columns) * (width + gap) - gap + 2 * edge
+    down = len(cells) // len(columns) * (height + line + gap) - gap + _HEADING + edge + (_NOTE if note else 0)
     figure = Figure(figsize=(across / _DPI, down / _DPI), dpi=_DPI)
     for column, (heading, of_column) in enumerate(columns.items()):
         for row, cell in enumerate(of_column):
-            left, top = edge + column * (width + _GAP), _HEADING + row * (height + line + _GAP)
+            left, top = edge + column * (width + gap), _HEADING + row * (height + line + gap)
             panel = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
             _fill(panel, cell, height, width)
             if row == 0:
@@ -108,11 +109,12 @@ def _fill(panel: Any, cell: Cell, height: int, width: int) -> None:
         from matplotlib.patches import Rectangle
 
         # About the picture, so that no pixel of it is hidden.
-        out = 2.5
+        right = cell.colour == RIGHT
+        out = 2.5 if right else 1.5
         panel.add_patch(
             Rectangle((-0.5 - out, -0.5 - out), width + 2 * out, height + 2 * out, fill=False, clip_on=False,
-                      edgecolor=cell.colour, linewidth=4 * 72 / _DPI,
-                      linestyle="solid" if cell.colour == RIGHT else (0, (3, 1.5)))
+                      edgecolor=cell.colour, linewidth=(4 if right else 2) * 72 / _DPI,
+                      linestyle="solid" if right else (0, (4, 2)))
         )  # fmt: skip
         panel.set_xlim(-0.5, width - 0.5)
         panel.set_ylim(height - 0.5, -0.5)
