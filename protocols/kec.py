@@ -168,7 +168,8 @@ class KecLimits(Rescoring):
         names = ("pair", "joint", "distance", "scale", "height")
         scores = []
         for part in PARTS:
-            measured = Measured(*kept.arrays(f"kec_auc_{part}", Kec.name, *names))
+            pair, joint, distance, scale, height = kept.arrays(f"kec_auc_{part}", Kec.name, *names)
+            measured = Measured(pair, joint, distance, scale, height)
             for limit in self.alpha_max:
                 for area in (_area, _area_detected):
                     score = area(part, measured, limit, kept.pairs)

@@ -110,7 +110,8 @@ def _joints(index: int, generated: Record | None, target: Record) -> Floats | Mi
         *(np.full(len(truth), index), np.arange(len(truth)), *errors_by_axis(drawn, truth).T, errors(drawn, truth)),
         *(np.full(len(truth), size) for size in (*box, head_size(truth))),
     )
-    return np.stack(columns, axis=1)[there]
+    rows: Floats = np.stack(columns, axis=1)[there]
+    return rows
 
 
 def _share(metric: str, joints: _Joints, alpha: float, pairs: Pairs, missing: Mapping[int, Missing]) -> Score:

@@ -34,7 +34,7 @@ def rescored(run: StoredRun, protocol: str, options: Mapping[str, Any]) -> list[
     classes = find_protocols().classes
     able = [name for name, known in classes.items() if known.rescoring is not None]
     if protocol not in able:
-        raise UserError(f"'{protocol}' has no other thresholds.{did_you_mean(protocol, able)}")
+        raise UserError(f"'{protocol}' cannot be scored at other thresholds.{did_you_mean(protocol, able)}")
     record = next((p for p in run.record.protocols if p.name == protocol and p.metric is None and p.scores), None)
     if record is None:
         raise UserError(f"{run.record.name} has no scores of {protocol}: run it with --protocols {protocol}.")

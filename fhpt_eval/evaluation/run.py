@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ class Run(StoredRun):
             lines.append(pd.DataFrame(rows).to_string(index=False))
         lines += [f"{p.label}: {p.reason or p.status}" for p in self.record.protocols if p.status != "done"]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return the scores as a table, as notebooks show it; what has none stands below."""
+        left = [f"{p.label}: {p.reason or p.status}" for p in self.record.protocols if p.status != "done"]
+        about = f"{self.record.name}: {self.record.pairs.total} pairs, profile {self.record.profile}"
+        table = str(tidy(self.scores.values()).to_html(index=False, na_rep="–"))
+        return f"<p>{escape(about)}</p>{table}" + "".join(f"<p>{escape(line)}</p>" for line in left)
 
     @property
     def scores(self) -> dict[str, ScoreRecord]:
@@ -99,7 +107,7 @@ class Run(StoredRun):
         )
 
     def rescore(self, protocol: str, **options: Any) -> pd.DataFrame:
-        """Return a table of a protocol's scores at other thresholds, computed from what the run keeps: no image is read.
+        """Return a table of a protocol's scores at other thresholds, from what the run keeps: no image is read.
 
         They are what a run with these thresholds would give. ``run.rescore("face_identity", thresholds=[0.5])``,
         ``run.rescore("pckh")`` (at 0.1, 0.2 … 1.0), ``run.rescore("kec", alpha_max=0.1)``.

@@ -16,7 +16,7 @@ from fhpt_eval.reporting.figure_runs import check_runs
 from fhpt_eval.reporting.measured import Measured
 from fhpt_eval.reporting.metrics import Metric, metrics_of
 from fhpt_eval.reporting.pictures import choose_pairs, picture
-from fhpt_eval.reporting.style import GREY, RIGHT, shown, short
+from fhpt_eval.reporting.style import GREY, RIGHT, short, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -144,10 +144,12 @@ def plot_gallery(runs: Sequence[Run], by: str | None = None, *, choose: str = "w
         if runs[0].per_pair[role].notna().any()
     }
     for run, of_run, row in zip(runs, values, rows, strict=True):
-        made = [(pair, picture(run, row[names[pair]], "generated")) for pair in chosen]
         # A run may be called target.
         heading = run.record.name if run.record.name not in columns else f"{run.record.name} (run)"
-        columns[heading] = [Cell(image, short(None if np.isnan(of_run[pair]) else of_run[pair])) for pair, image in made]
+        columns[heading] = [
+            Cell(picture(run, row[names[pair]], "generated"), short(None if np.isnan(of_run[pair]) else of_run[pair]))
+            for pair in chosen
+        ]
     said = _SAID[choose].format(n=len(chosen), all=len(names), run=shown(runs[0].record.name))
     return draw_gallery(columns, f"{said}, by {shown(metric.name, 40)} {metric.arrow}")
 

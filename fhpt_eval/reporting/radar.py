@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def plot_radar(runs: Sequence[Run]) -> Figure:
     check_runs(runs)
     shares = share_won(runs)
     figure = Figure(figsize=(COLUMN, 3.2 + 0.13 * len(runs)), layout="constrained")
-    panel = figure.add_subplot(projection="polar", theta_offset=np.pi / 2, theta_direction=-1)
+    panel: Any = figure.add_subplot(projection="polar", theta_offset=np.pi / 2, theta_direction=-1)
     angles = np.arange(len(GROUPS)) * 2 * np.pi / len(GROUPS)
     around = np.append(angles, angles[0])
     panel.plot(np.linspace(0, 2 * np.pi, 200), np.full(200, 0.5), color=GREY, linestyle=(0, (4, 3)), linewidth=0.8)
@@ -83,14 +83,14 @@ def _share(compared: Comparison, run: int, metrics: Sequence[Metric], group: str
         if won := [share for other in range(len(compared.runs)) for share in _won(compared, metric, run, other)]:
             tables.setdefault(metric.table, []).append(fmean(won))
     if not tables:
-        why = next((row.why for row in compared.rows if row.metric in metrics and row.why), "no headline metric is there")
+        why = next((row.why for row in compared.rows if row.metric in metrics and row.why), "it has no headline metric")
         name = compared.runs[run].record.name
         raise UserError(f"{name} cannot be compared in what is {group} ({why}): leave it out, or run more protocols.")
     return fmean(fmean(shares) for shares in tables.values())
 
 
 def _won(compared: Comparison, metric: Metric, run: int, other: int) -> list[float]:
-    """Return 1 where a run is better by a metric, ½ where no difference is shown, 0 where worse; nothing if untested."""
+    """Return 1 where a run is better, ½ where no difference is shown, 0 where it is worse; nothing if untested."""
     values = [compared.runs[i].scores[metric.name].value if metric.name in compared.runs[i].scores else None
               for i in (run, other)]  # fmt: skip
     if run == other or values[0] is None or values[1] is None:

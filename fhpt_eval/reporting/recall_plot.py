@@ -39,7 +39,7 @@ def plot_retrieval(runs: Sequence[Run]) -> Figure:
     series = _series(runs)
     for run in runs:
         if not any(metric in run.scores for over in series.values() for metric in over.values()):
-            raise UserError(f"{run.record.name} has no recall over K: run it with --protocols {','.join(retrieving_protocols())}.")
+            raise UserError(f"{run.record.name} has no recall over K: run it with --protocols {retrieving()}.")
     width = min(PAGE, COLUMN * len(series))
     figure = Figure(figsize=(width, 2.3 + 0.13 * len(runs)), layout="constrained")
     panels = figure.subplots(1, len(series), sharey=True, squeeze=False)[0]
@@ -72,21 +72,21 @@ def _legend(figure: Figure, panels: Sequence[Any], count: int, columns: int) -> 
     )  # fmt: skip
 
 
-def retrieving_protocols() -> list[str]:
-    """Return the protocols that have metrics of the first K of a ranking."""
-    return [name for name, p in findretrieving_protocols().classes.items() if any(p.retrieves(m) for m in p.metrics)]
+def retrieving() -> str:
+    """Return the protocols that have metrics of the first K of a ranking, as ``--protocols`` takes them."""
+    return ",".join(name for name, p in find_protocols().classes.items() if any(p.retrieves(m) for m in p.metrics))
 
 
 def _series(runs: Sequence[Run]) -> dict[str, dict[int, str]]:
     """Return the metrics that differ in K alone: by their common name, and K."""
-    classes = findretrieving_protocols().classes
+    classes = find_protocols().classes
     found: dict[str, dict[int, str]] = {}
     for metric in metrics_of(runs).values():
         k = classes[metric.protocol].retrieves(metric.name) if metric.protocol in classes else None
         if k is not None:
             found.setdefault(metric.name.replace(f"@{k}", "@K", 1), {})[k] = metric.name
     if not found:
-        raise UserError(f"no run has recall over K: run them with --protocols {','.join(retrieving_protocols())}.")
+        raise UserError(f"no run has recall over K: run them with --protocols {retrieving()}.")
     return {name: dict(sorted(over.items())) for name, over in found.items()}
 
 

@@ -14,7 +14,7 @@ from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.reporting.figure_runs import check_runs
 from fhpt_eval.reporting.gallery import Cell, draw_gallery
 from fhpt_eval.reporting.pictures import choose_pairs, picture
-from fhpt_eval.reporting.recall_plot import retrieving_protocols
+from fhpt_eval.reporting.recall_plot import retrieving
 from fhpt_eval.reporting.style import RIGHT, WRONG, shown
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def _metric(runs: Sequence[Run], by: str | None) -> str:
     keeping = [[m for m, arrays in run.arrays.items() if {"nearest", "relevant"} <= arrays.keys()] for run in runs]
     for run, metrics in zip(runs, keeping, strict=True):
         if not metrics:
-            protocols = ",".join(retrieving_protocols())
-            raise UserError(f"{run.record.name} keeps no ranking: run it again with --protocols {protocols}.")
+            raise UserError(f"{run.record.name} keeps no ranking: run it again with --protocols {retrieving()}.")
     common = [m for m in runs[0].scores if all(m in metrics for metrics in keeping)]
     if by is None and common:
         return common[0]

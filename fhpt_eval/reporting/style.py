@@ -37,8 +37,6 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "oo", "++")
 
-_WRITTEN = {"svg.hashsalt": "fhpt-eval", "svg.fonttype": "path", "pdf.fonttype": 42}
-"""Without random names, and with fonts within the file."""
 _DATES: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
@@ -102,6 +100,7 @@ def save(figure: Figure, file: str | Path, *, dpi: float = DPI, overwrite: bool 
     if ending not in ENDINGS:
         raise UserError(f"{file}: a figure ends in .png, .svg or .pdf.")
     stream = io.BytesIO()
-    with rc_context(_WRITTEN):
+    # Without random names, and with fonts within the file.
+    with rc_context({"svg.hashsalt": "fhpt-eval", "svg.fonttype": "path", "pdf.fonttype": 42}):
         figure.savefig(stream, format=ending, dpi=dpi, metadata=_DATES.get(ending))
     write_named(file, stream.getvalue(), overwrite=overwrite)
