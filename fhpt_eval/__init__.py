@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fhpt_eval._version import __version__
 
 if TYPE_CHECKING:
+    from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.errors import Unavailable, UserError
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.run import Run
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
     from fhpt_eval.measuring.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
     from fhpt_eval.pairing.pairs import Pair, Pairs
     from fhpt_eval.records import Missing
+    from fhpt_eval.reporting.bars import plot_bars
+    from fhpt_eval.reporting.compare import compare
+    from fhpt_eval.reporting.frames import leaderboard, load_runs
+    from fhpt_eval.reporting.gallery import plot_gallery
     from fhpt_eval.reporting.leaderboard_format import LeaderboardFormat
+    from fhpt_eval.reporting.plots import plot_kec
+    from fhpt_eval.reporting.radar import plot_radar
+    from fhpt_eval.reporting.recall_plot import plot_retrieval
+    from fhpt_eval.reporting.retrieved import plot_topk
 
 # In a checkout, protocols/ and reference_models/ lie beside this folder; installed, they lie inside it.
 _beside = Path(__file__).resolve().parent.parent
@@ -35,14 +44,24 @@ _PUBLIC = {
     "PairFunction": "extract.pair_function",
     "PairedProtocol": "measuring.protocol",
     "Pairs": "pairing.pairs",
+    "ProgressDisplay": "cli.display",
     "Protocol": "measuring.protocol",
     "Records": "measuring.protocol",
     "Run": "evaluation.run",
     "Score": "measuring.protocol",
     "Unavailable": "errors",
     "UserError": "errors",
+    "compare": "reporting.compare",
     "evaluate": "evaluation.evaluate",
+    "leaderboard": "reporting.frames",
+    "load_runs": "reporting.frames",
     "mean_over_pairs": "measuring.protocol",
+    "plot_bars": "reporting.bars",
+    "plot_gallery": "reporting.gallery",
+    "plot_kec": "reporting.plots",
+    "plot_radar": "reporting.radar",
+    "plot_retrieval": "reporting.recall_plot",
+    "plot_topk": "reporting.retrieved",
 }
 
 __all__ = [
@@ -56,6 +75,7 @@ __all__ = [
     "PairFunction",
     "PairedProtocol",
     "Pairs",
+    "ProgressDisplay",
     "Protocol",
     "Records",
     "Run",
@@ -63,8 +83,17 @@ __all__ = [
     "Unavailable",
     "UserError",
     "__version__",
+    "compare",
     "evaluate",
+    "leaderboard",
+    "load_runs",
     "mean_over_pairs",
+    "plot_bars",
+    "plot_gallery",
+    "plot_kec",
+    "plot_radar",
+    "plot_retrieval",
+    "plot_topk",
 ]
 
 

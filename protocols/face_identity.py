@@ -13,7 +13,18 @@ from fhpt_eval.extract.dlib_face import DlibFace, Landmarks
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
-from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, mean_over_pairs, present
+from fhpt_eval.measuring.protocol import (
+    Group,
+    Kept,
+    Need,
+    Protocol,
+    Records,
+    Rescoring,
+    Score,
+    Thresholds,
+    mean_over_pairs,
+    present,
+)
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Result
 
@@ -21,6 +32,25 @@ THRESHOLDS = (0.6, 0.7)
 """ε in §III-B of the paper."""
 
 NO_GENERATED_FACE = Missing("no face in generated image", "finding")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceThresholds(Rescoring):
+    """The shares of preserved identities at other thresholds.
+
+    Attributes:
+        thresholds: Distances below which two faces count as the same.
+    """
+
+    thresholds: Thresholds = THRESHOLDS
+
+    def score(self, kept: Kept) -> list[Score]:
+        """Count the distances that the run has for each pair."""
+        against = str(kept.parameters["against"])
+        findings = {why.reason: why for why in (NO_GENERATED_FACE, _no_real_face(against))}
+        coverage, distance = (kept.scores[_named(name, against)] for name in ("face_coverage", "face_distance"))
+        distances = [findings.get(d.reason, d) if isinstance(d, Missing) else d for d in distance.per_pair]
+        return _same(kept.pairs, distances, [found == 0 for found in coverage.per_pair], self.thresholds, against)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +93,7 @@ class FaceIdentity(Protocol):
     )
     headlines: ClassVar[tuple[str, ...]] = tuple(f"face_same@{threshold}" for threshold in THRESHOLDS)
     table: ClassVar[str] = "face"
+    rescoring: ClassVar[type[Rescoring]] = FaceThresholds
     rank: ClassVar[int] = 10
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "source copies": "better"}
     against: Literal["target", "source"] = "target"
@@ -101,24 +132,17 @@ class FaceIdentity(Protocol):
                 self._metric("face_distance"), "lower", pairs, distances, details=self._several_faces(records)
             ),
         ]
-        for threshold in THRESHOLDS:
-            same = [d if isinstance(d, Missing) else float(d < threshold) for d in distances]
-            name = f"face_same@{threshold}"
-            scores.append(mean_over_pairs(self._metric(name), "higher", pairs, _strict(same, lost)))
-            scores.append(mean_over_pairs(self._metric(name, "detected"), "higher", pairs, same))
-        return scores
+        return scores + _same(pairs, distances, lost, THRESHOLDS, self.against)
 
-    def _metric(self, name: str, *qualifiers: str) -> str:
-        if self.against != "target":
-            qualifiers = (self.against, *qualifiers)
-        return f"{name}[{','.join(qualifiers)}]" if qualifiers else name
+    def _metric(self, name: str) -> str:
+        return _named(name, self.against)
 
     def _distance(self, generated: Result, real: Result) -> float | Missing:
         for result in (real, generated):
             if isinstance(result, Missing) and result.fault:
                 return result
         if isinstance(real, Missing):
-            return Missing(f"no face in {self.against}", "finding")
+            return _no_real_face(self.against)
         if isinstance(generated, Missing):
             return NO_GENERATED_FACE
         return face_distance(real["embedding"], generated["embedding"])
@@ -141,6 +165,37 @@ class FaceIdentity(Protocol):
 def face_distance(first: Floats, second: Floats) -> float:
     """Euclidean distance of two 128-d embeddings, summed in the order of ``face_recognition.face_distance``."""
     return float(np.linalg.norm((first - second)[None], axis=1)[0])
+
+
+def _same(
+    pairs: Pairs, distances: Sequence[float | Missing], lost: Sequence[bool], thresholds: Sequence[float], against: str
+) -> list[Score]:
+    """Score the shares of distances below each threshold, under both denominators.
+
+    Args:
+        pairs: The pairs.
+        distances: Of their faces.
+        lost: Whether the generated image lacks the face that the real one has.
+        thresholds: The distances.
+        against: What the real images are.
+    """
+    scores = []
+    for threshold in thresholds:
+        same = [d if isinstance(d, Missing) else float(d < threshold) for d in distances]
+        name = f"face_same@{threshold}"
+        scores.append(mean_over_pairs(_named(name, against), "higher", pairs, _strict(same, lost)))
+        scores.append(mean_over_pairs(_named(name, against, "detected"), "higher", pairs, same))
+    return scores
+
+
+def _named(name: str, against: str, *qualifiers: str) -> str:
+    if against != "target":
+        qualifiers = (against, *qualifiers)
+    return f"{name}[{','.join(qualifiers)}]" if qualifiers else name
+
+
+def _no_real_face(against: str) -> Missing:
+    return Missing(f"no face in {against}", "finding")
 
 
 def _no_face(result: Result) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -35,10 +35,13 @@ from fhpt_eval.measuring.protocol import (
     Better,
     Curve,
     Group,
+    Kept,
     Need,
     Protocol,
     Records,
+    Rescoring,
     Score,
+    Thresholds,
     resampling_groups,
     tally,
 )
@@ -151,6 +154,33 @@ class KeypointProtocol(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KecLimits(Rescoring):
+    """The areas under the curves up to another α_max: ``kec_auc_body@0.1``, ``kec_auc_body_detected@0.1``.
+
+    Attributes:
+        alpha_max: Shares of the target's height, the same for each part.
+    """
+
+    alpha_max: Thresholds = tuple(sorted({about.limit for about in ABOUT.values()}))
+
+    def score(self, kept: Kept) -> list[Score]:
+        """Take the areas of the distances that the run keeps."""
+        names = ("pair", "joint", "distance", "scale", "height")
+        scores = []
+        for part in PARTS:
+            pair, joint, distance, scale, height = kept.arrays(f"kec_auc_{part}", Kec.name, *names)
+            measured = Measured(pair, joint, distance, scale, height)
+            for limit in self.alpha_max:
+                for area in (_area, _area_detected):
+                    score = area(part, measured, limit, kept.pairs)
+                    before = kept.scores[score.metric]
+                    scores.append(
+                        replace(score, metric=f"{score.metric}@{limit}", missing=before.missing, faults=before.faults)
+                    )
+        return scores
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kec(KeypointProtocol):
     """Keypoint error curves of body (18 joints), face (68 landmarks) and hands (2 × 21), after arXiv 2005.12494 §III-B.
 
@@ -192,6 +222,7 @@ class Kec(KeypointProtocol):
     )
     headlines: ClassVar[tuple[str, ...]] = tuple(f"kec_auc_{part}" for part in PARTS)
     rank: ClassVar[int] = 10
+    rescoring: ClassVar[type[Rescoring]] = KecLimits
     # The paper's Fig. 7 gives hands twice the body's axis.
     curves: ClassVar[tuple[Curve, ...]] = (
         Curve("kec_auc_body", "body"),
@@ -337,10 +368,11 @@ def _part_scores(part: Part, measured: Measured, pairs: Pairs) -> list[Score]:
     """Return the five scores of one part."""
     finite = np.isfinite(measured.distance)
     everything = np.ones_like(finite)
-    detected = _area_detected(part, measured, finite, pairs)
+    limit = ABOUT[part].limit
+    detected = _area_detected(part, measured, limit, pairs)
     found_details = {"per_joint": _per_joint(part, measured.joint, finite)}
     return [
-        _area(part, measured, everything, pairs),
+        _area(part, measured, limit, pairs),
         detected,
         _area_normalised(part, measured, pairs),
         _median_distance(part, measured, finite, detected),
@@ -348,17 +380,19 @@ def _part_scores(part: Part, measured: Measured, pairs: Pairs) -> list[Score]:
     ]
 
 
-def _area(part: Part, measured: Measured, everything: npt.NDArray[np.bool_], pairs: Pairs) -> Score:
+def _area(part: Part, measured: Measured, limit: float, pairs: Pairs) -> Score:
     """Return the area under the curve over all points; one that the generated image lacks has none."""
-    values = areas(measured.distance / measured.height, ABOUT[part].limit)
-    details = {**_limit(part), "per_joint": _per_joint(part, measured.joint, values)}
+    values = areas(measured.distance / measured.height, limit)
+    everything = np.ones(len(values), dtype=np.bool_)
+    details = {**_limit(limit), "per_joint": _per_joint(part, measured.joint, values)}
     return _mean(f"auc_{part}", part, measured, everything, values, pairs, details=details, arrays=measured.arrays())
 
 
-def _area_detected(part: Part, measured: Measured, finite: npt.NDArray[np.bool_], pairs: Pairs) -> Score:
+def _area_detected(part: Part, measured: Measured, limit: float, pairs: Pairs) -> Score:
     """Return the area over the points that both images show."""
-    values = areas(measured.distance / measured.height, ABOUT[part].limit)[finite]
-    return _mean(f"auc_{part}_detected", part, measured, finite, values, pairs, details=_limit(part))
+    finite = np.isfinite(measured.distance)
+    values = areas(measured.distance / measured.height, limit)[finite]
+    return _mean(f"auc_{part}_detected", part, measured, finite, values, pairs, details=_limit(limit))
 
 
 def _area_normalised(part: Part, measured: Measured, pairs: Pairs) -> Score:
@@ -422,8 +456,8 @@ def _mean(
     )
 
 
-def _limit(part: Part) -> dict[str, Any]:
-    return {"alpha_max": ABOUT[part].limit, "alpha_max_unit": "target height"}
+def _limit(limit: float) -> dict[str, Any]:
+    return {"alpha_max": limit, "alpha_max_unit": "target height"}
 
 
 def _per_joint(part: Part, joint: npt.NDArray[np.int32], values: npt.NDArray[Any]) -> dict[str, float]:

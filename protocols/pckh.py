@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fhpt_eval.maths.keypoints import BODY_JOINTS, errors, found, head_box, head_size, inside_box
-from fhpt_eval.measuring.protocol import Records, Score
+from fhpt_eval.maths.keypoints import BODY_JOINTS, Floats, errors, errors_by_axis, found, head_box, head_size
+from fhpt_eval.measuring.protocol import Kept, Records, Rescoring, Score, Thresholds
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.kec import KeypointProtocol, mean_over_keypoints, part_points
 from fhpt_eval.records import Missing, Record
@@ -17,6 +18,28 @@ from fhpt_eval.records import Missing, Record
 ALPHA = 0.5
 
 NO_HEAD = Missing("target: fewer than 2 head joints found", "finding")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PckhThresholds(Rescoring):
+    """PCKh at other thresholds: ``pckh@0.2``.
+
+    Attributes:
+        thresholds: Shares of the head below which a joint is right.
+    """
+
+    thresholds: Thresholds = tuple(step / 10 for step in range(1, 11))
+
+    def score(self, kept: Kept) -> list[Score]:
+        """Compare the distances that the run keeps."""
+        metric = next(name for name in ("pckh", "pckh_box") if name in kept.scores)
+        joints = _Joints(*kept.arrays(metric, Pckh.name, *_ARRAYS))
+        before = kept.scores[metric]
+        found = [_share(metric, joints, alpha, kept.pairs, {}) for alpha in self.thresholds]
+        return [
+            replace(score, metric=f"{metric}@{alpha}", missing=before.missing, faults=before.faults)
+            for score, alpha in zip(found, self.thresholds, strict=True)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,53 +54,84 @@ class Pckh(KeypointProtocol):
             the diagonal of the box about the target's nose, neck, eyes and ears. ``box``: what PATN and its kin print:
             half of that box's width in x and half of its height in y, each by itself; called ``pckh_box``. A head seen
             from the side makes a narrow box; one without width has no joint right.
+
+    The run keeps what is compared: arrays ``pair``, ``joint``, ``x``, ``y`` and ``distance`` (px from the target's
+    joint, infinite for a miss) and ``width``, ``height`` and ``head`` (px; of the head box, and the head size), one
+    entry for each joint of a target.
     """
 
     name: ClassVar[str] = "pckh"
     title: ClassVar[str] = "body joints within half a head of the target's"
     metrics: ClassVar[tuple[str, ...]] = ("pckh",)
     rank: ClassVar[int] = 20
+    rescoring: ClassVar[type[Rescoring]] = PckhThresholds
     rule: Literal["radius", "box"] = "radius"
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Pool the joints of all pairs."""
         missing: dict[int, Missing] = {}
-        index: list[npt.NDArray[Any]] = [np.empty(0, np.int32)]
-        joints: list[npt.NDArray[Any]] = [np.empty(0, np.intp)]
-        right: list[npt.NDArray[Any]] = [np.empty(0, np.bool_)]
+        rows = [np.empty((0, len(_ARRAYS)))]
         for i, both in enumerate(self.sides(records)):
-            result = both if isinstance(both, Missing) else self._right(*both)
+            result = both if isinstance(both, Missing) else _joints(i, *both)
             if isinstance(result, Missing):
                 missing[i] = result
-                continue
-            there, correct = result
-            index.append(np.full(len(there), i, np.int32))
-            joints.append(there)
-            right.append(correct)
-        values, joint = np.concatenate(right), np.concatenate(joints)
-        per_joint = {name: float(values[joint == j].mean()) for j, name in enumerate(BODY_JOINTS) if (joint == j).any()}
-        score = mean_over_keypoints(
-            "pckh" if self.rule == "radius" else "pckh_box",
-            "higher",
-            pairs,
-            np.concatenate(index),
-            values,
-            missing,
-            otherwise="target: no body found",
-            details={"alpha": ALPHA, "per_joint": per_joint},
-        )
-        return [score]
+            else:
+                rows.append(result)
+        pair, joint, *measured = np.concatenate(rows).T
+        joints = _Joints(pair.astype(np.int32), joint.astype(np.int32), *measured)
+        metric = "pckh" if self.rule == "radius" else "pckh_box"
+        return [_share(metric, joints, ALPHA, pairs, missing)]
 
-    def _right(
-        self, generated: Record | None, target: Record
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]] | Missing:
-        """Which joints the target shows, and which of those are right."""
-        truth, drawn = part_points("body", target), part_points("body", generated)
-        box = head_box(truth)
-        if box is None:
-            return NO_HEAD
-        there = np.flatnonzero(found(truth))
-        if self.rule == "box":
-            width, height = box
-            return there, inside_box(drawn, truth, ALPHA * width, ALPHA * height)[there]
-        return there, errors(drawn, truth)[there] < ALPHA * head_size(truth)
+
+class _Joints(NamedTuple):
+    """The joints that targets show, pooled over the pairs: arrays of equal length, as `Pckh` describes them."""
+
+    pair: npt.NDArray[np.int32]
+    joint: npt.NDArray[np.int32]
+    x: Floats
+    y: Floats
+    distance: Floats
+    width: Floats
+    height: Floats
+    head: Floats
+
+
+_ARRAYS = _Joints._fields
+
+
+def _joints(index: int, generated: Record | None, target: Record) -> Floats | Missing:
+    """Return a row for each joint that a target shows."""
+    truth, drawn = part_points("body", target), part_points("body", generated)
+    box = head_box(truth)
+    if box is None:
+        return NO_HEAD
+    there = np.flatnonzero(found(truth))
+    columns = (
+        *(np.full(len(truth), index), np.arange(len(truth)), *errors_by_axis(drawn, truth).T, errors(drawn, truth)),
+        *(np.full(len(truth), size) for size in (*box, head_size(truth))),
+    )
+    rows: Floats = np.stack(columns, axis=1)[there]
+    return rows
+
+
+def _share(metric: str, joints: _Joints, alpha: float, pairs: Pairs, missing: Mapping[int, Missing]) -> Score:
+    """Score the share of joints that are right at a threshold."""
+    if metric == "pckh":
+        right = joints.distance < alpha * joints.head
+    else:
+        right = (joints.x < alpha * joints.width) & (joints.y < alpha * joints.height)
+    of_joint = {name: right[joints.joint == j] for j, name in enumerate(BODY_JOINTS)}
+    return mean_over_keypoints(
+        metric,
+        "higher",
+        pairs,
+        joints.pair,
+        right,
+        missing,
+        otherwise="target: no body found",
+        details={
+            "alpha": alpha,
+            "per_joint": {name: float(values.mean()) for name, values in of_joint.items() if len(values)},
+        },
+        arrays=joints._asdict(),
+    )

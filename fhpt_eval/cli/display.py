@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -41,14 +42,16 @@ class _Rate(ProgressColumn):
 
 
 class ProgressDisplay:
-    """A bar a stage with rate and time left; a line now and then where stderr is not a terminal; nothing if quiet.
+    """A bar a stage with rate and time left; a line now and then where stderr is no terminal; nothing if quiet.
 
-    The bar of a stage that is done makes room; the same stage may come again.
+    The bar of a stage that is done makes room; the same stage may come again. In a notebook, bars take ``ipywidgets``;
+    where that is not installed, lines come.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True)
         self._quiet = quiet
+        self._drawn = self._console.is_terminal or (self._console.is_jupyter and find_spec("ipywidgets") is not None)
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -56,7 +59,7 @@ class ProgressDisplay:
             TimeRemainingColumn(compact=True),
             console=self._console,
             transient=True,
-            disable=quiet or not self._console.is_terminal,
+            disable=quiet or not self._drawn,
         )
         self._tasks: dict[str, tuple[TaskID, float, int]] = {}
         self._last_line = time.monotonic()
@@ -75,7 +78,7 @@ class ProgressDisplay:
         task, started, before = self._tasks[stage]
         self._bars.update(task, completed=done, total=total)
         now = time.monotonic()
-        if not self._quiet and not self._console.is_terminal and now - max(started, self._last_line) > _LOG_EVERY:
+        if not self._quiet and not self._drawn and now - max(started, self._last_line) > _LOG_EVERY:
             self._last_line = now
             rate = (done - before) / (now - started)
             left = f", {_minutes((total - done) / rate)} left" if rate else ""

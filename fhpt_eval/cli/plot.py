@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fhpt_eval.cli.shared import Overwrite
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fhpt_eval.evaluation.run import Run
+
 app = typer.Typer(no_args_is_help=True, help="Draw figures of runs.")
+
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="A file that ends in .png, .svg or .pdf.")]
+Choose = Annotated[
+    str,
+    typer.Option(
+        "--choose",
+        help="Which: worst, best or median (nearest to it) of the first run, or disputed, on which runs differ most.",
+    ),
+]
+Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many, at most.")]
 
 
 @app.callback()
@@ -18,11 +35,7 @@ def plot() -> None:
 
 
 @app.command()
-def kec(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="kec.png, kec.svg or kec.pdf.")],
-    overwrite: Overwrite = False,
-) -> None:
+def kec(runs: Runs, output: Output, overwrite: Overwrite = False) -> None:
     """Draw the keypoint error curves of body, face and hands, as the paper's Fig. 7, and those of other packages.
 
     The axes cover 90 % of the distances of all runs shown; hands have at least twice the body's axis. In brackets:
@@ -30,8 +43,106 @@ def kec(
     of the axis: a dotted line marks α_max, a share of the target's height (`fhpt-eval protocols kec`), or an arrow says
     that it lies further to the right.
     """
-    from fhpt_eval.evaluation.run import Run
-    from fhpt_eval.reporting.plots import plot_curves
+    from fhpt_eval.reporting.plots import plot_kec
 
-    plot_curves([Run.load(folder) for folder in runs], output, overwrite=overwrite)
+    _write(plot_kec(_load(runs)), output, overwrite)
+
+
+@app.command()
+def bars(
+    runs: Runs,
+    output: Output,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", help="Names with commas between them; otherwise the headlines.")
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", help="Metrics of one table: perceptual, structural, face, retrieval, gender; or all."),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw the headline metrics with their 95 % intervals, a panel a metric.
+
+    With three runs or more, letters stand beside the values: runs that share one cannot be told apart.
+    """
+    from fhpt_eval.reporting.bars import plot_bars
+
+    names = None if metrics is None else [name.strip() for name in re.split(r",(?![^\[]*\])", metrics)]
+    _write(plot_bars(_load(runs), names, table=table), output, overwrite)
+
+
+@app.command()
+def retrieval(runs: Runs, output: Output, overwrite: Overwrite = False) -> None:
+    """Draw recall over K, a panel a network, with the controls: real targets (ceiling), chance (floor), the source."""
+    from fhpt_eval.reporting.recall_plot import plot_retrieval
+
+    _write(plot_retrieval(_load(runs)), output, overwrite)
+
+
+@app.command()
+def radar(runs: Runs, output: Output, overwrite: Overwrite = False) -> None:
+    """Draw where each run stands among the others in the three objectives: perceptual, structural, semantic.
+
+    An axis is the share of its comparisons with the other runs shown that a run wins, over the headline metrics of the
+    objective; what cannot be told apart counts a half. It says who is ahead in what, not by how much.
+    """
+    from fhpt_eval.reporting.radar import plot_radar
+
+    _write(plot_radar(_load(runs)), output, overwrite)
+
+
+@app.command()
+def gallery(
+    runs: Runs,
+    output: Output,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="METRIC", help="Metric to choose pairs by; else the first headline.")
+    ] = None,
+    choose: Choose = "worst",
+    count: Count = 6,
+    overwrite: Overwrite = False,
+) -> None:
+    """Show source, target and what each run made of it, for the worst, best, median or most disputed pairs.
+
+    The pictures are read from where they lay when they were scored. Below each stands its value.
+    """
+    from fhpt_eval.reporting.gallery import plot_gallery
+
+    figure = plot_gallery(_load(runs), by, choose=choose, count=count)
+    _write(figure, output, overwrite, dpi=figure.dpi)
+
+
+@app.command()
+def topk(
+    runs: Runs,
+    output: Output,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="METRIC", help="Whose ranking, such as recall@10[vgg16]; else the first kept."),
+    ] = None,
+    choose: Choose = "median",
+    count: Count = 4,
+    overwrite: Overwrite = False,
+) -> None:
+    """Show generated images and the ten sources nearest to them, as the paper's Fig. 9: green is right, red is not.
+
+    Queries are chosen by the rank of their first right answer. In greyscale: right ones have a solid frame and ✓,
+    others a dashed one and ×.
+    """
+    from fhpt_eval.reporting.retrieved import plot_topk
+
+    figure = plot_topk(_load(runs), by, choose=choose, count=count)
+    _write(figure, output, overwrite, dpi=figure.dpi)
+
+
+def _load(folders: list[Path]) -> list[Run]:
+    from fhpt_eval.evaluation.run import Run
+
+    return [Run.load(folder) for folder in folders]
+
+
+def _write(figure: Figure, output: Path, overwrite: bool, dpi: float | None = None) -> None:
+    from fhpt_eval.reporting.style import DPI, save
+
+    save(figure, output, dpi=dpi or DPI, overwrite=overwrite)
     typer.echo(str(output))

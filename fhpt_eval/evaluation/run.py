@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from fhpt_eval.evaluation.rescoring import rescored, tidy
 from fhpt_eval.evaluation.run_folder import RunFolder, read_run
 from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord, StoredRun
 from fhpt_eval.measuring.protocol import Score
@@ -36,6 +39,13 @@ class Run(StoredRun):
             lines.append(pd.DataFrame(rows).to_string(index=False))
         lines += [f"{p.label}: {p.reason or p.status}" for p in self.record.protocols if p.status != "done"]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return the scores as a table, as notebooks show it; what has none stands below."""
+        left = [f"{p.label}: {p.reason or p.status}" for p in self.record.protocols if p.status != "done"]
+        about = f"{self.record.name}: {self.record.pairs.total} pairs, profile {self.record.profile}"
+        table = str(tidy(self.scores.values()).to_html(index=False, na_rep="–"))
+        return f"<p>{escape(about)}</p>{table}" + "".join(f"<p>{escape(line)}</p>" for line in left)
 
     @property
     def scores(self) -> dict[str, ScoreRecord]:
@@ -95,6 +105,24 @@ class Run(StoredRun):
             _with_gaps(self.missing, self.per_pair["pair"], scores),
             {**self.arrays, **arrays} if arrays else self.arrays,
         )
+
+    def rescore(self, protocol: str, **options: Any) -> pd.DataFrame:
+        """Return a table of a protocol's scores at other thresholds, from what the run keeps: no image is read.
+
+        They are what a run with these thresholds would give. ``run.rescore("face_identity", thresholds=[0.5])``,
+        ``run.rescore("pckh")`` (at 0.1, 0.2 … 1.0), ``run.rescore("kec", alpha_max=0.1)``.
+
+        Args:
+            protocol: ``face_identity``, ``pckh``, ``kec``, or another package's that says how.
+            options: The thresholds; without, those that the protocol names.
+
+        Returns:
+            A row a metric: metric, value, low, high (of the 95 % interval), n, missing, better, unit.
+
+        Raises:
+            UserError: The run has no such protocol or lacks what it takes, or an option is unknown or impossible.
+        """
+        return tidy(rescored(self, protocol, options))
 
     def timed(self, stage: str, seconds: float) -> Run:
         """Return the run with the time that a stage took."""

@@ -84,6 +84,12 @@ def errors(generated: Points, target: Points) -> Floats:
     return np.where(found(target), np.where(found(generated), distances, np.inf), np.nan)
 
 
+def errors_by_axis(generated: Points, target: Points) -> Floats:
+    """Distance in x and in y from each of N×3 target points to the generated one, in pixels: N×2, as `errors`."""
+    offsets = np.abs(generated[:, :2].astype(np.float64) - target[:, :2].astype(np.float64))
+    return np.where(found(target)[:, None], np.where(found(generated)[:, None], offsets, np.inf), np.nan)
+
+
 def head_box(body: Points) -> tuple[float, float] | None:
     """Width and height of the bounding box of the head joints of an 18×3 body; None when fewer than 2 are found."""
     head = body[list(HEAD_JOINTS)]
@@ -146,16 +152,6 @@ def areas(distances: npt.ArrayLike, limits: npt.ArrayLike) -> Floats:
         ValueError: If a distance is NaN.
     """
     return np.maximum(0.0, 1.0 - _without_nan(distances) / np.asarray(limits, dtype=np.float64))
-
-
-def inside_box(generated: Points, target: Points, width: float, height: float) -> npt.NDArray[np.bool_]:
-    """Which of N×3 points lie within ``width`` and ``height`` of the target's on each axis by itself, strictly.
-
-    Points that either side lacks do not.
-    """
-    offsets = np.abs(generated[:, :2].astype(np.float64) - target[:, :2].astype(np.float64))
-    near = (offsets[:, 0] < width) & (offsets[:, 1] < height)
-    return np.asarray(near & found(generated) & found(target))
 
 
 def _without_nan(distances: npt.ArrayLike) -> Floats:

@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BeforeValidator, Field
 
+from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.images.geometry import Geometry
@@ -79,6 +81,62 @@ class Score:
     arrays: Record = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a run keeps of a protocol.
+
+    Attributes:
+        run: Its name.
+        pairs: The pairs in their order, with their items and without images.
+        parameters: Of the protocol.
+        scores: By metric, with all that is stored of each; missing values per pair count as faults.
+    """
+
+    run: str
+    pairs: Pairs
+    parameters: Mapping[str, Any]
+    scores: Mapping[str, Score]
+
+    def arrays(self, metric: str, protocol: str, *names: str) -> tuple[npt.NDArray[Any], ...]:
+        """Return arrays of a score.
+
+        Raises:
+            UserError: The run was made before they were kept.
+        """
+        found = self.scores[metric].arrays if metric in self.scores else {}
+        if not set(names) <= set(found):
+            raise UserError(
+                f"{self.run} does not keep what {metric} was computed from: run it again with --protocols {protocol}."
+            )
+        return tuple(found[name] for name in names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescoring(ABC):
+    """Scores at other thresholds, of what a run keeps: no image is looked at. The fields are its options."""
+
+    @abstractmethod
+    def score(self, kept: Kept) -> list[Score]:
+        """Return what the protocol's own functions give at the thresholds.
+
+        Raises:
+            UserError: The run lacks what it takes.
+        """
+
+
+def _thresholds(given: Any) -> Any:
+    """Return numbers, to the twelve digits that a metric's name shows, each once."""
+    numbers = [given] if isinstance(given, int | float) else [*given]
+    return tuple(dict.fromkeys(float(f"{number:.12g}") if isinstance(number, int | float) else number
+                               for number in numbers))  # fmt: skip
+
+
+Thresholds: TypeAlias = Annotated[
+    tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...], BeforeValidator(_thresholds), Field(min_length=1)
+]
+"""One number or several, above 0."""
 
 
 class Unscorable(Exception):
@@ -159,6 +217,7 @@ class Protocol(ABC):
         headlines: Those of `metrics` to look at first; the others are details (see `is_headline`).
         table: Which of the paper's tables it stands in, as ``--table`` names it; the group where it is empty.
         curves: What `fhpt-eval plot kec` draws of a run.
+        rescoring: What computes its scores at other thresholds, for `Run.rescore`; None for nothing.
         together: Options that mean something only together, and change together between two dialects.
         selecting: Options that decide which images count: what they leave out is part of their effect.
         extractors: Those that only other options than the defaults of the two profiles bring in.
@@ -176,6 +235,7 @@ class Protocol(ABC):
     headlines: ClassVar[tuple[str, ...]] = ()
     table: ClassVar[str] = ""
     curves: ClassVar[tuple[Curve, ...]] = ()
+    rescoring: ClassVar[type[Rescoring] | None] = None
     together: ClassVar[tuple[tuple[str, ...], ...]] = ()
     selecting: ClassVar[tuple[str, ...]] = ()
     extractors: ClassVar[tuple[type[Extractor], ...]] = ()
@@ -190,6 +250,11 @@ class Protocol(ABC):
     def is_headline(cls, metric: str) -> bool:
         """Whether one of its metrics is to be looked at first, whatever name options or a dialect give it."""
         return cls.headlines == cls.metrics or metric in cls.headlines
+
+    @classmethod
+    def retrieves(cls, metric: str) -> int | None:  # noqa: ARG003 - protocols may look at it
+        """How many of a ranking's first one of its metrics looks at, K of ``recall@K``; None for other metrics."""
+        return None
 
     def keypoint_roles(self) -> frozenset[Role]:
         """Roles of images whose keypoints it looks at, and which therefore can be given."""

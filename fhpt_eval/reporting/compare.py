@@ -100,6 +100,10 @@ class Comparison:
         frame: pd.DataFrame = pd.DataFrame(rows, columns=columns)
         return frame
 
+    def _repr_html_(self) -> str:
+        """Return the table, as notebooks show it."""
+        return str(self.table.to_html(index=False, na_rep="–"))
+
 
 def compare(
     runs: Sequence[Run],

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
-from itertools import cycle
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.files.atomic import write_named
 from fhpt_eval.maths.keypoints import share_within
 from fhpt_eval.measuring.protocol import Curve
 from fhpt_eval.measuring.registry import find_protocols
-from fhpt_eval.reporting.leaderboard import blocks_of
-from fhpt_eval.text import visible
+from fhpt_eval.reporting.figure_runs import check_runs
+from fhpt_eval.reporting.style import look, shown
 
-ENDINGS = ("png", "svg", "pdf")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 ANCHORS = 10
 COVERED = 0.9
 """Share of all distances shown that an axis covers."""
 
 _ALPHA_MAX = r"α$_\mathrm{max}$"
-
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette: told apart by colour-blind readers; the markers tell them apart in greyscale."""
-
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def axis_limit(distances: npt.NDArray[np.float64]) -> float:
@@ -58,40 +51,25 @@ def axis_limits(runs: Sequence[Run], curves: Sequence[Curve]) -> dict[str, float
     return limits
 
 
-def plot_curves(runs: Sequence[Run], file: str | Path, *, overwrite: bool = False) -> None:
+def plot_kec(runs: Sequence[Run]) -> Figure:
     """Draw a panel for each curve that a protocol declares and a run has.
 
     A line is a run: solid over all points of the targets, dashed over those found in both. The legend has the metric,
     which is the area under the solid line up to α_max; there the panel has a mark, a band where targets differ in size.
 
     Raises:
-        UserError: If the file's ending is not png, svg or pdf, another one is there and ``overwrite`` is not set, a run
-            has no curves, or runs cannot be compared.
+        UserError: If a run has no curves, or runs cannot share a figure.
     """
-    file = Path(file)
-    ending = file.suffix.removeprefix(".").lower()
-    if ending not in ENDINGS:
-        raise UserError(f"{file}: a figure ends in .png, .svg or .pdf.")
-    blocks = blocks_of(runs)
-    if len(blocks) > 1:
-        raise UserError(f"{blocks[1].runs[0].record.name} cannot share the figure: {blocks[1].apart}.")
+    check_runs(runs)
     declared = {curve: name for name, protocol in find_protocols().classes.items() for curve in protocol.curves}
     for run in runs:
         if not any(curve.metric in run.arrays for curve in declared):
             names = ",".join(dict.fromkeys(declared.values()))
             raise UserError(f"{run.record.name} has no error curves: run it with --protocols {names}.")
-    curves = [curve for curve in declared if any(curve.metric in run.arrays for run in runs)]
-    stream = io.BytesIO()
-    from matplotlib import rc_context
-
-    # Without dates and random names, the same runs give the same bytes.
-    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    with rc_context({"svg.hashsalt": "fhpt-eval"}):
-        _draw(runs, curves).savefig(stream, format=ending, dpi=300, metadata=dates.get(ending))
-    write_named(file, stream.getvalue(), overwrite=overwrite)
+    return _draw(runs, [curve for curve in declared if any(curve.metric in run.arrays for run in runs)])
 
 
-def _draw(runs: Sequence[Run], curves: Sequence[Curve]) -> Any:
+def _draw(runs: Sequence[Run], curves: Sequence[Curve]) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -103,11 +81,11 @@ def _draw(runs: Sequence[Run], curves: Sequence[Curve]) -> Any:
         anchors = np.linspace(0, limit, ANCHORS + 1)[1:]
         fine = np.linspace(0, limit, 400)
         handles = []
-        for run, colour, marker in zip(runs, cycle(_COLOURS), cycle(_MARKERS), strict=False):
+        for index, run in enumerate(runs):
+            colour, marker, _ = look(index)
             distances = _distances(run, curve)
             found = distances[np.isfinite(distances)]
-            # matplotlib takes what stands between dollars for a formula.
-            name = visible(run.record.name).replace("$", r"\$")
+            name = shown(run.record.name)
             label = f"{name} (not measured)"
             if len(distances):
                 label = f"{name} ({_area(run, curve)})"

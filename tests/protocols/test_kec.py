@@ -113,6 +113,8 @@ def test_error_curves_worked_by_hand() -> None:
         "distance": "float64",
         "scale": "float64",
         "height": "float64",
+        "total": "float64",
+        "count": "float64",
     }
     expected = np.zeros(18)
     expected[[4, 7, 10, 13]] = (1, 5, np.inf, np.inf)

@@ -1,0 +1,80 @@
+"""The images of a run, and which of its pairs to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.images.decoding import ImageRef, Rgb, read_image
+from fhpt_eval.maths.statistics import Floats
+from fhpt_eval.measuring.protocol import Better
+from fhpt_eval.pairing.folders import PairRole
+from fhpt_eval.pairing.naming import NAMINGS
+
+Choice: TypeAlias = Literal["worst", "best", "median", "disputed"]
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+
+
+def picture(run: Run, pair: int, role: PairRole) -> Rgb | None:
+    """Read an image of a pair; None where the pair has none.
+
+    Args:
+        run: Whose ``per_pair`` names the file.
+        pair: Its row.
+        role: Which image of the pair.
+
+    Raises:
+        UserError: The file is not there any more, or cannot be read.
+    """
+    paths = run.per_pair.iloc[pair]
+    if paths[role] is None:
+        return None
+    naming = NAMINGS.get(run.record.pairs.naming)
+    strip = naming.strip if naming is not None else ()
+    # A target that lies elsewhere than the strip is a file of its own.
+    whole = role not in strip or paths[role] != paths["generated"]
+    ref = ImageRef(Path(paths[role])) if whole else ImageRef(Path(paths[role]), strip.index(role), len(strip))
+    if not ref.path.exists():
+        raise UserError(
+            f"{ref.path} is not there: the run '{run.record.name}' was made of it, and a figure shows the picture."
+            " Put the images back, or run again from here."
+        )
+    return read_image(ref)
+
+
+def choose_pairs(values: Sequence[Floats], better: Better, choice: str, count: int) -> list[int]:
+    """Return the pairs to look at, the most telling first; of equal ones the first.
+
+    Args:
+        values: Of each run by a metric, a value a pair, NaN where there is none. The first run decides which pairs are
+            worst, best or nearest to its median; ``disputed`` are those on which all runs differ most.
+        better: The metric's direction.
+        choice: One of `CHOICES`.
+        count: How many at most; pairs without a value are never chosen.
+
+    Raises:
+        UserError: There is no such choice, or no pair has a value.
+    """
+    if choice not in CHOICES:
+        raise UserError(f"--choose cannot be '{choice}'.{did_you_mean(choice, CHOICES)}")
+    first = values[0]
+    if choice == "disputed":
+        if len(values) < 2:
+            raise UserError("--choose disputed is about runs that differ: give two runs or more.")
+        there = np.isfinite(np.stack(values)).all(axis=0)
+        key = -np.ptp(np.where(there, np.stack(values), 0), axis=0)
+    else:
+        there = np.isfinite(first)
+        if choice == "median":
+            key = np.abs(first - np.median(first[there])) if there.any() else first
+        else:
+            key = first if (choice == "worst") == (better == "higher") else -first
+    if not there.any():
+        raise UserError("no pair has a value in every run that is asked: choose another metric with --by.")
+    order = [int(i) for i in np.argsort(np.where(there, key, np.inf), kind="stable") if there[i]]
+    return order[:count]
