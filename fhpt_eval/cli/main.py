@@ -101,8 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _code_of(arguments: Sequence[str] | None) -> Any:
     try:
-        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
-        code = app(args=arguments, prog_name="fhpt-eval", standalone_mode=False)
+        words = sys.argv[1:] if arguments is None else [*arguments]
+        _refuse_empty(words)
+        # Commands find their line in the context, for what they record.
+        code = app(args=words, prog_name="fhpt-eval", standalone_mode=False, obj=["fhpt-eval", *words])
         sys.stdout.flush()
         if code == INTERRUPTED:
             # Newer typers turn Ctrl-C into this code, older ones raise Abort.
