@@ -23,12 +23,14 @@ from fhpt_eval.cli import (
     doctor,
     generate,
     leaderboard,
+    pack,
     plot,
     protocols,
     run,
     synth,
     train,
     train_drn,
+    verify,
     weights,
 )
 from fhpt_eval.cli.screen import on_screen
@@ -57,6 +59,8 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("audit")(audit.audit)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("verify")(verify.verify)
+app.command("pack")(pack.pack)
 app.command("generate")(generate.generate)
 app.command("synth")(synth.synth)
 app.command("protocols")(protocols.protocols)

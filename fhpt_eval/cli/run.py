@@ -162,10 +162,10 @@ def run(
 ) -> None:
     """Score a folder of generated images.
 
-    Writes run.json, per_pair.csv, missing.csv and images.csv into the run's folder and prints a summary. A folder belongs to one
-    method's images: further protocols are added to its record, that of other images is not replaced. What cannot run or
-    cannot be read is named, with what would change that. Results are cached by content: a second run, or a run after
-    a kill, computes only what is new.
+    Writes run.json, per_pair.csv, missing.csv and images.csv into the run's folder and prints a summary. A folder
+    belongs to one method's images: further protocols are added to its record, that of other images is not replaced.
+    What cannot run or cannot be read is named, with what would change that. Results are cached by content: a second
+    run, or a run after a kill, computes only what is new.
     """
     from fhpt_eval.auditing.at_a_glance import Glance
     from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, refuse_unused, with_geometry

@@ -70,10 +70,10 @@ class ImageList:
         """Return the content of each image of a role by its name; without what was left out."""
         return {row.name: row.sha256 for row in self.rows if row.role == role and not row.left_out}
 
-    def sets(self) -> tuple[str, ...]:
-        """Return the roles of images other than generated ones that are in it."""
-        roles = dict.fromkeys(row.role for row in self.rows if not row.left_out and not row.role.endswith(_KEYPOINTS))
-        return tuple(role for role in roles if role != "generated")
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of what was looked at."""
+        return tuple(dict.fromkeys(row.role for row in self.rows if not row.left_out))
 
     @property
     def left_out(self) -> dict[tuple[str, str], ListedImage]:
