@@ -153,7 +153,7 @@ def _print(name: str, result: Verification) -> None:
     from fhpt_eval.cli.display import print_table
     from fhpt_eval.text import visible
 
-    typer.echo(f"{name}: are these the recorded images?")
+    typer.echo(f"{visible(name)}: are these the recorded images?")
     for image in result.images:
         typer.echo(f"  {_sentence(image)}")
     table = Table("metric", "recorded", "here", "verdict", box=SIMPLE_HEAD, pad_edge=False)

@@ -84,9 +84,8 @@ def check_number(protocol: str, score: ScoreRecord, recorded: Run, found: Run, t
     worst = max(part.agreement for part in parts)
     # What a pair differs in says more than what comes of it.
     first = next(part for part in parts if part.agreement == worst)
-    reason = None if worst is Agreement.SAME else first.reason
-    pair = None if worst is Agreement.SAME else first.pair
-    return NumberCheck(protocol, score.metric, score.value, again.value, _VERDICTS[worst], reason, pair)
+    told = (None, None) if worst is Agreement.SAME else (first.reason, first.pair)
+    return NumberCheck(protocol, score.metric, score.value, again.value, _VERDICTS[worst], *told)
 
 
 def _of_score(score: ScoreRecord, again: ScoreRecord, tolerance: Tolerance) -> Iterator[_Part]:
@@ -122,10 +121,11 @@ def _of_pairs(metric: str, recorded: Run, found: Run, tolerance: Tolerance) -> I
             continue
         one, other = float(mine[pair]), float(theirs[pair])
         yield _Part(tolerance.of_numbers(one, other), f"{_value(one)} recorded, {_value(other)} here", pair)
-    gaps = [dict(zip(of["pair"], of["reason"], strict=True)) for of in (_gaps(recorded, metric), _gaps(found, metric))]
-    for pair in gaps[0].keys() & gaps[1].keys():
-        agreement = Agreement.SAME if gaps[0][pair] == gaps[1][pair] else Agreement.DIFFERS
-        yield _Part(agreement, f"missing by '{gaps[0][pair]}' in the record, by '{gaps[1][pair]}' here", pair)
+    reasons, reasons_here = _reasons(recorded, metric), _reasons(found, metric)
+    for pair in (pair for pair in reasons if pair in reasons_here):
+        why, here = reasons[pair], reasons_here[pair]
+        agreement = Agreement.SAME if why == here else Agreement.DIFFERS
+        yield _Part(agreement, f"missing by '{why}' in the record, by '{here}' here", pair)
 
 
 def _of_arrays(mine: Record, theirs: Record, tolerance: Tolerance) -> Iterator[_Part]:
@@ -142,8 +142,10 @@ def _column(run: Run, metric: str) -> pd.Series[float] | None:
     return table.set_index("pair")[metric] if metric in table else None
 
 
-def _gaps(run: Run, metric: str) -> pd.DataFrame:
-    return run.missing[run.missing["metric"] == metric]
+def _reasons(run: Run, metric: str) -> dict[str, str]:
+    """Return why pairs have no value."""
+    gaps = run.missing[run.missing["metric"] == metric]
+    return dict(zip(gaps["pair"], gaps["reason"], strict=True))
 
 
 def _value(value: float) -> str:

@@ -19,6 +19,7 @@ from fhpt_eval.measuring.dialects import find_dialects
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Protocol, configure
 from fhpt_eval.measuring.registry import find_protocols
+from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs, ReferenceSet
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
@@ -103,7 +104,8 @@ def verify(
         if why is not None:
             numbers += [unchecked(protocol.label, score, why) for score in protocol.scores]
             continue
-        tolerance = measurements[protocol.label].protocol.tolerance
+        elsewhere = protocol.environment or recorded.record.environment
+        tolerance = _tolerance(measurements[protocol.label].protocol, elsewhere, found.record.environment)
         other = _other_claim(protocol, again[protocol.label])
         checks = [check_number(protocol.label, score, recorded, found, tolerance) for score in protocol.scores]
         numbers += checks if other is None else [replace(c, verdict=Verdict.DIFFERS, reason=other) for c in checks]
@@ -191,6 +193,12 @@ def _other_claim(recorded: ProtocolRecord, found: ProtocolRecord) -> str | None:
     if recorded.dialect != found.dialect:
         return f"recorded as measured in {recorded.dialect or 'no dialect'}, which is {found.dialect or 'none'}"
     return None
+
+
+def _tolerance(protocol: Protocol, recorded: Environment, here: Environment) -> Tolerance:
+    """Return the tolerance of a protocol: wider where a library that it knows of has another version here."""
+    others = [t for name, t in protocol.tolerance_of.items() if recorded.packages.get(name) != here.packages.get(name)]
+    return max([protocol.tolerance, *others], key=lambda tolerance: tolerance.relative)
 
 
 def _remarks(recorded: Run, found: Run, chosen: Sequence[ProtocolRecord]) -> list[str]:

@@ -28,10 +28,13 @@ class Tolerance:
     Attributes:
         absolute: In the number's own unit.
         relative: As a share of it.
+        arrays: As a share of the largest number of an array; None for ``relative``. What single images are worth is
+            less exact than what comes of all.
     """
 
     absolute: float = 0.0
     relative: float = 0.0
+    arrays: float | None = None
 
     def of_numbers(self, one: float, other: float) -> Agreement:
         """Return how two numbers agree; NaN is the same as NaN."""
@@ -70,5 +73,10 @@ class Tolerance:
             return Agreement.DIFFERS
         a, b = one[finite].astype(np.float64), other[finite].astype(np.float64)
         largest = max(np.abs(a).max(initial=0), np.abs(b).max(initial=0))
-        near = np.isfinite(b).all() and np.abs(a - b).max(initial=0) <= self.absolute + self.relative * largest
+        share = self.relative if self.arrays is None else self.arrays
+        near = np.isfinite(b).all() and np.abs(a - b).max(initial=0) <= self.absolute + share * largest
         return Agreement.WITHIN if near else Agreement.DIFFERS
+
+
+SUMMED = Tolerance(absolute=1e-12, relative=1e-9)
+"""Of numbers that are the same but for the order in which they are added up."""
