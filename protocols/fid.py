@@ -31,6 +31,7 @@ from fhpt_eval.measuring.protocol import (
     present,
     tally,
 )
+from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Record, Role
@@ -61,6 +62,8 @@ class FeatureDistribution(Protocol):
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
     selecting: ClassVar[tuple[str, ...]] = ("tail",)
+    tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-4, relative=1e-4)
+    tolerance_of: ClassVar[Mapping[str, Tolerance]] = {"pillow": Tolerance(absolute=1e-3, relative=2e-2, arrays=0.1)}
     extractors: ClassVar[tuple[type[Extractor], ...]] = (ImageNetInception,)
     flaws: ClassVar[Mapping[Flaw, Effect]] = {
         **ON_ANY,

@@ -28,6 +28,7 @@ from fhpt_eval.measuring.protocol import (
     present,
     tally,
 )
+from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs
 
 
@@ -54,6 +55,8 @@ class InceptionScore(MaskedProtocol):
     metrics: ClassVar[tuple[str, ...]] = ("is",)
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
     rank: ClassVar[int] = 30
+    tolerance: ClassVar[Tolerance] = Tolerance(relative=1e-4)
+    tolerance_of: ClassVar[Mapping[str, Tolerance]] = {"pillow": Tolerance(relative=4e-2, arrays=0.2)}
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
     flaws: ClassVar[Mapping[Flaw, Effect]] = {
         **dict.fromkeys(ON_ANY, "different"),

@@ -19,6 +19,7 @@ from fhpt_eval.measuring.protocol import (
     influence_of_pairs,
     present,
 )
+from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides
 from fhpt_eval.records import Missing, Record
@@ -38,6 +39,7 @@ class Kid(FeatureDistribution):
     title: ClassVar[str] = "kernel Inception distance (unbiased) to the targets, or to --reference"
     metrics: ClassVar[tuple[str, ...]] = ("kid",)
     rank: ClassVar[int] = 20
+    tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-6, relative=1e-4)
     together: ClassVar[tuple[tuple[str, ...], ...]] = (*FeatureDistribution.together, ("subsets", "subset_size"))
     subsets: Annotated[int, Field(ge=1)] | None = None
     subset_size: Annotated[int, Field(ge=2)] | None = None

@@ -20,6 +20,7 @@ from fhpt_eval.measuring.protocol import (
     last_incomplete_batch,
     mean_over_pairs,
 )
+from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs
 
 
@@ -44,6 +45,7 @@ class Lpips(PairedProtocol, MaskedProtocol):
     headlines: ClassVar[tuple[str, ...]] = metrics
     embedded: ClassVar[Mapping[str, Any]] = {"net": "efficientnet_lite0"}
     rank: ClassVar[int] = 40
+    tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-6, relative=1e-5)
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("net", "range"),)
     selecting: ClassVar[tuple[str, ...]] = ("tail",)
     libraries: ClassVar[tuple[str, ...]] = ("lpips",)

@@ -55,7 +55,7 @@ def measurements(
     Raises:
         UserError: They ask for what is not there, or contradict each other.
     """
-    names, options = _names(protocols), protocol_options(given)
+    names, options = names_of(protocols), protocol_options(given)
     if not dialects:
         return [Measurement(protocol) for protocol in select(names, profile, options)]
     if profile != "paper":
@@ -68,7 +68,12 @@ def measurements(
     return measurements_of(dialects, names)
 
 
-def _names(protocols: str | None) -> list[str] | None:
+def names_of(protocols: str | None) -> list[str] | None:
+    """Return the names of ``--protocols``; None where it was not given.
+
+    Raises:
+        UserError: It names none.
+    """
     if protocols is None:
         return None
     names = [name.strip() for name in protocols.split(",") if name.strip()]

@@ -24,12 +24,14 @@ from fhpt_eval.cli import (
     doctor,
     generate,
     leaderboard,
+    pack,
     plot,
     protocols,
     run,
     synth,
     train,
     train_drn,
+    verify,
     weights,
 )
 from fhpt_eval.cli.screen import on_screen
@@ -59,6 +61,8 @@ app.command("run")(run.run)
 app.command("audit")(audit.audit)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(compare.compare)
+app.command("verify")(verify.verify)
+app.command("pack")(pack.pack)
 app.command("generate")(generate.generate)
 app.command("synth")(synth.synth)
 app.command("protocols")(protocols.protocols)
@@ -103,8 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _code_of(arguments: Sequence[str] | None) -> Any:
     try:
-        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
-        code = app(args=arguments, prog_name="fhpt-eval", standalone_mode=False)
+        words = sys.argv[1:] if arguments is None else [*arguments]
+        _refuse_empty(words)
+        # Commands find their line in the context, for what they record.
+        code = app(args=words, prog_name="fhpt-eval", standalone_mode=False, obj=["fhpt-eval", *words])
         sys.stdout.flush()
         if code == INTERRUPTED:
             # Newer typers turn Ctrl-C into this code, older ones raise Abort.

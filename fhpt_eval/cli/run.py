@@ -9,9 +9,23 @@ from typing import Annotated
 
 import typer
 
+from fhpt_eval.cli.evaluating import (
+    BatchSize,
+    Device,
+    GenderClassifierFile,
+    Generated,
+    MaxPixels,
+    NamingOption,
+    Offline,
+    PairList,
+    Reference,
+    Source,
+    Target,
+    WeightsFolder,
+    Workers,
+)
 from fhpt_eval.cli.shared import (
     EVALUATED,
-    MACHINE,
     DetectorTimeout,
     EngineName,
     Eyes,
@@ -22,59 +36,22 @@ from fhpt_eval.cli.shared import (
     read_pairs,
 )
 from fhpt_eval.errors import UserError
-from fhpt_eval.pairing.naming import NAMINGS
 
-_WHAT, _HOW, _WHERE, _MACHINE = EVALUATED, "How", "Output", MACHINE
+_WHAT, _HOW, _WHERE = EVALUATED, "How", "Output"
 
 
 def run(
-    generated: Annotated[
-        Path, typer.Option("--generated", "-g", help="Folder of generated images.", rich_help_panel=_WHAT)
-    ],
-    target: Annotated[
-        Path | None,
-        typer.Option("--target", "-t", help="Folder of real images in the target pose.", rich_help_panel=_WHAT),
-    ] = None,
-    source: Annotated[
-        Path | None, typer.Option("--source", "-s", help="Folder of source images.", rich_help_panel=_WHAT)
-    ] = None,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            "--pairs",
-            help="CSV of the pairs, with the header from,to (the field's lists), or generated and any of target,"
-            " source, item, item_colour, gender, view. Also lines of two names without a header, and PCDMs' JSON.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    naming: Annotated[
-        str,
-        typer.Option(
-            "--naming",
-            help=f"How generated files are named: auto (finds out), {', '.join(NAMINGS)}.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = "auto",
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            "--reference",
-            help="Folder of the reference set of FID and KID; otherwise the unique targets.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
+    context: typer.Context,
+    generated: Generated,
+    target: Target = None,
+    source: Source = None,
+    pairs: PairList = None,
+    naming: NamingOption = "auto",
+    reference: Reference = None,
     generated_keypoints: GeneratedKeypoints = None,
     target_keypoints: TargetKeypoints = None,
     eyes: Eyes = "right-first",
-    gender_classifier: Annotated[
-        str | None,
-        typer.Option(
-            "--gender-classifier",
-            metavar="FILE",
-            help="What `fhpt-eval train gender` wrote; the profile embedded has one of its own.",
-            rich_help_panel=_HOW,
-        ),
-    ] = None,
+    gender_classifier: GenderClassifierFile = None,
     allow_missing: Annotated[
         bool,
         typer.Option("--allow-missing", help="Go on when pairs lack files; they are counted.", rich_help_panel=_WHAT),
@@ -175,46 +152,20 @@ def run(
         typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=_WHERE),
     ] = False,
     engine_name: EngineName = "local",
-    device: Annotated[
-        str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 …", rich_help_panel=_MACHINE)
-    ] = "auto",
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            "--batch-size",
-            min=1,
-            help="Images in work at once; lowered when memory is short.",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = 16,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            min=1,
-            help="Threads for networks, processes for detectors; one per core.",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = None,
+    device: Device = "auto",
+    batch_size: BatchSize = 16,
+    workers: Workers = None,
     detector_timeout: DetectorTimeout = 60.0,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option("--max-pixels", min=1, help="Refuse larger images undecoded.", rich_help_panel=_MACHINE),
-    ] = None,
-    weights_dir: Annotated[
-        Path | None,
-        typer.Option("--weights-dir", help="Folder of weights; else FHPT_EVAL_WEIGHTS.", rich_help_panel=_MACHINE),
-    ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Never use the network.", rich_help_panel=_MACHINE)
-    ] = False,
+    max_pixels: MaxPixels = None,
+    weights_dir: WeightsFolder = None,
+    offline: Offline = False,
 ) -> None:
     """Score a folder of generated images.
 
-    Writes run.json, per_pair.csv and missing.csv into the run's folder and prints a summary. A folder belongs to one
-    method's images: further protocols are added to its record, that of other images is not replaced. What cannot run or
-    cannot be read is named, with what would change that. Results are cached by content: a second run, or a run after
-    a kill, computes only what is new.
+    Writes run.json, per_pair.csv, missing.csv and images.csv into the run's folder and prints a summary. A folder
+    belongs to one method's images: further protocols are added to its record, that of other images is not replaced.
+    What cannot run or cannot be read is named, with what would change that. Results are cached by content: a second
+    run, or a run after a kill, computes only what is new.
     """
     from fhpt_eval.auditing.at_a_glance import Glance
     from fhpt_eval.cli.choosing import chosen_dialects, measurements, profile_named, refuse_unused, with_geometry
@@ -309,6 +260,7 @@ def run(
             engine=engine,
             store=store,
             progress=progress,
+            command=context.obj,
             tell=tell,
         )
     print_run(result, folder, glances, as_json=as_json, quiet=quiet)

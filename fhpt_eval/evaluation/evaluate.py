@@ -53,6 +53,7 @@ def evaluate(
     engine: Engine | None = None,
     store: Store | None = None,
     progress: Progress | None = None,
+    command: Sequence[str] | None = None,
     tell: Callable[[Glance], None] | None = None,
 ) -> Run:
     """Evaluate generated images.
@@ -73,6 +74,7 @@ def evaluate(
         engine: What computes; by default this machine with the user's cache.
         store: Where weights are looked for.
         progress: Called with a stage, the steps done and their number.
+        command: The words of the command line, for the record.
         tell: Called with what the generated images' files are like, before anything is computed.
 
     Returns:
@@ -102,7 +104,7 @@ def evaluate(
         started = time.monotonic()
         prepared = prepare(images, wanted, store or Store(), progress)
         contents = engine.identify(prepared.plan, progress)
-        planned = plan_record(name, profile, images, chosen, prepared, contents, engine.device)
+        planned = plan_record(name, profile, images, chosen, prepared, contents, engine.device, command)
         if folder is not None:
             folder.require_same(planned, planned=True)
         if tell is not None and (seen := at_a_glance(pairs, contents)) is not None:
@@ -110,7 +112,8 @@ def evaluate(
         extraction = engine.run(prepared.plan, prepared.weights, progress, contents)
         extracted = time.monotonic()
         told = doubts(images, prepared, extraction)
-        run = start_run(planned, images, chosen, prepared, extraction, told).timed("extract", extracted - started)
+        run = start_run(planned, images, chosen, prepared, contents, extraction, told)
+        run = run.timed("extract", extracted - started)
         if folder is not None:
             folder.require_same(run.record)
         ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from fhpt_eval.engine.contents import Contents
 from fhpt_eval.engine.reading import Extraction
+from fhpt_eval.evaluation.image_list import set_hash
 from fhpt_eval.evaluation.plan import ImageSets
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
@@ -115,8 +115,4 @@ def _group(ref: ImageRef | Missing, items: Mapping[str, str]) -> Hashable:
 
 def content_hash(refs: Iterable[ImageRef], contents: Contents | Extraction) -> str | None:
     """Hash of what a set of images shows, whatever their files are called; None when some could not be read."""
-    found = [contents.content(ref) for ref in refs]
-    known = sorted(content for content in found if content is not None)
-    if not known or len(known) < len(found):
-        return None
-    return hashlib.sha256("\n".join(known).encode()).hexdigest()
+    return set_hash(map(contents.content, refs))

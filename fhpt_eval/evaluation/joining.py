@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from fhpt_eval.evaluation.image_list import ImageList
 from fhpt_eval.evaluation.run_record import ImagesRecord, ProtocolRecord, RunRecord, StoredRun
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
 
@@ -53,10 +54,11 @@ def joined(earlier: StoredRun, now: StoredRun) -> StoredRun:
     kept = {label: _moved(protocol, earlier.record, now.record) for label, protocol in kept.items()}
     order = dict.fromkeys([*(p.label for p in earlier.record.protocols), *new])
     protocols = [kept.get(label) or new[label] for label in order if label in kept or label in new]
+    image_list = _image_list(earlier, now)
     record = now.record.model_copy(
         update={
             "protocols": protocols,
-            "images": _images(earlier.record.images, now.record.images),
+            "images": _images(earlier.record.images, now.record.images, image_list),
             "warnings": list(dict.fromkeys([*earlier.record.warnings, *now.record.warnings])),
             "doubts": list(dict.fromkeys([*earlier.record.doubts, *now.record.doubts])),
         }
@@ -71,6 +73,7 @@ def joined(earlier: StoredRun, now: StoredRun) -> StoredRun:
         pd.concat([_pairs(earlier, now), *columns], axis=1),
         pd.concat([gap for gap in gaps if not gap.empty] or gaps[:1], ignore_index=True),
         arrays,
+        image_list,
     )
 
 
@@ -114,12 +117,24 @@ def _faults(protocol: ProtocolRecord) -> int:
 
 
 def _moved(protocol: ProtocolRecord, earlier: RunRecord, now: RunRecord) -> ProtocolRecord:
-    """Return a protocol of the earlier record as the new one has it: with where it ran, if that was elsewhere."""
+    """Return a protocol of the earlier record as the new one has it: with where and how it ran, if not the same."""
     environment = protocol.environment or earlier.environment
-    return protocol.model_copy(update={"environment": None if environment == now.environment else environment})
+    command = (earlier.command or []) if protocol.command is None else protocol.command
+    return protocol.model_copy(
+        update={
+            "environment": None if environment == now.environment else environment,
+            "command": None if command == (now.command or []) else command,
+        }
+    )
 
 
-def _images(earlier: ImagesRecord, now: ImagesRecord) -> ImagesRecord:
+def _image_list(earlier: StoredRun, now: StoredRun) -> ImageList | None:
+    if earlier.image_list is None or now.image_list is None:
+        return now.image_list
+    return earlier.image_list.joined(now.image_list)
+
+
+def _images(earlier: ImagesRecord, now: ImagesRecord, image_list: ImageList | None) -> ImagesRecord:
     """Return what decoding told in both: a run reads only the roles that its protocols need."""
     notes = {note: max(earlier.notes.get(note, 0), now.notes.get(note, 0)) for note in {**earlier.notes, **now.notes}}
     return ImagesRecord(
@@ -127,6 +142,7 @@ def _images(earlier: ImagesRecord, now: ImagesRecord) -> ImagesRecord:
         notes=dict(sorted(notes.items())),
         unreadable={**earlier.unreadable, **now.unreadable},
         left_out={**earlier.left_out, **now.left_out},
+        root=None if image_list is None else image_list.hash,
     )
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
 from fhpt_eval.engine.contents import Contents
+from fhpt_eval.engine.opening import hash_file
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.evaluation.doubts import Doubts
 from fhpt_eval.evaluation.environment import describe_environment
 from fhpt_eval.evaluation.extracted_records import content_hash
 from fhpt_eval.evaluation.giving import own_classifier, used_keypoints
+from fhpt_eval.evaluation.image_list import ImageList, ListedImage, generated_hash, keypoints_row
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, RunRecord
@@ -23,11 +25,12 @@ from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.gender_classifier import GenderClassifier
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.images.listing import Listing
 from fhpt_eval.measuring.dialects import default_id
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Need, Profile, Protocol, configure
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.records import Missing
+from fhpt_eval.records import Missing, Role
 from fhpt_eval.text import visible
 
 
@@ -39,6 +42,7 @@ def plan_record(
     prepared: Prepared,
     contents: Contents,
     device: str,
+    command: Sequence[str] | None = None,
 ) -> RunRecord:
     """Return the record before anything is decoded; its protocols are pending, or unavailable with the reason."""
     return RunRecord(
@@ -49,6 +53,7 @@ def plan_record(
         images=ImagesRecord(sizes={}, notes={}, unreadable={}),
         protocols=[_pending(measurement, profile, images, prepared, contents, device) for measurement in measurements],
         environment=describe_environment(device),
+        command=None if command is None else [visible(word) for word in command],
         seconds={},
         warnings=[],
     )
@@ -59,6 +64,7 @@ def start_run(
     images: ImageSets,
     measurements: Sequence[Measurement],
     prepared: Prepared,
+    contents: Contents,
     extraction: Extraction,
     doubts: Doubts,
 ) -> Run:
@@ -68,10 +74,11 @@ def start_run(
     if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
         warnings.append(warning)
     warnings += [*doubts.warnings, *of_sizes(images, prepared, extraction)]
+    listed = ImageList((*_generated(images.pairs, contents), *_others(images, prepared, extraction)))
     record = planned.model_copy(
         update={
             "pairs": planned.pairs.model_copy(update={"content": targets}),
-            "images": _images_record(images, prepared, extraction),
+            "images": _images_record(images, prepared, extraction).model_copy(update={"root": listed.hash}),
             "protocols": [
                 pending.model_copy(update={"recipe": _recipe(measurement.protocol, images, extraction)})
                 for pending, measurement in zip(planned.protocols, measurements, strict=True)
@@ -80,7 +87,8 @@ def start_run(
             "doubts": doubts.grave,
         }
     )
-    return Run(record, images.pairs.table, pd.DataFrame(columns=["metric", "pair", "reason"]))
+    missing = pd.DataFrame(columns=["metric", "pair", "reason"])
+    return Run(record, images.pairs.table, missing, image_list=listed)
 
 
 def _pending(
@@ -158,7 +166,7 @@ def _pairs_record(pairs: Pairs, contents: Contents) -> PairsRecord:
     return PairsRecord(
         hash=pairs.hash,
         content=content_hash(pairs.unique("target"), contents),
-        generated=_generated_hash(pairs, contents),
+        generated=generated_hash((row.name, row.sha256) for row in _generated(pairs, contents)),
         known=_known_hash(pairs),
         naming=pairs.naming,
         total=len(pairs),
@@ -168,13 +176,42 @@ def _pairs_record(pairs: Pairs, contents: Contents) -> PairsRecord:
         ambiguous=list(report.ambiguous),
         duplicate=list(report.duplicate),
         listed=pairs.listed,
+        list_sha256=pairs.list_sha256,
     )
 
 
-def _generated_hash(pairs: Pairs, contents: Contents) -> str:
-    keys = [(row.pair, row.generated and contents.key(row.generated)) for row in pairs]
-    lines = "\n".join(f"{pair}\t{key or 'none'}" for pair, key in keys)
-    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+def _generated(pairs: Pairs, contents: Contents) -> Iterator[ListedImage]:
+    """Yield the generated image of each pair, as it is listed."""
+    for row in pairs:
+        yield ListedImage("generated", row.pair, (row.generated and contents.key(row.generated)) or "")
+
+
+def _others(images: ImageSets, prepared: Prepared, extraction: Extraction) -> Iterator[ListedImage]:
+    """Yield all that is listed beside the generated images: what was looked at, and what was left out."""
+    looked_at = {role for protocol in prepared.ready for need in images.needs(protocol) for role in need.roles}
+    sets: dict[Role, Sequence[ImageRef]] = {"target": images.pairs.unique("target")}
+    sets["source"] = images.pairs.unique("source") if "source" in looked_at else ()
+    sets["reference"] = (images.given_reference or ()) if looked_at & {"reference", "given"} else ()
+    for role, refs in sets.items():
+        for ref in refs:
+            yield ListedImage(role, ref.name, extraction.content(ref) or "")
+    for role, keypoints in images.given.keypoints.items():
+        yield keypoints_row(role, keypoints.files.convention, keypoints.files.sha256)
+    for listing in images.listings:
+        for name, why in listing.left_out.items():
+            content = hash_file(listing.folder / name)
+            yield ListedImage(_role_of(listing, images), name, content if isinstance(content, str) else "", why)
+
+
+def _role_of(listing: Listing, images: ImageSets) -> str:
+    """Return the first role whose images lie in a folder, and in no other that lies in it."""
+    roles: tuple[Role, ...] = ("generated", "target", "source", "reference")
+    for role in roles:
+        path = next((ref.path for ref in images.unique(role)), None)
+        holding = [other.folder for other in images.listings if path is not None and other.folder in path.parents]
+        if holding and max(holding, key=lambda folder: len(folder.parts)) == listing.folder:
+            return role
+    return "reference"
 
 
 def _known_hash(pairs: Pairs) -> str:

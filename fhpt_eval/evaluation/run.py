@@ -78,7 +78,7 @@ class Run(StoredRun):
         return 3 if self.faulty or any(score.value is None for score in self.scores.values()) else 0
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
-        """Write ``run.json``, ``per_pair.csv``, ``missing.csv`` and any ``arrays.safetensors``, all at once.
+        """Write ``run.json`` and the tables beside it (docs/verify.md names all), at once.
 
         Args:
             folder: The run's own; made where it is not there. Where it holds scores of the same pairs and generated
@@ -104,6 +104,7 @@ class Run(StoredRun):
             _with_columns(self.per_pair, scores),
             _with_gaps(self.missing, self.per_pair["pair"], scores),
             {**self.arrays, **arrays} if arrays else self.arrays,
+            self.image_list,
         )
 
     def rescore(self, protocol: str, **options: Any) -> pd.DataFrame:
@@ -144,7 +145,7 @@ class Run(StoredRun):
             UserError: If it holds no run, or one that is damaged or of another schema.
         """
         stored = read_run(Path(folder))
-        return cls(stored.record, stored.per_pair, stored.missing, stored.arrays)
+        return cls(stored.record, stored.per_pair, stored.missing, stored.arrays, stored.image_list)
 
 
 def _number(value: float | None) -> str:

@@ -16,9 +16,11 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.image_list import ImageList
 from fhpt_eval.evaluation.joining import clash, joined
 from fhpt_eval.evaluation.run_record import (
     ARRAYS,
+    IMAGES,
     MISSING,
     PER_PAIR,
     RECORD,
@@ -143,7 +145,8 @@ def _read(folder: Path, data: bytes) -> StoredRun:
                 " run it again, or use the fhpt-eval that wrote it."
             )
         record = RunRecord.model_validate_json(data)
-        return StoredRun(record, *_read_tables(folder, record), _read_arrays(folder, record))
+        arrays, image_list = _read_arrays(folder, record), _read_image_list(folder, record)
+        return StoredRun(record, *_read_tables(folder, record), arrays, image_list)
     except (ValidationError, ValueError, KeyError, AttributeError, OSError, SafetensorError) as error:
         first = str(error).splitlines()[0]
         raise UserError(
@@ -169,6 +172,8 @@ def _files(run: StoredRun, earlier: StoredRun | None, *, arrays: bool) -> dict[s
     if (run.arrays or arrays) and (earlier is None or run.arrays is not earlier.arrays):
         flat = {f"{metric}/{name}": array for metric, found in run.arrays.items() for name, array in found.items()}
         files[ARRAYS] = safetensors.save({key: np.require(array, requirements="C") for key, array in flat.items()})
+    if run.image_list is not None and (earlier is None or run.image_list != earlier.image_list):
+        files[IMAGES] = run.image_list.text.encode()
     if earlier is None or run.record is not earlier.record:
         files[RECORD] = (run.record.model_dump_json(indent=2) + "\n").encode()
     return files
@@ -214,3 +219,15 @@ def _read_arrays(folder: Path, record: RunRecord) -> dict[str, dict[str, npt.NDA
         if metric in metrics:
             arrays.setdefault(metric, {})[name] = array
     return arrays
+
+
+def _read_image_list(folder: Path, record: RunRecord) -> ImageList | None:
+    """Read the list of images; None where the record is of before there was one."""
+    if record.images.root is None:
+        return None
+    image_list = ImageList.parse(current(folder, IMAGES).read_text(encoding="utf-8"))
+    if image_list.hash != record.images.root:
+        raise ValueError(f"{IMAGES} is not the list that the record was written with")
+    if (whose := image_list.disagrees(record.pairs.generated, record.pairs.content)) is not None:
+        raise ValueError(f"{IMAGES} lists other {whose} than those of the record")
+    return image_list

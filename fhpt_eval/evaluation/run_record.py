@@ -9,11 +9,13 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from fhpt_eval.evaluation.image_list import ImageList
 from fhpt_eval.measuring.protocol import Better, Group, Profile, Score
 from fhpt_eval.records import Record
 
 SCHEMA_VERSION: Literal[1] = 1
 RECORD, PER_PAIR, MISSING, ARRAYS = "run.json", "per_pair.csv", "missing.csv", "arrays.safetensors"
+IMAGES = "images.csv"
 
 
 class _Model(BaseModel):
@@ -105,6 +107,8 @@ class ProtocolRecord(_Model):
     """Id and fingerprint of each extractor."""
     environment: Environment | None = None
     """Where it ran, if it was added to the record from elsewhere than the rest."""
+    command: list[str] | None = None
+    """The command that added it to the record, if it was another than the rest's; empty where it was none."""
     seconds: float = 0.0
     """Time to score; extraction is shared and stands in `RunRecord.seconds`."""
     scores: list[ScoreRecord] = []
@@ -140,6 +144,8 @@ class PairsRecord(_Model):
     duplicate: list[str]
     listed: bool = True
     """Whether a list said which pairs there are; without one, a file of no pair is one that was not evaluated."""
+    list_sha256: str | None = None
+    """Of the file of that list; None without one, and in records of before."""
 
 
 class ImagesRecord(_Model):
@@ -153,6 +159,8 @@ class ImagesRecord(_Model):
     """File by file, why."""
     left_out: dict[str, str] = {}
     """What may be an image in the folders and was not looked at, and why."""
+    root: str | None = None
+    """SHA-256 of ``images.csv``, which has the content of each image; None in records of before."""
 
 
 class RunRecord(_Model):
@@ -166,6 +174,8 @@ class RunRecord(_Model):
     images: ImagesRecord
     protocols: list[ProtocolRecord]
     environment: Environment
+    command: list[str] | None = None
+    """The words of the command line; None where there was none, and in records of before."""
     seconds: dict[str, float]
     """Time of each stage of the command that wrote last."""
     warnings: list[str]
@@ -198,12 +208,14 @@ class StoredRun:
             column for each metric that is a mean over pairs; NaN where a pair could not be scored.
         missing: Columns metric, pair, reason: what each NaN is.
         arrays: Raw measurements by metric and name, such as the distances behind a curve.
+        image_list: Which images were looked at, one by one; None in runs of before.
     """
 
     record: RunRecord
     per_pair: pd.DataFrame
     missing: pd.DataFrame
     arrays: Mapping[str, Record] = field(default_factory=dict)
+    image_list: ImageList | None = None
 
     @property
     def measured(self) -> bool:

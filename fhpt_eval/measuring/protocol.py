@@ -19,6 +19,7 @@ from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Interval, cluster_bootstrap
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.given import Given
+from fhpt_eval.measuring.tolerance import SUMMED, Tolerance
 from fhpt_eval.options import configured, plain_options
 from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.pairs import Pairs
@@ -223,6 +224,8 @@ class Protocol(ABC):
         extractors: Those that only other options than the defaults of the two profiles bring in.
         libraries: Distributions whose version matters to the scores, beside those of the extractors.
         flaws: What flaws of the files do to its scores; for `fhpt-eval audit`.
+        tolerance: How far its numbers may be from those of another machine; for `fhpt-eval verify`.
+        tolerance_of: The same where a library, by its name in records, has another version.
     """
 
     name: ClassVar[str]
@@ -241,6 +244,8 @@ class Protocol(ABC):
     extractors: ClassVar[tuple[type[Extractor], ...]] = ()
     libraries: ClassVar[tuple[str, ...]] = ()
     flaws: ClassVar[Mapping[Flaw, Effect]] = ON_ANY
+    tolerance: ClassVar[Tolerance] = SUMMED
+    tolerance_of: ClassVar[Mapping[str, Tolerance]] = {}
 
     @abstractmethod
     def needs(self) -> tuple[Need, ...]:

@@ -37,6 +37,7 @@ class Pairs:
         naming: Key of the naming convention used, or ``csv`` where the list names every file.
         listed: Whether a list said which pairs there are.
         listings: All that the folders hold.
+        list_sha256: Of the file of that list; None without one.
     """
 
     rows: tuple[Pair, ...]
@@ -44,6 +45,7 @@ class Pairs:
     naming: str
     listed: bool = True
     listings: tuple[Listing, ...] = ()
+    list_sha256: str | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -73,7 +75,7 @@ class Pairs:
         """
         convention = convention_named(naming)
         folders = Folders.open(*_paths(generated, target, source))
-        return cls._found(match_folders(folders, convention), folders, listed=False)
+        return cls._found(match_folders(folders, convention), folders)
 
     @classmethod
     def from_csv(
@@ -107,13 +109,14 @@ class Pairs:
         convention = convention_named(naming)
         given = _paths(generated, target, source)
         listed, folders = read_pair_list(Path(csv), *given), Folders.open(*given)
-        return cls._found(match_list(listed, folders, convention), folders, listed=True)
+        sha256 = hashlib.sha256(listed.table.content).hexdigest()
+        return cls._found(match_list(listed, folders, convention), folders, sha256)
 
     @classmethod
-    def _found(cls, named: NamedPairs, folders: Folders, *, listed: bool) -> Pairs:
+    def _found(cls, named: NamedPairs, folders: Folders, list_sha256: str | None = None) -> Pairs:
         rows, report = find_files(named, folders)
         naming = named.convention.name if named.convention else "csv"
-        return cls(rows, report, naming, listed, folders.listings)
+        return cls(rows, report, naming, list_sha256 is not None, folders.listings, list_sha256)
 
     def require_complete(self) -> None:
         """Refuse to go on with missing or ambiguous pairs.

@@ -15,7 +15,7 @@ import fhpt_eval
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.evaluation.run_record import MISSING, PER_PAIR, RECORD
+from fhpt_eval.evaluation.run_record import IMAGES, MISSING, PER_PAIR, RECORD
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.atomic import write_atomic
 
@@ -51,7 +51,7 @@ def test_run_writes_a_record_and_both_tables_and_prints_the_scores(command: Comm
     assert all(metric in outcome.out for metric in ("ssim ↑", "psnr ↑", "l1 ↓"))
     assert outcome.out.rstrip().endswith("results/mine/run.json")
     folder = Path("results/mine")
-    assert sorted(path.name for path in folder.iterdir()) == [MISSING, PER_PAIR, RECORD]
+    assert sorted(path.name for path in folder.iterdir()) == [IMAGES, MISSING, PER_PAIR, RECORD]
     record = record_of(folder)
     assert record["schema_version"] == 1
     assert record["name"] == "mine"

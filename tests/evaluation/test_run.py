@@ -17,7 +17,7 @@ from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.evaluation.run_record import ARRAYS, MISSING, PER_PAIR, RECORD
+from fhpt_eval.evaluation.run_record import ARRAYS, IMAGES, MISSING, PER_PAIR, RECORD
 from fhpt_eval.files import together
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.measuring.protocol import Records, Score
@@ -89,7 +89,7 @@ def test_a_file_is_written_once_for_each_protocol_that_changes_it(
         assert written[ARRAYS] == 0
         written.clear()
         evaluate(pairs, [OfTheSet(), WithArrays()], output=tmp_path / "other", engine=engine)
-        assert written == {RECORD: 2 + 1, PER_PAIR: 1 + 1, MISSING: 1, ARRAYS: 1}
+        assert written == {RECORD: 2 + 1, PER_PAIR: 1 + 1, MISSING: 1, ARRAYS: 1, IMAGES: 1}
     loaded = Run.load(tmp_path / "run")
     assert loaded.record == run.record
     assert loaded.per_pair.equals(run.per_pair)

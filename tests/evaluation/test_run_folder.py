@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,11 +19,13 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.image_list import generated_hash, set_hash
 from fhpt_eval.evaluation.joining import joined
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.evaluation.run_record import ARRAYS, MISSING, PER_PAIR, RECORD
-from fhpt_eval.measuring.protocol import Need, Protocol, Records, Score, Unscorable
+from fhpt_eval.evaluation.run_record import ARRAYS, IMAGES, MISSING, PER_PAIR, RECORD
+from fhpt_eval.measuring.protocol import Need, Protocol, Records, Score, Unscorable, configure
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.ssim import Ssim
@@ -308,7 +311,7 @@ def test_a_kill_at_any_step_of_replacing_leaves_one_record_whole(
         seen.add(whose.record.name)
         # The next one puts things in order.
         new.save(tmp_path / "out", overwrite=True)
-        assert set(files(tmp_path / "out")) == {RECORD, PER_PAIR, MISSING, ARRAYS}
+        assert set(files(tmp_path / "out")) == {RECORD, PER_PAIR, MISSING, ARRAYS, IMAGES}
         assert Run.load(tmp_path / "out").record == new.record
         if not died:
             break
@@ -337,3 +340,87 @@ def test_save_makes_its_folder_and_spares_the_record_of_others(measure: Evaluate
     assert Run.load(place).record == mine.record
     theirs.save(place, overwrite=True)
     assert Run.load(place).record == theirs.record
+
+
+def test_the_list_of_images_reproduces_what_the_record_says_of_them(measure: Evaluate, tmp_path: Path) -> None:
+    write_image(tmp_path / "mine" / ".hidden.png", 1)
+    for number, name in enumerate("abc"):
+        write_image(tmp_path / "source" / f"{name}.png", 50 + number)
+    run = measure([L1()])
+    listed = run.image_list
+    assert listed is not None
+    sha256 = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in tmp_path.rglob("*") if p.is_file()}
+    assert listed.of("generated") == {name: sha256[tmp_path / "mine" / f"{name}.png"] for name in "abc"}
+    assert listed.of("target") == {f"{name}.png": sha256[tmp_path / "target" / f"{name}.png"] for name in "abc"}
+    assert listed.of("source") == {}
+    assert [(row.role, row.name, row.sha256) for row in listed.left_out.values()] == [
+        ("generated", ".hidden.png", sha256[tmp_path / "mine" / ".hidden.png"])
+    ]
+    written = (tmp_path / "out" / IMAGES).read_bytes()
+    assert run.record.images.root == hashlib.sha256(written).hexdigest()
+    assert generated_hash(listed.of("generated").items()) == run.record.pairs.generated
+    assert set_hash(listed.of("target").values()) == run.record.pairs.content
+    assert Run.load(tmp_path / "out").image_list == listed
+    # Sources and a reference set are listed once a protocol looks at them.
+    pairs = Pairs.from_folders(tmp_path / "mine", tmp_path / "target", tmp_path / "source")
+    with Cache(tmp_path / "cache") as cache:
+        engine = open_engine("local", cache, device="cpu")
+        reference = tmp_path / "source"
+        fid = configure(Fid, "embedded", {})
+        evaluate(pairs, [fid], output=tmp_path / "ref", engine=engine, profile="embedded", reference=reference)
+    added = Run.load(tmp_path / "ref")
+    assert added.image_list is not None
+    assert set_hash(added.image_list.of("reference").values()) == added.record.protocols[0].recipe.reference
+    assert added.image_list.of("reference").keys() == {"a.png", "b.png", "c.png"}
+
+
+def test_lists_of_images_are_joined_into_that_of_all(measure: Evaluate, tmp_path: Path) -> None:
+    for number, name in enumerate("abc"):
+        write_image(tmp_path / "source" / f"{name}.png", 50 + number)
+
+    def run(*protocols: Protocol, output: str) -> Run:
+        pairs = Pairs.from_folders(tmp_path / "mine", tmp_path / "target", tmp_path / "source")
+        with Cache(tmp_path / "cache") as cache:
+            return evaluate(
+                pairs, protocols, output=tmp_path / output, engine=open_engine("local", cache, device="cpu")
+            )
+
+    measure([L1()])
+    run(OfSources(), output="out")
+    measure([Ssim()])
+    run(L1(), OfSources(), Ssim(), output="at-once")
+    added, once = Run.load(tmp_path / "out"), Run.load(tmp_path / "at-once")
+    assert added.image_list == once.image_list
+    assert added.image_list is not None
+    assert added.image_list.of("source").keys() == {"a.png", "b.png", "c.png"}
+    assert added.record.images.root == once.record.images.root
+
+
+def test_the_command_is_recorded_and_that_of_an_earlier_run_where_it_was_another(
+    measure: Evaluate, tmp_path: Path
+) -> None:
+    measure([L1()], command=["fhpt-eval", "run", "-p", "l1", "\x1b[31m"])
+    measure([Psnr()])
+    measure([Ssim()], command=["fhpt-eval", "run", "-p", "ssim"])
+    record = Run.load(tmp_path / "out").record
+    assert record.command == ["fhpt-eval", "run", "-p", "ssim"]
+    assert {p.name: p.command for p in record.protocols} == {
+        "l1": ["fhpt-eval", "run", "-p", "l1", "\\u001b[31m"],
+        "psnr": [],
+        "ssim": None,
+    }
+
+
+def test_a_run_of_before_there_were_lists_is_read_and_added_to(measure: Evaluate, tmp_path: Path) -> None:
+    measure([L1()])
+    file = tmp_path / "out" / RECORD
+    record = json.loads(file.read_text(encoding="utf-8"))
+    for about, field in ((record["images"], "root"), (record, "command"), (record["pairs"], "list_sha256")):
+        del about[field]
+    file.write_text(json.dumps(record), encoding="utf-8")
+    (tmp_path / "out" / IMAGES).unlink()
+    assert Run.load(tmp_path / "out").image_list is None
+    measure([Ssim()])
+    added = Run.load(tmp_path / "out")
+    assert added.image_list is not None
+    assert list(added.scores) == ["l1", "ssim"]

@@ -14,7 +14,7 @@ import pytest
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.evaluation.run_record import MISSING, PER_PAIR, RECORD
+from fhpt_eval.evaluation.run_record import IMAGES, MISSING, PER_PAIR, RECORD
 
 if TYPE_CHECKING:
     from conftest import Command, Draw, Outcome
@@ -280,7 +280,7 @@ def test_a_read_only_output_is_refused_before_anything_is_computed(
     assert json.loads(command("cache", "info", "--json").out)["extractors"] == []
 
 
-@pytest.mark.parametrize("writes", [0, 2, 4])
+@pytest.mark.parametrize("writes", [0, 2, 5])
 def test_a_disk_that_fills_up_is_one_sentence_and_leaves_no_half_file(
     command: Command, folders: Folders, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
@@ -294,8 +294,8 @@ def test_a_disk_that_fills_up_is_one_sentence_and_leaves_no_half_file(
     outcome = command("run", *folders, *FAST, "-o", "out")
     assert outcome.code == 2
     assert "(No space left on device)" in outcome.sentence
-    assert {path.name for path in Path("out").iterdir()} <= {RECORD, PER_PAIR, MISSING}
-    if writes == 4:
+    assert {path.name for path in Path("out").iterdir()} <= {RECORD, PER_PAIR, MISSING, IMAGES}
+    if writes == 5:
         assert list(Run.load(Path("out")).scores) == ["ssim"]
 
 
@@ -330,7 +330,7 @@ def test_a_record_that_cannot_be_trusted_is_refused_with_a_reason(command: Comma
     damage(Path("mine/c.png"), "truncated")
     command("run", *folders, *FAST, "-o", "out")
     out = Path("out")
-    files = {name: (out / name).read_bytes() for name in (RECORD, PER_PAIR, MISSING)}
+    files = {name: (out / name).read_bytes() for name in (RECORD, PER_PAIR, MISSING, IMAGES)}
     record = json.loads(files[RECORD])
     rows = files[PER_PAIR].splitlines(keepends=True)
     cases: list[tuple[str, bytes | None, str]] = [
@@ -351,6 +351,12 @@ def test_a_record_that_cannot_be_trusted_is_refused_with_a_reason(command: Comma
         (PER_PAIR, files[PER_PAIR].replace(b"0.", b"zero.", 1), "is damaged"),
         (MISSING, None, "is damaged"),
         (MISSING, b"metric,pair,reason\n", "is damaged"),
+        (IMAGES, None, "is damaged"),
+        (IMAGES, b'"', "is damaged"),
+        (IMAGES, b"role,name\n", "is damaged"),
+        (IMAGES, files[IMAGES].replace(b",a,", b",b,"), "is damaged .images.csv is not the list"),
+        (RECORD, edited(record, pairs={**record["pairs"], "generated": "0"}), "lists other generated images"),
+        (RECORD, edited(record, pairs={**record["pairs"], "content": "0"}), "lists other targets"),
     ]
     for name, content, reason in cases:
         for other, data in files.items():
