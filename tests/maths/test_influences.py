@@ -42,7 +42,7 @@ def test_of_a_frechet_distance(n: int, m: int, dim: int) -> None:
         jackknife = math.sqrt((len(own) - 1) / len(own) * np.square(left_out - left_out.mean()).sum())
         # With fewer rows than dimensions each row is a direction of its own, and the first order is a rougher guide.
         assert correlation > (0.999 if n > dim else 0.85)
-        assert math.sqrt(np.square(influences).sum()) == pytest.approx(jackknife, rel=0.05 if n > dim else 0.12)
+        assert math.sqrt(np.square(influences).sum()) == pytest.approx(jackknife, rel=0.05 if n > dim else 0.25)
 
 
 def test_of_a_frechet_distance_with_a_feature_that_never_fires() -> None:
