@@ -128,10 +128,10 @@ class Rescoring(ABC):
 
 
 def _thresholds(given: Any) -> Any:
-    """Return numbers, to the twelve digits that a metric's name shows, each once."""
-    numbers = [given] if isinstance(given, int | float) else [*given]
-    return tuple(dict.fromkeys(float(f"{number:.12g}") if isinstance(number, int | float) else number
-                               for number in numbers))  # fmt: skip
+    """Return numbers to the twelve digits that a metric's name shows, each once; anything else as it is."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        given = [given]
+    return tuple(dict.fromkeys(float(f"{n:.12g}") if isinstance(n, int | float) else n for n in given))
 
 
 Thresholds: TypeAlias = Annotated[

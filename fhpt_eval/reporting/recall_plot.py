@@ -96,10 +96,9 @@ def _line(panel: Any, index: int, count: int, run: Run, over: Mapping[int, str])
     scores = {k: run.scores[metric] for k, metric in over.items() if metric in run.scores}
     scored = {k: score for k, score in scores.items() if score.value is not None}
     at = [k + shift for k in scored]
-    label = shown(run.record.name) + ("" if scored else " (not measured)")
     panel.plot(
         at, [score.value for score in scored.values()], marker=marker, markersize=4, linewidth=1.2, color=colour,
-        label=label, zorder=3,
+        label=shown(run.record.name), zorder=3,
     )  # fmt: skip
     for x, score in zip(at, scored.values(), strict=True):
         if score.interval is not None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FOUND, _NOT_FOUND = "✓", "×"
+_NOTHING = np.full((1, 1, 3), 255, dtype=np.uint8)
+"""Stands where a gallery has no more images, or the query is missing."""
 
 _SAID = {
     "worst": "queries whose first right answer comes last",
@@ -55,7 +57,7 @@ def plot_topk(runs: Sequence[Run], by: str | None = None, *, choose: str = "medi
     columns = {"query": [Cell(picture(run, row, "generated"), _name(run, runs)) for run, row in shown_rows]}
     for rank in range(_kept(runs[0], metric)[0].shape[1]):
         cells = [_answer(run, metric, row, rank) for run, row in shown_rows]
-        if any(cell.picture is not None for cell in cells):
+        if any(cell.colour for cell in cells):
             columns[str(rank + 1)] = cells
     whose = "" if choose == "disputed" else f" (of {shown(runs[0].record.name)})"
     return draw_gallery(columns, f"{shown(metric, 40)}: the {len(chosen)} of {len(names)} {_SAID[choose]}{whose}")
@@ -92,7 +94,7 @@ def _reciprocal_ranks(run: Run, metric: str) -> Floats:
 def _answer(run: Run, metric: str, row: int, rank: int) -> Cell:
     nearest, relevant = _kept(run, metric)
     if nearest[row, rank] < 0:
-        return Cell(None)
+        return Cell(_NOTHING)
     right = bool(relevant[row, rank])
     image = picture(run, int(nearest[row, rank]), "source")
     return Cell(image, _FOUND if right else _NOT_FOUND, RIGHT if right else WRONG)
