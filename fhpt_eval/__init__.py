@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.errors import Unavailable, UserError
     from fhpt_eval.evaluation.evaluate import evaluate
+    from fhpt_eval.evaluation.evaluator import Evaluator
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.extract.extractor import ImageExtractor, PairExtractor
     from fhpt_eval.extract.pair_function import PairFunction
@@ -34,6 +35,7 @@ if (_beside / "setup.cfg").is_file() and (_beside / "protocols").is_dir():
     __path__.append(str(_beside))
 
 _PUBLIC = {
+    "Evaluator": "evaluation.evaluator",
     "Geometry": "images.geometry",
     "ImageExtractor": "extract.extractor",
     "LeaderboardFormat": "reporting.leaderboard_format",
@@ -65,6 +67,7 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "Evaluator",
     "Geometry",
     "ImageExtractor",
     "LeaderboardFormat",

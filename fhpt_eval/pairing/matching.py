@@ -217,8 +217,7 @@ def _from_file_row(row: ListedPair, folders: Folders, convention: Naming | None)
             source, target = source or splits[0][0], target or splits[0][1]
     elif convention and not target:
         return _from_row(row, _same_name(file, folders), file, source or file, same_name=True)
-    pair = _two_names(source, target) if source and target else picture_key(file)
-    return _from_row(row, pair, target, source)
+    return _from_row(row, pair_id(file, source, target), target, source)
 
 
 def _from_row(row: ListedPair, pair: str, target: str, source: str, *, same_name: bool = False) -> NamedPair:
@@ -233,6 +232,11 @@ def _same_name(file: str, folders: Folders) -> str:
     """Return the identity of a pair whose generated image has its target's name: the target's, where it is there."""
     hits = folders.target.find_same(file) if folders.target else ()
     return without_suffix(one_spelling(hits[0] if hits else file))
+
+
+def pair_id(file: str, source: str, target: str) -> str:
+    """Return the identity of a pair whose names are told; source and target may be empty."""
+    return _two_names(source, target) if source and target else picture_key(file)
 
 
 def _two_names(source: str, target: str) -> str:

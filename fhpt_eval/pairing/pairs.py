@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
@@ -45,7 +45,7 @@ class Pairs:
     naming: str
     listed: bool = True
     listings: tuple[Listing, ...] = ()
-    list_sha256: str | None = None
+    list_sha256: str | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)

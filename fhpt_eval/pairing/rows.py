@@ -82,6 +82,24 @@ class PairReport:
         )
 
 
+def with_images(named: NamedPair, generated: ImageRef | None, target: ImageRef | None, source: ImageRef | None) -> Pair:
+    """Return the pair of some names with its images, and with what DeepFashion's names tell of it."""
+    of_target = parse_deepfashion(named.target)
+    known = of_target or parse_deepfashion(named.source)
+    return Pair(
+        pair=named.pair,
+        generated=generated,
+        target=target,
+        source=source,
+        item=named.item or (known.item if known else None),
+        item_colour=named.item_colour or (known.item_colour if known else None),
+        gender=named.gender or (known.gender if known else None),
+        view=named.view or (of_target.view if of_target else None),
+        target_name=picture_key(named.target) or None,
+        source_name=picture_key(named.source) or None,
+    )
+
+
 def find_files(named: NamedPairs, folders: Folders) -> tuple[tuple[Pair, ...], PairReport]:
     """Look up the files of every pair.
 
@@ -122,20 +140,7 @@ class _Search:
         source = self._real(named, "source", generated)
         if generated and (target or not self.folders.target) and (source or not self.folders.source):
             self.matched += 1
-        of_target = parse_deepfashion(named.target)
-        known = of_target or parse_deepfashion(named.source)
-        return Pair(
-            pair=named.pair,
-            generated=generated,
-            target=target,
-            source=source,
-            item=named.item or (known.item if known else None),
-            item_colour=named.item_colour or (known.item_colour if known else None),
-            gender=named.gender or (known.gender if known else None),
-            view=named.view or (of_target.view if of_target else None),
-            target_name=picture_key(named.target) or None,
-            source_name=picture_key(named.source) or None,
-        )
+        return with_images(named, generated, target, source)
 
     def _generated(self, named: NamedPair) -> ImageRef | None:
         if len(named.files) == 1:
