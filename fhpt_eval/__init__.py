@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from fhpt_eval.measuring.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
     from fhpt_eval.pairing.pairs import Pair, Pairs
     from fhpt_eval.records import Missing
+    from fhpt_eval.reporting.board import Leaderboard
     from fhpt_eval.reporting.leaderboard_format import LeaderboardFormat
 
-# In a checkout, protocols/ and reference_models/ lie beside this folder; installed, they lie inside it.
+# In a checkout, protocols/, reference_models/ and results/ lie beside this folder; installed, they lie inside it.
 _beside = Path(__file__).resolve().parent.parent
 if (_beside / "setup.cfg").is_file() and (_beside / "protocols").is_dir():
     __path__.append(str(_beside))
@@ -27,6 +28,7 @@ if (_beside / "setup.cfg").is_file() and (_beside / "protocols").is_dir():
 _PUBLIC = {
     "Geometry": "images.geometry",
     "ImageExtractor": "extract.extractor",
+    "Leaderboard": "reporting.board",
     "LeaderboardFormat": "reporting.leaderboard_format",
     "Missing": "records",
     "Need": "measuring.protocol",
@@ -48,6 +50,7 @@ _PUBLIC = {
 __all__ = [
     "Geometry",
     "ImageExtractor",
+    "Leaderboard",
     "LeaderboardFormat",
     "Missing",
     "Need",
