@@ -10,7 +10,7 @@ from fhpt_eval.reporting.leaderboard import Block, without_prefix
 from fhpt_eval.reporting.metrics import Metric
 from fhpt_eval.reporting.remarks import remarks_of
 from fhpt_eval.reporting.standings import Standing
-from fhpt_eval.reporting.tables import CLOSE, label, sources, tables
+from fhpt_eval.reporting.tables import CLOSE, placed
 
 
 def notes(board: Leaderboard, number: int) -> list[str]:
@@ -28,11 +28,10 @@ def closing_notes(board: Leaderboard) -> list[str]:
     """Return what must be known below all tables."""
     lines = list(board.remarks)
     if board.left_out:
-        details = not any(metric.headline for metric in board.left_out)
-        what = "details" if details else "metrics"
-        lines.append(
-            f"{len(board.left_out)} {what} are left out: --table all shows them, --metrics those that it names"
-        )
+        count = len(board.left_out)
+        what = "metric" if any(metric.headline for metric in board.left_out) else "detail"
+        number = f"{count} {what}s are" if count > 1 else f"1 {what} is"
+        lines.append(f"{number} left out: --table all shows {'them' if count > 1 else 'it'}, --metrics those it names")
     return lines + _about_literature(board)
 
 
@@ -79,19 +78,19 @@ def _in_runs(block: Block, shares: Mapping[int, str]) -> str:
 def _about_literature(board: Leaderboard) -> list[str]:
     if not board.literature:
         return []
-    rows = {row.name for i in range(len(board.blocks)) for table in tables(board, i) for row in table.published}
+    shown = placed(board)
+    if not shown:
+        return ["no published number is of a metric that stands here"]
     lines = [
-        "below the rule: published numbers; grey where they were measured in another way than the column, by the"
+        "below the rule: published numbers; grey where they were measured in another way than the column, with the"
         " dialect in brackets"
-        if rows
-        else "no published number is of a metric that stands here"
     ]
-    for source, number in sources(board).items():
-        shown = [p for p in board.literature if p.source == source and label(p, number) in rows]
+    for source in dict.fromkeys(each.source for each in shown):
+        numbers = [each.number for each in shown if each.source == source]
         about: dict[str, dict[str, None]] = {}
-        for published in shown:
-            if published.note:
-                about.setdefault(published.note, {})[published.method] = None
+        for number in numbers:
+            if number.note:
+                about.setdefault(number.note, {})[number.method] = None
         told = "; ".join(f"{', '.join(methods)}: {note}" for note, methods in about.items())
-        lines += [f"[{number}] {source}{f' ({told})' if told else ''}"] if shown else []
+        lines.append(f"[{source}] {numbers[0].source}{f' ({told})' if told else ''}")
     return lines

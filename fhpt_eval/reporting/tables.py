@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -47,7 +47,7 @@ class Cell:
         return self.text + (CLOSE if self.close else "") + (f" {self.beside}" if self.beside else "")
 
 
-NOTHING = Cell("–")
+NOTHING, _EMPTY = Cell("–"), Cell("")
 
 
 @dataclass(frozen=True)
@@ -152,51 +152,65 @@ def _cell(board: Leaderboard, block: Block, place: int, metric: Metric, standing
     )
 
 
-def sources(board: Leaderboard) -> dict[str, int]:
-    """Return the number of each source of published numbers."""
-    names = dict.fromkeys(published.source for published in board.literature)
-    return {source: number for number, source in enumerate(names, start=1)}
+@dataclass(frozen=True)
+class Placed:
+    """A published number in a column.
+
+    Attributes:
+        number: The number.
+        metric: Of the column.
+        source: Number of its source among those that are shown, from 1.
+    """
+
+    number: Published
+    metric: Metric
+    source: int
+
+    @property
+    def row(self) -> str:
+        """The name of its row."""
+        return " ".join(filter(None, (self.number.method, self.number.resolution, f"[{self.source}]")))
+
+    @property
+    def cell(self) -> Cell:
+        """The number, grey where the column was measured in another way, with what its own is called."""
+        cell = Cell(self.number.shown, value=float(self.number.value))
+        if self.number.name == self.metric.name:
+            return cell
+        alike = self.number.metric == self.metric.name.rpartition(":")[2]
+        return replace(cell, beside=f"({self.number.dialect if alike else self.number.name})", grey=True)
+
+
+def placed(board: Leaderboard) -> list[Placed]:
+    """Return the published numbers that have a place in some column."""
+    protocols = protocols_of(board.literature)
+    found: list[Placed] = []
+    sources: dict[str, int] = {}
+    for number in board.literature:
+        metric = board.metrics.get(number.name) or _nearest(protocols.get(number.name, ""), board.metrics.values())
+        if metric is not None:
+            found.append(Placed(number, metric, sources.setdefault(number.source, len(sources) + 1)))
+    return found
+
+
+def _nearest(protocol: str, metrics: Iterable[Metric]) -> Metric | None:
+    """Return the column of a protocol: ours, if it has the canonical network, before other dialects'."""
+    known = find_protocols().classes.get(protocol)
+    own = [metric for metric in metrics if metric.protocol == protocol]
+    ours = [metric for metric in own if known is not None and metric.name in known.metrics]
+    return next(iter([*ours, *(metric for metric in own if ":" in metric.name)]), None)
 
 
 def _published(board: Leaderboard, metrics: Sequence[Metric]) -> tuple[Row, ...]:
-    """Return the rows of published numbers that have a place in some columns."""
-    numbered, protocols = sources(board), protocols_of(board.literature)
+    """Return the rows of published numbers that stand in some columns."""
     columns = {metric.name: i for i, metric in enumerate(metrics)}
     rows: dict[str, list[list[Cell]]] = {}
-    for published in board.literature:
-        exact = columns.get(published.name)
-        near = None if published.name in board.metrics else _nearest(published, protocols, metrics)
-        place = near if exact is None else exact
-        if place is None:
+    for each in placed(board):
+        if (place := columns.get(each.metric.name)) is None:
             continue
-        of_source = rows.setdefault(label(published, numbered[published.source]), [])
+        of_source = rows.setdefault(each.row, [])
         # A source may have two numbers for one column, in two dialects.
-        if all(cells[place] is not NOTHING for cells in of_source):
-            of_source.append([NOTHING] * len(columns))
-        free = next(cells for cells in of_source if cells[place] is NOTHING)
-        free[place] = _published_cell(published, None if exact is not None else metrics[place])
-    return tuple(Row(label, tuple(cells)) for label, found in rows.items() for cells in found)
-
-
-def label(published: Published, source: int) -> str:
-    """Return the name of a published number's row."""
-    return " ".join(filter(None, (published.method, published.resolution, f"[{source}]")))
-
-
-def _published_cell(published: Published, beside: Metric | None) -> Cell:
-    """Return the cell of a number, in its own column or in that of another way of measuring."""
-    cell = Cell(published.shown, value=float(published.value))
-    if beside is None:
-        return cell
-    own = published.metric == beside.name.rpartition(":")[2]
-    return replace(cell, beside=f"({published.dialect if own else published.name})", grey=True)
-
-
-def _nearest(published: Published, protocols: dict[str, str], metrics: Sequence[Metric]) -> int | None:
-    """Return the column of the same protocol: ours, if it has the canonical network, before other dialects'."""
-    protocol = find_protocols().classes.get(protocols.get(published.name, ""))
-    if protocol is None:
-        return None
-    names = [metric.name if metric.protocol == protocol.name else "" for metric in metrics]
-    ours = [i for i, name in enumerate(names) if name in protocol.metrics]
-    return next(iter([*ours, *(i for i, name in enumerate(names) if ":" in name)]), None)
+        if all(cells[place] is not _EMPTY for cells in of_source):
+            of_source.append([_EMPTY] * len(columns))
+        next(cells for cells in of_source if cells[place] is _EMPTY)[place] = each.cell
+    return tuple(Row(name, tuple(cells)) for name, found in rows.items() for cells in found)
