@@ -31,7 +31,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf $(TYPING) && mkdir -p $(TYPING)/fhpt_eval
-	ln -s $(CURDIR)/fhpt_eval/* $(CURDIR)/protocols $(CURDIR)/reference_models $(TYPING)/fhpt_eval/
+	ln -s $(CURDIR)/fhpt_eval/* $(CURDIR)/protocols $(CURDIR)/reference_models $(CURDIR)/results $(TYPING)/fhpt_eval/
 	$(call MYPY,.) -p fhpt_eval
 	$(call MYPY,.:$(CURDIR)/tests:$(CURDIR)/tests/parity,/tests) $(IN_TESTS) $(CURDIR)/tests $(CURDIR)/benchmarks
 	cd $(TYPING) && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --no-cache $(CURDIR)/pyproject.toml

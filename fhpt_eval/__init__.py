@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fhpt_eval.pairing.pairs import Pair, Pairs
     from fhpt_eval.records import Missing
     from fhpt_eval.reporting.bars import plot_bars
+    from fhpt_eval.reporting.board import Leaderboard
     from fhpt_eval.reporting.compare import compare
     from fhpt_eval.reporting.frames import leaderboard, load_runs
     from fhpt_eval.reporting.gallery import plot_gallery
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from fhpt_eval.reporting.recall_plot import plot_retrieval
     from fhpt_eval.reporting.retrieved import plot_topk
 
-# In a checkout, protocols/ and reference_models/ lie beside this folder; installed, they lie inside it.
+# In a checkout, protocols/, reference_models/ and results/ lie beside this folder; installed, they lie inside it.
 _beside = Path(__file__).resolve().parent.parent
 if (_beside / "setup.cfg").is_file() and (_beside / "protocols").is_dir():
     __path__.append(str(_beside))
@@ -38,6 +39,7 @@ _PUBLIC = {
     "Evaluator": "evaluation.evaluator",
     "Geometry": "images.geometry",
     "ImageExtractor": "extract.extractor",
+    "Leaderboard": "reporting.board",
     "LeaderboardFormat": "reporting.leaderboard_format",
     "Missing": "records",
     "Need": "measuring.protocol",
@@ -70,6 +72,7 @@ __all__ = [
     "Evaluator",
     "Geometry",
     "ImageExtractor",
+    "Leaderboard",
     "LeaderboardFormat",
     "Missing",
     "Need",

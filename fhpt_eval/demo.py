@@ -25,8 +25,8 @@ from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn.model import Drn
 from fhpt_eval.reference_models.trivial import CopySource, Real
+from fhpt_eval.reporting.board import Leaderboard
 from fhpt_eval.reporting.gallery import Cell, draw_gallery
-from fhpt_eval.reporting.leaderboard import blocks_of
 from fhpt_eval.reporting.leaderboard_csv import Csv
 from fhpt_eval.reporting.plots import plot_kec
 from fhpt_eval.reporting.style import save
@@ -101,7 +101,7 @@ def run_demo(output: str | Path, count: int, engine: Engine, progress: Progress)
         for name, pairs in methods.items()
     ]  # fmt: skip
     demo = Demo(tuple(runs), output / _RUNS, output / BOARD, output / CURVES, output / GALLERY)
-    write_atomic(demo.board, Csv().text(blocks_of(runs)))
+    write_atomic(demo.board, Csv().text(Leaderboard.of(runs, everything=True)))
     save(plot_kec(runs), demo.curves, overwrite=True)
     _draw(requests[:_SHOWN], output / _MADE, demo.gallery)
     return demo

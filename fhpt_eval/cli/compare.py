@@ -110,7 +110,8 @@ def _table(rows: list[MetricDifference]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from fhpt_eval.reporting.judgement import number, probability
+    from fhpt_eval.reporting.judgement import probability
+    from fhpt_eval.reporting.numbers import decimals_of, fixed
     from fhpt_eval.text import visible
 
     counts = {(row.n, row.items) for row in rows}
@@ -129,12 +130,15 @@ def _table(rows: list[MetricDifference]) -> Table:
             if shown[row.metric.name] > _SHOWN:
                 continue
         title = f"  {visible(row.part)}" if row.part else f"{visible(row.metric.name)} {row.metric.arrow}"
-        half = "" if row.interval is None else f" ± {number((row.interval[1] - row.interval[0]) / 2)}"
+        values = row.first_value, row.second_value
+        decimals = decimals_of(values)
+        finer = max(decimals, decimals_of([row.difference]))
+        half = "" if row.interval is None else f" ± {fixed((row.interval[1] - row.interval[0]) / 2, finer)}"
+        sign = "+" if row.difference is not None and row.difference > 0 else ""
         cells = [
             title,
-            number(row.first_value),
-            number(row.second_value),
-            number(row.difference, signed=True) + half,
+            *(fixed(value, decimals) for value in values),
+            sign + fixed(row.difference, finer) + half,
             probability(row.p_adjusted),
             "" if row.superiority is None else f"{100 * row.superiority:.0f} %",
             _VERDICTS.get(row.verdict, row.verdict),

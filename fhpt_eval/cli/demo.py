@@ -64,10 +64,11 @@ def _json(done: Demo, pairs: int) -> str:
 
 
 def _print(done: Demo, pairs: int) -> None:
-    from fhpt_eval.cli.display import comparison, print_table
+    from fhpt_eval.cli.display import print_board
+    from fhpt_eval.reporting.board import Leaderboard
 
     typer.echo(f"{pairs} pairs of the sample of rendered people, profile embedded")
-    print_table(comparison(done.runs))
+    print_board(Leaderboard.of(done.runs))
     typer.echo(f"{pairs} images are few for fd, kd and is: here they tell methods roughly apart, and nothing more.")
     typer.echo()
     typer.echo(f"leaderboard, with intervals and what is missing: {done.board}")

@@ -261,13 +261,9 @@ def _print_difference(difference: Difference, scores: Mapping[str, ScoreRecord])
 
 
 def _told(score: ScoreRecord | None) -> str:
-    return "–" if score is None or score.value is None else f"{_number(score.value)} (n {score.n})"
+    from fhpt_eval.reporting.numbers import number
 
-
-def _number(value: float | None) -> str:
-    from fhpt_eval.cli.display import number
-
-    return "–" if value is None else number(value)
+    return "–" if score is None or score.value is None else f"{number(score.value)} (n {score.n})"
 
 
 @app.command()
@@ -308,13 +304,14 @@ def _print_families(found: list[Family]) -> None:
     from rich.text import Text
 
     from fhpt_eval.cli.display import print_table, score_value
-    from fhpt_eval.reporting.leaderboard import ARROWS
+    from fhpt_eval.reporting.metrics import ARROWS
+    from fhpt_eval.reporting.numbers import number
 
     table = Table("metric", "value", "n", box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for family in found:
-        spread = "" if family.spread is None else f"spread {_number(family.spread)}"
+        spread = "" if family.spread is None else f"spread {number(family.spread)}"
         told = spread if family.comparable else "of different images"
         title = f"{family.protocol} {ARROWS[family.better]}" if family.better else family.protocol
         table.add_row(Text(title, style="bold"), Text(told, style="bold"))

@@ -13,7 +13,6 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -24,7 +23,13 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
 from fhpt_eval.measuring.protocol import configure
-from fhpt_eval.measuring.registry import GROUPS, find_protocols
+from fhpt_eval.measuring.registry import find_protocols
+from fhpt_eval.reporting.board import Leaderboard
+from fhpt_eval.reporting.metrics import Metric, metrics_of
+from fhpt_eval.reporting.notes import closing_notes, notes
+from fhpt_eval.reporting.numbers import decimals_of, fixed, number
+from fhpt_eval.reporting.tables import CLOSE, Cell, heading, tables
+from fhpt_eval.reporting.tables import Table as BoardTable
 from fhpt_eval.text import visible
 
 _LOG_EVERY = 10.0
@@ -97,14 +102,6 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def number(value: float) -> str:
-    """Four significant decimals for small numbers, fewer for large ones."""
-    size = abs(value)
-    if 0 < size < 1e-3:
-        return f"{value:.2e}"
-    return f"{value:.1f}" if size >= 1000 else f"{value:.2f}" if size >= 10 else f"{value:.4f}"
-
-
 def print_table(table: Table) -> None:
     """Print a table as wide as it needs to be: a number or a name that is cut off is worse than a long line."""
     wide = Console(width=1000)
@@ -112,7 +109,7 @@ def print_table(table: Table) -> None:
 
 
 def summary(run: Run) -> Table:
-    """Return the scores of a run, grouped as the paper groups its protocols."""
+    """Return the scores of a run: headlines first, then the details, grouped as the paper groups its protocols."""
     lacking = any(score.missing for score in run.scores.values())
     headings = ["metric", "value", "95 % interval", "n", *(["missing"] if lacking else [])]
     table = Table(*headings, box=SIMPLE_HEAD, pad_edge=False)
@@ -120,19 +117,21 @@ def summary(run: Run) -> Table:
         column.no_wrap = True
     for index in (1, *range(3, len(headings))):
         table.columns[index].justify = "right"
-    for group in GROUPS:
-        members = [p for p in run.record.protocols if p.group == group]
-        if not members:
-            continue
-        table.add_row(Text(group, style="bold"))
-        for protocol in members:
-            for score in protocol.scores:
-                table.add_row(*_cells(score)[: len(headings)])
-                for name, value in _controls(score):
-                    table.add_row(Text(f"    · {visible(name)}"), Text(value), style="dim")
-            if not protocol.scores:
-                table.add_row(Text(f"  {visible(protocol.label)}"), Text(protocol.status, style="yellow"))
+    sections: dict[str, list[Metric]] = {}
+    for metric in metrics_of([run]).values():
+        sections.setdefault("headlines" if metric.headline else f"details: {metric.group}", []).append(metric)
+    for title, metrics in sections.items():
+        table.add_row(Text(title, style="bold"))
+        for metric in metrics:
+            score = run.scores[metric.name]
+            decimals = decimals_of([score.value, *(score.interval or ())])
+            table.add_row(*_cells(metric, score, decimals)[: len(headings)])
+            for name, value in _controls(score):
+                table.add_row(Text(f"    · {visible(name)}"), Text(fixed(value, decimals)), style="dim")
         table.add_section()
+    without = [protocol for protocol in run.record.protocols if not protocol.scores]
+    for protocol in without:
+        table.add_row(Text(f"  {visible(protocol.label)}"), Text(protocol.status, style="yellow"))
     over = {str(s.details["interval_over"]) for s in run.scores.values() if "interval_over" in s.details}
     if over:
         table.caption = Text(f"95 % intervals of means over pairs: bootstrap over {', '.join(sorted(over))}")
@@ -140,52 +139,74 @@ def summary(run: Run) -> Table:
     return table
 
 
-def comparison(runs: Sequence[Run]) -> Table:
-    """Return the values of runs that can be compared, a column a run, grouped as in `summary`."""
-    table = Table("metric", *(escape(visible(run.record.name)) for run in runs), box=SIMPLE_HEAD, pad_edge=False)
+def print_board(board: Leaderboard) -> None:
+    """Print a leaderboard as tables, and below them what must be known."""
+    for block in range(len(board.blocks)):
+        for shown in tables(board, block):
+            print_table(_rich(shown))
+        _say(notes(board, block))
+    _say(closing_notes(board))
+
+
+def _rich(shown: BoardTable) -> Table:
+    """Return a table for the screen; marks hang behind the digits."""
+    table = Table("run", box=SIMPLE_HEAD, pad_edge=False)
+    hanging = [any(row.cells[i].close for row in shown.runs) for i in range(len(shown.metrics))]
+    for metric, hangs in zip(shown.metrics, hanging, strict=True):
+        table.add_column(Text(visible(heading(metric)) + " " * hangs), justify="right")
     for column in table.columns:
         column.no_wrap = True
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for group in GROUPS:
-        members = [p for run in runs for p in run.record.protocols if p.group == group]
-        metrics = {score.metric: score for protocol in members for score in protocol.scores}
-        if not metrics:
-            continue
-        table.add_row(Text(group, style="bold"))
-        for metric, score in metrics.items():
-            values = [score_value(run.scores[metric]) if metric in run.scores else "–" for run in runs]
-            table.add_row(*map(Text, (_title(score), *values)))
-        table.add_section()
+    for row in shown.runs:
+        table.add_row(visible(row.name), *map(_rich_cell, row.cells, hanging))
+    table.add_section()
+    for row in shown.published:
+        table.add_row(visible(row.name), *map(_rich_cell, row.cells, hanging))
     return table
 
 
-def _title(score: ScoreRecord) -> str:
-    return f"  {visible(score.metric)} {'↑' if score.better == 'higher' else '↓'}"
+def _rich_cell(cell: Cell, hangs: bool) -> Text:
+    style = {"best": "bold", "second": "underline", "": ""}[cell.place]
+    text = Text.assemble((cell.text, style), CLOSE if cell.close else " " * hangs)
+    if cell.beside:
+        text.append(f" {cell.beside}")
+    if cell.grey:
+        text.stylize("dim")
+    return text
+
+
+def _say(lines: Sequence[str]) -> None:
+    for line in lines:
+        typer.echo(visible(line))
 
 
 def score_value(score: ScoreRecord) -> str:
-    """Return a score as tables show it, with its unit."""
-    unit = f" {score.unit}" if score.unit else ""
-    return "–" if score.value is None else number(score.value) + unit
+    """Return a score by itself, with its unit."""
+    unit = f" {score.unit}" if score.unit and score.value is not None else ""
+    return number(score.value) + unit
 
 
-def _cells(score: ScoreRecord) -> list[Text]:
+def _cells(metric: Metric, score: ScoreRecord, decimals: int) -> list[Text]:
     std = score.details.get("std")
-    spread = f"(std {number(std)})" if isinstance(std, float) else ""
-    interval = f"{number(score.interval[0])} … {number(score.interval[1])}" if score.interval else spread
+    spread = f"(std {fixed(std, decimals)})" if isinstance(std, float) else ""
+    ends = [fixed(end, decimals) for end in score.interval or ()]
     missing = sum(score.missing.values())
-    cells = [_title(score), score_value(score), interval, str(score.n), str(missing or "")]
+    cells = [
+        f"  {visible(heading(metric))}",
+        fixed(score.value, decimals),
+        " … ".join(ends) or spread,
+        str(score.n),
+        str(missing or ""),
+    ]
     return [Text(cell) for cell in cells]
 
 
-def _controls(score: ScoreRecord) -> list[tuple[str, str]]:
+def _controls(score: ScoreRecord) -> list[tuple[str, float]]:
     """Return what the metric gives where the answer is known: real targets, chance, the source itself."""
     controls = score.details.get("controls")
     if not isinstance(controls, dict):
         return []
     values = {name: about.get("value") for name, about in controls.items() if isinstance(about, dict)}
-    return [(name, number(value)) for name, value in values.items() if isinstance(value, float | int)]
+    return [(name, value) for name, value in values.items() if isinstance(value, float | int)]
 
 
 def options(run: Run) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.reporting.compare import Comparison, MetricDifference
 from fhpt_eval.reporting.measured import Measured
+from fhpt_eval.reporting.numbers import number, signed
 from fhpt_eval.text import visible
 
 
@@ -37,17 +38,6 @@ def shortfalls(rows: Iterable[MetricDifference]) -> list[str]:
         elif row.verdict == "no difference shown":
             told.setdefault(f"no difference shown; {_what_it_takes(row)}", []).append(_named(row))
     return [f"{', '.join(names)}: {what}" for what, names in told.items()]
-
-
-def number(value: float | None, *, signed: bool = False) -> str:
-    """Return a number with four digits after the point, fewer for large ones."""
-    if value is None:
-        return "–"
-    size = abs(value)
-    if 0 < size < 1e-3:
-        return f"{value:{'+' if signed else ''}.1e}"
-    decimals = 1 if size >= 1000 else 2 if size >= 10 else 4
-    return f"{value:{'+' if signed else ''}.{decimals}f}"
 
 
 def _named(row: MetricDifference) -> str:
@@ -132,10 +122,10 @@ def _against(row: MetricDifference) -> str:
 
 
 def _difference(row: MetricDifference) -> str:
-    text = f"a difference of {number(row.difference, signed=True)}"
+    text = f"a difference of {signed(row.difference)}"
     if row.interval is None:
         return text
-    low, high = (number(end, signed=True) for end in row.interval)
+    low, high = (signed(end) for end in row.interval)
     return f"{text} (95 % interval {low} to {high}, p = {probability(row.p_adjusted)} adjusted for all tests)"
 
 

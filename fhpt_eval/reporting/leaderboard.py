@@ -10,8 +10,6 @@ import pandas as pd
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import Recipe, ScoreRecord
 
-ARROWS = {"higher": "↑", "lower": "↓"}
-
 
 @dataclass(frozen=True)
 class Block:

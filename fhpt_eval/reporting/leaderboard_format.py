@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import ClassVar
 
 from fhpt_eval.plugins import Found, find_plugins
-from fhpt_eval.reporting.leaderboard import Block
+from fhpt_eval.reporting.board import Leaderboard
 
 GROUP = "fhpt_eval.leaderboard_formats"
 
@@ -17,13 +16,15 @@ class LeaderboardFormat(ABC):
 
     Class attributes:
         name: What it is called with ``--format``, and the ending of its files.
+        everything: Whether it holds the details after the headlines, where nobody chose metrics.
     """
 
     name: ClassVar[str]
+    everything: ClassVar[bool] = True
 
     @abstractmethod
-    def text(self, blocks: Sequence[Block]) -> str:
-        """Return what a file of it holds: each block's runs, and why a block stands apart from the first."""
+    def text(self, board: Leaderboard) -> str:
+        """Return what a file of it holds."""
 
 
 def find_formats() -> Found[LeaderboardFormat]:

@@ -2,61 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from typing import ClassVar
 
-from fhpt_eval.evaluation.run_record import ScoreRecord
-from fhpt_eval.reporting.leaderboard import ARROWS, Block, without_prefix
+from fhpt_eval.reporting.board import Leaderboard
 from fhpt_eval.reporting.leaderboard_format import LeaderboardFormat
+from fhpt_eval.reporting.notes import closing_notes, notes
+from fhpt_eval.reporting.tables import CLOSE, Cell, Row, Table, heading, tables
 from fhpt_eval.text import visible
+
+_ACTIVE = re.compile(
+    r"""[`*|<$~&] | \\(?=[^\w\s]) | (?<![^\W_])_ | _(?![^\W_]) | (?<=\])\( | ^[#+>-]""",
+    re.VERBOSE,
+)
+"""What does something: of brackets those of a link, of underlines those at the edge of a word."""
 
 
 class Markdown(LeaderboardFormat):
-    """A table a block, the best value of each metric in bold, and below it why the block stands apart."""
+    """Tables of a block: the best in bold, the second underlined; below them what must be known."""
 
     name: ClassVar[str] = "md"
+    everything: ClassVar[bool] = False
 
-    def text(self, blocks: Sequence[Block]) -> str:
+    def text(self, board: Leaderboard) -> str:
         """Return the tables, one below the other."""
-        return "\n".join(_markdown_block(block) for block in blocks)
+        parts = []
+        for number in range(len(board.blocks)):
+            parts += [_table(table) for table in tables(board, number)]
+            parts.append(_list(notes(board, number)))
+        parts.append(_list(closing_notes(board)))
+        return "\n".join(filter(None, parts))
 
 
-def _markdown_block(block: Block) -> str:
-    metrics = block.metrics
+def _table(table: Table) -> str:
     lines = [
-        "| run | " + " | ".join(f"{_text(m)} {ARROWS[s.better]}" for m, s in metrics.items()) + " |",
-        "|---|" + "---:|" * len(metrics),
+        "| run | " + " | ".join(_text(heading(metric)) for metric in table.metrics) + " |",
+        "|---|" + "---:|" * len(table.metrics),
+        *(_row(row) for row in table.runs),
     ]
-    best = {metric: _best(block, metric) for metric in metrics}
-    for run in block.runs:
-        cells = [_markdown_cell(run.scores.get(metric), best[metric]) for metric in metrics]
-        lines.append(f"| {_text(run.record.name)} | " + " | ".join(cells) + " |")
-    if told := "; ".join(dict.fromkeys(filter(None, map(without_prefix, block.runs)))):
-        lines.append(f"\nMetrics without the prefix of a dialect: {_text(told)}.")
-    if block.apart:
-        lines.append(f"\nApart from the first table: {_text(block.apart)}.")
+    if table.published:
+        lines += ["| **published** |" + " |" * len(table.metrics), *(_row(row) for row in table.published)]
     return "\n".join(lines) + "\n"
 
 
+def _row(row: Row) -> str:
+    return f"| {_text(row.name)} | " + " | ".join(map(_cell, row.cells)) + " |"
+
+
+def _cell(cell: Cell) -> str:
+    text = {"best": f"**{cell.text}**", "second": f"<u>{cell.text}</u>", "": cell.text}[cell.place]
+    text += CLOSE if cell.close else ""
+    text += f" {_text(cell.beside)}" if cell.beside else ""
+    return f"*{text}*" if cell.grey else text
+
+
+def _list(lines: list[str]) -> str:
+    return "".join(f"- {_text(line)}\n" for line in lines)
+
+
 def _text(text: str) -> str:
-    """Keep a name from ending a cell, and from being HTML or a link."""
-    return visible(text).replace("|", "\\|").replace("<", "\\<").replace("](", "]\\(")
-
-
-def _best(block: Block, metric: str) -> float | None:
-    scores = [score for run in block.runs if (score := run.scores.get(metric)) is not None]
-    values = [score.value for score in scores if score.value is not None]
-    if len(values) < 2:
-        return None
-    return max(values) if scores[0].better == "higher" else min(values)
-
-
-def _markdown_cell(score: ScoreRecord | None, best: float | None) -> str:
-    if score is None or score.value is None:
-        return "–"
-    value = f"{score.value:.4g}"
-    text = f"**{value}**" if score.value == best else value
-    if score.interval is not None:
-        text += f" [{score.interval[0]:.4g}, {score.interval[1]:.4g}]"
-    lacking = sum(score.missing.values())
-    return f"{text} ({lacking} missing of {score.n + lacking})" if lacking else text
+    """Keep a name from being a cell's end, HTML, a link, emphasis, code, a formula, an entity or a heading."""
+    return _ACTIVE.sub(lambda found: f"\\{found[0]}", visible(text))

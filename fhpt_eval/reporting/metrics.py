@@ -13,6 +13,8 @@ from fhpt_eval.measuring.registry import GROUPS, find_protocols
 ALL, DETAIL = "all", "detail"
 """Tables that are none of the paper's: every metric, and those that are no headline."""
 
+ARROWS = {"higher": "↑", "lower": "↓"}
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -39,7 +41,7 @@ class Metric:
     @property
     def arrow(self) -> str:
         """The direction as a sign."""
-        return "↑" if self.better == "higher" else "↓"
+        return ARROWS[self.better]
 
 
 def metrics_of(runs: Iterable[StoredRun]) -> dict[str, Metric]:

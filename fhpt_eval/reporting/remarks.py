@@ -1,0 +1,62 @@
+"""What must be known of runs before their numbers are read: killed, partial, given twice, of one name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_record import ProtocolRecord
+
+
+def once(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
+    """Return the runs without those that were given twice, and a sentence for each of these."""
+    kept: list[Run] = []
+    told: dict[str, None] = {}
+    for run in runs:
+        if any(run.record == other.record and run.per_pair.equals(other.per_pair) for other in kept):
+            told[f"{run.record.name} was given twice and stands here once"] = None
+        else:
+            kept.append(run)
+    return kept, list(told)
+
+
+def remarks_among(runs: Sequence[Run]) -> list[str]:
+    """Return what is to be said of runs beside each other: equal names, and equal images."""
+    names = [run.record.name for run in runs]
+    lines = [
+        f"{names.count(name)} runs are called '{name}': run them with another --name"
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        if run.record.pairs.generated is not None:
+            alike.setdefault((run.record.pairs.hash, run.record.pairs.generated), []).append(run.record.name)
+    return lines + [
+        f"{', '.join(members[:-1])} and {members[-1]} are the same images" for members in alike.values() if members[1:]
+    ]
+
+
+def remarks_of(run: Run) -> list[str]:
+    """Return why a run is not all that it could be; nothing where it is."""
+    record = run.record
+    lines = []
+    for status, told in (
+        ("pending", "killed, or still running: without {}"),
+        ("failed", "failed: {}"),
+        ("unavailable", "not measured: {}"),
+    ):
+        if members := [protocol for protocol in record.protocols if protocol.status == status]:
+            lines.append(told.format(_named(members, reasons=status == "failed")))
+    counts = {
+        "pairs without an image": len(record.pairs.missing),
+        "ambiguous pairs": len(record.pairs.ambiguous),
+        "unreadable images": len(record.images.unreadable),
+        "images left out": len(record.images.left_out),
+    }
+    lines += [f"{count} {what}" for what, count in counts.items() if count]
+    return lines + record.doubts
+
+
+def _named(protocols: Sequence[ProtocolRecord], *, reasons: bool) -> str:
+    return "; ".join(f"{p.label} ({p.reason})" if reasons and p.reason else p.label for p in protocols)

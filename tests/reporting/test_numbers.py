@@ -1,0 +1,30 @@
+"""How numbers are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from fhpt_eval.reporting.numbers import decimals_of, fixed, number
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([0.75, 0.5], ["0.7500", "0.5000"]),
+        ([9.87, 100.0], ["9.87", "100.00"]),
+        ([9.87, 7.0], ["9.8700", "7.0000"]),
+        ([1234.56, 1.0], ["1234.6", "1.0"]),
+        ([-0.0027, 5.92e-4], ["-0.0027", "0.0006"]),
+        ([5.92e-4, -1e-5], ["0.000592", "-0.000010"]),
+        ([0.5, -1e-9], ["0.5000", "0.0000"]),
+        ([1e-30], ["0.000000000000"]),
+        ([0.0, None], ["0.0000", "–"]),
+    ],
+)
+def test_values_that_stand_together_have_the_same_decimals(values: list[float | None], shown: list[str]) -> None:
+    assert [fixed(value, decimals_of(values)) for value in values] == shown
+
+
+def test_infinite_values_do_not_count_and_a_value_alone_has_its_own() -> None:
+    assert decimals_of([float("inf"), float("nan"), 20.0]) == 2
+    assert (number(20.0), number(None)) == ("20.00", "–")
