@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from fhpt_eval.reporting.compare import Comparison, MetricDifference
 
-_VERDICTS = {"no difference shown": "none shown"}
-"""Which are too long for a column."""
+_VERDICTS = {"no difference shown": "–", "not tested": "–"}
+"""What a column has no room for stands below the table."""
 
 _SHOWN = 12
 """Parts of a metric on the screen, at most; the file has all."""
@@ -115,10 +115,11 @@ def _table(rows: list[MetricDifference]) -> Table:
     from fhpt_eval.text import visible
 
     counts = {(row.n, row.items) for row in rows}
-    first, second = (Text(visible(name), overflow="fold") for name in (rows[0].first, rows[0].second))
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.title = Text(f"{visible(rows[0].second)} against the baseline {visible(rows[0].first)}", "bold")
+    table.title_justify = "left"
     table.add_column("metric", no_wrap=True)
-    for heading in (first, second, "difference (95 %)", "p", "ahead"):
+    for heading in ("baseline", "run", "difference (95 %)", "p", "ahead"):
         table.add_column(heading, justify="right")
     table.add_column("")
     if len(counts) > 1:
@@ -132,7 +133,8 @@ def _table(rows: list[MetricDifference]) -> Table:
         title = f"  {visible(row.part)}" if row.part else f"{visible(row.metric.name)} {row.metric.arrow}"
         values = row.first_value, row.second_value
         decimals = decimals_of(values)
-        finer = max(decimals, decimals_of([row.difference]))
+        # One more where the difference is small beside them.
+        finer = min(max(decimals, decimals_of([row.difference])), decimals + 1)
         half = "" if row.interval is None else f" ± {fixed((row.interval[1] - row.interval[0]) / 2, finer)}"
         sign = "+" if row.difference is not None and row.difference > 0 else ""
         cells = [
@@ -145,7 +147,7 @@ def _table(rows: list[MetricDifference]) -> Table:
             *([str(row.n)] if len(counts) > 1 else []),
         ]
         table.add_row(*map(Text, cells))
-    about = [f"p: adjusted over all tests (Holm). ahead: how often {visible(rows[0].second)} is better on a pair."]
+    about = [f"p: adjusted over all tests (Holm). ahead: how often the run is better on a pair."]
     if len(counts) == 1:
         ((n, items),) = counts
         about.insert(0, f"{n} common pairs, {items} of them resampled." if n == items else f"{n} common pairs.")
