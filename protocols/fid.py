@@ -62,7 +62,7 @@ class FeatureDistribution(Protocol):
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
     selecting: ClassVar[tuple[str, ...]] = ("tail",)
-    tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-4, relative=1e-4)
+    tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-4, relative=1e-5, arrays=1e-4)
     tolerance_of: ClassVar[Mapping[str, Tolerance]] = {"pillow": Tolerance(absolute=1e-3, relative=2e-2, arrays=0.1)}
     extractors: ClassVar[tuple[type[Extractor], ...]] = (ImageNetInception,)
     flaws: ClassVar[Mapping[Flaw, Effect]] = {

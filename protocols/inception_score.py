@@ -55,7 +55,7 @@ class InceptionScore(MaskedProtocol):
     metrics: ClassVar[tuple[str, ...]] = ("is",)
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
     rank: ClassVar[int] = 30
-    tolerance: ClassVar[Tolerance] = Tolerance(relative=1e-4)
+    tolerance: ClassVar[Tolerance] = Tolerance(relative=1e-5, arrays=4e-4)
     tolerance_of: ClassVar[Mapping[str, Tolerance]] = {"pillow": Tolerance(relative=4e-2, arrays=0.2)}
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
     flaws: ClassVar[Mapping[Flaw, Effect]] = {

@@ -39,7 +39,7 @@ class Kid(FeatureDistribution):
     title: ClassVar[str] = "kernel Inception distance (unbiased) to the targets, or to --reference"
     metrics: ClassVar[tuple[str, ...]] = ("kid",)
     rank: ClassVar[int] = 20
-    tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-6, relative=1e-4)
+    tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-6, relative=1e-5, arrays=1e-4)
     together: ClassVar[tuple[tuple[str, ...], ...]] = (*FeatureDistribution.together, ("subsets", "subset_size"))
     subsets: Annotated[int, Field(ge=1)] | None = None
     subset_size: Annotated[int, Field(ge=2)] | None = None

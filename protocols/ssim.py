@@ -10,7 +10,6 @@ from pydantic import Field
 from fhpt_eval.extract.pixels import Border, Covariance, DataRange, StructuralSimilarity, Window, gaussian_taps
 from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
-from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs
 
 
@@ -42,7 +41,6 @@ class Ssim(PairedProtocol, MaskedProtocol):
     metrics: ClassVar[tuple[str, ...]] = ("ssim",)
     headlines: ClassVar[tuple[str, ...]] = metrics
     rank: ClassVar[int] = 50
-    tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-6)
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("window", "sigma", "taps"),)
     window: Window = "gaussian"
     sigma: Annotated[float, Field(ge=0.3, le=50)] = 1.5

@@ -163,10 +163,13 @@ def _print(name: str, result: Verification) -> None:
         cells = (visible(number.metric), *_values(number), number.verdict.value)
         table.add_row(*(Text(cell, style=style) for cell in cells))
     print_table(table)
+    reasons: dict[str, list[str]] = {}
     for number in result.numbers:
         if not number.follows:
-            where = "" if number.pair is None else f"pair {visible(number.pair)}: "
-            typer.echo(f"{visible(number.metric)} {number.verdict.value}: {where}{number.reason}")
+            where = "" if number.pair is None else f"first at pair {number.pair}, "
+            reasons.setdefault(f"{number.verdict.value}: {where}{number.reason}", []).append(number.metric)
+    for reason, metrics in reasons.items():
+        typer.echo(visible(f"{', '.join(metrics)} {reason}"))
     following = sum(number.follows for number in result.numbers)
     typer.echo(f"{following} of {len(result.numbers)} numbers follow from these images")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -224,6 +225,17 @@ def test_a_disk_that_is_full_is_one_sentence(evaluator: Evaluator, monkeypatch: 
 def test_what_is_forgotten_leaves_nothing(temporary: Path) -> None:
     Evaluator(["ssim"]).update(drawn(1))
     assert [*temporary.iterdir()] == []
+
+
+def test_the_loop_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "training_loop.md"
+    (code,) = re.findall("```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    batches = [torch.rand((3, 2, 3, 64, 48), generator=torch.manual_seed(seed)) * 2 - 1 for seed in range(2)]
+    loader = [(source, target, None) for source, target, _ in batches]
+    exec(code, {"torch": torch, "loader": loader, "model": lambda source, pose: source})  # noqa: S102 - our own page
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.removeprefix("0") == second.removeprefix("1")
+    assert float(first.split()[1]) == pytest.approx(0, abs=0.1)
 
 
 KILLED = """
