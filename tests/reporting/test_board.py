@@ -179,7 +179,7 @@ def test_what_a_number_lacks_is_said_once_for_metrics_that_lack_the_same() -> No
 def many(count: int) -> list[Run]:
     names = ["fid", "lpips", "ssim", "kec_auc_body", "kec_auc_face", "kec_auc_hands", "face_same@0.6", "gender_error"]
     names += [f"recall@{k}[{network}]" for network in ("resnet50", "vgg16") for k in (3, 5, 10)]
-    return [toy_run(f"method-{i:02}", {n: i / 20 + 0.01 for n in names}) for i in range(count)]
+    return [toy_run(f"method-{i:02}", dict.fromkeys(names, i / 20 + 0.01)) for i in range(count)]
 
 
 def test_a_table_that_is_too_wide_is_broken_by_the_papers_tables() -> None:
