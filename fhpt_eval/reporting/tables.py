@@ -105,7 +105,8 @@ def tables(board: Leaderboard, number: int, width: float = WIDTH) -> list[Table]
     """
     block = board.blocks[number]
     shown = [m for m in board.metrics.values() if any(m.name in run.scores for run in block.runs)]
-    whole = _table(board, number, shown)
+    there = placed(board)
+    whole = _table(board, number, shown, there)
     if whole.width <= width or not shown:
         return [whole]
     found = []
@@ -113,14 +114,14 @@ def tables(board: Leaderboard, number: int, width: float = WIDTH) -> list[Table]
         rest = [metric for metric in shown if metric.table == title]
         while rest:
             count = len(rest)
-            while count > 1 and _table(board, number, rest[:count]).width > width:
+            while count > 1 and _table(board, number, rest[:count], there).width > width:
                 count -= 1
-            found.append(_table(board, number, rest[:count]))
+            found.append(_table(board, number, rest[:count], there))
             rest = rest[count:]
     return found
 
 
-def _table(board: Leaderboard, number: int, metrics: Sequence[Metric]) -> Table:
+def _table(board: Leaderboard, number: int, metrics: Sequence[Metric], there: Sequence[Placed]) -> Table:
     block, standing = board.blocks[number], board.standings[number]
     return Table(
         ", ".join(dict.fromkeys(metric.table for metric in metrics)),
@@ -129,7 +130,7 @@ def _table(board: Leaderboard, number: int, metrics: Sequence[Metric]) -> Table:
             Row(run.record.name, tuple(_cell(board, block, i, m, standing[m.name]) for m in metrics))
             for i, run in enumerate(block.runs)
         ),
-        _published(board, metrics),
+        _published(there, metrics),
     )
 
 
@@ -183,6 +184,8 @@ class Placed:
 
 def placed(board: Leaderboard) -> list[Placed]:
     """Return the published numbers that have a place in some column."""
+    if not board.literature:
+        return []
     protocols = protocols_of(board.literature)
     found: list[Placed] = []
     sources: dict[str, int] = {}
@@ -201,11 +204,11 @@ def _nearest(protocol: str, metrics: Iterable[Metric]) -> Metric | None:
     return next(iter([*ours, *(metric for metric in own if ":" in metric.name)]), None)
 
 
-def _published(board: Leaderboard, metrics: Sequence[Metric]) -> tuple[Row, ...]:
+def _published(there: Sequence[Placed], metrics: Sequence[Metric]) -> tuple[Row, ...]:
     """Return the rows of published numbers that stand in some columns."""
     columns = {metric.name: i for i, metric in enumerate(metrics)}
     rows: dict[str, list[list[Cell]]] = {}
-    for each in placed(board):
+    for each in there:
         if (place := columns.get(each.metric.name)) is None:
             continue
         of_source = rows.setdefault(each.row, [])

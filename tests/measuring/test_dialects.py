@@ -20,9 +20,9 @@ from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.naming import NAMINGS
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.ssim import Ssim
+from fhpt_eval.reporting.board import Leaderboard
 from fhpt_eval.reporting.dialect_effects import Family, differences, families
 from fhpt_eval.reporting.dialects_page import BEGIN, with_page
-from fhpt_eval.reporting.leaderboard import blocks_of
 from fhpt_eval.reporting.leaderboard_csv import Csv
 
 DIALECTS = find_dialects()
@@ -208,7 +208,7 @@ def test_two_dialects_never_share_a_column_and_every_number_names_its_own(measur
     assert {"ssim", "patn@1:ssim", "pocold@1:ssim", "pocold@1:ssim_256", "leffa@1:ssim"} <= set(names)
     assert {(p.dialect, p.label) for p in run.record.protocols} >= {("clean@1", "ssim"), ("patn@1", "patn@1:ssim")}
     assert list(run.per_pair.columns[8:]) == names
-    assert all(f"{name} " in Csv().text(blocks_of([run])) for name in names)
+    assert all(f"{name} " in Csv().text(Leaderboard.of([run], everything=True)) for name in names)
 
 
 def test_the_order_of_files_is_noted_where_it_decides(measured: Evaluate) -> None:
