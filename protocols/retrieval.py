@@ -19,7 +19,7 @@ from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs, tally
 from fhpt_eval.pairing.naming import picture_key
 from fhpt_eval.pairing.pairs import Pair, Pairs
-from fhpt_eval.records import Missing, Result
+from fhpt_eval.records import Missing, Record, Result
 
 RetrievalNetwork = Literal["resnet50", "vgg16", "efficientnet_lite0"]
 Asker = Literal["generated", "target", "source"]
@@ -50,6 +50,10 @@ class Retrieval(Protocol):
     form (floor); ``source``: the source itself as query, which is what a method scores that copies its input. In
     DeepFashion's test pairs the gallery holds the query's own source and its exact target: with ``exclude=none``
     ``source`` is 1 by construction and ``targets`` nearly so, and copying pays.
+
+    The run keeps what was retrieved with ``recall@10``, an n×10 array each, best first, without what is excluded:
+    ``nearest``, int32, the first pair that has the source image (−1 beyond the last, and where the query is missing),
+    and ``relevant``, whether it shows what is looked for.
 
     Attributes:
         networks: Any of ``resnet50``, ``vgg16`` and ``efficientnet_lite0``, with commas between them; each gives scores
@@ -181,7 +185,8 @@ class Retrieval(Protocol):
             result if isinstance(result, Missing) else self._unaskable(row) or (None if count else _NOTHING_RELEVANT)
             for result, row, count in zip(generated, pairs, relevant, strict=True)
         ]
-        return [self._score(k, network, asked, rankings, missing, pairs, gallery) for k in KS]
+        *others, last = (self._score(k, network, asked, rankings, missing, pairs, gallery) for k in KS)
+        return [*others, replace(last, arrays=_retrieved(asked, rankings["generated"], present, pairs))]
 
     def _score(
         self,
@@ -224,6 +229,15 @@ class Retrieval(Protocol):
             faults=score.faults + gallery.faults,
             warnings=_too_small(score.metric, k, len(gallery.features)),
         )
+
+
+def _retrieved(asked: Questions, ranking: Indices, present: Indices, pairs: Pairs) -> Record:
+    """Return the first pair that has each of the images retrieved, and which of these are relevant."""
+    of_pairs = _of_pairs(pairs, "source")
+    first = {int(image): pair for pair, image in reversed([*enumerate(of_pairs)])}
+    shown_by = np.array([*(first[int(image)] for image in present), -1], dtype=np.int32)
+    depth = max(KS)
+    return {"nearest": shown_by[asked.nearest(ranking, depth)], "relevant": asked.found(ranking, depth)}
 
 
 class _Gallery(NamedTuple):

@@ -90,8 +90,8 @@ class Questions:
         left: Indices = np.append(of_label, 0)[self.query] - self._relevant_at(self.excluded).sum(axis=1)
         return left
 
-    def found(self, ranking: Indices, k: int) -> npt.NDArray[np.bool_]:
-        """Whether each query's first k rows, less the excluded ones, are relevant: n×k, False beyond the last row.
+    def nearest(self, ranking: Indices, k: int) -> Indices:
+        """Return each query's first k rows, less the excluded ones: n×k, −1 beyond the last row.
 
         Args:
             ranking: n×depth gallery rows, best first, where depth is at least min(k + E, m); all −1 for no answer.
@@ -100,9 +100,13 @@ class Questions:
         barred = (ranking[:, :, None] == self.excluded[:, None, :]).any(axis=2)
         order = np.argsort(barred, axis=1, kind="stable")
         kept = np.take_along_axis(np.where(barred, -1, ranking), order, axis=1)[:, :k]
-        found = np.zeros((len(ranking), k), dtype=np.bool_)
-        found[:, : kept.shape[1]] = self._relevant_at(kept)
-        return found
+        filled = np.full((len(ranking), k), -1, dtype=np.intp)
+        filled[:, : kept.shape[1]] = kept
+        return filled
+
+    def found(self, ranking: Indices, k: int) -> npt.NDArray[np.bool_]:
+        """Whether each of the `nearest` rows is relevant: n×k, False beyond the last row."""
+        return self._relevant_at(self.nearest(ranking, k))
 
     def among(self, rows: Indices) -> Questions:
         """Return the same questions of the gallery that has only these rows, numbered again."""

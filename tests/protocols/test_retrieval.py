@@ -105,6 +105,40 @@ def test_recall_worked_by_hand() -> None:
     assert fraction.n == 6
 
 
+def test_what_was_retrieved_is_kept_for_each_pair() -> None:
+    # The first pairs that show a1 a2 b1 b2 c1 c2 are 0 1 2 3 4 5.
+    assert [row.pair for row in ALL] == ["a1__a2", "a2__a1", "b1__b2", "b2__b1", "c1__c2", "c2__c1"]
+    found = scores(ALL, on_circle(GENERATED))
+    kept = found["recall@10[vgg16]"].arrays
+    assert {name: (array.dtype, array.shape) for name, array in kept.items()} == {
+        "nearest": (np.dtype(np.int32), (6, 10)),
+        "relevant": (np.dtype(np.bool_), (6, 10)),
+    }
+    # 2° is nearest to a1 (0°), a2 (8°), b1 (85°) …; 134° to c1 (170°), b2 (95°), c2 (180°) …
+    assert kept["nearest"][2].tolist() == [0, 1, 2, 3, 4, 5, -1, -1, -1, -1]
+    assert kept["relevant"][2].tolist() == [False, False, True, True, *[False] * 6]
+    assert kept["nearest"][5].tolist()[:3] == [4, 3, 5]
+    assert kept["relevant"][5].tolist()[:3] == [True, False, True]
+    assert not any(score.arrays for name, score in found.items() if "@10" not in name)
+    for k in (3, 5, 10):
+        assert found[f"recall@{k}[vgg16]"].per_pair == tuple(kept["relevant"][:, :k].any(axis=1))
+
+
+def test_what_was_retrieved_leaves_out_what_is_excluded_or_missing() -> None:
+    features = on_circle(GENERATED)
+    del features["a1_to_a2.png"], features["b1.png"]
+    # Another pair with a1 as its source: the gallery image is still named by the first.
+    rows = table(*ALL.rows, pair("a1", "b1", item="a"), replace(pair("c1", "a1", item="c"), source=None))
+    assert [row.pair for row in rows][:3] == ["a1__a2", "a1__b1", "a2__a1"]
+    kept = scores(rows, features, exclude="source")["recall@10[vgg16]"].arrays
+    assert kept["nearest"][0].tolist() == [-1] * 10, "the query is missing"
+    place = {row.pair: i for i, row in enumerate(rows)}
+    # 3° with a2 excluded and b1 unreadable: a1, b2, c1, c2.
+    expected = [place[name] for name in ("a1__a2", "b2__b1", "c1__c2", "c2__c1")]
+    assert kept["nearest"][place["a2__a1"]].tolist() == [*expected, *[-1] * 6]
+    assert kept["relevant"][place["a2__a1"]].tolist() == [True, *[False] * 9]
+
+
 def test_what_is_excluded_is_not_found_and_not_counted() -> None:
     # The nearest three of 88° are b1 b2 a2; without a2, they are b1 b2 c1.
     features = on_circle({**GENERATED, "a2_to_a1": 88})
