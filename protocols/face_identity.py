@@ -13,7 +13,7 @@ from fhpt_eval.extract.dlib_face import DlibFace, Landmarks
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
-from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, mean_over_pairs, present
+from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, Threshold, mean_over_pairs, present
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Result
 
@@ -63,6 +63,7 @@ class FaceIdentity(Protocol):
     )
     headlines: ClassVar[tuple[str, ...]] = tuple(f"face_same@{threshold}" for threshold in THRESHOLDS)
     table: ClassVar[str] = "face"
+    thresholds: ClassVar[tuple[Threshold, ...]] = (Threshold("face_distance", "Face pairs", THRESHOLDS),)
     rank: ClassVar[int] = 10
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "source copies": "better"}
     against: Literal["target", "source"] = "target"

@@ -25,6 +25,7 @@ from fhpt_eval.cli import (
     leaderboard,
     plot,
     protocols,
+    report,
     run,
     synth,
     train,
@@ -57,6 +58,7 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("audit")(audit.audit)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("report")(report.report)
 app.command("generate")(generate.generate)
 app.command("synth")(synth.synth)
 app.command("protocols")(protocols.protocols)
