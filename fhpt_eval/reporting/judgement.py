@@ -64,13 +64,17 @@ def _in_what(first: Run, other: Run, rows: Sequence[MetricDifference]) -> str:
     if not tested:
         return f"Whether {one} differs from {two} was not tested: {rows[0].why if rows else 'there is no metric'}."
     if not by["better"] and not by["worse"]:
-        return f"No difference between {one} and {two} is shown in any of {_count(tested, 'metric')}."
+        where = (
+            f"any of {tested} metrics" if tested > 1 else visible(next(r for r in rows if r.p is not None).metric.name)
+        )
+        return f"No difference between {one} and {two} is shown in {where}."
     parts: list[str] = []
     for verdict in ("better", "worse"):
         if by[verdict]:
             where = f"than {two} in" if not parts else "in"
-            of = f" of {_count(tested, 'metric')}" if not parts else ""
-            parts.append(f"{verdict} {where} {len(by[verdict])}{of} ({_list(by[verdict])})")
+            of = f" of {tested} metrics" if not parts else ""
+            what = f"{len(by[verdict])}{of} ({_list(by[verdict])})" if tested > 1 else _list(by[verdict])
+            parts.append(f"{verdict} {where} {what}")
     text = f"{one} is {' and '.join(parts)}"
     if open_ends := by["no difference shown"] + by["equal"]:
         text += f"; no difference is shown in {len(open_ends)} ({_list(open_ends)})"

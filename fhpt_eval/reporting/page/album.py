@@ -22,6 +22,7 @@ BUDGET = 18 * 2**20
 """Characters that all pictures of a page may take: with it, a page stays under 25 MB."""
 
 _QUALITY = 88
+_FEW_COLOURS = 64
 _TOO_MANY = "left out, so that the page stays small"
 
 
@@ -115,15 +116,12 @@ class Album:
 
 
 def _address(pixels: Rgb, height: int) -> tuple[str, int, int]:
-    """Return a data URI, width and height: PNG where that is no larger than JPEG, which drawings are."""
+    """Return a data URI, width and height: PNG of a drawing, which has few colours, and JPEG of a photograph."""
     from PIL import Image
 
     picture = Image.fromarray(pixels)
     picture.thumbnail((3 * height, height), Image.Resampling.LANCZOS)
-    files = {}
-    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": _QUALITY, "optimize": True})):
-        stream = io.BytesIO()
-        picture.save(stream, kind, **options)
-        files[kind] = stream.getvalue()
-    kind, data = min(files.items(), key=lambda item: len(item[1]))
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}", *picture.size
+    kind = "png" if picture.getcolors(_FEW_COLOURS) else "jpeg"
+    stream = io.BytesIO()
+    picture.save(stream, kind, optimize=True, **({"quality": _QUALITY} if kind == "jpeg" else {}))
+    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}", *picture.size

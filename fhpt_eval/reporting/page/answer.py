@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ class Bar:
         low: Left end of the interval, in the units of the drawing.
         middle: The difference.
         high: The right end.
+        interval: Of the row; empty where resampling gave none.
     """
 
     row: MetricDifference
@@ -30,6 +32,7 @@ class Bar:
     low: float
     middle: float
     high: float
+    interval: tuple[float, ...]
 
 
 def section(shown: Shown) -> Section:
@@ -74,12 +77,17 @@ def _bars(comparison: Comparison) -> list[list[Bar]]:
             by_metric.setdefault(row.metric.name, []).append(row)
     drawn = []
     for rows in by_metric.values():
-        ends = [abs(end) for row in rows for end in (row.difference, *(row.interval or ())) if end is not None]
-        scale = (1 if rows[0].metric.better == "higher" else -1) * _HALF * 0.94 / (max(ends, default=0) or 1)
+        ends = [abs(end) for row in rows for end in (row.difference or 0.0, *_interval(row))]
+        scale = (1 if rows[0].metric.better == "higher" else -1) * _HALF * 0.94 / (max(ends) or 1)
         bars = []
         for row in rows:
             middle = scale * (row.difference or 0.0)
-            low, high = sorted(scale * end for end in row.interval) if row.interval else (middle, middle)
-            bars.append(Bar(row, place[row.second], round(low, 2), round(middle, 2), round(high, 2)))
+            low, high = sorted(scale * end for end in _interval(row)) or (middle, middle)
+            bars.append(Bar(row, place[row.second], round(low, 2), round(middle, 2), round(high, 2), _interval(row)))
         drawn.append(bars)
     return drawn
+
+
+def _interval(row: MetricDifference) -> tuple[float, ...]:
+    """Return both ends, where resampling gave any."""
+    return tuple(row.interval) if row.interval is not None and all(map(math.isfinite, row.interval)) else ()

@@ -99,7 +99,7 @@ def _cell(score: ScoreRecord | None, key: float | None, rank: int, *, alike: boo
         key=repr(key),
         rank=rank,
         alike=alike,
-        interval="" if score.interval is None else " … ".join(map(number, score.interval)),
+        interval="" if score.interval is None else " … ".join(f"{end:.3g}" for end in score.interval),
         missing=f"{lacking} of {score.n + lacking}" if lacking else "",
     )
 

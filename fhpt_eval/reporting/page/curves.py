@@ -74,7 +74,7 @@ def recalls(shown: Shown) -> Section | None:
         if found and any("chance" in (score.details.get("controls") or {}) for score in scores):  # type: ignore[operator]
             families.setdefault(f"{found['name']}@K{found['of'] or ''}", {})[int(found["k"])] = metric
     charts = [_recall_chart(shown, name, at) for name, at in families.items()]
-    return Section("recalls", "Retrieval: recall over K", charts, {"charts": charts}) if charts else None
+    return Section("recalls", "Recall over K", charts, {"charts": charts}) if charts else None
 
 
 def _recall_chart(shown: Shown, name: str, at: dict[int, str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _NAMED = 20
 
 def section(shown: Shown) -> Section:
     """Return what each run lacks: protocols, pairs, images, and values with their reasons."""
-    return Section("gaps", "What was missing, and why", [_of_run(shown, run) for run in shown.runs])
+    return Section("gaps", "What was missing", [_of_run(shown, run) for run in shown.runs])
 
 
 def _of_run(shown: Shown, run: Run) -> dict[str, Any]:
@@ -35,12 +35,20 @@ def _of_run(shown: Shown, run: Run) -> dict[str, Any]:
         "unreadable files": [f"{file}: {why}" for file, why in record.images.unreadable.items()],
         "files left out": [f"{file}: {why}" for file, why in record.images.left_out.items()],
     }
+    values = _values(shown, run)
+    without = [(p.label, p.reason or p.status) for p in record.protocols if p.status != "done"]
+    counts = {
+        "protocols without a score": len(without),
+        "pairs and files left out": sum(map(len, files.values())),
+        "reasons for missing values": len(values),
+    }
     return {
         "run": record.name,
+        "told": ", ".join(f"{what}: {count}" for what, count in counts.items() if count) or "nothing was missing",
         "number": shown.runs.index(run),
-        "protocols": [(p.label, p.reason or p.status) for p in record.protocols if p.status != "done"],
+        "protocols": without,
         "files": [(what, names[:_NAMED], len(names)) for what, names in files.items() if names],
-        "values": _values(shown, run),
+        "values": values,
     }
 
 
@@ -50,32 +58,37 @@ def _values(shown: Shown, run: Run) -> list[dict[str, Any]]:
     for score in run.scores.values():
         for reason, count in score.missing.items():
             grouped.setdefault((reason, count), []).append(score)
-    found = []
-    for (reason, count), scores in grouped.items():
-        rows = next((rows for score in scores if (rows := _rows(run, score, reason))), [])
-        found.append(
-            {
-                "reason": reason,
-                "count": count,
-                "metrics": [score.metric for score in scores],
-                "pictures": [
-                    (
-                        run.per_pair["pair"].iloc[row],
-                        shown.album.take(run, row, "target", SMALL),
-                        shown.album.take(run, row, "generated", SMALL),
-                    )
-                    for row in rows[:_EXAMPLES]
-                ],
-            }
-        )
-    return sorted(found, key=lambda each: -each["count"])
+    rows = _rows(run)
+    return [
+        {
+            "reason": reason,
+            "count": count,
+            "metrics": [score.metric for score in scores],
+            "pictures": [
+                (
+                    run.per_pair["pair"].iloc[row],
+                    shown.album.take(run, row, "target", SMALL),
+                    shown.album.take(run, row, "generated", SMALL),
+                )
+                for row in rows.get(reason, [])[:_EXAMPLES]
+            ],
+        }
+        for (reason, count), scores in sorted(grouped.items(), key=lambda item: -item[0][1])
+    ]
 
 
-def _rows(run: Run, score: ScoreRecord, reason: str) -> list[int]:
-    """Return the pairs that lack a value for a reason, as far as the run tells."""
-    listed = run.missing[(run.missing["metric"] == score.metric) & (run.missing["reason"] == reason)]
-    if len(listed):
-        place = {pair: i for i, pair in enumerate(run.per_pair["pair"])}
-        return [place[pair] for pair in listed["pair"]]
-    there = Measured.of(run, score.metric).there
-    return [] if there is None or len(score.missing) > 1 else [int(i) for i in np.flatnonzero(~there)]
+def _rows(run: Run) -> dict[str, list[int]]:
+    """Return the pairs that lack a value for each reason, as far as the run tells.
+
+    It lists them for values per pair. Of others it has which pairs count, so the last reason left is that of the rest.
+    """
+    place = {pair: i for i, pair in enumerate(run.per_pair["pair"])}
+    listed = run.missing.groupby("reason", sort=False)["pair"]
+    rows = {str(reason): [place[pair] for pair in dict.fromkeys(pairs)] for reason, pairs in listed}
+    for score in sorted(run.scores.values(), key=lambda score: len(score.missing)):
+        there = Measured.of(run, score.metric).there
+        left = [reason for reason in score.missing if reason not in rows]
+        if there is not None and len(left) == 1:
+            known = {row for reason in score.missing for row in rows.get(reason, [])}
+            rows[left[0]] = [int(i) for i in np.flatnonzero(~there) if i not in known]
+    return rows

@@ -13,17 +13,20 @@ from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.naming import NAMINGS
 from fhpt_eval.progress import Progress
 
-_ROLES: tuple[PairRole, ...] = ("generated", "target", "source")
+_REAL: tuple[PairRole, ...] = ("target", "source")
 
 
 def ref_of(run: Run, row: int, role: PairRole) -> ImageRef | None:
     """Return an image of a run's pair; None where it has none. Of a strip it is the panel, as the naming says."""
-    path = run.per_pair[role].iloc[row]
+    return _ref(run, role, run.per_pair[role].iloc[row], run.per_pair["generated"].iloc[row])
+
+
+def _ref(run: Run, role: PairRole, path: object, generated: object) -> ImageRef | None:
     if not isinstance(path, str) or not path:
         return None
     naming = NAMINGS.get(run.record.pairs.naming)
     strip = naming.strip if naming is not None else ()
-    if role in strip and path == run.per_pair["generated"].iloc[row]:
+    if role in strip and path == generated:
         return ImageRef(Path(path), strip.index(role), len(strip))
     return ImageRef(Path(path))
 
@@ -33,25 +36,23 @@ def changes(runs: Sequence[Run], progress: Progress) -> list[str]:
 
     Generated images are held to the hash in the record. Of targets and sources only the presence is looked at.
     """
-    refs = {role: [[ref_of(run, i, role) for i in range(len(run.per_pair))] for run in runs] for role in _ROLES}
-    contents = Contents((ref.path for images in refs["generated"] for ref in images if ref), progress)
-    told = []
-    for run, generated in zip(runs, refs["generated"], strict=True):
-        name = run.record.name
-        there = [ref for ref in generated if ref is not None]
-        gone = sum(contents.of_file(ref.path) is None for ref in there)
-        keys = [ref and contents.key(ref) for ref in generated]
-        if gone == len(there):
-            if gone:
-                told.append(f"none of the generated images of {name} is where the run found it")
-        elif gone:
-            told.append(f"{gone} of {len(there)} generated images of {name} are not where the run found them")
-        elif (known := run.record.pairs.generated) is not None and known != generated_hash(
-            zip(map(str, run.per_pair["pair"]), keys, strict=True)
-        ):
-            told.append(f"some generated images of {name} have changed since they were measured")
-    for role in _ROLES[1:]:
-        paths = {ref.path for images in refs[role] for ref in images if ref}
-        if gone := sum(not path.is_file() for path in paths):
+    generated = [[_ref(run, "generated", path, path) for path in run.per_pair["generated"]] for run in runs]
+    contents = Contents((ref.path for refs in generated for ref in refs if ref), progress)
+    told = [what for run, refs in zip(runs, generated, strict=True) if (what := _change(run, refs, contents))]
+    for role in _REAL:
+        paths = {path for run in runs for path in run.per_pair[role].unique() if isinstance(path, str)}
+        if gone := sum(not Path(path).is_file() for path in paths):
             told.append(f"{gone} of {len(paths)} {role} images are not where the runs found them")
     return told
+
+
+def _change(run: Run, refs: Sequence[ImageRef | None], contents: Contents) -> str:
+    """Say what the generated images of a run no longer are."""
+    there = [ref for ref in refs if ref is not None]
+    if gone := sum(contents.of_file(ref.path) is None for ref in there):
+        return f"{gone} of {len(there)} generated images of {run.record.name} are not where the run found them"
+    keys = [ref and contents.key(ref) for ref in refs]
+    known = run.record.pairs.generated
+    if known is None or known == generated_hash(zip(map(str, run.per_pair["pair"]), keys, strict=True)):
+        return ""
+    return f"some generated images of {run.record.name} have changed since they were measured"

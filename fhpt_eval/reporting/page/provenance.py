@@ -39,7 +39,7 @@ def section(shown: Shown) -> Section:
         "recipes": _recipes(shown.runs),
         "version": __version__,
     }
-    return Section("provenance", "Recipe, versions, warnings", view)
+    return Section("provenance", "Recipe and versions", view)
 
 
 def _said(by_run: Mapping[str, Sequence[str]], runs: int) -> list[tuple[str, str]]:

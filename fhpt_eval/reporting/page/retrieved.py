@@ -22,8 +22,8 @@ def section(shown: Shown) -> Section | None:
     if not metrics:
         if recalls(shown) is None:
             return None
-        return Section("retrieved", "Retrieval: examples", {"again": True})
-    return Section("retrieved", "Retrieval: examples", {"metrics": [_of_metric(shown, m) for m in metrics]})
+        return Section("retrieved", "What was retrieved", {"again": True})
+    return Section("retrieved", "What was retrieved", {"metrics": [_of_metric(shown, m) for m in metrics]})
 
 
 def _of_metric(shown: Shown, metric: str) -> dict[str, Any]:

@@ -76,5 +76,9 @@ class Shown:
 
     def order(self, run: Run) -> npt.NDArray[np.intp]:
         """Return the row of each of the `pairs` in a run's own order."""
-        place = {pair: i for i, pair in enumerate(run.per_pair["pair"])}
-        return np.array([place[pair] for pair in self.pairs], dtype=np.intp)
+        return self._orders[self.runs.index(run)]
+
+    @cached_property
+    def _orders(self) -> list[npt.NDArray[np.intp]]:
+        places = [{str(pair): i for i, pair in enumerate(run.per_pair["pair"])} for run in self.runs]
+        return [np.array([place[pair] for pair in self.pairs], dtype=np.intp) for place in places]

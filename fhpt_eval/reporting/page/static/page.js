@@ -47,7 +47,7 @@
     const place = by(chart.id);
     const lines = chart.series.filter((line) => withFound || line.dash !== "found");
     const axis = (label, values) => ({
-      label, values, labelSize: 22, labelFont: "12px system-ui", font: "12px system-ui", size: 44,
+      label, values, labelSize: 20, labelGap: 0, labelFont: "12px system-ui", font: "12px system-ui", gap: 4,
       stroke: () => colour("--soft"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false },
     });
     const mark = (u) => {
@@ -67,17 +67,17 @@
       const rightHalf = left > bbox.left + bbox.width / 2;
       ctx.textAlign = rightHalf ? "right" : "left";
       const beyond = chart.mark[0] > chart.xs.at(-1) ? " →" : "";
-      const text = `αmax ${chart.mark.map((at) => +at.toFixed(1)).filter((at, i, all) => all.indexOf(at) === i).join("–")} px${beyond}`;
+      const text = `α max = ${chart.mark.map((at) => +at.toFixed(1)).filter((at, i, all) => all.indexOf(at) === i).join("–")} px${beyond}`;
       ctx.fillText(text, left + (rightHalf ? -6 : 6) * devicePixelRatio, bbox.top + bbox.height - 8 * devicePixelRatio);
       ctx.restore();
     };
     drawn.get(chart.id)?.destroy();
     const u = new uPlot({
       width: place.clientWidth, height: 300,
-      scales: { x: { time: false, range: [chart.points ? 0 : chart.xs[0], chart.xs.at(-1) * (chart.points ? 1.05 : 1)] }, y: { range: [0, 1.02] } },
+      scales: { x: { time: false, range: chart.points ? [chart.xs[0] - 0.5, chart.xs.at(-1) + 0.5] : [chart.xs[0], chart.xs.at(-1)] }, y: { range: [0, 1.02] } },
       axes: [
-        { ...axis(chart.x), ...(chart.points ? { splits: () => chart.xs } : {}) },
-        axis(chart.y, (_, ticks) => ticks.map((tick) => tick.toFixed(1))),
+        { ...axis(chart.x), size: 26, ...(chart.points ? { splits: () => chart.xs } : {}) },
+        { ...axis(chart.y, (_, ticks) => ticks.map((tick) => tick.toFixed(1))), size: 36 },
       ],
       cursor: { drag: { x: false, y: false }, points: { size: 7 } },
       series: [
@@ -90,31 +90,45 @@
           value: (_, v) => (v === null || v === undefined ? "–" : v.toFixed(3)),
         })),
       ],
+      legend: { markers: { fill: () => "transparent", dash: (_, i) => (lines[i - 1]?.dash || lines[i - 1]?.run > 6 ? (lines[i - 1].dash === "chance" ? "dotted" : "dashed") : "solid") } },
       hooks: { draw: [mark] },
     }, [chart.xs, ...lines.map((line) => line.values)], place);
     drawn.set(chart.id, u);
+    u.over.addEventListener("mouseleave", () => requestAnimationFrame(() => read(chart)));
+    requestAnimationFrame(() => read(chart));
+  };
+  // What is read while nothing is pointed at: at the mark, or at the end.
+  const rest = (chart) => {
+    const far = chart.mark ? chart.mark[0] : Infinity;
+    return chart.xs.reduce((best, x, i) => (x <= far ? i : best), 0);
   };
   const at = new Map();
+  const read = (chart) => {
+    const u = drawn.get(chart.id);
+    u.setCursor({ left: u.valToPos(chart.xs[at.get(chart.id) ?? rest(chart)], "x"), top: 0 });
+  };
   for (const chart of charts) {
     draw(chart, false);
     const place = by(chart.id);
     new ResizeObserver(() => {
       const u = drawn.get(chart.id);
-      if (place.clientWidth && u.width !== place.clientWidth) u.setSize({ width: place.clientWidth, height: 300 });
+      if (place.clientWidth && u.width !== place.clientWidth) {
+        u.setSize({ width: place.clientWidth, height: 300 });
+        read(chart);
+      }
     }).observe(place);
     place.addEventListener("keydown", (event) => {
       const last = chart.xs.length - 1;
-      const here = at.get(chart.id) ?? -1;
+      const here = at.get(chart.id) ?? rest(chart);
       const step = chart.points ? 1 : 4;
       const to = { ArrowRight: here + step, ArrowLeft: here - step, Home: 0, End: last }[event.key];
       if (to === undefined) return;
       event.preventDefault();
       const index = Math.max(0, Math.min(last, to));
       at.set(chart.id, index);
-      const u = drawn.get(chart.id);
-      u.setCursor({ left: u.valToPos(chart.xs[index], "x"), top: 0 });
-      const read = chart.series.filter((line) => line.dash !== "found").map((line) => `${line.label} ${line.values[index] ?? "none"}`);
-      say(`${chart.x} ${+chart.xs[index].toFixed(2)}: ${read.join(", ")}`);
+      read(chart);
+      const told = chart.series.filter((line) => line.dash !== "found").map((line) => `${line.label} ${line.values[index] ?? "none"}`);
+      say(`${chart.x} ${+chart.xs[index].toFixed(2)}: ${told.join(", ")}`);
     });
   }
   by("found")?.addEventListener("change", (event) => charts.forEach((chart) => draw(chart, event.target.checked)));
