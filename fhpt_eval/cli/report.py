@@ -13,7 +13,9 @@ from fhpt_eval.cli.shared import Overwrite
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote; the others are compared with the first."),
+        typer.Argument(
+            metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote; the others are compared with the first."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="report.html.")],
     overwrite: Overwrite = False,

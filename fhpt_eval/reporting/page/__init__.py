@@ -1,1 +1,1 @@
-"""One self-contained page about runs: what they come to, side by side, with pictures; it asks no network for anything."""
+"""One self-contained page about runs: numbers side by side, with pictures; it asks no network for anything."""

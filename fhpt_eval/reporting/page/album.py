@@ -104,7 +104,8 @@ class Album:
         return self._kept(pixels, height)
 
     def _kept(self, pixels: Rgb, height: int) -> tuple[int, int, int] | str:
-        key = f"{hashlib.sha256(pixels).hexdigest()} {pixels.shape} {height}"
+        height = min(height, len(pixels))
+        key = f"{hashlib.sha256(pixels.tobytes()).hexdigest()} {pixels.shape} {height}"
         if key not in self._numbers:
             address, width, high = _address(pixels, height)
             if len(address) > self._left:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
-from fhpt_eval.reporting.compare import Comparison, MetricDifference
-from fhpt_eval.reporting.judgement import number, probability, sentences
+from fhpt_eval.reporting.compare import Comparison, MetricDifference, Verdict
+from fhpt_eval.reporting.judgement import number, probability, sentences, shortfalls
 from fhpt_eval.reporting.page.shown import Section, Shown
 
 _HALF = 100.0
@@ -45,8 +45,9 @@ def section(shown: Shown) -> Section:
         "first": first.record.name,
         "over": comparison.over,
         "told": [
-            (run.record.name, sentences(_of_two(comparison, run.record.name)), _tally(comparison, run.record.name))
-            for run in others
+            (i, run.record.name, sentences(two), _tally(two), shortfalls(row for row in two.rows if not row.part))
+            for i, run in enumerate(others, start=1)
+            for two in (_of_two(comparison, run.record.name),)
         ],
         "metrics": [(rows[0].row.metric, rows) for rows in _bars(comparison)],
         "half": _HALF,
@@ -63,9 +64,9 @@ def _of_two(comparison: Comparison, name: str) -> Comparison:
     return replace(comparison, runs=(comparison.runs[0], other), rows=rows)
 
 
-def _tally(comparison: Comparison, name: str) -> dict[str, int]:
-    verdicts = [row.verdict for row in comparison.rows if row.second == name and not row.part]
-    return {verdict: verdicts.count(verdict) for verdict in ("better", "worse", "no difference shown")}
+def _tally(comparison: Comparison) -> dict[str, int]:
+    verdicts = [row.verdict for row in comparison.rows if not row.part]
+    return {verdict: verdicts.count(verdict) for verdict in get_args(Verdict) if verdict in verdicts}
 
 
 def _bars(comparison: Comparison) -> list[list[Bar]]:

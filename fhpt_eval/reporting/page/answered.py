@@ -18,7 +18,11 @@ def section(shown: Shown) -> Section | None:
     if not found:
         return None
     parts = [
-        {"metric": metric, "classes": classes, "runs": [r for run in shown.runs if (r := _of_run(run, metric, classes))]}
+        {
+            "metric": metric,
+            "classes": classes,
+            "runs": [r for run in shown.runs if (r := _of_run(run, metric, classes))],
+        }
         for classes, metric in found
     ]
     return Section("answered", " and ".join(dict.fromkeys(classes.title for classes, _ in found)), parts)
@@ -32,9 +36,7 @@ def _of_run(run: Run, metric: str, classes: Classes) -> dict[str, Any] | None:
     for label in classes.names:
         own = wrong[(given == label) & wrong.notna()]
         errors, count = int(own.sum()), len(own)
-        answered = {
-            answer: count - errors if answer == label else errors for answer in classes.names
-        }
+        answered = {answer: count - errors if answer == label else errors for answer in classes.names}
         if count:
             rows.append((label, count, [(a, n, round(100 * n / count), a == label) for a, n in answered.items()]))
     controls: Any = run.scores[metric].details.get("controls") or {}

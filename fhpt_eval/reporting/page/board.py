@@ -24,7 +24,8 @@ class Cell:
         rank: 1 for the best, 2 for the second, of runs that have different values.
         alike: Whether it is the best and not told apart from the next.
         interval: As it is shown.
-        missing: How many pairs or images lack a value, and of how many.
+        missing: How many pairs or images lack a value.
+        asked: Of how many.
     """
 
     value: str
@@ -32,7 +33,8 @@ class Cell:
     rank: int = 0
     alike: bool = False
     interval: str = ""
-    missing: str = ""
+    missing: int = 0
+    asked: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,16 @@ def _cell(score: ScoreRecord | None, key: float | None, rank: int, *, alike: boo
         key=repr(key),
         rank=rank,
         alike=alike,
-        interval="" if score.interval is None else " … ".join(f"{end:.3g}" for end in score.interval),
-        missing=f"{lacking} of {score.n + lacking}" if lacking else "",
+        interval="" if score.interval is None else " … ".join(map(_rough, score.interval)),
+        missing=lacking,
+        asked=score.n + lacking,
     )
+
+
+def _rough(end: float) -> str:
+    """Return an end of an interval, with a digit less than the value has."""
+    size = abs(end)
+    return f"{end:.0e}" if 0 < size < 1e-3 else f"{end:.{0 if size >= 1000 else 1 if size >= 10 else 3}f}"
 
 
 def _alike(comparison: Comparison, metric: Metric, best: int, second: Sequence[int]) -> bool:

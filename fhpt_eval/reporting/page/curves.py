@@ -69,9 +69,8 @@ def recalls(shown: Shown) -> Section | None:
     """Return metrics that are there at several K, with the controls that stand in their details."""
     families: dict[str, dict[int, str]] = {}
     for metric in shown.metrics:
-        scores = [run.scores[metric] for run in shown.runs if metric in run.scores]
         found = _AT_K.fullmatch(metric)
-        if found and any("chance" in (score.details.get("controls") or {}) for score in scores):  # type: ignore[operator]
+        if found and _control(shown.runs, metric, "chance") is not None:
             families.setdefault(f"{found['name']}@K{found['of'] or ''}", {})[int(found["k"])] = metric
     charts = [_recall_chart(shown, name, at) for name, at in families.items()]
     return Section("recalls", "Recall over K", charts, {"charts": charts}) if charts else None

@@ -108,7 +108,7 @@ def _rendered(shown: Shown, sections: Sequence[Section], changed: Sequence[str])
 
 
 def _static(name: str) -> str:
-    return resources.files(__package__).joinpath("static", name).read_text(encoding="utf-8").strip()
+    return resources.files(__package__).joinpath(f"static/{name}").read_text(encoding="utf-8").strip()
 
 
 def _policy(styles: Sequence[str], scripts: Sequence[str]) -> str:

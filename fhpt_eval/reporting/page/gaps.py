@@ -84,7 +84,7 @@ def _rows(run: Run) -> dict[str, list[int]]:
     """
     place = {pair: i for i, pair in enumerate(run.per_pair["pair"])}
     listed = run.missing.groupby("reason", sort=False)["pair"]
-    rows = {str(reason): [place[pair] for pair in dict.fromkeys(pairs)] for reason, pairs in listed}
+    rows = {str(reason): [place[pair] for pair in dict.fromkeys(pairs) if pair in place] for reason, pairs in listed}
     for score in sorted(run.scores.values(), key=lambda score: len(score.missing)):
         there = Measured.of(run, score.metric).there
         left = [reason for reason in score.missing if reason not in rows]

@@ -51,7 +51,7 @@ def _change(run: Run, refs: Sequence[ImageRef | None], contents: Contents) -> st
     there = [ref for ref in refs if ref is not None]
     if gone := sum(contents.of_file(ref.path) is None for ref in there):
         return f"{gone} of {len(there)} generated images of {run.record.name} are not where the run found them"
-    keys = [ref and contents.key(ref) for ref in refs]
+    keys = [None if ref is None else contents.key(ref) for ref in refs]
     known = run.record.pairs.generated
     if known is None or known == generated_hash(zip(map(str, run.per_pair["pair"]), keys, strict=True)):
         return ""

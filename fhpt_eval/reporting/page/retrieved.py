@@ -40,7 +40,9 @@ def _of_metric(shown: Shown, metric: str) -> dict[str, Any]:
             queries.setdefault(pair, []).append(why)
     return {
         "metric": metric,
-        "queries": [(shown.pairs[pair], ", ".join(why), _answers(shown, runs, metric, pair)) for pair, why in queries.items()],
+        "queries": [
+            (shown.pairs[pair], ", ".join(why), _answers(shown, runs, metric, pair)) for pair, why in queries.items()
+        ],
         "without": [run.record.name for run in shown.runs if not _keeps(run, metric)],
     }
 

@@ -182,7 +182,7 @@
       const numbers = values.filter((value) => value !== null).map(Number);
       const best = numbers.length > 1 ? (told.better === "higher" ? Math.max : Math.min)(...numbers) : NaN;
       return make("div", { className: "pair" },
-        make("h4", { textContent: gallery.rows[id].pair }),
+        make("h3", { textContent: gallery.rows[id].pair }),
         make("div", { className: "strip" }, ...pictures(id).map((it, which) =>
           figure(id, which, it, which < 2 ? undefined : values[which - 2], Number(values[which - 2]) === best))));
     }));
