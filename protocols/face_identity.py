@@ -21,6 +21,7 @@ from fhpt_eval.measuring.protocol import (
     Records,
     Rescoring,
     Score,
+    Threshold,
     Thresholds,
     mean_over_pairs,
     present,
@@ -94,6 +95,7 @@ class FaceIdentity(Protocol):
     headlines: ClassVar[tuple[str, ...]] = tuple(f"face_same@{threshold}" for threshold in THRESHOLDS)
     table: ClassVar[str] = "face"
     rescoring: ClassVar[type[Rescoring]] = FaceThresholds
+    thresholds: ClassVar[tuple[Threshold, ...]] = (Threshold("face_distance", "Face pairs", THRESHOLDS),)
     rank: ClassVar[int] = 10
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "source copies": "better"}
     against: Literal["target", "source"] = "target"

@@ -13,7 +13,16 @@ from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.statistics import Floats, Interval
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.given import Given
-from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs
+from fhpt_eval.measuring.protocol import (
+    Classes,
+    Group,
+    Need,
+    Protocol,
+    Records,
+    Score,
+    Unscorable,
+    mean_over_pairs,
+)
 from fhpt_eval.pairing.naming import Gender as Label
 from fhpt_eval.pairing.pairs import Pair, Pairs
 from fhpt_eval.records import Missing, Result
@@ -60,6 +69,7 @@ class Gender(Protocol):
     )
     headlines: ClassVar[tuple[str, ...]] = ("gender_error",)
     table: ClassVar[str] = "gender"
+    answers: ClassVar[tuple[Classes, ...]] = (Classes("gender_error", "Gender", "gender", ("WOMEN", "MEN")),)
     rank: ClassVar[int] = 30
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "source copies": "better"}
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0"}

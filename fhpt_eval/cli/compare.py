@@ -147,7 +147,7 @@ def _table(rows: list[MetricDifference]) -> Table:
             *([str(row.n)] if len(counts) > 1 else []),
         ]
         table.add_row(*map(Text, cells))
-    about = [f"p: adjusted over all tests (Holm). ahead: how often the run is better on a pair."]
+    about = ["p: adjusted over all tests (Holm). ahead: how often the run is better on a pair."]
     if len(counts) == 1:
         ((n, items),) = counts
         about.insert(0, f"{n} common pairs, {items} of them resampled." if n == items else f"{n} common pairs.")

@@ -27,6 +27,7 @@ from fhpt_eval.cli import (
     pack,
     plot,
     protocols,
+    report,
     run,
     synth,
     train,
@@ -63,6 +64,7 @@ app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(compare.compare)
 app.command("verify")(verify.verify)
 app.command("pack")(pack.pack)
+app.command("report")(report.report)
 app.command("generate")(generate.generate)
 app.command("synth")(synth.synth)
 app.command("protocols")(protocols.protocols)

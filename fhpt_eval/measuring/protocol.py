@@ -203,6 +203,38 @@ class Curve:
     at_least: tuple[str, float] | None = None
 
 
+@dataclass(frozen=True)
+class Threshold:
+    """A metric of pairs that counts a pair where its value is below a threshold.
+
+    Attributes:
+        metric: Its name, without what options add in brackets.
+        title: What reports call its pairs.
+        at: The thresholds, the one to look at first in front.
+    """
+
+    metric: str
+    title: str
+    at: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A metric of pairs that is 1 where a classifier answers another of two classes than the pair's, else 0.
+
+    Attributes:
+        metric: Its name, without what options add in brackets.
+        title: What reports call it.
+        column: Of the pairs' table that has the class.
+        names: Of the two classes.
+    """
+
+    metric: str
+    title: str
+    column: str
+    names: tuple[str, str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Protocol(ABC):
     """A way to judge generated images. The fields are its parameters, each with a default.
@@ -219,6 +251,8 @@ class Protocol(ABC):
         table: Which of the paper's tables it stands in, as ``--table`` names it; the group where it is empty.
         curves: What `fhpt-eval plot kec` draws of a run.
         rescoring: What computes its scores at other thresholds, for `Run.rescore`; None for nothing.
+        thresholds: Distances of pairs that a report shows beside the threshold.
+        answers: Errors of classifiers that a report breaks down by class.
         together: Options that mean something only together, and change together between two dialects.
         selecting: Options that decide which images count: what they leave out is part of their effect.
         extractors: Those that only other options than the defaults of the two profiles bring in.
@@ -239,6 +273,8 @@ class Protocol(ABC):
     table: ClassVar[str] = ""
     curves: ClassVar[tuple[Curve, ...]] = ()
     rescoring: ClassVar[type[Rescoring] | None] = None
+    thresholds: ClassVar[tuple[Threshold, ...]] = ()
+    answers: ClassVar[tuple[Classes, ...]] = ()
     together: ClassVar[tuple[tuple[str, ...], ...]] = ()
     selecting: ClassVar[tuple[str, ...]] = ()
     extractors: ClassVar[tuple[type[Extractor], ...]] = ()

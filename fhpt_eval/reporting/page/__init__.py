@@ -1,0 +1,1 @@
+"""One self-contained page about runs: numbers side by side, with pictures; it asks no network for anything."""

@@ -1,0 +1,58 @@
+"""Whether the files that runs name still hold what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fhpt_eval.engine.contents import Contents
+from fhpt_eval.evaluation.image_list import generated_hash
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.pairing.folders import PairRole
+from fhpt_eval.pairing.naming import NAMINGS
+from fhpt_eval.progress import Progress
+
+_REAL: tuple[PairRole, ...] = ("target", "source")
+
+
+def ref_of(run: Run, row: int, role: PairRole) -> ImageRef | None:
+    """Return an image of a run's pair; None where it has none. Of a strip it is the panel, as the naming says."""
+    return _ref(run, role, run.per_pair[role].iloc[row], run.per_pair["generated"].iloc[row])
+
+
+def _ref(run: Run, role: PairRole, path: object, generated: object) -> ImageRef | None:
+    if not isinstance(path, str) or not path:
+        return None
+    naming = NAMINGS.get(run.record.pairs.naming)
+    strip = naming.strip if naming is not None else ()
+    if role in strip and path == generated:
+        return ImageRef(Path(path), strip.index(role), len(strip))
+    return ImageRef(Path(path))
+
+
+def changes(runs: Sequence[Run], progress: Progress) -> list[str]:
+    """Say of each run what its files no longer are; nothing where all of them hold what was measured.
+
+    Generated images are held to the hash in the record. Of targets and sources only the presence is looked at.
+    """
+    generated = [[_ref(run, "generated", path, path) for path in run.per_pair["generated"]] for run in runs]
+    contents = Contents((ref.path for refs in generated for ref in refs if ref), progress)
+    told = [what for run, refs in zip(runs, generated, strict=True) if (what := _change(run, refs, contents))]
+    for role in _REAL:
+        paths = {path for run in runs for path in run.per_pair[role].unique() if isinstance(path, str)}
+        if gone := sum(not Path(path).is_file() for path in paths):
+            told.append(f"{gone} of {len(paths)} {role} images are not where the runs found them")
+    return told
+
+
+def _change(run: Run, refs: Sequence[ImageRef | None], contents: Contents) -> str:
+    """Say what the generated images of a run no longer are."""
+    there = [ref for ref in refs if ref is not None]
+    if gone := sum(contents.of_file(ref.path) is None for ref in there):
+        return f"{gone} of {len(there)} generated images of {run.record.name} are not where the run found them"
+    keys = [None if ref is None else contents.key(ref) for ref in refs]
+    known = run.record.pairs.generated
+    if known is None or known == generated_hash(zip(map(str, run.per_pair["pair"]), keys, strict=True)):
+        return ""
+    return f"some generated images of {run.record.name} have changed since they were measured"
