@@ -28,13 +28,14 @@ from fhpt_eval.reference_models.trivial import CopySource, Real
 from fhpt_eval.reporting.board import Leaderboard
 from fhpt_eval.reporting.gallery import Cell, draw_gallery
 from fhpt_eval.reporting.leaderboard_csv import Csv
+from fhpt_eval.reporting.page.document import write_report
 from fhpt_eval.reporting.plots import plot_kec
 from fhpt_eval.reporting.style import save
 from fhpt_eval.sample import ANNOTATION, IMAGES, SAMPLE, some_pairs
 
-BOARD, CURVES, GALLERY = "leaderboard.csv", "kec.png", "gallery.png"
+BOARD, CURVES, GALLERY, REPORT = "leaderboard.csv", "kec.png", "gallery.png", "report.html"
 _CHOSEN, _MADE, _RUNS = "pairs.csv", "images", "runs"
-_OURS = (BOARD, CURVES, GALLERY, _CHOSEN, _MADE, _RUNS, "README.md")
+_OURS = (BOARD, CURVES, GALLERY, REPORT, _CHOSEN, _MADE, _RUNS, "README.md")
 """What the folder may hold. A README that somebody added is left alone."""
 
 _SHOWN = 6
@@ -51,6 +52,7 @@ class Demo:
         board: The leaderboard.
         curves: The keypoint error curves.
         gallery: The pictures side by side.
+        report: The page about all of it.
     """
 
     runs: tuple[Run, ...]
@@ -58,6 +60,7 @@ class Demo:
     board: Path
     curves: Path
     gallery: Path
+    report: Path
 
 
 def run_demo(output: str | Path, count: int, engine: Engine, progress: Progress) -> Demo:
@@ -100,18 +103,25 @@ def run_demo(output: str | Path, count: int, engine: Engine, progress: Progress)
         )
         for name, pairs in methods.items()
     ]  # fmt: skip
-    demo = Demo(tuple(runs), output / _RUNS, output / BOARD, output / CURVES, output / GALLERY)
+    demo = Demo(tuple(runs), output / _RUNS, *(output / name for name in (BOARD, CURVES, GALLERY, REPORT)))
     write_atomic(demo.board, Csv().text(Leaderboard.of(runs, everything=True)))
     save(plot_kec(runs), demo.curves, overwrite=True)
     _draw(requests[:_SHOWN], output / _MADE, demo.gallery)
+    # What the others are compared with stands first: a copy of the input.
+    floor = next(run for run in runs if run.record.name == _FLOOR)
+    others = [run for run in runs if run is not floor]
+    write_report([floor, *others], demo.report, progress, overwrite=True)
     return demo
+
+
+_FLOOR = "copy-source"
 
 
 def _methods() -> Mapping[str, ReferenceModel]:
     return {
         "drn-refined": Drn(image="refined"),
         "drn-coarse": Drn(image="coarse"),
-        "copy-source": CopySource(),
+        _FLOOR: CopySource(),
         "real": Real(),
     }
 

@@ -28,8 +28,8 @@ def demo(
     """Generate, score and compare on rendered people that come with the package, without any download.
 
     Four methods: the DRN (refined and coarse image), the source itself, and the real target. Each is scored by every
-    protocol of the profile embedded. Writes a leaderboard, keypoint error curves, a gallery, the images, and a folder a
-    run. Minutes the first time; the same command again takes seconds.
+    protocol of the profile embedded. Writes a report, a leaderboard, keypoint error curves, a gallery, the images, and
+    a folder a run. Minutes the first time; the same command again takes seconds.
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.demo import run_demo
@@ -57,7 +57,13 @@ def _json(done: Demo, pairs: int) -> str:
         }
         for run in done.runs
     }
-    files = {"leaderboard": done.board, "curves": done.curves, "gallery": done.gallery, "runs": done.folder}
+    files = {
+        "leaderboard": done.board,
+        "curves": done.curves,
+        "gallery": done.gallery,
+        "report": done.report,
+        "runs": done.folder,
+    }
     return json.dumps(
         {"pairs": pairs, "scores": scores, "files": {name: str(path) for name, path in files.items()}}, indent=2
     )
@@ -76,12 +82,15 @@ def _print(done: Demo, pairs: int) -> None:
     typer.echo(f"gallery: {done.gallery}")
     typer.echo(f"one folder per run: {done.folder}")
     typer.echo(_NEXT)
+    typer.echo(f"\nall of it on one page, with pictures: {done.report}")
 
 
 _NEXT = """
 what to do next, with images of your own:
   fhpt-eval run --profile embedded -g GENERATED -t REAL -s REAL        # score what your model made
-  fhpt-eval leaderboard results/A results/B -o leaderboard.csv         # your models side by side
+  fhpt-eval compare results/A results/B                                # is B better than A
+  fhpt-eval report results/A results/B -o report.html                  # all about them on one page
+  fhpt-eval leaderboard results/A results/B -o leaderboard.tex         # a table for the paper
   fhpt-eval generate drn --pairs pairs.csv -s REAL -t REAL -o images   # pairs.csv: from,to
   fhpt-eval train drn --pairs pairs.csv -s REAL -o drn --size small    # a DRN of your own
   fhpt-eval doctor                                                     # what FID, LPIPS … need here"""

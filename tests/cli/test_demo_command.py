@@ -72,14 +72,15 @@ def test_four_methods_are_generated_scored_compared_and_shown_and_a_second_time_
     assert [row["run"] for row in rows] == METHODS
     assert {(row["block"], row["profile"]) for row in rows} == {("1", "embedded")}
     assert [float(row["l1 ↓"]) == 0 for row in rows] == [False, False, False, True]
-    for name in ("leaderboard.csv", "kec.png", "gallery.png", "runs"):
+    for name in ("leaderboard.csv", "kec.png", "gallery.png", "report.html", "runs"):
         assert f": out/{name}\n" in done.out
+    assert done.out.splitlines()[-1] == "all of it on one page, with pictures: out/report.html"
     assert "10 images are few for fd, kd and is" in done.out
     for method in METHODS:
         record = json.loads(Path("out/runs", method, "run.json").read_bytes())
         assert {p["name"] for p in record["protocols"]} == find_protocols().classes.keys()
         assert {p["status"] for p in record["protocols"]} == {"done"}
-        assert f" {method} " in done.out.splitlines()[2]
+        assert f"\n {method} " in done.out
     with Image.open("out/gallery.png") as gallery:
         assert gallery.width > 1000
     images = {path: path.stat().st_mtime_ns for path in Path("out/images").rglob("*.png")}
