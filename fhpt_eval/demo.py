@@ -29,7 +29,7 @@ from fhpt_eval.reporting.gallery import Cell, draw_gallery
 from fhpt_eval.reporting.leaderboard import blocks_of
 from fhpt_eval.reporting.leaderboard_csv import Csv
 from fhpt_eval.reporting.plots import plot_kec
-from fhpt_eval.reporting.style import save
+from fhpt_eval.reporting.style import save_figure
 from fhpt_eval.sample import ANNOTATION, IMAGES, SAMPLE, some_pairs
 
 BOARD, CURVES, GALLERY = "leaderboard.csv", "kec.png", "gallery.png"
@@ -102,7 +102,7 @@ def run_demo(output: str | Path, count: int, engine: Engine, progress: Progress)
     ]  # fmt: skip
     demo = Demo(tuple(runs), output / _RUNS, output / BOARD, output / CURVES, output / GALLERY)
     write_atomic(demo.board, Csv().text(blocks_of(runs)))
-    save(plot_kec(runs), demo.curves, overwrite=True)
+    save_figure(plot_kec(runs), demo.curves, overwrite=True)
     _draw(requests[:_SHOWN], output / _MADE, demo.gallery)
     return demo
 
@@ -137,4 +137,4 @@ def _draw(requests: Sequence[Request], made: Path, file: Path) -> None:
         **{name: [ImageRef(made / name / f"{request.name}.png") for request in requests] for name in _methods()},
     }
     figure = draw_gallery({heading: [Cell(read_image(ref)) for ref in refs] for heading, refs in columns.items()})
-    save(figure, file, dpi=figure.dpi, overwrite=True)
+    save_figure(figure, file, dpi=figure.dpi, overwrite=True)
