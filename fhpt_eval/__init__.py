@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fhpt_eval.reporting.radar import plot_radar
     from fhpt_eval.reporting.recall_plot import plot_retrieval
     from fhpt_eval.reporting.retrieved import plot_topk
+    from fhpt_eval.reporting.style import save_figure
 
 # In a checkout, protocols/, reference_models/ and results/ lie beside this folder; installed, they lie inside it.
 _beside = Path(__file__).resolve().parent.parent
@@ -66,6 +67,7 @@ _PUBLIC = {
     "plot_radar": "reporting.radar",
     "plot_retrieval": "reporting.recall_plot",
     "plot_topk": "reporting.retrieved",
+    "save_figure": "reporting.style",
 }
 
 __all__ = [
@@ -100,6 +102,7 @@ __all__ = [
     "plot_radar",
     "plot_retrieval",
     "plot_topk",
+    "save_figure",
 ]
 
 

@@ -30,7 +30,7 @@ from fhpt_eval.reporting.gallery import Cell, draw_gallery
 from fhpt_eval.reporting.leaderboard_csv import Csv
 from fhpt_eval.reporting.page.document import write_report
 from fhpt_eval.reporting.plots import plot_kec
-from fhpt_eval.reporting.style import save
+from fhpt_eval.reporting.style import save_figure
 from fhpt_eval.sample import ANNOTATION, IMAGES, SAMPLE, some_pairs
 
 BOARD, CURVES, GALLERY, REPORT = "leaderboard.csv", "kec.png", "gallery.png", "report.html"
@@ -105,7 +105,7 @@ def run_demo(output: str | Path, count: int, engine: Engine, progress: Progress)
     ]  # fmt: skip
     demo = Demo(tuple(runs), output / _RUNS, *(output / name for name in (BOARD, CURVES, GALLERY, REPORT)))
     write_atomic(demo.board, Csv().text(Leaderboard.of(runs, everything=True)))
-    save(plot_kec(runs), demo.curves, overwrite=True)
+    save_figure(plot_kec(runs), demo.curves, overwrite=True)
     _draw(requests[:_SHOWN], output / _MADE, demo.gallery)
     # What the others are compared with stands first: a copy of the input.
     floor = next(run for run in runs if run.record.name == _FLOOR)
@@ -147,4 +147,4 @@ def _draw(requests: Sequence[Request], made: Path, file: Path) -> None:
         **{name: [ImageRef(made / name / f"{request.name}.png") for request in requests] for name in _methods()},
     }
     figure = draw_gallery({heading: [Cell(read_image(ref)) for ref in refs] for heading, refs in columns.items()})
-    save(figure, file, dpi=figure.dpi, overwrite=True)
+    save_figure(figure, file, dpi=figure.dpi, overwrite=True)

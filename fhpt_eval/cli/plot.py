@@ -142,7 +142,7 @@ def _load(folders: list[Path]) -> list[Run]:
 
 
 def _write(figure: Figure, output: Path, overwrite: bool, dpi: float | None = None) -> None:
-    from fhpt_eval.reporting.style import DPI, save
+    from fhpt_eval.reporting.style import DPI, save_figure
 
-    save(figure, output, dpi=dpi or DPI, overwrite=overwrite)
+    save_figure(figure, output, dpi=dpi or DPI, overwrite=overwrite)
     typer.echo(str(output))

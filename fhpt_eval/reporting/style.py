@@ -81,7 +81,7 @@ def plain(panel: Any) -> None:
         panel.spines[side].set_linewidth(0.6)
 
 
-def save(figure: Figure, file: str | Path, *, dpi: float = DPI, overwrite: bool = False) -> None:
+def save_figure(figure: Figure, file: str | Path, *, dpi: float = DPI, overwrite: bool = False) -> None:
     """Write a figure as PNG, SVG or PDF, by the file's ending: the same figure as the same bytes.
 
     Args:

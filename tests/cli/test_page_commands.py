@@ -53,6 +53,10 @@ KEYPOINTS="--target-keypoints real.csv --generated-keypoints openpose/"
 for NAME in A B baseline mine; do
     fhpt-eval run -g mine -t real -p ssim,kec $KEYPOINTS --name $NAME -o results/$NAME
 done
+for NAME in ours theirs; do
+    fhpt-eval run -g mine -t real -s real --profile embedded -p ssim,kec,face_identity,retrieval --name $NAME \\
+        -o results/$NAME
+done
 """
 
 
@@ -103,10 +107,10 @@ def flat(path: str) -> str:
 
 
 def lay_out(folder: Path) -> None:
-    """Put some of the sample under the names that pages use: of four people two pairs each."""
+    """Put some of the sample under the names that pages use: of six people two pairs each."""
     pairs = pd.read_csv(sample.SAMPLE / sample.PAIRS)
     frontal = pairs[pairs["from"].str.contains("_front") & ~pairs["view"].isin(["back", "side"])]
-    chosen = frontal.groupby("identity").head(2).groupby("gender").head(4)
+    chosen = frontal.groupby("identity").head(2).groupby("gender").head(6)
     chosen.to_csv(folder / "pairs.csv", index=False)
     names = sorted({*chosen["from"], *chosen["to"]})
     for name in names:

@@ -25,7 +25,7 @@ from fhpt_eval.pairing.pairs import Pairs, list_images
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.reference_models.drn.command import DrnPlan
 from fhpt_eval.reference_models.drn.model import Drn
-from fhpt_eval.reporting.style import save
+from fhpt_eval.reporting.style import save_figure
 from fhpt_eval.synthetic.dataset import make
 from fhpt_eval.synthetic.dataset_folder import read_truth
 from fhpt_eval.training.classifier import train_gender
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 TAKE_PATHS: tuple[Callable[..., Any], ...] = (
     *(Pairs.from_folders, Pairs.from_csv, list_images, fhpt_eval.evaluate, Run.load, Run.save, Cache, clear, verify),
     *(add, GivenFile.at, KeypointFiles.at, dialect_named, read_dialect, list_requests, Generation, holds_another),
-    *(save, run_demo, prepare_deepfashion, make, read_truth, train_gender),
+    *(save_figure, run_demo, prepare_deepfashion, make, read_truth, train_gender),
 )
 
 

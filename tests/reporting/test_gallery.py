@@ -6,14 +6,14 @@ import numpy as np
 from PIL import Image
 
 from fhpt_eval.reporting.gallery import Cell, draw_gallery
-from fhpt_eval.reporting.style import save
+from fhpt_eval.reporting.style import save_figure
 
 
 def test_a_row_a_pair_and_a_headed_column_a_method_to_the_pixel(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 44, 3), dtype=np.uint8)
     columns = zip(("source", "model"), ([Cell(picture) for picture in pictures] for pictures in noise), strict=True)
     figure = draw_gallery(dict(columns))
-    save(figure, tmp_path / "gallery.png", dpi=figure.dpi)
+    save_figure(figure, tmp_path / "gallery.png", dpi=figure.dpi)
     with Image.open(tmp_path / "gallery.png") as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert pixels.shape == (30 + 3 * 64 + 2 * 8, 2 * 44 + 8, 3)

@@ -26,7 +26,7 @@ from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.reporting import plots
 from fhpt_eval.reporting.plots import axis_limit, axis_limits, plot_kec
-from fhpt_eval.reporting.style import ENDINGS, save
+from fhpt_eval.reporting.style import ENDINGS, save_figure
 
 
 def with_distances(run: Run, name: str, body: list[float], face: list[float], hands: list[float]) -> Run:
@@ -119,7 +119,7 @@ def test_figures_are_written_in_each_format(plain: Run, tmp_path: Path, ending: 
         with_distances(plain, "two", [1.5, 4.0, 3.0], [0.7], [np.inf]),
     ]
     file = tmp_path / f"kec.{ending}"
-    save(plot_kec(runs), file)
+    save_figure(plot_kec(runs), file)
     head = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
     assert file.read_bytes().startswith(head)
     if ending == "png":
@@ -127,7 +127,7 @@ def test_figures_are_written_in_each_format(plain: Run, tmp_path: Path, ending: 
 
 
 def test_a_part_that_was_not_measured_is_not_called_absent_in_the_targets(plain: Run, tmp_path: Path) -> None:
-    save(plot_kec([with_distances(plain, "one", [1.0], [], [])]), tmp_path / "kec.svg")
+    save_figure(plot_kec([with_distances(plain, "one", [1.0], [], [])]), tmp_path / "kec.svg")
     # matplotlib writes glyphs as paths, and the text as a comment.
     text = (tmp_path / "kec.svg").read_text(encoding="utf-8")
     assert text.count("one (not measured)") == 2
@@ -141,7 +141,7 @@ def test_a_curve_of_another_package_is_drawn_and_one_that_no_run_has_is_not(
     found: Found[Protocol] = Found({"kec": Kec, "stranger": type("Stranger", (L1,), {"curves": curves})}, ())
     monkeypatch.setattr(plots, "find_protocols", lambda: found)
     run = dataclasses.replace(plain, arrays={"feet": {"distance": np.array([1.0, 2.0])}})
-    save(plot_kec([run]), tmp_path / "kec.svg")
+    save_figure(plot_kec([run]), tmp_path / "kec.svg")
     text = (tmp_path / "kec.svg").read_text(encoding="utf-8")
     assert "<!-- feet -->" in text
     for absent in ("tails", "body", "kec_auc"):
@@ -154,18 +154,18 @@ def test_a_curve_of_another_package_is_drawn_and_one_that_no_run_has_is_not(
 def test_the_same_figure_is_drawn_again_and_another_only_when_asked(plain: Run, tmp_path: Path, ending: str) -> None:
     one, other = ([with_distances(plain, "one", [1.0, far], [], [])] for far in (2.0, 3.0))
     file = tmp_path / f"kec.{ending}"
-    save(plot_kec(one), file)
+    save_figure(plot_kec(one), file)
     drawn = file.read_bytes()
-    save(plot_kec(one), file)
+    save_figure(plot_kec(one), file)
     with pytest.raises(UserError, match="--overwrite"):
-        save(plot_kec(other), file)
+        save_figure(plot_kec(other), file)
     assert file.read_bytes() == drawn
-    save(plot_kec(other), file, overwrite=True)
+    save_figure(plot_kec(other), file, overwrite=True)
     assert file.read_bytes() != drawn
 
 
 def test_what_cannot_be_drawn_is_one_sentence(plain: Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.png, \.svg or \.pdf"):
-        save(plot_kec([with_distances(plain, "one", [1.0], [1.0], [1.0])]), tmp_path / "kec.jpg")
+        save_figure(plot_kec([with_distances(plain, "one", [1.0], [1.0], [1.0])]), tmp_path / "kec.jpg")
     with pytest.raises(UserError, match="--protocols kec"):
         plot_kec([plain])

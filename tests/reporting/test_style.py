@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.reporting.style import ENDINGS, LONGEST, look, save, short, shown
+from fhpt_eval.reporting.style import ENDINGS, LONGEST, look, save_figure, short, shown
 
 
 def figure(title: str = "a title") -> Figure:
@@ -55,27 +55,27 @@ def test_numbers_have_four_digits_that_count(value: float | None, text: str) -> 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_same_figure_is_the_same_file(tmp_path: Path, ending: str) -> None:
     for name in "ab":
-        save(figure(), tmp_path / f"{name}.{ending}")
+        save_figure(figure(), tmp_path / f"{name}.{ending}")
     assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
     with pytest.raises(UserError, match="--overwrite"):
-        save(figure("another"), tmp_path / f"a.{ending}")
+        save_figure(figure("another"), tmp_path / f"a.{ending}")
 
 
 def test_fonts_are_in_the_file_and_dates_are_not(tmp_path: Path) -> None:
-    save(figure(), tmp_path / "a.pdf")
+    save_figure(figure(), tmp_path / "a.pdf")
     pdf = (tmp_path / "a.pdf").read_bytes()
     assert b"/FontFile2" in pdf, "no TrueType font is embedded"
     assert b"/Type3" not in pdf
     assert b"CreationDate" not in pdf
-    save(figure(), tmp_path / "a.svg")
+    save_figure(figure(), tmp_path / "a.svg")
     svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
     assert "<text" not in svg, "glyphs are paths"
     assert "dc:date" not in svg
 
 
 def test_a_png_is_for_print_or_has_the_pixels_of_its_pictures(tmp_path: Path) -> None:
-    save(figure(), tmp_path / "print.png")
-    save(figure(), tmp_path / "pixels.png", dpi=50)
+    save_figure(figure(), tmp_path / "print.png")
+    save_figure(figure(), tmp_path / "pixels.png", dpi=50)
     with Image.open(tmp_path / "print.png") as large, Image.open(tmp_path / "pixels.png") as small:
         assert (large.size, small.size) == ((600, 300), (100, 50))
 
@@ -83,5 +83,5 @@ def test_a_png_is_for_print_or_has_the_pixels_of_its_pictures(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.PNGG"])
 def test_another_ending_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=r"ends in \.png, \.svg or \.pdf\."):
-        save(figure(), tmp_path / name)
+        save_figure(figure(), tmp_path / name)
     assert not list(tmp_path.iterdir())
