@@ -470,3 +470,59 @@ def test_the_hash_of_the_list_is_that_of_the_file_that_was_given(command: Comman
     record = json.loads(Path("out", RECORD).read_bytes())
     assert record["pairs"]["list_sha256"] == hashlib.sha256(Path("list.csv").read_bytes()).hexdigest()
     assert np.isfinite(record["protocols"][0]["scores"][0]["value"])
+
+
+# What is given beside images
+
+
+def test_keypoints_reference_sets_and_strips_are_verified_too(command: Command, draw: Draw) -> None:
+    draw("mine", "ab", seed=1)
+    draw("real", "ab", seed=2)
+    draw("train", "xyz", seed=3)
+    row = json.dumps([20 + i for i in range(18)])
+    lines = "".join(f"{name}.png: {row}: {row}\n" for name in "ab")
+    for name in ("points.csv", "other.csv"):
+        Path(name).write_text(f"name:keypoints_y:keypoints_x\n{lines}", encoding="utf-8")
+    Path("other.csv").write_text(Path("other.csv").read_text(encoding="utf-8").replace("20", "19"), encoding="utf-8")
+    both = ("-g", "mine", "-t", "real", "--device", "cpu")
+    given = ("--target-keypoints", "points.csv", "--generated-keypoints", "points.csv", "--reference", "train")
+    command("run", *both, *given, "-p", "fid,pckh", "--profile", "embedded", "-o", "out")
+    found = json.loads(command("verify", "out", *both, *given, "--json").out)
+    assert found["follows"], found
+    assert {"generated", "target", "reference", "generated keypoints", "target keypoints"} == images(found).keys()
+    assert command("pack", "out", "-o", "claim.zip").code == 0
+    with zipfile.ZipFile("claim.zip") as made:
+        assert (
+            "--generated GENERATED --target TARGET --reference REFERENCE --generated-keypoints GENERATED_KEYPOINTS"
+            " --target-keypoints TARGET_KEYPOINTS" in made.read("README.md").decode()
+        )
+    # Other ones, and none.
+    others = ("--target-keypoints", "points.csv", "--generated-keypoints", "other.csv", "--reference", "train")
+    outcome = command("verify", "out", *both, *others, "--json")
+    assert outcome.code == 3
+    found = json.loads(outcome.out)
+    assert not images(found)["generated keypoints"]["same"]
+    outcome = command("verify", "claim.zip", *both, *given[:4], "--json")
+    reasons = {number["metric"]: number["reason"] for number in json.loads(outcome.out)["numbers"]}
+    assert reasons == {"fd_efficientnet_lite0": "another reference set", "pckh": None}
+    draw("train", "xyz", seed=4)
+    found = json.loads(command("verify", "out", *both, *given, "--json").out)
+    assert images(found)["reference"]["differing"] == ["x.png", "y.png", "z.png"]
+
+
+def test_strips_are_verified_by_their_panels(command: Command, draw: Draw) -> None:
+    draw("strips", ["a.jpg___b.jpg_vis.png", "c.jpg___d.jpg_vis.png"], seed=1, size=(64, 5 * 44))
+    options = ("-g", "strips", "--naming", "patn-strip")
+    assert command("run", *options, *PROTOCOLS, "-o", "out").code == 0
+    found = json.loads(command("verify", "out", *options, "--json").out)
+    assert found["follows"], found
+    assert images(found)["target"]["recorded"] == 2
+
+
+def test_a_run_of_several_commands_is_verified_whole(command: Command, folders: Folders) -> None:
+    command("run", *folders, "-p", "ssim", "-o", "out")
+    command("run", *folders, "-p", "fid", "--profile", "embedded", "-o", "other")
+    command("run", *folders, "-p", "l1", "-o", "out")
+    outcome = command("verify", "out", *folders, "--json")
+    assert outcome.code == 0
+    assert list(verdicts(json.loads(outcome.out))) == ["ssim", "l1"]

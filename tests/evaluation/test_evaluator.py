@@ -44,12 +44,11 @@ def drawn(seed: int, count: int = 5) -> Arrays:
     return np.random.default_rng(seed).integers(0, 256, (count, 64, 48, 3), dtype=np.uint8)
 
 
-def written(folder: str, images: Mapping[str, Arrays]) -> Path:
+def written(folder: str, images: Mapping[str, Arrays]) -> None:
     for name, pixels in images.items():
         path = Path(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
-    return Path(folder)
 
 
 def assert_same_numbers(one: Run, other: Run) -> None:
@@ -67,11 +66,10 @@ def assert_same_numbers(one: Run, other: Run) -> None:
 
 def test_arrays_give_what_files_give_to_the_bit() -> None:
     generated, target, source = drawn(1), drawn(2), drawn(3)
-    folders = [
-        written(f, dict(zip(NAMES, a, strict=True))) for f, a in (("g", generated), ("t", target), ("s", source))
-    ]
+    for folder, images in (("g", generated), ("t", target), ("s", source)):
+        written(folder, dict(zip(NAMES, images, strict=True)))
     protocols = ["ssim", "psnr", "l1", "fid", "kid", "is", "lpips", "retrieval"]
-    files = evaluate(Pairs.from_folders(*folders, naming="same-name"), protocols, profile="embedded")
+    files = evaluate(Pairs.from_folders("g", "t", "s", naming="same-name"), protocols, profile="embedded")
     with Evaluator(protocols, profile="embedded") as evaluator:
         # In any order, of NumPy and of torch, one and several.
         evaluator.update(torch.tensor(generated[3:]), torch.tensor(target[3:]), source[3:], names=NAMES[3:])
