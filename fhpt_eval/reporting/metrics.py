@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.evaluation.run_record import ProtocolRecord, StoredRun
-from fhpt_eval.measuring.protocol import Better, Group
+from fhpt_eval.measuring.protocol import Better, Group, Protocol
 from fhpt_eval.measuring.registry import GROUPS, find_protocols
 
 ALL, DETAIL = "all", "detail"
@@ -51,7 +51,7 @@ def metrics_of(runs: Iterable[StoredRun]) -> dict[str, Metric]:
     found: dict[str, Metric] = {}
     for run in runs:
         for protocol in run.record.protocols:
-            for metric in _of(protocol):
+            for metric in _of(protocol, known.get(protocol.name)):
                 found.setdefault(metric.name, metric)
     ranked = sorted(
         found.values(), key=lambda m: (not m.headline, GROUPS.index(m.group), order.get(m.protocol, len(order)))
@@ -89,8 +89,7 @@ def select_metrics(
     return chosen if table is not None else headlines or chosen
 
 
-def _of(record: ProtocolRecord) -> list[Metric]:
-    protocol = find_protocols().classes.get(record.name)
+def _of(record: ProtocolRecord, protocol: type[Protocol] | None) -> list[Metric]:
     table = (protocol.table if protocol is not None else "") or record.group
     return [
         Metric(
