@@ -13,7 +13,9 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pandas
 import pytest
+from toy_runs import toy_run
 
 import fhpt_eval
 
@@ -22,7 +24,10 @@ MAPPED = {
     "fhpt_eval": "fhpt_eval",
     "protocols": "fhpt_eval/protocols",
     "reference_models": "fhpt_eval/reference_models",
+    "results": "fhpt_eval/results",
 }
+BESIDE = {ROOT / "reference_models/README.md", ROOT / "results/README.md"}
+"""What lies in these folders and is not installed; below results/ lie runs."""
 FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 LOCATE = (
     "import fhpt_eval.protocols, fhpt_eval.reference_models, importlib.util as u\n"
@@ -42,16 +47,28 @@ def python(code: str, cwd: Path, *path: Path) -> str:
     return done.stdout
 
 
+def own_files(folder: str) -> list[Path]:
+    """What is installed of a folder."""
+    found = (ROOT / folder).glob("*") if folder == "results" else (ROOT / folder).rglob("*")
+    return [path for path in found if path.is_file() and path.suffix != ".pyc" and path not in BESIDE]
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources, as nothing may be built beside the originals."""
     copy = tmp_path_factory.mktemp("checkout")
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for folder in MAPPED:
-        shutil.copytree(ROOT / folder, copy / folder, ignore=ignore)
+        if folder != "results":
+            shutil.copytree(ROOT / folder, copy / folder, ignore=ignore)
+    for path in own_files("results"):
+        (copy / path.relative_to(ROOT)).parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy / path.relative_to(ROOT))
+    (copy / "results" / "run").mkdir()
+    (copy / "results" / "run" / "run.json").touch()
     for name in FILES:
         shutil.copy(ROOT / name, copy / name)
-    for folder in ("tests", "results", "benchmarks"):
+    for folder in ("tests", "benchmarks"):
         (copy / folder).mkdir()
         (copy / folder / "__init__.py").touch()
     return copy
@@ -106,12 +123,23 @@ def test_wheel_holds_every_file_and_nothing_beside_the_one_package(installed: Pa
     expected = {
         f"{place}/{path.relative_to(ROOT / folder).as_posix()}"
         for folder, place in MAPPED.items()
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file() and path.suffix != ".pyc" and path != ROOT / "reference_models/README.md"
+        for path in own_files(folder)
     }
     held = {path.relative_to(installed).as_posix() for path in (installed / "fhpt_eval").rglob("*") if path.is_file()}
     assert held == expected
     assert "fhpt_eval/py.typed" in held
+
+
+def test_published_numbers_and_the_template_come_with_the_wheel(installed: Path, tmp_path: Path) -> None:
+    toy_run("mine", {"ssim": [0.5] * 8}).save(tmp_path / "mine")
+    libraries = Path(pandas.__file__).parents[1]
+    for form, told in (("md", "| VUNet [1] | *0.763 (unknown)* |"), ("html", "0.763 <small>(unknown)</small>")):
+        asked = ["leaderboard", "mine", "--with-literature", "--format", form]
+        code = f"from fhpt_eval.cli.main import main\ntry:\n main({asked})\nexcept SystemExit as end: assert not end.code\n"
+        origin = "import fhpt_eval.results as r\nprint(r.__file__)"
+        *shown, origin = python(code + origin, tmp_path, installed, libraries).splitlines()
+        assert told in "\n".join(shown)
+        assert Path(origin).is_relative_to(installed)
 
 
 def test_wheel_declares_the_command_and_a_class_for_every_protocol(installed: Path) -> None:

@@ -46,13 +46,20 @@ def toy_run(
     table: dict[str, Any] = {column: [None] * pairs for column in PAIR_COLUMNS}
     table |= {"pair": ids, "item": [f"i{i}" for i in range(pairs)] if items else [None] * pairs}
     table |= {metric: values for metric, values in metrics.items() if isinstance(values, Sequence)}
-    known = {"hash": "h", "content": "c", "generated": f"of {name}", "naming": "same-name", "total": pairs}
+    known: dict[str, Any] = {
+        "hash": "h",
+        "content": "c",
+        "generated": f"of {name}",
+        "naming": "same-name",
+        "total": pairs,
+    }
     known |= {"matched": pairs, "missing": [], "extra": [], "ambiguous": [], "duplicate": []}
+    known |= {key: about.pop(key) for key in [*about] if key in PairsRecord.model_fields}
     record = RunRecord(
         name=name,
         created="2026-01-01T00:00:00+00:00",
         profile="paper",
-        pairs=PairsRecord(**{**known, **{key: about.pop(key) for key in [*about] if key in PairsRecord.model_fields}}),  # type: ignore[arg-type]
+        pairs=PairsRecord(**known),
         images=ImagesRecord(sizes={}, notes={}, unreadable={}),
         protocols=[_protocol(metric, values, pairs) for metric, values in metrics.items()],
         environment=Environment(python="3", platform="toy", device="cpu", packages={}, git=None),

@@ -12,7 +12,7 @@ from fhpt_eval.reporting.leaderboard import Block, blocks_of, without_prefix
 from fhpt_eval.reporting.literature import Published
 from fhpt_eval.reporting.metrics import ALL, Metric, metrics_of, select_metrics
 from fhpt_eval.reporting.numbers import decimals_of
-from fhpt_eval.reporting.remarks import once, remarks_among, remarks_of
+from fhpt_eval.reporting.remarks import of_one_name, of_the_same_images, once, remarks_of
 from fhpt_eval.reporting.standings import Standing, standings
 
 
@@ -81,7 +81,7 @@ class Leaderboard:
             decimals={name: _decimals(kept, name) if decimals is None else decimals for name in shown},
             intervals=intervals,
             literature=tuple(literature),
-            remarks=(*twice, *remarks_among(kept)),
+            remarks=(*twice, *of_one_name(kept), *(line for b in blocks for line in of_the_same_images(b.runs))),
         )
 
     @property

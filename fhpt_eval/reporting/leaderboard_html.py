@@ -29,6 +29,7 @@ class Html(LeaderboardFormat):
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            keep_trailing_newline=True,
             finalize=_shown,
         )
         environment.globals |= {"heading": heading, "close": CLOSE}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from fhpt_eval.evaluation.run import Run
@@ -20,21 +21,19 @@ def once(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
     return kept, list(told)
 
 
-def remarks_among(runs: Sequence[Run]) -> list[str]:
-    """Return what is to be said of runs beside each other: equal names, and equal images."""
-    names = [run.record.name for run in runs]
-    lines = [
-        f"{names.count(name)} runs are called '{name}': run them with another --name"
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
+def of_one_name(runs: Iterable[Run]) -> list[str]:
+    """Return a sentence for each name that several runs have."""
+    names = Counter(run.record.name for run in runs)
+    return [f"{n} runs are called '{name}': run them with another --name" for name, n in names.items() if n > 1]
+
+
+def of_the_same_images(runs: Iterable[Run]) -> list[str]:
+    """Return a sentence for each generated folder that several runs of a block are of, as far as records tell."""
     alike: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         if run.record.pairs.generated is not None:
             alike.setdefault((run.record.pairs.hash, run.record.pairs.generated), []).append(run.record.name)
-    return lines + [
-        f"{', '.join(members[:-1])} and {members[-1]} are the same images" for members in alike.values() if members[1:]
-    ]
+    return [f"{', '.join(names[:-1])} and {names[-1]} are the same images" for names in alike.values() if names[1:]]
 
 
 def remarks_of(run: Run) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from fhpt_eval.measuring.protocol import Protocol
 from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.reporting.board import Leaderboard
 from fhpt_eval.reporting.leaderboard import Block
@@ -187,20 +188,21 @@ def placed(board: Leaderboard) -> list[Placed]:
     if not board.literature:
         return []
     protocols = protocols_of(board.literature)
+    known = find_protocols().classes
+    columns = {name: _column(known[name], board.metrics.values()) for name in set(protocols.values()) if name in known}
     found: list[Placed] = []
     sources: dict[str, int] = {}
     for number in board.literature:
-        metric = board.metrics.get(number.name) or _nearest(protocols.get(number.name, ""), board.metrics.values())
+        metric = board.metrics.get(number.name) or columns.get(protocols.get(number.name, ""))
         if metric is not None:
             found.append(Placed(number, metric, sources.setdefault(number.source, len(sources) + 1)))
     return found
 
 
-def _nearest(protocol: str, metrics: Iterable[Metric]) -> Metric | None:
+def _column(protocol: type[Protocol], metrics: Iterable[Metric]) -> Metric | None:
     """Return the column of a protocol: ours, if it has the canonical network, before other dialects'."""
-    known = find_protocols().classes.get(protocol)
-    own = [metric for metric in metrics if metric.protocol == protocol]
-    ours = [metric for metric in own if known is not None and metric.name in known.metrics]
+    own = [metric for metric in metrics if metric.protocol == protocol.name]
+    ours = [metric for metric in own if metric.name in protocol.metrics]
     return next(iter([*ours, *(metric for metric in own if ":" in metric.name)]), None)
 
 
