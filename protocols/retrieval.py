@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
@@ -90,6 +91,12 @@ class Retrieval(Protocol):
     def __post_init__(self) -> None:
         if not self.networks or len(set(self.networks)) < len(self.networks):
             raise ValueError(f"name one or more of {', '.join(get_args(RetrievalNetwork))}, each once")
+
+    @classmethod
+    def retrieves(cls, metric: str) -> int | None:
+        """Return K of ``recall@K[network]``."""
+        found = re.match(r"recall@(\d+)\[", metric)
+        return int(found[1]) if found else None
 
     def needs(self) -> tuple[Need, ...]:
         """Features of the generated images, of the gallery, and of the targets for the ceiling."""

@@ -227,6 +227,11 @@ class Protocol(ABC):
         """Whether one of its metrics is to be looked at first, whatever name options or a dialect give it."""
         return cls.headlines == cls.metrics or metric in cls.headlines
 
+    @classmethod
+    def retrieves(cls, metric: str) -> int | None:  # noqa: ARG003 - protocols may look at it
+        """How many of a ranking's first one of its metrics looks at, K of ``recall@K``; None for other metrics."""
+        return None
+
     def keypoint_roles(self) -> frozenset[Role]:
         """Roles of images whose keypoints it looks at, and which therefore can be given."""
         return frozenset(n.roles[0] for n in self.needs() if isinstance(n.extractor, KeypointDetector))
