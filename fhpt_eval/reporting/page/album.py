@@ -23,7 +23,9 @@ BUDGET = 18 * 2**20
 
 _QUALITY = 88
 _FEW_COLOURS = 64
-_TOO_MANY = "left out, so that the page stays small"
+
+TOO_MANY = "left out, so that the page stays small"
+"""Why a picture is not there where the budget is spent."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,6 @@ class Album:
         self._files: dict[tuple[ImageRef, int], tuple[int, int, int] | str] = {}
         self.addresses: list[str] = []
         """Data URIs, by the number of the picture."""
-
-    @property
-    def full(self) -> bool:
-        """Whether some picture was left out because of the budget."""
-        return any(found == _TOO_MANY for found in self._files.values())
 
     def take(self, run: Run, row: int, role: PairRole, height: int = LARGE) -> Picture:
         """Return an image of a run's pair, scaled down to a height.
@@ -109,7 +106,7 @@ class Album:
         if key not in self._numbers:
             address, width, high = _address(pixels, height)
             if len(address) > self._left:
-                return _TOO_MANY
+                return TOO_MANY
             self._left -= len(address)
             self._numbers[key] = (len(self.addresses), width, high)
             self.addresses.append(address)

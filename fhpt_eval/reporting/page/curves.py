@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,8 +20,6 @@ _POINTS = 121
 
 _IN_TABLE = 6
 """Anchors of the table below a curve."""
-
-_AT_K = re.compile(r"(?P<name>[^@\[]+)@(?P<k>\d+)(?P<of>\[.*\])?")
 
 CONTROLS = {"targets": "real targets (ceiling)", "source": "source (copying)", "chance": "chance (floor)"}
 
@@ -66,17 +63,18 @@ def _error_chart(shown: Shown, curve: Curve, limit: float) -> dict[str, Any]:
 
 
 def recalls(shown: Shown) -> Section | None:
-    """Return metrics that are there at several K, with the controls that stand in their details."""
+    """Return metrics that look at the first K of a ranking, for several K, with the controls in their details."""
+    classes = find_protocols().classes
     families: dict[str, dict[int, str]] = {}
-    for metric in shown.metrics:
-        found = _AT_K.fullmatch(metric)
-        if found and _control(shown.runs, metric, "chance") is not None:
-            families.setdefault(f"{found['name']}@K{found['of'] or ''}", {})[int(found["k"])] = metric
-    charts = [_recall_chart(shown, name, at) for name, at in families.items()]
+    for metric in shown.metrics.values():
+        k = classes[metric.protocol].retrieves(metric.name) if metric.protocol in classes else None
+        if k is not None:
+            families.setdefault(metric.name.replace(f"@{k}", "@K", 1), {})[k] = metric.name
+    charts = [_recall_chart(shown, f"recall-{i}", name, at) for i, (name, at) in enumerate(families.items())]
     return Section("recalls", "Recall over K", charts, {"charts": charts}) if charts else None
 
 
-def _recall_chart(shown: Shown, name: str, at: dict[int, str]) -> dict[str, Any]:
+def _recall_chart(shown: Shown, address: str, name: str, at: dict[int, str]) -> dict[str, Any]:
     ks = sorted(at)
     series = []
     for i, run in enumerate(shown.runs):
@@ -88,7 +86,7 @@ def _recall_chart(shown: Shown, name: str, at: dict[int, str]) -> dict[str, Any]
         if any(value is not None for value in values):
             series.append(_series(label, -1, values, dash=control))
     return {
-        "id": f"recall-{len(name)}-{re.sub(r'[^a-z0-9]+', '-', name.lower())}",
+        "id": address,
         "title": name,
         "about": f"{name} over K",
         "unit": "",

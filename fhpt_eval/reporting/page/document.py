@@ -73,11 +73,13 @@ def document(runs: Sequence[Run], progress: Progress) -> str:
     shown = Shown(blocks, compare(blocks[0].runs) if len(blocks[0].runs) > 1 else None, Album())
     progress("making the page", 1, steps)
     changed = changes(shown.runs, progress)
-    sections = []
-    for done, section in enumerate(SECTIONS, start=2):
+    made = {}
+    # The gallery takes what room for pictures is left.
+    for done, section in enumerate(sorted(SECTIONS, key=lambda section: section is gallery.section), start=2):
         progress("making the page", done, steps)
-        sections.append(section(shown))
-    html = _rendered(shown, [section for section in sections if section is not None], changed)
+        made[section] = section(shown)
+    sections = [found for section in SECTIONS if (found := made[section]) is not None]
+    html = _rendered(shown, sections, changed)
     progress("making the page", steps, steps)
     return html
 

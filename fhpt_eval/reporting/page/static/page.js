@@ -86,7 +86,7 @@
           label: line.note ? `${line.label} (${line.note})` : line.label,
           stroke: stroke(line), width: line.dash === "found" ? 1.25 : 2,
           dash: DASHES[line.dash] ?? (line.run > 6 ? [8, 3] : undefined),
-          points: { show: Boolean(chart.points), size: 6 },
+          points: { show: Boolean(chart.points), size: 6, fill: () => colour("--paper") },
           value: (_, v) => (v === null || v === undefined ? "–" : v.toFixed(3)),
         })),
       ],
