@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -118,6 +119,19 @@ def test_the_tolerance_tells_methods_apart() -> None:
     assert {"pd_efficientnet_lite0", "fd_efficientnet_lite0", "kec_auc_face", "face_coverage"} <= told
     moved = rows["copy-source"] | {"ssim ↑": str(float(rows["copy-source"]["ssim ↑"]) + 1e-4)}
     assert len(differences({**rows, "copy-source": moved}, rows)) == 1
+
+
+def test_the_readmes_table_has_the_committed_numbers() -> None:
+    readme = (COMMITTED.parents[1] / "README.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\| run \|.*\n\|---.*\n((?:\|.*\n)+)", readme, re.MULTILINE)
+    (heading,) = re.findall(r"^\| run \|(.*)\|$", readme, re.MULTILINE)
+    columns = [column.strip() for column in heading.split("|")]
+    rows = read(COMMITTED / BOARD)
+    shown = {name.strip(): cells for name, *cells in (line.strip("|\n").split("|") for line in table.splitlines())}
+    assert list(shown) == ["drn-refined", "drn-coarse", "copy-source"]
+    for run, cells in shown.items():
+        plain = [re.sub(r"[*≈\s]|</?u>", "", cell) for cell in cells]
+        assert plain == [f"{float(rows[run][column]):.4f}" for column in columns]
 
 
 @pytest.mark.skipif("FHPT_EVAL_DEMO" not in os.environ, reason="FHPT_EVAL_DEMO=DIR compares what `demo -o DIR` wrote")

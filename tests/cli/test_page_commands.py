@@ -37,6 +37,7 @@ SMALLER = MappingProxyType(
         "--images train/": "--network efficientnet_lite0 --images train/",
         "--all-dialects": "--all-dialects --protocols ssim,psnr,l1",
         "LEG1": str(ROOT / "fhpt_eval/pretrained/drn"),
+        "pd_efficientnet_lite0,ssim,kec_auc_body,kec_auc_face,face_same@0.6": "ssim,kec_auc_body,kec_auc_face",
         "perceptual_weight=0.3": "perceptual_weight=0 --set batch_size=2",
     }
 )
@@ -52,6 +53,9 @@ cp -r mine results_of_my_model
 KEYPOINTS="--target-keypoints real.csv --generated-keypoints openpose/"
 for NAME in A B baseline mine; do
     fhpt-eval run -g mine -t real -p ssim,kec $KEYPOINTS --name $NAME -o results/$NAME
+done
+for NAME in drn-refined drn-coarse copy-source; do
+    fhpt-eval run -g mine -t real -p ssim,kec $KEYPOINTS --name $NAME -o results/demo/runs/$NAME
 done
 for NAME in ours theirs; do
     fhpt-eval run -g mine -t real -s real --profile embedded -p ssim,kec,face_identity,retrieval --name $NAME \\
