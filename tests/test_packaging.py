@@ -135,7 +135,9 @@ def test_published_numbers_and_the_template_come_with_the_wheel(installed: Path,
     libraries = Path(pandas.__file__).parents[1]
     for form, told in (("md", "| VUNet [1] | *0.763 (unknown)* |"), ("html", "0.763 <small>(unknown)</small>")):
         asked = ["leaderboard", "mine", "--with-literature", "--format", form]
-        code = f"from fhpt_eval.cli.main import main\ntry:\n main({asked})\nexcept SystemExit as end: assert not end.code\n"
+        code = (
+            f"from fhpt_eval.cli.main import main\ntry: main({asked})\nexcept SystemExit as end: assert not end.code\n"
+        )
         origin = "import fhpt_eval.results as r\nprint(r.__file__)"
         *shown, origin = python(code + origin, tmp_path, installed, libraries).splitlines()
         assert told in "\n".join(shown)

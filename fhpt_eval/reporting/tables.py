@@ -82,13 +82,14 @@ class Table:
 
     @property
     def width(self) -> int:
-        """How many characters it takes without markup."""
+        """How many characters it takes as plain text, with three between columns and two at each side."""
         rows = [*self.runs, *self.published]
-        first = max(len(row.name) for row in rows)
-        return first + sum(
-            2 + max(len(heading(metric)), *(len(row.cells[i].plain) for row in rows))
-            for i, metric in enumerate(self.metrics)
-        )
+        columns = [[row.cells[i] for row in rows] for i in range(len(self.metrics))]
+        widths = [max(len(row.name) for row in rows)]
+        for metric, cells in zip(self.metrics, columns, strict=True):
+            mark = any(cell.close for cell in cells)
+            widths.append(max(len(heading(metric)) + mark, *(len(cell.plain) for cell in cells)))
+        return sum(widths) + 3 * (len(widths) - 1) + 4
 
 
 def heading(metric: Metric) -> str:

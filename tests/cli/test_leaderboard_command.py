@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Command
+from toy_runs import toy_run
 
 Folders = tuple[str, str, str, str]
 
@@ -149,3 +150,17 @@ def test_wrong_use_is_one_sentence(command: Command, runs: tuple[str, str]) -> N
         outcome = command("leaderboard", *arguments)
         assert outcome.code == 2
         assert told in outcome.sentence
+
+
+def test_twelve_runs_with_many_metrics_fit_a_page_of_100_columns(
+    command: Command, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = ["fid", "lpips", "ssim", "kec_auc_body", "kec_auc_face", "face_same@0.6", "gender_error", "psnr", "l1"]
+    metrics += [f"recall@{k}[{network}]" for network in ("resnet50", "vgg16") for k in (3, 5, 10)]
+    for i in range(12):
+        toy_run(f"method-{i:02}", {metric: i / 20 + 0.01 for metric in metrics}).save(own_folders / f"{i:02}")
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = command("leaderboard", *(f"{i:02}" for i in range(12)), "--table", "all", "--with-literature")
+    tables, _, _ = outcome.out.partition("bold: best")
+    assert {f"method-{i:02}" for i in range(12)} <= set(tables.split())
+    assert 90 < max(map(len, tables.splitlines())) <= 100
