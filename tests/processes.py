@@ -87,16 +87,16 @@ def reports(counts: Mapping[str, int], metrics: Sequence[str]) -> list[dict[str,
 
 
 def files_of(out: Path) -> dict[str, Any]:
-    """What a command wrote, a file or a folder of them, without what was not finished and without times."""
+    """What a command wrote, a file or a folder of them, without what was not finished, times and command lines."""
     paths = [out] if out.is_file() else [path for path in out.rglob("*") if path.is_file()]
     found: dict[str, Any] = {str(path): path.read_bytes() for path in paths if not path.name.startswith(".")}
     found = {str(Path(path).relative_to(out)): content for path, content in found.items()}
     if "run.json" in found:
-        found["run.json"] = _without_times(json.loads(found["run.json"]))
+        found["run.json"] = _without_circumstances(json.loads(found["run.json"]))
     return found
 
 
-def _without_times(value: Any) -> Any:
+def _without_circumstances(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _without_times(v) for k, v in value.items() if k not in {"seconds", "created"}}
-    return [_without_times(v) for v in value] if isinstance(value, list) else value
+        return {k: _without_circumstances(v) for k, v in value.items() if k not in {"seconds", "created", "command"}}
+    return [_without_circumstances(v) for v in value] if isinstance(value, list) else value

@@ -78,6 +78,9 @@ def verify(
         UserError: The record has no number by one of the protocols, or as `evaluate`.
     """
     chosen = _chosen(recorded, protocols)
+    for name in options or {}:
+        if name not in (known := {protocol.name for protocol in chosen}):
+            raise UserError(f"--set {name}: none of the numbers is by it.{did_you_mean(name, known)}")
     measurements: dict[str, Measurement] = {}
     refused: dict[str, str] = {}
     for protocol in chosen:

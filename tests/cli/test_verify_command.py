@@ -84,6 +84,9 @@ def test_some_protocols_are_checked_alone(recorded: Path, check: Callable[..., A
     refused = command("verify", "out", "-g", "mine", "-t", "real", "-p", "fid")
     assert refused.code == 2
     assert refused.sentence.startswith("--protocols fid: the record has no number by it. ")
+    refused = command("verify", "out", "-g", "mine", "-t", "real", "--set", "kec.tasks=a.task")
+    assert refused.code == 2
+    assert refused.sentence.startswith("--set kec: none of the numbers is by it. ")
 
 
 @pytest.mark.parametrize(
@@ -338,6 +341,18 @@ def test_a_run_without_numbers_and_what_is_no_run_are_one_sentence(command: Comm
         outcome = command(*command_line)
         assert outcome.code == 2
         assert "nowhere is not a run's folder" in outcome.sentence
+
+
+def test_an_option_that_was_a_file_is_given_again_and_no_other_option_is(
+    recorded: Path, command: Command, folders: Folders
+) -> None:
+    outcome = command("verify", "out", *folders, "--set", "ssim.sigma=1.2", "--json")
+    assert outcome.code == 3
+    number = json.loads(outcome.out)["numbers"][0]
+    assert (number["verdict"], number["reason"]) == (
+        "not checked",
+        "sigma is 1.2 instead of 1.5: give the recorded one with --set",
+    )
 
 
 # Archives
