@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Draw figures of runs.")
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="A file that ends in .png, .svg or .pdf.")]
+
+
+def _figure_file(output: Path) -> Path:
+    """Refuse a file that cannot be written before anything is drawn."""
+    from fhpt_eval.reporting.style import ending_of
+
+    ending_of(output)
+    return output
+
+
+Output = Annotated[
+    Path, typer.Option("--output", "-o", callback=_figure_file, help="A file that ends in .png, .svg or .pdf.")
+]
 Choose = Annotated[
     str,
     typer.Option(

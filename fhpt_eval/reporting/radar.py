@@ -14,7 +14,7 @@ from fhpt_eval.measuring.registry import GROUPS
 from fhpt_eval.reporting.compare import Comparison, compare
 from fhpt_eval.reporting.figure_runs import check_runs
 from fhpt_eval.reporting.metrics import Metric, metrics_of
-from fhpt_eval.reporting.style import COLUMN, GREY, NORMAL, SMALL, look, shown
+from fhpt_eval.reporting.style import COLUMN, GREY, NORMAL, SMALL, add_legend, look, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def plot_radar(runs: Sequence[Run]) -> Figure:
 
     check_runs(runs)
     shares = share_won(runs)
-    figure = Figure(figsize=(COLUMN, 3.2 + 0.13 * len(runs)), layout="constrained")
+    figure = Figure(figsize=(COLUMN, 3.1), layout="constrained")
     panel: Any = figure.add_subplot(projection="polar", theta_offset=np.pi / 2, theta_direction=-1)
     angles = np.arange(len(GROUPS)) * 2 * np.pi / len(GROUPS)
     around = np.append(angles, angles[0])
@@ -56,8 +56,7 @@ def plot_radar(runs: Sequence[Run]) -> Figure:
     panel.set_xticks(angles, GROUPS, fontsize=NORMAL)
     panel.grid(alpha=0.3, linewidth=0.5)
     panel.spines["polar"].set_visible(False)
-    figure.legend(loc="outside lower center", fontsize=SMALL, frameon=False, ncols=1 + (len(runs) > 6),
-                  title=f"run ({', '.join(GROUPS)})", title_fontsize=SMALL)  # fmt: skip
+    add_legend(figure, panel.get_legend_handles_labels()[0], f"run ({', '.join(GROUPS)})")
     figure.suptitle(_SAID, fontsize=SMALL, color=GREY)
     return figure
 

@@ -13,13 +13,13 @@ from fhpt_eval.evaluation.run_record import ScoreRecord
 from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.reporting.figure_runs import check_runs
 from fhpt_eval.reporting.metrics import metrics_of
-from fhpt_eval.reporting.style import COLUMN, GREY, NORMAL, PAGE, SMALL, look, plain, shown
+from fhpt_eval.reporting.style import COLUMN, GREY, NORMAL, PAGE, add_legend, look, plain, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_DODGE = 0.14
-"""How far runs stand apart at one K, so that no interval hides another."""
+_DODGE, _REACH = 0.14, 0.9
+"""How far runs stand apart at one K, so that no interval hides another; and all of them together, at most."""
 
 _LINES = ("--", ":", "-.", (0, (1, 3)), (0, (5, 4)))
 
@@ -41,7 +41,7 @@ def plot_retrieval(runs: Sequence[Run]) -> Figure:
         if not any(metric in run.scores for over in series.values() for metric in over.values()):
             raise UserError(f"{run.record.name} has no recall over K: run it with --protocols {retrieving()}.")
     width = min(PAGE, COLUMN * len(series))
-    figure = Figure(figsize=(width, 2.3 + 0.13 * len(runs)), layout="constrained")
+    figure = Figure(figsize=(width, 2.5), layout="constrained")
     panels = figure.subplots(1, len(series), sharey=True, squeeze=False)[0]
     for panel, (name, over) in zip(panels, series.items(), strict=True):
         panel.set_title(f"{shown(name, 40)} ↑", fontsize=NORMAL)
@@ -55,21 +55,13 @@ def plot_retrieval(runs: Sequence[Run]) -> Figure:
         panel.grid(axis="y", alpha=0.25, linewidth=0.5)
         plain(panel)
     panels[0].set_ylabel("recall@K", fontsize=NORMAL)
-    _legend(figure, panels, len(runs), 2 * len(series))
-    return figure
-
-
-def _legend(figure: Figure, panels: Sequence[Any], count: int, columns: int) -> None:
-    """Name each of ``count`` runs, and each control once."""
     handles: dict[str, Any] = {}
     for panel in panels:
         lines, labels = panel.get_legend_handles_labels()
-        handles |= {f"run {index}": line for index, line in enumerate(lines[:count])}
-        handles |= dict(zip(labels[count:], lines[count:], strict=True))
-    figure.legend(
-        handles.values(), [handle.get_label() for handle in handles.values()], loc="outside lower center",
-        ncols=columns, fontsize=SMALL, frameon=False, handlelength=2.6,
-    )  # fmt: skip
+        handles |= {f"run {index}": line for index, line in enumerate(lines[: len(runs)])}
+        handles |= dict(zip(labels[len(runs) :], lines[len(runs) :], strict=True))
+    add_legend(figure, [*handles.values()])
+    return figure
 
 
 def retrieving() -> str:
@@ -92,7 +84,7 @@ def _series(runs: Sequence[Run]) -> dict[str, dict[int, str]]:
 
 def _line(panel: Any, index: int, count: int, run: Run, over: Mapping[int, str]) -> None:
     colour, marker, _ = look(index)
-    shift = _DODGE * (index - (count - 1) / 2)
+    shift = min(_DODGE, _REACH / count) * (index - (count - 1) / 2)
     scores = {k: run.scores[metric] for k, metric in over.items() if metric in run.scores}
     scored = {k: score for k, score in scores.items() if score.value is not None}
     at = [k + shift for k in scored]

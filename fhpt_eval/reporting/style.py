@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +25,9 @@ SMALL, NORMAL = 6.5, 7.5
 
 LONGEST = 28
 """Characters of a name that are shown."""
+
+_HANDLE, _LETTER, _ROW = 0.55, 0.055, 0.14
+"""Inches that a legend takes for a line, a letter in `SMALL` and a row."""
 
 DPI = 300
 
@@ -73,12 +78,35 @@ def short(value: float | None) -> str:
     return "–" if value is None else f"{value:#.4g}".rstrip(".")
 
 
+def add_legend(figure: Figure, lines: Sequence[Any], title: str | None = None) -> None:
+    """Name lines below the panels, in as many columns as fit, and make room for them."""
+    labels = [str(line.get_label()) for line in lines]
+    width, height = figure.get_size_inches()
+    columns = max(1, min(len(lines), int(width / (_HANDLE + _LETTER * max(map(len, labels))))))
+    rows = math.ceil(len(lines) / columns) + (title is not None)
+    figure.set_size_inches(width, height + 0.1 + _ROW * rows)
+    figure.legend(lines, labels, loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False,
+                  handlelength=2.6, title=title, title_fontsize=SMALL)  # fmt: skip
+
+
 def plain(panel: Any) -> None:
     """Take from a panel what says nothing, and make its text fit a paper."""
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(labelsize=SMALL, length=2, width=0.6)
     for side in ("left", "bottom"):
         panel.spines[side].set_linewidth(0.6)
+
+
+def ending_of(file: Path) -> str:
+    """Return the ending of a figure's file, in small letters.
+
+    Raises:
+        UserError: It is none of `ENDINGS`.
+    """
+    ending = file.suffix.removeprefix(".").lower()
+    if ending not in ENDINGS:
+        raise UserError(f"{file}: a figure ends in .png, .svg or .pdf.")
+    return ending
 
 
 def save_figure(figure: Figure, file: str | Path, *, dpi: float = DPI, overwrite: bool = False) -> None:
@@ -96,9 +124,7 @@ def save_figure(figure: Figure, file: str | Path, *, dpi: float = DPI, overwrite
     from matplotlib import rc_context
 
     file = Path(file)
-    ending = file.suffix.removeprefix(".").lower()
-    if ending not in ENDINGS:
-        raise UserError(f"{file}: a figure ends in .png, .svg or .pdf.")
+    ending = ending_of(file)
     stream = io.BytesIO()
     # Without random names, and with fonts within the file.
     with rc_context({"svg.hashsalt": "fhpt-eval", "svg.fonttype": "path", "pdf.fonttype": 42}):
