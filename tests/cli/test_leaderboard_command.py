@@ -158,7 +158,7 @@ def test_twelve_runs_with_many_metrics_fit_a_page_of_100_columns(
     metrics = ["fid", "lpips", "ssim", "kec_auc_body", "kec_auc_face", "face_same@0.6", "gender_error", "psnr", "l1"]
     metrics += [f"recall@{k}[{network}]" for network in ("resnet50", "vgg16") for k in (3, 5, 10)]
     for i in range(12):
-        toy_run(f"method-{i:02}", {metric: i / 20 + 0.01 for metric in metrics}).save(own_folders / f"{i:02}")
+        toy_run(f"method-{i:02}", dict.fromkeys(metrics, i / 20 + 0.01)).save(own_folders / f"{i:02}")
     monkeypatch.setenv("COLUMNS", "80")
     outcome = command("leaderboard", *(f"{i:02}" for i in range(12)), "--table", "all", "--with-literature")
     tables, _, _ = outcome.out.partition("bold: best")
