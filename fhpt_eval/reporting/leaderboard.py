@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.evaluation.run_record import Recipe, ScoreRecord
+from fhpt_eval.evaluation.run_record import Recipe
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,6 @@ class Block:
 
     runs: tuple[Run, ...]
     apart: str = ""
-
-    @property
-    def metrics(self) -> dict[str, ScoreRecord]:
-        """Every metric that some run has, with one run's score of it for unit and direction."""
-        return {metric: score for run in self.runs for metric, score in run.scores.items()}
 
     def common_mean(self, metric: str) -> tuple[list[float], int] | None:
         """Mean of a per-pair metric over the pairs on which every run has a value, for each run, and their number.

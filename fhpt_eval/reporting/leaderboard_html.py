@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar
 
 from fhpt_eval.reporting.board import Leaderboard
 from fhpt_eval.reporting.leaderboard_format import LeaderboardFormat
 from fhpt_eval.reporting.notes import closing_notes, notes
-from fhpt_eval.reporting.tables import CLOSE, Table, heading, tables
+from fhpt_eval.reporting.tables import CLOSE, heading, tables
 from fhpt_eval.text import visible
+
+WIDTH = 130
+"""Characters that the page is wide."""
 
 
 class Html(LeaderboardFormat):
-    """One file. The headlines of each block stand in one table, its details in one for each of the paper's tables."""
+    """One file: of each block the headlines, and the details folded away."""
 
     name: ClassVar[str] = "html"
 
@@ -39,19 +40,14 @@ class Html(LeaderboardFormat):
 
 
 def _block(board: Leaderboard, number: int) -> dict[str, Any]:
-    shown = tables(board, number, math.inf)[0].metrics
-    first = [metric for metric in shown if metric.headline] or list(shown)
-    detail = [metric for metric in shown if metric not in first]
-    part = partial(_part, board, number)
+    own = {name: m for name, m in board.metrics.items() if any(name in run.scores for run in board.blocks[number].runs)}
+    first = {name: metric for name, metric in own.items() if metric.headline} or own
+    detail = {name: metric for name, metric in own.items() if name not in first}
     return {
-        "headlines": part([metric.name for metric in first]),
-        "details": [part([m.name for m in detail if m.table == t]) for t in dict.fromkeys(m.table for m in detail)],
+        "headlines": tables(replace(board, metrics=first), number, WIDTH),
+        "details": tables(replace(board, metrics=detail), number, WIDTH) if detail else [],
         "notes": notes(board, number),
     }
-
-
-def _part(board: Leaderboard, number: int, names: list[str]) -> Table:
-    return tables(replace(board, metrics={name: board.metrics[name] for name in names}), number, math.inf)[0]
 
 
 def _shown(value: Any) -> Any:

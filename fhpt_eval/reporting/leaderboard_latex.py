@@ -11,7 +11,7 @@ from fhpt_eval.reporting.notes import closing_notes, notes
 from fhpt_eval.reporting.tables import CLOSE, Cell, Row, Table, heading, tables
 from fhpt_eval.text import visible
 
-WIDTH = 80
+WIDTH = 84
 """Characters of \\footnotesize that a page holds."""
 
 _HEAD = "% \\usepackage{booktabs,xcolor}, and \\usepackage[T1]{fontenc} for names that are not ASCII\n"

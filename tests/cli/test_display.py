@@ -6,6 +6,7 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
+from toy_runs import toy_run
 
 from fhpt_eval.cli import display
 
@@ -42,3 +43,19 @@ def test_time_left_is_of_what_was_done_since(
         progress("training", done, 100)
     (line,) = lines(capsys, "training: 63/")
     assert line == "training: 63/100 (0.1/s, 8 min left)"
+
+
+def test_the_screen_of_a_run_shows_headlines_first_and_then_details_by_group(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    per_pair = {"psnr": [20.0, 20.5], "ssim": [0.75, 0.75]}
+    of_all = {"kec_found_body": 0.5, "kec_auc_body": 0.25, "fid": 100.0}
+    display.print_table(display.summary(toy_run("mine", {**per_pair, **of_all}, pairs=2)))
+    words = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert [line[0] if ":" not in line[0] else " ".join(line) for line in words[2:]] == [
+        *("headlines", "fid", "ssim", "kec_auc_body"),
+        *("details: perceptual", "psnr", "details: structural", "kec_found_body"),
+    ]
+    assert words[3] == ["fid", "↓", "100.00", "2"]
+    assert words[4] == ["ssim", "↑", "0.7500", "0.7500", "…", "0.7500", "2"]
+    assert words[7] == ["psnr", "↑", "(dB)", "20.25", "20.00", "…", "20.50", "2"]
