@@ -6,6 +6,7 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from fhpt_eval.cli import display
 
@@ -42,3 +43,12 @@ def test_time_left_is_of_what_was_done_since(
         progress("training", done, 100)
     (line,) = lines(capsys, "training: 63/")
     assert line == "training: 63/100 (0.1/s, 8 min left)"
+
+
+def test_in_a_notebook_there_are_bars_if_it_can_show_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(force_jupyter=True)
+    monkeypatch.setattr(display, "Console", lambda **_: console)
+    for widgets in (True, False):
+        monkeypatch.setattr(display, "find_spec", lambda _, there=widgets: there or None)
+        assert display.ProgressDisplay()._bars.disable is not widgets
+    assert display.ProgressDisplay(quiet=True)._bars.disable
