@@ -42,7 +42,7 @@ def picture(run: Run, pair: int, role: PairRole) -> Rgb | None:
     if not ref.path.exists():
         raise UserError(
             f"{ref.path} is not there: the run '{run.record.name}' was made of it, and a figure shows the picture."
-            " Put the images back, or run again from here."
+            " Put it back, or give the command in the folder where the run was made, or run again."
         )
     return read_image(ref)
 

@@ -6,6 +6,7 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 from toy_runs import toy_run
 
 from fhpt_eval.cli import display
@@ -59,3 +60,12 @@ def test_the_screen_of_a_run_shows_headlines_first_and_then_details_by_group(
     assert words[3] == ["fid", "↓", "100.00", "2"]
     assert words[4] == ["ssim", "↑", "0.7500", "0.7500", "…", "0.7500", "2"]
     assert words[7] == ["psnr", "↑", "(dB)", "20.25", "20.00", "…", "20.50", "2"]
+
+
+def test_in_a_notebook_there_are_bars_if_it_can_show_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(force_jupyter=True)
+    monkeypatch.setattr(display, "Console", lambda **_: console)
+    for widgets in (True, False):
+        monkeypatch.setattr(display, "find_spec", lambda _, there=widgets: there or None)
+        assert display.ProgressDisplay()._bars.disable is not widgets
+    assert display.ProgressDisplay(quiet=True)._bars.disable

@@ -15,10 +15,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 import pytest
-from PIL import Image
+from conftest import Command
+from PIL import Image, ImageFilter
 
 from fhpt_eval import sample
 
@@ -163,3 +165,30 @@ def test_the_commands_of_a_page_run(page: str, data: Path, tmp_path: Path) -> No
         run(script, folder)
         for made in re.findall(r"(?:-o|--output|>) ([\w./-]+)(?= |$)", script.replace("\\\n", " "), re.MULTILINE):
             assert (folder / made).exists(), f"{script}\nmade no {made}"
+
+
+def test_the_blocks_of_the_python_page_run_as_in_a_notebook(
+    command: Command, own_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    lay_out(own_folders)
+    for name, model in (("A", "real"), ("B", "copy-source")):
+        given = ("--quiet", "--pairs", "pairs.csv", "-s", "real", "-t", "real", "-o", f"images/{name}")
+        assert command("generate", model, *given).code == 0
+    shutil.copytree("images/A", "images/C")
+    for path in Path("images/C").glob("*.png"):
+        with Image.open(path) as image:
+            image.filter(ImageFilter.GaussianBlur(2)).save(path)
+    names: dict[str, Any] = {}
+    capsys.readouterr()
+    for part in page.split("```python\n")[1:]:
+        block = part.partition("```")[0]
+        exec(compile(block, "docs/python.md", "exec"), names)  # noqa: S102 - our own page
+    printed = capsys.readouterr().out
+    for told in ("face_same@0.5", "pckh@0.1", "pckh@1.0", "kec_auc_body@0.05", "kec_auc_hands_detected@0.1"):
+        assert told in printed
+    for file in ("kec.pdf", "bars.pdf", "retrieval.svg", "radar.png", "gallery.png", "topk.png"):
+        assert Path(file).stat().st_size > 5_000
+    columns = page.split("a row a run and metric: ")[1].partition(".")[0]
+    assert list(names["table"]) == columns.replace("\n", " ").split(", ")
+    assert set(names["compared"].table["second"]) == {"B", "C"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,15 @@ from fhpt_eval.reporting.bars import plot_bars
 from fhpt_eval.reporting.radar import plot_radar, share_won
 from fhpt_eval.reporting.recall_plot import plot_retrieval
 
+Numbers = Any
+"""A sequence or an array of numbers."""
+
 ITEMS = [f"item {i}" for i in range(24)]
 GOOD, BAD = np.linspace(0.7, 0.9, 24), np.linspace(0.3, 0.5, 24)
 HOSTILE = "$\\frac{a}$|<script>%&_\x1b[31m"
 
 
-def run_of(name: str, ssim: Sequence[float], **others: Sequence[float]) -> Run:
+def run_of(name: str, ssim: Numbers, **others: Numbers) -> Run:
     """A run of 24 pairs of 24 items: SSIM, and by protocol one of its headlines."""
     run = made_up(name, {"ssim": ssim}, items=ITEMS[: len(ssim)])
     groups: Mapping[str, tuple[str, Group]] = {
@@ -66,6 +69,14 @@ def recalls(run: Run, values: Mapping[int, float | None], net: str = "vgg16", ch
     return adding(run, "retrieval", "semantic", *scores)
 
 
+def xs(line: Any) -> list[float]:
+    return list(line.get_xdata())
+
+
+def ys(line: Any) -> list[float]:
+    return list(line.get_ydata())
+
+
 def texts(panel: Any) -> list[str]:
     return [text.get_text() for text in panel.texts]
 
@@ -88,7 +99,7 @@ def test_bars_are_the_values_from_zero_with_intervals_and_letters() -> None:
     assert [label.get_text() for label in panel.get_yticklabels()] == ["best", "same", "worst"]
     assert panel.get_ylim()[0] > panel.get_ylim()[1], "the first run is on top"
     assert panel.get_title(loc="left") == "ssim ↑"
-    assert [list(line.get_xdata()) for line in panel.lines[:2]] == [[0.75, 0.85]] * 2
+    assert [xs(line) for line in panel.lines[:2]] == [[0.75, 0.85]] * 2
 
 
 def test_two_runs_have_no_letters_and_a_missing_value_is_a_dash() -> None:
@@ -107,7 +118,7 @@ def test_a_dozen_runs_with_hostile_names_are_drawn() -> None:
     shown.savefig(io.BytesIO())
     labels = [label.get_text() for label in shown.axes[0].get_yticklabels()]
     assert all(label.isprintable() and r"\$" in label for label in labels)
-    looks = {(bar.get_facecolor(), bar.get_hatch()) for bar in shown.axes[0].patches}  # type: ignore[attr-defined]
+    looks = {(bar.get_facecolor(), bar.get_hatch()) for bar in shown.axes[0].patches}
     assert len(looks) == 12
 
 
@@ -122,13 +133,13 @@ def test_recall_over_k_has_a_panel_a_network_and_the_controls() -> None:
     assert (first.get_title(), second.get_title()) == ("recall@K[vgg16] ↑", "recall@K[resnet50] ↑")
     lines = {str(line.get_label()): line for line in first.lines if not str(line.get_label()).startswith("_")}
     assert list(lines) == ["one", "two", "targets", "chance"], "a control without a value is not drawn"
-    assert list(lines["one"].get_ydata()) == [0.5, 0.6, 0.8]
-    assert list(lines["two"].get_ydata()) == [0.4, 0.7]
+    assert ys(lines["one"]) == [0.5, 0.6, 0.8]
+    assert ys(lines["two"]) == [0.4, 0.7]
     assert lines["two"].get_xdata() == pytest.approx([3.07, 10.07])
     assert lines["one"].get_marker() != lines["two"].get_marker()
-    chances = [list(line.get_ydata()) for line in first.lines if line.get_label() == "chance"]
+    chances = [ys(line) for line in first.lines if line.get_label() == "chance"]
     assert chances == [[0.1] * 3, [0.12] * 3], "what differs between runs is a band"
-    assert [list(line.get_ydata()) for line in second.lines if line.get_label() == "two"] == [[]]
+    assert [ys(line) for line in second.lines if line.get_label() == "two"] == [[]]
     named = [text.get_text() for text in shown.legends[0].get_texts()]
     assert named == ["one", "two", "targets", "chance"]
 
@@ -167,7 +178,7 @@ def test_the_radar_says_what_its_axes_are_and_encloses_nothing() -> None:
     assert [label.get_text() for label in panel.get_xticklabels()] == ["perceptual", "structural", "semantic"]
     assert panel.get_ylim()[0] == 0
     lines = [line for line in panel.lines if not str(line.get_label()).startswith("_")]
-    assert [list(line.get_ydata()) for line in lines][1] == [0.75, 1, 0.75, 0.75]
+    assert [ys(line) for line in lines][1] == [0.75, 1, 0.75, 0.75]
     assert str(lines[1].get_label()) == "b (0.75, 1.00, 0.75)"
     assert not panel.patches
     assert not panel.collections
@@ -206,7 +217,7 @@ def test_runs_that_cannot_share_a_figure_are_one_sentence(plot: Any) -> None:
         plot([])
     with pytest.raises(UserError, match="two runs are called 'one'"):
         plot([one, one])
-    other = dataclasses.replace(made_up("other", {"ssim": BAD}, pairs="z"))
+    other = dataclasses.replace(made_up("other", {"ssim": [*BAD]}, pairs="z"))
     with pytest.raises(UserError, match="other cannot share the figure: other pairs than one"):
         plot([one, other])
 

@@ -38,7 +38,7 @@ def test_a_row_a_run_and_metric(stored: Path) -> None:
     assert tuple(table.loc[0, ["n", "missing", "better", "headline", "table"]]) == (3, 1, "higher", True, "perceptual")
     assert tuple(table.loc[3, ["better", "headline", "protocol"]]) == ("lower", False, "l1")
     assert table["low"].isna().all()
-    assert Run.load(table.loc[0, "folder"]).record.name == "b <i>"
+    assert Run.load(str(table.loc[0, "folder"])).record.name == "b <i>"
 
 
 def test_folders_and_patterns_are_read_in_order_and_once(stored: Path) -> None:
@@ -74,13 +74,13 @@ def test_a_leaderboard_has_a_row_a_run_and_keeps_blocks_apart() -> None:
     assert board.attrs["apart"] == {2: "other pairs than one (4 against 4)"}
     both = fhpt_eval.leaderboard(runs, ["l1", "ssim"])
     assert list(both) == ["l1", "ssim"]
-    assert np.isnan(both.loc[(1, "two"), "l1"])
+    assert both["l1"].isna().to_list() == [False, True, True]
     with pytest.raises(UserError, match="Did you mean 'ssim'"):
         fhpt_eval.leaderboard(runs, ["sim"])
 
 
 def test_notebooks_show_tables_in_which_names_are_inert() -> None:
-    runs = [made_up(name, {"ssim": np.linspace(0.1, 0.9, 8) + shift}, items=[*"abcdefgh"])
+    runs = [made_up(name, {"ssim": [0.1 * i + shift for i in range(8)]}, items=[*"abcdefgh"])
             for name, shift in (("<script>", 0), ("two", 0.1))]  # fmt: skip
     compared = fhpt_eval.compare(runs)
     assert list(compared.table["metric"]) == ["ssim"]
