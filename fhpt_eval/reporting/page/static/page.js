@@ -79,7 +79,7 @@
         { ...axis(chart.x), size: 26, ...(chart.points ? { splits: () => chart.xs } : {}) },
         { ...axis(chart.y, (_, ticks) => ticks.map((tick) => tick.toFixed(1))), size: 36 },
       ],
-      cursor: { drag: { x: false, y: false }, points: { size: 7 } },
+      cursor: { drag: { x: false, y: false }, points: { size: 7, fill: (_, i) => stroke(lines[i - 1])() } },
       series: [
         { label: chart.x, value: (_, v) => (v === null ? "–" : `${+v.toFixed(2)} ${chart.unit}`) },
         ...lines.map((line) => ({
