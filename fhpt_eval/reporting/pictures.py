@@ -20,6 +20,23 @@ Choice: TypeAlias = Literal["worst", "best", "median", "disputed"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 
 
+def ref_of(run: Run, pair: int, role: PairRole) -> ImageRef | None:
+    """Return where an image of a pair is; None where the pair has none. Of a strip it is the panel."""
+    return ref_at(run, role, run.per_pair[role].iloc[pair], run.per_pair["generated"].iloc[pair])
+
+
+def ref_at(run: Run, role: PairRole, path: object, generated: object) -> ImageRef | None:
+    """Return where an image is, given its path and that of the pair's generated image."""
+    if not isinstance(path, str) or not path:
+        return None
+    naming = NAMINGS.get(run.record.pairs.naming)
+    strip = naming.strip if naming is not None else ()
+    # A target that lies elsewhere than the strip is a file of its own.
+    if role not in strip or path != generated:
+        return ImageRef(Path(path))
+    return ImageRef(Path(path), strip.index(role), len(strip))
+
+
 def picture(run: Run, pair: int, role: PairRole) -> Rgb | None:
     """Read an image of a pair; None where the pair has none.
 
@@ -31,14 +48,9 @@ def picture(run: Run, pair: int, role: PairRole) -> Rgb | None:
     Raises:
         UserError: The file is not there any more, or cannot be read.
     """
-    paths = run.per_pair.iloc[pair]
-    if paths[role] is None:
+    ref = ref_of(run, pair, role)
+    if ref is None:
         return None
-    naming = NAMINGS.get(run.record.pairs.naming)
-    strip = naming.strip if naming is not None else ()
-    # A target that lies elsewhere than the strip is a file of its own.
-    whole = role not in strip or paths[role] != paths["generated"]
-    ref = ImageRef(Path(paths[role])) if whole else ImageRef(Path(paths[role]), strip.index(role), len(strip))
     if not ref.path.exists():
         raise UserError(
             f"{ref.path} is not there: the run '{run.record.name}' was made of it, and a figure shows the picture."

@@ -18,6 +18,7 @@ from made_runs import made_run
 from PIL import Image
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.image_list import ImageList, ListedImage
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.reporting.compare import compare
 from fhpt_eval.reporting.leaderboard import blocks_of
@@ -26,6 +27,7 @@ from fhpt_eval.reporting.page.album import Album
 from fhpt_eval.reporting.page.board import section as board
 from fhpt_eval.reporting.page.chosen import choices
 from fhpt_eval.reporting.page.document import document, write_report
+from fhpt_eval.reporting.page.on_disk import changes
 from fhpt_eval.reporting.page.shown import Shown
 
 HOSTILE = "</script><script>alert(1)</script>\x1b[31m|$\\%&_\u202e<img src=x onerror=alert(2)>"
@@ -301,7 +303,7 @@ def test_best_and_second_are_marked_and_a_best_that_is_not_told_apart(tmp_path: 
     cells = {name: cells[column] for name, _, cells in table.rows}
     values = {run.record.name: run.scores["ssim"].value or 0 for run in runs}
     ranked = sorted(values, key=lambda name: -values[name])
-    assert [cells[name].rank for name in ranked] == [1, 2, 3]
+    assert [cells[name].rank for name in ranked] == [1, 2, 0]
     assert ranked[0] == "b"
     assert not cells["b"].alike
     near = Shown(blocks_of(runs[::2]), compare(runs[::2]), Album())
@@ -333,6 +335,22 @@ def test_pictures_that_are_gone_or_changed_are_told_and_the_page_still_works(two
     rows = Page(html).data["gallery"]["rows"]
     assert rows["3"]["generated"][0]["index"] is None if "3" in rows else True
     assert Page(html).sections == EVERY
+
+
+def test_a_run_that_lists_its_images_tells_how_many_changed(two: list[Run]) -> None:
+    paths = dict(zip(two[1].per_pair["pair"], map(Path, two[1].per_pair["generated"]), strict=True))
+    rows = [
+        ListedImage("generated", pair, hashlib.sha256(path.read_bytes()).hexdigest()) for pair, path in paths.items()
+    ]
+    listed = dataclasses.replace(two[1], image_list=ImageList(tuple(rows)))
+    for pair in ("pair 4", "pair 7"):
+        Image.new("RGB", (22, 32), "red").save(paths[pair])
+    assert changes([listed], quiet) == ["2 generated images of mine have changed since they were measured"]
+
+
+def test_the_commands_of_the_runs_are_told(two: list[Run]) -> None:
+    told = _renamed(two[0], "base", command=["fhpt-eval", "run", "-g", "my images"])
+    assert "fhpt-eval run -g &#39;my images&#39;" in document([told], quiet)
 
 
 def test_an_album_keeps_each_picture_once_and_ends_at_its_budget(two: list[Run]) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ScoreRecord
-from fhpt_eval.reporting.compare import Comparison
-from fhpt_eval.reporting.leaderboard import without_prefix
+from fhpt_eval.reporting.leaderboard import Block, without_prefix
 from fhpt_eval.reporting.metrics import DETAIL, Metric, metrics_of, select_metrics
-from fhpt_eval.reporting.numbers import number
+from fhpt_eval.reporting.numbers import decimals_of, fixed
 from fhpt_eval.reporting.page.shown import Section, Shown
+from fhpt_eval.reporting.standings import Standing, standings
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Cell:
     Attributes:
         value: As it is shown.
         key: What the column is sorted by: smaller is better; empty without a value.
-        rank: 1 for the best, 2 for the second, of runs that have different values.
+        rank: 1 for the best, 2 for the second, 0 for the others.
         alike: Whether it is the best and not told apart from the next.
         interval: As it is shown.
         missing: How many pairs or images lack a value.
@@ -60,10 +60,10 @@ def section(shown: Shown) -> Section:
         if metric not in headlines:
             folded.setdefault(metric.table, []).append(metric)
     view = {
-        "table": _table("headlines", shown.runs, headlines, shown.comparison),
-        "details": [_table(f"{DETAIL}: {name}", shown.runs, metrics, None) for name, metrics in folded.items()],
+        "table": _table("headlines", shown.blocks[0], headlines, tested=True),
+        "details": [_table(f"{DETAIL}: {name}", shown.blocks[0], metrics) for name, metrics in folded.items()],
         "apart": [
-            (block.apart, _table(block.apart, block.runs, [*select_metrics(metrics_of(block.runs)).values()], None))
+            (block.apart, _table(block.apart, block, [*select_metrics(metrics_of(block.runs)).values()]))
             for block in shown.blocks[1:]
         ],
         "unprefixed": [*dict.fromkeys(filter(None, map(without_prefix, shown.runs)))],
@@ -71,51 +71,30 @@ def section(shown: Shown) -> Section:
     return Section("board", "Leaderboard", view)
 
 
-def _table(title: str, runs: Sequence[Run], metrics: Sequence[Metric], comparison: Comparison | None) -> Table:
-    columns = [_column(runs, metric, comparison) for metric in metrics]
-    rows = [(run.record.name, i, [column[i] for column in columns]) for i, run in enumerate(runs)]
+def _table(title: str, block: Block, metrics: Sequence[Metric], *, tested: bool = False) -> Table:
+    ranked = standings(block, metrics, {metric.name: metric for metric in metrics} if tested else {})
+    columns = [_column(block.runs, metric, ranked[metric.name]) for metric in metrics]
+    rows = [(run.record.name, i, [column[i] for column in columns]) for i, run in enumerate(block.runs)]
     return Table(title, metrics, rows)
 
 
-def _column(runs: Sequence[Run], metric: Metric, comparison: Comparison | None) -> list[Cell]:
+def _column(runs: Sequence[Run], metric: Metric, standing: Standing) -> list[Cell]:
     scores = [run.scores.get(metric.name) for run in runs]
-    sign = -1 if metric.better == "higher" else 1
-    values = [None if score is None or score.value is None else sign * score.value for score in scores]
-    ordered = sorted({value for value in values if value is not None})
-    best = [i for i, value in enumerate(values) if ordered and value == ordered[0]]
-    second = [i for i, value in enumerate(values) if len(ordered) > 1 and value == ordered[1]]
-    alike = comparison is not None and len(best) == 1 and bool(second) and _alike(comparison, metric, best[0], second)
-    shown = sum(value is not None for value in values) > 1
-    return [
-        _cell(score, value, ordered.index(value) + 1 if shown and value is not None else 0, alike=alike and i in best)
-        for i, (score, value) in enumerate(zip(scores, values, strict=True))
-    ]
+    ends = [end for score in scores if score is not None for end in (score.value, *(score.interval or ()))]
+    return [_cell(score, metric, decimals_of(ends), standing, place) for place, score in enumerate(scores)]
 
 
-def _cell(score: ScoreRecord | None, key: float | None, rank: int, *, alike: bool) -> Cell:
-    if score is None or key is None:
+def _cell(score: ScoreRecord | None, metric: Metric, decimals: int, standing: Standing, place: int) -> Cell:
+    if score is None or score.value is None:
         return Cell("–")
     lacking = sum(score.missing.values())
+    ends = [fixed(end, max(decimals - 1, 0)) for end in score.interval or ()]
     return Cell(
-        value=number(score.value),
-        key=repr(key),
-        rank=rank,
-        alike=alike,
-        interval="" if score.interval is None else " … ".join(map(_rough, score.interval)),
+        value=fixed(score.value, decimals),
+        key=repr(-score.value if metric.better == "higher" else score.value),
+        rank=1 if place in standing.best else 2 if place in standing.second else 0,
+        alike=bool(standing.close) and place in standing.best,
+        interval=" … ".join(ends),
         missing=lacking,
         asked=score.n + lacking,
     )
-
-
-def _rough(end: float) -> str:
-    """Return an end of an interval, with a digit less than the value has."""
-    size = abs(end)
-    return f"{end:.0e}" if 0 < size < 1e-3 else f"{end:.{0 if size >= 1000 else 1 if size >= 10 else 3}f}"
-
-
-def _alike(comparison: Comparison, metric: Metric, best: int, second: Sequence[int]) -> bool:
-    """Whether the best run was not told apart from every one that comes next."""
-    if letters := comparison.letters.get(metric.name):
-        return any(not letters[i] or not letters[best] or set(letters[i]) & set(letters[best]) for i in second)
-    rows = [row for row in comparison.rows if row.metric.name == metric.name and not row.part]
-    return any(row.verdict not in {"better", "worse"} for row in rows)

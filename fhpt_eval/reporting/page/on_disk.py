@@ -10,25 +10,10 @@ from fhpt_eval.evaluation.image_list import generated_hash
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairing.folders import PairRole
-from fhpt_eval.pairing.naming import NAMINGS
 from fhpt_eval.progress import Progress
+from fhpt_eval.reporting.pictures import ref_at
 
 _REAL: tuple[PairRole, ...] = ("target", "source")
-
-
-def ref_of(run: Run, row: int, role: PairRole) -> ImageRef | None:
-    """Return an image of a run's pair; None where it has none. Of a strip it is the panel, as the naming says."""
-    return _ref(run, role, run.per_pair[role].iloc[row], run.per_pair["generated"].iloc[row])
-
-
-def _ref(run: Run, role: PairRole, path: object, generated: object) -> ImageRef | None:
-    if not isinstance(path, str) or not path:
-        return None
-    naming = NAMINGS.get(run.record.pairs.naming)
-    strip = naming.strip if naming is not None else ()
-    if role in strip and path == generated:
-        return ImageRef(Path(path), strip.index(role), len(strip))
-    return ImageRef(Path(path))
 
 
 def changes(runs: Sequence[Run], progress: Progress) -> list[str]:
@@ -36,7 +21,7 @@ def changes(runs: Sequence[Run], progress: Progress) -> list[str]:
 
     Generated images are held to the hash in the record. Of targets and sources only the presence is looked at.
     """
-    generated = [[_ref(run, "generated", path, path) for path in run.per_pair["generated"]] for run in runs]
+    generated = [[ref_at(run, "generated", path, path) for path in run.per_pair["generated"]] for run in runs]
     contents = Contents((ref.path for refs in generated for ref in refs if ref), progress)
     told = [what for run, refs in zip(runs, generated, strict=True) if (what := _change(run, refs, contents))]
     for role in _REAL:
@@ -51,8 +36,11 @@ def _change(run: Run, refs: Sequence[ImageRef | None], contents: Contents) -> st
     there = [ref for ref in refs if ref is not None]
     if gone := sum(contents.of_file(ref.path) is None for ref in there):
         return f"{gone} of {len(there)} generated images of {run.record.name} are not where the run found them"
-    keys = [None if ref is None else contents.key(ref) for ref in refs]
+    pairs = map(str, run.per_pair["pair"])
+    keys = {pair: None if ref is None else contents.key(ref) for pair, ref in zip(pairs, refs, strict=True)}
     known = run.record.pairs.generated
-    if known is None or known == generated_hash(zip(map(str, run.per_pair["pair"]), keys, strict=True)):
+    if known is None or known == generated_hash(keys.items()):
         return ""
-    return f"some generated images of {run.record.name} have changed since they were measured"
+    listed = run.image_list.of("generated") if run.image_list is not None else {}
+    changed = sum(listed[pair] != (key or "") for pair, key in keys.items() if pair in listed)
+    return f"{changed or 'some'} generated images of {run.record.name} have changed since they were measured"

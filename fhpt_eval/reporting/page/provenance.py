@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ def section(shown: Shown) -> Section:
     runs = [run for block in shown.blocks for run in block.runs]
     facts = {
         "name": [run.record.name for run in runs],
+        "command": [shlex.join(run.record.command) if run.record.command else "–" for run in runs],
         "made": [run.record.created for run in runs],
         "profile": [run.record.profile for run in runs],
         "pairs": [f"{run.record.pairs.total} (naming {run.record.pairs.naming})" for run in runs],
