@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from fhpt_eval.measuring.protocol import Need, PairedProtocol, Protocol, Records, Score, mean_over_pairs
     from fhpt_eval.pairing.pairs import Pair, Pairs
     from fhpt_eval.records import Missing
-    from fhpt_eval.reporting.bars import plot_bars
-    from fhpt_eval.reporting.board import Leaderboard
-    from fhpt_eval.reporting.compare import compare
+    from fhpt_eval.reporting.comparing.compare import compare
+    from fhpt_eval.reporting.figures.bars import plot_bars
+    from fhpt_eval.reporting.figures.error_curves import plot_kec
+    from fhpt_eval.reporting.figures.gallery import plot_gallery
+    from fhpt_eval.reporting.figures.radar import plot_radar
+    from fhpt_eval.reporting.figures.recall import plot_retrieval
+    from fhpt_eval.reporting.figures.style import save_figure
+    from fhpt_eval.reporting.figures.topk import plot_topk
     from fhpt_eval.reporting.frames import leaderboard, load_runs
-    from fhpt_eval.reporting.gallery import plot_gallery
-    from fhpt_eval.reporting.leaderboard_format import LeaderboardFormat
-    from fhpt_eval.reporting.plots import plot_kec
-    from fhpt_eval.reporting.radar import plot_radar
-    from fhpt_eval.reporting.recall_plot import plot_retrieval
-    from fhpt_eval.reporting.retrieved import plot_topk
-    from fhpt_eval.reporting.style import save_figure
+    from fhpt_eval.reporting.leaderboards.format import LeaderboardFormat
+    from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 
 # In a checkout, protocols/, reference_models/ and results/ lie beside this folder; installed, they lie inside it.
 _beside = Path(__file__).resolve().parent.parent
@@ -40,8 +40,8 @@ _PUBLIC = {
     "Evaluator": "evaluation.evaluator",
     "Geometry": "images.geometry",
     "ImageExtractor": "extract.extractor",
-    "Leaderboard": "reporting.board",
-    "LeaderboardFormat": "reporting.leaderboard_format",
+    "Leaderboard": "reporting.leaderboards.leaderboard",
+    "LeaderboardFormat": "reporting.leaderboards.format",
     "Missing": "records",
     "Need": "measuring.protocol",
     "Pair": "pairing.pairs",
@@ -56,18 +56,18 @@ _PUBLIC = {
     "Score": "measuring.protocol",
     "Unavailable": "errors",
     "UserError": "errors",
-    "compare": "reporting.compare",
+    "compare": "reporting.comparing.compare",
     "evaluate": "evaluation.evaluate",
     "leaderboard": "reporting.frames",
     "load_runs": "reporting.frames",
     "mean_over_pairs": "measuring.protocol",
-    "plot_bars": "reporting.bars",
-    "plot_gallery": "reporting.gallery",
-    "plot_kec": "reporting.plots",
-    "plot_radar": "reporting.radar",
-    "plot_retrieval": "reporting.recall_plot",
-    "plot_topk": "reporting.retrieved",
-    "save_figure": "reporting.style",
+    "plot_bars": "reporting.figures.bars",
+    "plot_gallery": "reporting.figures.gallery",
+    "plot_kec": "reporting.figures.error_curves",
+    "plot_radar": "reporting.figures.radar",
+    "plot_retrieval": "reporting.figures.recall",
+    "plot_topk": "reporting.figures.topk",
+    "save_figure": "reporting.figures.style",
 }
 
 __all__ = [

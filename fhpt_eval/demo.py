@@ -25,12 +25,12 @@ from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn.model import Drn
 from fhpt_eval.reference_models.trivial import CopySource, Real
-from fhpt_eval.reporting.board import Leaderboard
-from fhpt_eval.reporting.gallery import Cell, draw_gallery
-from fhpt_eval.reporting.leaderboard_csv import Csv
+from fhpt_eval.reporting.figures.error_curves import plot_kec
+from fhpt_eval.reporting.figures.gallery import Cell, draw_gallery
+from fhpt_eval.reporting.figures.style import save_figure
+from fhpt_eval.reporting.leaderboards.as_csv import Csv
+from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 from fhpt_eval.reporting.page.document import write_report
-from fhpt_eval.reporting.plots import plot_kec
-from fhpt_eval.reporting.style import save_figure
 from fhpt_eval.sample import ANNOTATION, IMAGES, SAMPLE, some_pairs
 
 BOARD, CURVES, GALLERY, REPORT = "leaderboard.csv", "kec.png", "gallery.png", "report.html"

@@ -13,7 +13,7 @@ from fhpt_eval.cli.shared import AsJson, Overwrite
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from fhpt_eval.reporting.compare import Comparison, MetricDifference
+    from fhpt_eval.reporting.comparing.compare import Comparison, MetricDifference
 
 _VERDICTS = {"no difference shown": "–", "not tested": "–"}
 """What a column has no room for stands below the table."""
@@ -55,7 +55,7 @@ def compare(
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.files.atomic import write_named
     from fhpt_eval.files.csv_table import csv_text
-    from fhpt_eval.reporting.compare import compare as compare_runs
+    from fhpt_eval.reporting.comparing.compare import compare as compare_runs
 
     if output is not None and output.suffix.lower() != ".csv":
         raise UserError(f"{output}: a comparison ends in .csv.")
@@ -73,7 +73,7 @@ def compare(
 
 
 def _plain(found: Comparison) -> dict[str, object]:
-    from fhpt_eval.reporting.judgement import sentences
+    from fhpt_eval.reporting.comparing.judgement import sentences
 
     frame = found.table.astype(object)
     return {
@@ -87,7 +87,7 @@ def _plain(found: Comparison) -> dict[str, object]:
 
 def _print(found: Comparison, output: Path | None) -> None:
     from fhpt_eval.cli.display import print_table
-    from fhpt_eval.reporting.judgement import sentences, shortfalls
+    from fhpt_eval.reporting.comparing.judgement import sentences, shortfalls
 
     for run in found.runs[1:]:
         rows = [row for row in found.rows if row.second == run.record.name]
@@ -110,7 +110,7 @@ def _table(rows: list[MetricDifference]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from fhpt_eval.reporting.judgement import probability
+    from fhpt_eval.reporting.comparing.judgement import probability
     from fhpt_eval.reporting.numbers import decimals_of, fixed
     from fhpt_eval.text import visible
 

@@ -71,7 +71,7 @@ def _json(done: Demo, pairs: int) -> str:
 
 def _print(done: Demo, pairs: int) -> None:
     from fhpt_eval.cli.display import print_board
-    from fhpt_eval.reporting.board import Leaderboard
+    from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 
     typer.echo(f"{pairs} pairs of the sample of rendered people, profile embedded")
     print_board(Leaderboard.of(done.runs))

@@ -24,12 +24,12 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.measuring.registry import find_protocols
-from fhpt_eval.reporting.board import Leaderboard
+from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
+from fhpt_eval.reporting.leaderboards.notes import closing_notes, notes
+from fhpt_eval.reporting.leaderboards.tables import CLOSE, Cell, heading, tables
+from fhpt_eval.reporting.leaderboards.tables import Table as BoardTable
 from fhpt_eval.reporting.metrics import Metric, metrics_of
-from fhpt_eval.reporting.notes import closing_notes, notes
 from fhpt_eval.reporting.numbers import decimals_of, fixed, number
-from fhpt_eval.reporting.tables import CLOSE, Cell, heading, tables
-from fhpt_eval.reporting.tables import Table as BoardTable
 from fhpt_eval.text import visible
 
 _LOG_EVERY = 10.0

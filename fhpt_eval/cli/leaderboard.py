@@ -13,7 +13,7 @@ from fhpt_eval.cli.shared import AsJson, Overwrite
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from fhpt_eval.reporting.leaderboard_format import LeaderboardFormat
+    from fhpt_eval.reporting.leaderboards.format import LeaderboardFormat
 
 _SHOWN = "What is shown"
 
@@ -84,8 +84,8 @@ def leaderboard(
     """
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.files.atomic import write_named
-    from fhpt_eval.reporting.board import Leaderboard
-    from fhpt_eval.reporting.literature import read_literature
+    from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
+    from fhpt_eval.reporting.leaderboards.literature import read_literature
 
     if as_json and (output is not None or form is not None):
         raise UserError("--json prints on the screen, in a form of its own: leave out --output and --format.")
@@ -122,7 +122,7 @@ def _format(output: Path | None, form: str | None) -> LeaderboardFormat | None:
     Raises:
         UserError: There is no such format.
     """
-    from fhpt_eval.reporting.leaderboard_format import find_formats
+    from fhpt_eval.reporting.leaderboards.format import find_formats
 
     found = find_formats()
     for warning in found.warnings:

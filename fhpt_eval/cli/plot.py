@@ -22,7 +22,7 @@ Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that
 
 def _figure_file(output: Path) -> Path:
     """Refuse a file that cannot be written before anything is drawn."""
-    from fhpt_eval.reporting.style import ending_of
+    from fhpt_eval.reporting.figures.style import ending_of
 
     ending_of(output)
     return output
@@ -55,7 +55,7 @@ def kec(runs: Runs, output: Output, overwrite: Overwrite = False) -> None:
     of the axis: a dotted line marks α_max, a share of the target's height (`fhpt-eval protocols kec`), or an arrow says
     that it lies further to the right.
     """
-    from fhpt_eval.reporting.plots import plot_kec
+    from fhpt_eval.reporting.figures.error_curves import plot_kec
 
     _write(plot_kec(_load(runs)), output, overwrite)
 
@@ -77,7 +77,7 @@ def bars(
 
     With three runs or more, letters stand beside the values: runs that share one cannot be told apart.
     """
-    from fhpt_eval.reporting.bars import plot_bars
+    from fhpt_eval.reporting.figures.bars import plot_bars
 
     names = None if metrics is None else [name.strip() for name in re.split(r",(?![^\[]*\])", metrics)]
     _write(plot_bars(_load(runs), names, table=table), output, overwrite)
@@ -86,7 +86,7 @@ def bars(
 @app.command()
 def retrieval(runs: Runs, output: Output, overwrite: Overwrite = False) -> None:
     """Draw recall over K, a panel a network, with the controls: real targets (ceiling), chance (floor), the source."""
-    from fhpt_eval.reporting.recall_plot import plot_retrieval
+    from fhpt_eval.reporting.figures.recall import plot_retrieval
 
     _write(plot_retrieval(_load(runs)), output, overwrite)
 
@@ -98,7 +98,7 @@ def radar(runs: Runs, output: Output, overwrite: Overwrite = False) -> None:
     An axis is the share of its comparisons with the other runs shown that a run wins, over the headline metrics of the
     objective; what cannot be told apart counts a half. It says who is ahead in what, not by how much.
     """
-    from fhpt_eval.reporting.radar import plot_radar
+    from fhpt_eval.reporting.figures.radar import plot_radar
 
     _write(plot_radar(_load(runs)), output, overwrite)
 
@@ -118,7 +118,7 @@ def gallery(
 
     The pictures are read from where they lay when they were scored. Below each stands its value.
     """
-    from fhpt_eval.reporting.gallery import plot_gallery
+    from fhpt_eval.reporting.figures.gallery import plot_gallery
 
     figure = plot_gallery(_load(runs), by, choose=choose, count=count)
     _write(figure, output, overwrite, dpi=figure.dpi)
@@ -141,7 +141,7 @@ def topk(
     Queries are chosen by the rank of their first right answer. In greyscale: right ones have a solid frame and ✓,
     others a dashed one and ×.
     """
-    from fhpt_eval.reporting.retrieved import plot_topk
+    from fhpt_eval.reporting.figures.topk import plot_topk
 
     figure = plot_topk(_load(runs), by, choose=choose, count=count)
     _write(figure, output, overwrite, dpi=figure.dpi)
@@ -154,7 +154,7 @@ def _load(folders: list[Path]) -> list[Run]:
 
 
 def _write(figure: Figure, output: Path, overwrite: bool, dpi: float | None = None) -> None:
-    from fhpt_eval.reporting.style import DPI, save_figure
+    from fhpt_eval.reporting.figures.style import DPI, save_figure
 
     save_figure(figure, output, dpi=dpi or DPI, overwrite=overwrite)
     typer.echo(str(output))

@@ -13,7 +13,7 @@ from fhpt_eval.evaluation.rescoring import COLUMNS, tidy
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import RECORD
 from fhpt_eval.files.together import current
-from fhpt_eval.reporting.leaderboard import blocks_of
+from fhpt_eval.reporting.blocks import blocks_of
 from fhpt_eval.reporting.metrics import metrics_of, select_metrics
 
 _ABOUT = ("headline", "table", "protocol", "dialect", "profile", "folder")

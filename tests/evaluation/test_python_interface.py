@@ -25,7 +25,7 @@ from fhpt_eval.pairing.pairs import Pairs, list_images
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.reference_models.drn.command import DrnPlan
 from fhpt_eval.reference_models.drn.model import Drn
-from fhpt_eval.reporting.style import save_figure
+from fhpt_eval.reporting.figures.style import save_figure
 from fhpt_eval.synthetic.dataset import make
 from fhpt_eval.synthetic.dataset_folder import read_truth
 from fhpt_eval.training.classifier import train_gender

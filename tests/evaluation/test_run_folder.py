@@ -29,7 +29,7 @@ from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.ssim import Ssim
-from fhpt_eval.reporting.leaderboard import difference
+from fhpt_eval.reporting.blocks import difference
 
 Evaluate = Callable[..., Run]
 

@@ -20,10 +20,10 @@ from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.naming import NAMINGS
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.ssim import Ssim
-from fhpt_eval.reporting.board import Leaderboard
 from fhpt_eval.reporting.dialect_effects import Family, differences, families
 from fhpt_eval.reporting.dialects_page import BEGIN, with_page
-from fhpt_eval.reporting.leaderboard_csv import Csv
+from fhpt_eval.reporting.leaderboards.as_csv import Csv
+from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 
 DIALECTS = find_dialects()
 MEASURED = [dialect for dialect in DIALECTS.values() if not dialect.refused]

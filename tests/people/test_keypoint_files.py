@@ -44,7 +44,7 @@ from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.pckh import Pckh
 from fhpt_eval.protocols.ssim import Ssim
 from fhpt_eval.records import Missing, Record, Result
-from fhpt_eval.reporting.leaderboard import blocks_of
+from fhpt_eval.reporting.blocks import blocks_of
 
 Array = npt.NDArray[Any]
 

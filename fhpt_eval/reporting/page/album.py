@@ -13,7 +13,7 @@ from fhpt_eval.files.regular import read_regular
 from fhpt_eval.images.decoding import ImageRef, Rgb, cut_panel, decode
 from fhpt_eval.images.formats import NO_MEMORY, ImageError
 from fhpt_eval.pairing.folders import PairRole
-from fhpt_eval.reporting.pictures import ref_of
+from fhpt_eval.reporting.figures.pictures import ref_of
 
 LARGE, SMALL = 256, 128
 """Heights of pictures that are looked at one by one, and of those that stand in long rows."""

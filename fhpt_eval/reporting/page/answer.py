@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
-from fhpt_eval.reporting.compare import Comparison, MetricDifference, Verdict
-from fhpt_eval.reporting.judgement import probability, sentences, shortfalls
+from fhpt_eval.reporting.comparing.compare import Comparison, MetricDifference, Verdict
+from fhpt_eval.reporting.comparing.judgement import probability, sentences, shortfalls
 from fhpt_eval.reporting.numbers import number, signed
 from fhpt_eval.reporting.page.shown import Section, Shown
 

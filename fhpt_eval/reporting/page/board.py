@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ScoreRecord
-from fhpt_eval.reporting.leaderboard import Block, without_prefix
+from fhpt_eval.reporting.blocks import Block, without_prefix
+from fhpt_eval.reporting.leaderboards.standings import Standing, standings
 from fhpt_eval.reporting.metrics import DETAIL, Metric, metrics_of, select_metrics
 from fhpt_eval.reporting.numbers import decimals_of, fixed
 from fhpt_eval.reporting.page.shown import Section, Shown
-from fhpt_eval.reporting.standings import Standing, standings
 
 
 @dataclass(frozen=True)

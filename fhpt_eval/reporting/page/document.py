@@ -14,8 +14,8 @@ import jinja2
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.files.atomic import write_named
 from fhpt_eval.progress import Progress
-from fhpt_eval.reporting.compare import compare
-from fhpt_eval.reporting.leaderboard import blocks_of
+from fhpt_eval.reporting.blocks import blocks_of
+from fhpt_eval.reporting.comparing.compare import compare
 from fhpt_eval.reporting.page import (
     answer,
     answered,

@@ -8,7 +8,7 @@ import numpy as np
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ScoreRecord
-from fhpt_eval.reporting.measured import Measured
+from fhpt_eval.reporting.comparing.measured import Measured
 from fhpt_eval.reporting.page.album import SMALL
 from fhpt_eval.reporting.page.shown import Section, Shown
 

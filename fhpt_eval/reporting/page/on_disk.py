@@ -11,7 +11,7 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.progress import Progress
-from fhpt_eval.reporting.pictures import ref_at
+from fhpt_eval.reporting.figures.pictures import ref_at
 
 _REAL: tuple[PairRole, ...] = ("target", "source")
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.statistics import Floats
-from fhpt_eval.reporting.compare import Comparison
-from fhpt_eval.reporting.leaderboard import Block
-from fhpt_eval.reporting.measured import Measured
+from fhpt_eval.reporting.blocks import Block
+from fhpt_eval.reporting.comparing.compare import Comparison
+from fhpt_eval.reporting.comparing.measured import Measured
 from fhpt_eval.reporting.metrics import Metric, metrics_of
 from fhpt_eval.reporting.page.album import Album
 

@@ -1,0 +1,338 @@
+"""Whether runs differ: paired differences with intervals and tests, and which runs cannot be told apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.run import Run
+from fhpt_eval.maths.differences import FEWEST_ITEMS, LEVEL, Difference, differences, holm, superiority
+from fhpt_eval.maths.statistics import Interval
+from fhpt_eval.measuring.protocol import resampled
+from fhpt_eval.progress import Progress
+from fhpt_eval.reporting.blocks import Block, blocks_of
+from fhpt_eval.reporting.comparing.measured import Mask, Measured
+from fhpt_eval.reporting.comparing.parts import parts
+from fhpt_eval.reporting.metrics import Metric, metrics_of, select_metrics
+
+Verdict: TypeAlias = Literal["better", "worse", "no difference shown", "equal", "not tested"]
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """One metric of one run, compared with the first.
+
+    Attributes:
+        metric: What is compared.
+        first: Name of the run that is compared with.
+        second: Name of the other run.
+        first_value: Of the metric over the common pairs.
+        second_value: Likewise.
+        n: How many pairs both have.
+        items: How many items (or pairs, where no item is known) were resampled.
+        difference: Second less first; None where one has no value.
+        interval: 95 % interval of the difference; None where nothing can be said.
+        p: Of no difference.
+        p_adjusted: The same by Holm's procedure, over all tests of this comparison.
+        superiority: How often the second is better on a pair drawn at random, half of the ties counted; None for
+            metrics without values per pair.
+        verdict: Of the second run: ``better`` or ``worse`` where the adjusted p is at most 0.05.
+        why: Why it was not tested, or what else must be known; empty otherwise.
+        part: Which pairs, as ``view=back``; empty for all of them.
+        needed: How many pairs like these would show such a difference in four of five samples; None: cannot be told.
+        detectable: Size of the difference that these pairs show in four of five samples.
+    """
+
+    metric: Metric
+    first: str
+    second: str
+    first_value: float | None
+    second_value: float | None
+    n: int
+    items: int
+    difference: float | None
+    interval: Interval | None
+    p: float | None
+    p_adjusted: float | None
+    superiority: float | None
+    verdict: Verdict
+    why: str = ""
+    part: str = ""
+    needed: int | None = None
+    detectable: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs on the same pairs, compared.
+
+    Attributes:
+        runs: The first is what the others are compared with.
+        rows: A row a metric and run.
+        letters: For each metric, letters a run: runs that share one cannot be told apart. Empty for two runs.
+        over: What was resampled: ``items``, or ``pairs``, with the reason.
+    """
+
+    runs: tuple[Run, ...]
+    rows: tuple[MetricDifference, ...]
+    letters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    over: str = "items"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a metric and run."""
+        columns = [
+            *("metric", "part", "better", "first", "second", "first_value", "second_value", "n", "items", "difference"),
+            *("low", "high", "p", "p_adjusted", "superiority", "verdict", "why", "needed", "detectable"),
+        ]
+        rows = []
+        for row in self.rows:
+            low, high = row.interval or (None, None)
+            about = {"metric": row.metric.name, "better": row.metric.better, "low": low, "high": high}
+            rows.append([about[column] if column in about else getattr(row, column) for column in columns])
+        frame: pd.DataFrame = pd.DataFrame(rows, columns=columns)
+        return frame
+
+    def _repr_html_(self) -> str:
+        """Return the table, as notebooks show it."""
+        return str(self.table.to_html(index=False, na_rep="–"))
+
+
+def compare(
+    runs: Sequence[Run],
+    metrics: Sequence[str] | None = None,
+    *,
+    table: str | None = None,
+    by: str | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare runs on the same pairs with the first of them.
+
+    Differences are paired: over the pairs on which both runs have a value, items are resampled, the same draw in both
+    (see `fhpt_eval.maths.differences.differences`). Metrics of a whole set (Fréchet and kernel distances, Inception
+    Scores) are resampled by the influence of each pair, which runs keep.
+
+    Args:
+        runs: Two or more that stand in one block of a leaderboard.
+        metrics: Names; None for the headlines.
+        table: One of the paper's tables, ``all`` or ``detail``.
+        by: Compare on each part of the pairs by itself, too: one of `PARTS`.
+        seed: Of the resampling.
+        progress: Called after each metric.
+
+    Raises:
+        UserError: There is one run, two have one name, they cannot be compared, or a metric is unknown.
+    """
+    check_comparable(runs)
+    chosen = select_metrics(metrics_of(runs), metrics, table)
+    groups, over = _groups(runs[0])
+    with_first = [(0, i) for i in range(1, len(runs))]
+    rows: list[MetricDifference] = []
+    letters = {}
+    for done, metric in enumerate(chosen.values(), start=1):
+        both = _Both(runs, metric, groups, seed)
+        every_two = dict(zip(combinations(range(len(runs)), 2), both.compared(), strict=True))
+        rows += [every_two[pair] for pair in with_first]
+        if len(runs) > 2:
+            letters[metric.name] = _letters(every_two, both.values, metric)
+        if progress is not None:
+            progress("comparing", done, len(chosen))
+        if both.divisible:
+            divided = parts(runs, metric, by)
+            rows += [row for name, part in divided.items() for row in both.compared(with_first, name, part)]
+    adjusted = holm({(row.metric.name, row.second, row.part): row.p for row in rows})
+    judged = tuple(_judged(row, adjusted[row.metric.name, row.second, row.part]) for row in rows)
+    return Comparison(tuple(runs), judged, letters, over)
+
+
+def check_comparable(runs: Sequence[Run]) -> Block:
+    """Return the one block that runs stand in.
+
+    Raises:
+        UserError: There is one run, two have one name, or they stand in several blocks.
+    """
+    if len(runs) < 2:
+        raise UserError("a comparison needs two runs or more: give another run's folder.")
+    names = [run.record.name for run in runs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"two runs are called '{twice}': run one of them with another --name, or leave it out.")
+    first, *others = blocks_of(runs)
+    if others:
+        raise UserError(f"{others[0].runs[0].record.name} cannot be compared: {others[0].apart}.")
+    return first
+
+
+class _Both:
+    """One metric of several runs, compared two by two."""
+
+    def __init__(self, runs: Sequence[Run], metric: Metric, groups: Sequence[Hashable], seed: int) -> None:
+        self._metric = metric
+        self._groups = groups
+        self._seed = seed
+        self._names = [run.record.name for run in runs]
+        self._scores = [run.scores.get(metric.name) for run in runs]
+        order = list(runs[0].per_pair["pair"])
+        self._measured = [Measured.of(run, metric.name, order) for run in runs]
+
+    def compared(
+        self, pairs_of_runs: Sequence[tuple[int, int]] | None = None, part: str = "", within: Mask | None = None
+    ) -> list[MetricDifference]:
+        """Return a row for each two runs, or for those that are given, over the common pairs within a part."""
+        if pairs_of_runs is None:
+            pairs_of_runs = [*combinations(range(len(self._measured)), 2)]
+        rows = [self._row(i, j, part, self._common(i, j, within)) for i, j in pairs_of_runs]
+        alike: dict[bytes, list[int]] = {}
+        for k, row in enumerate(rows):
+            if not row.why:
+                alike.setdefault(self._common(*pairs_of_runs[k], within).tobytes(), []).append(k)
+        for members in alike.values():
+            # Where the same pairs are common, the draws are shared.
+            common = self._common(*pairs_of_runs[members[0]], within)
+            sides = dict.fromkeys(side for k in members for side in pairs_of_runs[k])
+            numbers = {side: self._measured[side].pooled(common, self._groups) for side in sides}
+            compared = [(numbers[i], numbers[j]) for i, j in (pairs_of_runs[k] for k in members)]
+            for k, found in zip(members, differences(compared, seed=self._seed), strict=True):
+                rows[k] = replace(_tested(rows[k], found), why=self._uneven(*pairs_of_runs[k]))
+        return rows
+
+    @property
+    def divisible(self) -> bool:
+        """Whether a part of the pairs has a value: one of a whole set has none."""
+        return all(each.total is not None or each.value is None for each in self._measured)
+
+    @property
+    def values(self) -> list[float | None]:
+        """The runs' scores."""
+        return [each.value for each in self._measured]
+
+    def _common(self, i: int, j: int, within: Mask | None) -> Mask:
+        """Return the pairs that both have; all pairs for a metric of the whole set."""
+        common = np.ones(len(self._groups), dtype=np.bool_) if within is None else within
+        for side in (i, j):
+            there = self._measured[side].there
+            if there is not None:
+                common = common & there
+        return common
+
+    def _row(self, i: int, j: int, part: str, common: Mask) -> MetricDifference:
+        first, second = self._measured[i], self._measured[j]
+        values = [side.over(common) for side in (first, second)]
+        better = None
+        if first.per_pair is not None and second.per_pair is not None:
+            higher = self._metric.better == "higher"
+            better = superiority(first.per_pair[common], second.per_pair[common], higher=higher)
+        known = None not in values
+        return MetricDifference(
+            metric=self._metric,
+            first=self._names[i],
+            second=self._names[j],
+            first_value=values[0],
+            second_value=values[1],
+            n=self._n(i, j, common),
+            items=len({group for group, inside in zip(self._groups, common, strict=True) if inside}),
+            difference=float(values[1]) - float(values[0]) if known else None,  # type: ignore[arg-type]
+            interval=None,
+            p=None,
+            p_adjusted=None,
+            superiority=better,
+            verdict="not tested",
+            why=self._untestable(i, j, common),
+            part=part,
+        )
+
+    def _n(self, i: int, j: int, common: Mask) -> int:
+        if self._measured[i].total is not None:
+            return int(common.sum())
+        return min((score.n for score in (self._scores[i], self._scores[j]) if score is not None), default=0)
+
+    def _uneven(self, i: int, j: int) -> str:
+        """Return that a metric of the whole set rests on other counts of images; nothing where pairs can be matched."""
+        counts = [score.n for score in (self._scores[i], self._scores[j]) if score is not None]
+        if self._measured[i].total is not None or len(set(counts)) == 1:
+            return ""
+        return f"{self._names[i]} rests on {counts[0]} images, {self._names[j]} on {counts[1]}"
+
+    def _untestable(self, i: int, j: int, common: Mask) -> str:
+        """Return why two runs cannot be compared by the metric, in words; nothing where they can."""
+        for side in (i, j):
+            measured = self._measured[side]
+            if measured.value is None:
+                return f"{self._names[side]} has no value"
+            if measured.total is None and measured.influence is None:
+                return f"{self._names[side]} keeps nothing of it to resample"
+        if not common.any():
+            return "no pair has a value in both"
+        items = len({group for group, inside in zip(self._groups, common, strict=True) if inside})
+        if items < FEWEST_ITEMS:
+            return f"{items} items are too few to tell: it takes {FEWEST_ITEMS}"
+        return ""
+
+
+def _tested(row: MetricDifference, found: Difference) -> MetricDifference:
+    """Return a row with what resampling told."""
+    per_item = row.n / found.items
+    needed = found.needed()
+    return replace(
+        row,
+        items=found.items,
+        interval=found.interval,
+        p=found.p,
+        needed=None if needed is None else math.ceil(needed * per_item),
+        detectable=found.detectable(),
+    )
+
+
+def _judged(row: MetricDifference, adjusted: float | None) -> MetricDifference:
+    """Return a row with its verdict."""
+    if adjusted is None or row.difference is None:
+        return row
+    verdict: Verdict = "no difference shown"
+    if adjusted <= LEVEL:
+        verdict = "better" if (row.difference > 0) == (row.metric.better == "higher") else "worse"
+    elif row.detectable == 0:
+        verdict = "equal"
+    return replace(row, p_adjusted=adjusted, verdict=verdict)
+
+
+def _groups(run: Run) -> tuple[list[str], str]:
+    """Return what is resampled: the group of each pair, and groups in words."""
+    items = run.per_pair["item"]
+    groups = [item or pair for item, pair in zip(items, run.per_pair["pair"], strict=True)]
+    return groups, resampled(list(items))
+
+
+def _letters(
+    every_two: Mapping[tuple[int, int], MetricDifference], values: Sequence[float | None], metric: Metric
+) -> tuple[str, ...]:
+    """Return the letters of each run: those that share one cannot be told apart (Piepho 2004).
+
+    All pairs of runs are tested, with p-values adjusted over them; a letter is a largest set of runs no two of which
+    were told apart, the best first.
+    """
+    import networkx
+
+    adjusted = holm({pair: row.p for pair, row in every_two.items()})
+    if all(p is None for p in adjusted.values()):
+        return ("",) * len(values)
+    sign = -1 if metric.better == "higher" else 1
+    ranks = {i: sign * value for i, value in enumerate(values) if value is not None}
+    graph: networkx.Graph[int] = networkx.Graph()
+    graph.add_nodes_from(ranks)
+    graph.add_edges_from(
+        (i, j) for (i, j), p in adjusted.items() if {i, j} <= ranks.keys() and (p is None or p > LEVEL)
+    )
+    cliques = sorted(networkx.find_cliques(graph), key=lambda clique: sorted(ranks[i] for i in clique))
+    return tuple("".join(_letter(k) for k, clique in enumerate(cliques) if i in clique) for i in range(len(values)))
+
+
+def _letter(number: int) -> str:
+    return chr(ord("a") + number) if number < 26 else f"({number + 1})"
