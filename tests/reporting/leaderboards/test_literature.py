@@ -18,7 +18,7 @@ from fhpt_eval.reporting.leaderboards.literature import UNKNOWN, Published, read
 from fhpt_eval.reporting.leaderboards.notes import closing_notes
 from fhpt_eval.reporting.leaderboards.tables import placed, tables
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NUMBERS = read_literature()
 DIALECTS = {dialect.id: {metric.name for metric in dialect.metrics} for dialect in find_dialects().values()}
 OTHERS = {"mask_ssim", "parameters", "speed", "face_similarity", "face_distance"}
