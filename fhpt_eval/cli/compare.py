@@ -95,7 +95,7 @@ def _print(found: Comparison, output: Path | None) -> None:
         for line in shortfalls(row for row in rows if not row.part):
             typer.echo(line)
         typer.echo()
-    if found.letters:
+    if any(any(of_runs) for of_runs in found.letters.values()):
         print_table(_letters(found))
         typer.echo("runs that share a letter cannot be told apart\n")
     for sentence in sentences(found):
@@ -121,7 +121,7 @@ def _table(rows: list[MetricDifference]) -> Table:
     table.add_column("metric", no_wrap=True)
     for heading in ("baseline", "run", "difference (95 %)", "p", "ahead"):
         table.add_column(heading, justify="right")
-    table.add_column("")
+    table.add_column("verdict")
     if len(counts) > 1:
         table.add_column("n", justify="right")
     shown: dict[str, int] = {}
@@ -147,7 +147,7 @@ def _table(rows: list[MetricDifference]) -> Table:
             *([str(row.n)] if len(counts) > 1 else []),
         ]
         table.add_row(*map(Text, cells))
-    about = ["p: adjusted over all tests (Holm). ahead: how often the run is better on a pair."]
+    about = ["±: of each difference by itself. p: adjusted over all tests (Holm). ahead: how often better on a pair."]
     if len(counts) == 1:
         ((n, items),) = counts
         about.insert(0, f"{n} common pairs, {items} of them resampled." if n == items else f"{n} common pairs.")

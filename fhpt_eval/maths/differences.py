@@ -95,17 +95,19 @@ class Difference:
     error: float | None
     items: int
 
-    def needed(self) -> int | None:
-        """How many items would show a difference as large as this in four of five samples; None: cannot be told."""
+    def needed(self, level: float = LEVEL) -> int | None:
+        """How many items would show a difference as large as this in four of five samples; None: cannot be told.
+
+        Args:
+            level: Of the test: smaller where several are made.
+        """
         if self.error is None or not self.value:
             return None
-        at_all = math.inf if self.error else 2.0
-        ratio = self.value / self.error / math.sqrt(self.items) if self.error else at_all
-        return _smallest(abs(ratio))
+        return _smallest(abs(self.value) / self.error / math.sqrt(self.items), level) if self.error else FEWEST_ITEMS
 
-    def detectable(self) -> float | None:
+    def detectable(self, level: float = LEVEL) -> float | None:
         """Size of a difference that this many items show in four of five samples."""
-        return None if self.error is None else self.error * _reach(self.items)
+        return None if self.error is None else self.error * _reach(self.items, level)
 
 
 def differences(
@@ -115,7 +117,8 @@ def differences(
 
     Each resample's difference is divided by its own standard error (linearised ratios), and interval and p-value come
     of the absolute values of these (Efron & Tibshirani 1993, ch. 12 and 16): with few or unequal items that holds where
-    percentiles do not. The two agree: p ≤ 0.05 just where the interval leaves 0 out.
+    percentiles do not. The two agree: p ≤ 0.05 just where the interval leaves 0 out. A difference further out than any
+    resample has its p-value from the tail of Student's t, so that many tests can be adjusted for.
 
     Args:
         compared: Pairs of numbers, all of them over the same k items in the same order.
@@ -172,18 +175,24 @@ def _judged(value: float, error: float, studentised: Floats, k: int, *, few: boo
         few: So few items differ that some resample has none of them: Student's t is asked, too, and the more careful
             of the two counts, as a handful of successes is no bell.
     """
+    from scipy import stats
+
     resamples = len(studentised)
     if error == 0:
-        return Difference(value, Interval(value, value), 1.0 if value == 0 else 1 / (resamples + 1), 0.0, k)
+        # Every item differs by the same.
+        return Difference(value, Interval(value, value), float(value == 0), 0.0, k)
     # The order statistic that makes interval and p-value agree.
     rank = math.ceil((1 - LEVEL) * (resamples + 1))
     reach = float(np.partition(studentised, rank - 1)[rank - 1])
-    p = (1 + int((studentised >= abs(value) / error).sum())) / (resamples + 1)
+    beyond = int((studentised >= abs(value) / error).sum())
+    p = (1 + beyond) / (resamples + 1)
+    usual = float(stats.t.ppf(1 - LEVEL / 2, k - 1))
     if few:
-        from scipy import stats
-
-        reach = max(reach, float(stats.t.ppf(1 - LEVEL / 2, k - 1)))
+        reach = max(reach, usual)
         p = max(p, float(2 * stats.t.sf(abs(value) / error, k - 1)))
+    elif not beyond:
+        # Further out than any resample: the tail of Student's t, as wide as the resamples are at 95 %.
+        p = min(p, float(2 * stats.t.sf(abs(value) / error / max(1.0, reach / usual), k - 1)))
     reach *= error
     return Difference(value, Interval(value - reach, value + reach), p, error, k)
 
@@ -227,18 +236,19 @@ def superiority(first: npt.ArrayLike, second: npt.ArrayLike, *, higher: bool) ->
     return float(((step > 0) + 0.5 * (step == 0)).mean()) if len(step) else None
 
 
-def _reach(items: int) -> float:
+def _reach(items: int, level: float) -> float:
     """Return how many standard errors a difference is away from 0 that ``items`` items show with `POWER`."""
     from scipy import stats
 
-    return float(stats.t.ppf(1 - LEVEL / 2, items - 1) + stats.t.ppf(POWER, items - 1))
+    return float(stats.t.ppf(1 - level / 2, items - 1) + stats.t.ppf(POWER, items - 1))
 
 
-def _smallest(ratio: float) -> int:
-    """Return the smallest number of items k with ratio·√k ≥ `_reach` (k)."""
-    if ratio >= _reach(FEWEST_ITEMS) / math.sqrt(FEWEST_ITEMS):
-        return FEWEST_ITEMS
-    k = (_reach(10**9) / ratio) ** 2
-    for _ in range(50):
-        k = (_reach(max(2, math.ceil(k))) / ratio) ** 2
-    return math.ceil(k)
+def _smallest(ratio: float, level: float) -> int:
+    """Return the smallest number of items k, at least `FEWEST_ITEMS`, with ratio·√k ≥ `_reach` (k)."""
+    low, high = FEWEST_ITEMS - 1, FEWEST_ITEMS
+    while ratio * math.sqrt(high) < _reach(high, level):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if ratio * math.sqrt(middle) >= _reach(middle, level) else (middle, high)
+    return high

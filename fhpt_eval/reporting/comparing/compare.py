@@ -22,6 +22,9 @@ from fhpt_eval.reporting.comparing.measured import Mask, Measured
 from fhpt_eval.reporting.comparing.parts import parts
 from fhpt_eval.reporting.metrics import Metric, metrics_of, select_metrics
 
+_Test: TypeAlias = tuple[str, str, int, int]
+"""A metric, a part of the pairs (empty for all), and two runs."""
+
 Verdict: TypeAlias = Literal["better", "worse", "no difference shown", "equal", "not tested"]
 
 
@@ -40,14 +43,17 @@ class MetricDifference:
         difference: Second less first; None where one has no value.
         interval: 95 % interval of the difference; None where nothing can be said.
         p: Of no difference.
-        p_adjusted: The same by Holm's procedure, over all tests of this comparison.
+        p_adjusted: The same by Holm's procedure, over all tests of this comparison: every two runs by each metric, and
+            parts.
         superiority: How often the second is better on a pair drawn at random, half of the ties counted; None for
             metrics without values per pair.
         verdict: Of the second run: ``better`` or ``worse`` where the adjusted p is at most 0.05.
         why: Why it was not tested, or what else must be known; empty otherwise.
         part: Which pairs, as ``view=back``; empty for all of them.
-        needed: How many pairs like these would show such a difference in four of five samples; None: cannot be told.
-        detectable: Size of the difference that these pairs show in four of five samples.
+        needed: How many pairs like these would show such a difference in four of five samples, with as many tests;
+            None: cannot be told.
+        detectable: Size of the difference that these pairs show in four of five samples, likewise.
+        error: Standard error of the difference.
     """
 
     metric: Metric
@@ -67,6 +73,7 @@ class MetricDifference:
     part: str = ""
     needed: int | None = None
     detectable: float | None = None
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +83,15 @@ class Comparison:
     Attributes:
         runs: The first is what the others are compared with.
         rows: A row a metric and run.
+        every_two: For each metric (its name) and every two runs (their places, the smaller first), a row: the second
+            compared with the first.
         letters: For each metric, letters a run: runs that share one cannot be told apart. Empty for two runs.
         over: What was resampled: ``items``, or ``pairs``, with the reason.
     """
 
     runs: tuple[Run, ...]
     rows: tuple[MetricDifference, ...]
+    every_two: Mapping[tuple[str, int, int], MetricDifference]
     letters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     over: str = "items"
 
@@ -134,23 +144,28 @@ def compare(
     check_comparable(runs)
     chosen = select_metrics(metrics_of(runs), metrics, table)
     groups, over = _groups(runs[0])
-    with_first = [(0, i) for i in range(1, len(runs))]
-    rows: list[MetricDifference] = []
-    letters = {}
+    every_two = [*combinations(range(len(runs)), 2)]
+    with_first = [pair for pair in every_two if pair[0] == 0]
+    found: dict[_Test, MetricDifference] = {}
     for done, metric in enumerate(chosen.values(), start=1):
         both = _Both(runs, metric, groups, seed)
-        every_two = dict(zip(combinations(range(len(runs)), 2), both.compared(), strict=True))
-        rows += [every_two[pair] for pair in with_first]
-        if len(runs) > 2:
-            letters[metric.name] = _letters(every_two, both.values, metric)
+        found |= {(metric.name, "", *two): row for two, row in zip(every_two, both.compared(every_two), strict=True)}
+        for name, part in parts(runs, metric, by).items() if both.divisible else ():
+            rows = both.compared(with_first, name, part)
+            found |= {(metric.name, name, *two): row for two, row in zip(with_first, rows, strict=True)}
         if progress is not None:
             progress("comparing", done, len(chosen))
-        if both.divisible:
-            divided = parts(runs, metric, by)
-            rows += [row for name, part in divided.items() for row in both.compared(with_first, name, part)]
-    adjusted = holm({(row.metric.name, row.second, row.part): row.p for row in rows})
-    judged = tuple(_judged(row, adjusted[row.metric.name, row.second, row.part]) for row in rows)
-    return Comparison(tuple(runs), judged, letters, over)
+    adjusted = holm({test: row.p for test, row in found.items()})
+    tests = sum(row.p is not None for row in found.values())
+    judged = {test: _judged(row, adjusted[test], tests) for test, row in found.items()}
+    whole = {(name, i, j): row for (name, part, i, j), row in judged.items() if not part}
+    return Comparison(
+        tuple(runs),
+        tuple(row for (_, _, first, _), row in judged.items() if first == 0),
+        whole,
+        {metric.name: _letters(whole, runs, metric) for metric in chosen.values()} if len(runs) > 2 else {},
+        over,
+    )
 
 
 def check_comparable(runs: Sequence[Run]) -> Block:
@@ -184,11 +199,9 @@ class _Both:
         self._measured = [Measured.of(run, metric.name, order) for run in runs]
 
     def compared(
-        self, pairs_of_runs: Sequence[tuple[int, int]] | None = None, part: str = "", within: Mask | None = None
+        self, pairs_of_runs: Sequence[tuple[int, int]], part: str = "", within: Mask | None = None
     ) -> list[MetricDifference]:
-        """Return a row for each two runs, or for those that are given, over the common pairs within a part."""
-        if pairs_of_runs is None:
-            pairs_of_runs = [*combinations(range(len(self._measured)), 2)]
+        """Return a row for each two runs, over the common pairs within a part."""
         rows = [self._row(i, j, part, self._common(i, j, within)) for i, j in pairs_of_runs]
         alike: dict[bytes, list[int]] = {}
         for k, row in enumerate(rows):
@@ -208,11 +221,6 @@ class _Both:
     def divisible(self) -> bool:
         """Whether a part of the pairs has a value: one of a whole set has none."""
         return all(each.total is not None or each.value is None for each in self._measured)
-
-    @property
-    def values(self) -> list[float | None]:
-        """The runs' scores."""
-        return [each.value for each in self._measured]
 
     def _common(self, i: int, j: int, within: Mask | None) -> Mask:
         """Return the pairs that both have; all pairs for a metric of the whole set."""
@@ -279,28 +287,27 @@ class _Both:
 
 def _tested(row: MetricDifference, found: Difference) -> MetricDifference:
     """Return a row with what resampling told."""
-    per_item = row.n / found.items
-    needed = found.needed()
-    return replace(
-        row,
-        items=found.items,
-        interval=found.interval,
-        p=found.p,
-        needed=None if needed is None else math.ceil(needed * per_item),
-        detectable=found.detectable(),
-    )
+    return replace(row, items=found.items, interval=found.interval, p=found.p, error=found.error)
 
 
-def _judged(row: MetricDifference, adjusted: float | None) -> MetricDifference:
-    """Return a row with its verdict."""
+def _judged(row: MetricDifference, adjusted: float | None, tests: int) -> MetricDifference:
+    """Return a row with its verdict, and what it would have taken where one of so many tests has to show it."""
     if adjusted is None or row.difference is None:
         return row
     verdict: Verdict = "no difference shown"
     if adjusted <= LEVEL:
         verdict = "better" if (row.difference > 0) == (row.metric.better == "higher") else "worse"
-    elif row.detectable == 0:
+    elif row.error == 0:
         verdict = "equal"
-    return replace(row, p_adjusted=adjusted, verdict=verdict)
+    found = Difference(row.difference, row.interval, row.p, row.error, row.items)
+    needed = found.needed(LEVEL / tests)
+    return replace(
+        row,
+        p_adjusted=adjusted,
+        verdict=verdict,
+        needed=None if needed is None else math.ceil(needed * row.n / row.items),
+        detectable=found.detectable(LEVEL / tests),
+    )
 
 
 def _groups(run: Run) -> tuple[list[str], str]:
@@ -311,27 +318,26 @@ def _groups(run: Run) -> tuple[list[str], str]:
 
 
 def _letters(
-    every_two: Mapping[tuple[int, int], MetricDifference], values: Sequence[float | None], metric: Metric
+    every_two: Mapping[tuple[str, int, int], MetricDifference], runs: Sequence[Run], metric: Metric
 ) -> tuple[str, ...]:
     """Return the letters of each run: those that share one cannot be told apart (Piepho 2004).
 
-    All pairs of runs are tested, with p-values adjusted over them; a letter is a largest set of runs no two of which
-    were told apart, the best first.
+    A letter is a largest set of runs no two of which were told apart, the best first; empty where nothing was tested.
     """
     import networkx
 
-    adjusted = holm({pair: row.p for pair, row in every_two.items()})
-    if all(p is None for p in adjusted.values()):
-        return ("",) * len(values)
+    rows = {(i, j): row for (name, i, j), row in every_two.items() if name == metric.name}
+    if all(row.p is None for row in rows.values()):
+        return ("",) * len(runs)
     sign = -1 if metric.better == "higher" else 1
-    ranks = {i: sign * value for i, value in enumerate(values) if value is not None}
+    scores = [run.scores.get(metric.name) for run in runs]
+    ranks = {i: sign * s.value for i, s in enumerate(scores) if s is not None and s.value is not None}
     graph: networkx.Graph[int] = networkx.Graph()
     graph.add_nodes_from(ranks)
-    graph.add_edges_from(
-        (i, j) for (i, j), p in adjusted.items() if {i, j} <= ranks.keys() and (p is None or p > LEVEL)
-    )
+    alike = [two for two, row in rows.items() if row.verdict not in {"better", "worse"}]
+    graph.add_edges_from((i, j) for i, j in alike if i in ranks and j in ranks)
     cliques = sorted(networkx.find_cliques(graph), key=lambda clique: sorted(ranks[i] for i in clique))
-    return tuple("".join(_letter(k) for k, clique in enumerate(cliques) if i in clique) for i in range(len(values)))
+    return tuple("".join(_letter(k) for k, clique in enumerate(cliques) if i in clique) for i in range(len(runs)))
 
 
 def _letter(number: int) -> str:

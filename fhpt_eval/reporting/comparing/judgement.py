@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -52,7 +53,8 @@ def _in_what(first: Run, other: Run, rows: Sequence[MetricDifference]) -> str:
     one, two = _name(other), _name(first)
     tested = len(rows) - len(by["not tested"])
     if not tested:
-        return f"Whether {one} differs from {two} was not tested: {rows[0].why if rows else 'there is no metric'}."
+        why = Counter(row.why for row in rows).most_common(1)[0][0] if rows else "there is no metric"
+        return f"Whether {one} differs from {two} was not tested: {why}."
     if not by["better"] and not by["worse"]:
         where = (
             f"any of {tested} metrics" if tested > 1 else visible(next(r for r in rows if r.p is not None).metric.name)
@@ -102,12 +104,12 @@ def _where_not(first: Run, other: Run, rows: Sequence[MetricDifference]) -> str:
     name = visible(row.metric.name)
     text = f"On a pair drawn at random {_name(leader)} is the better one in {name} {100 * chance:.0f} times in 100"
     if not (np.nan_to_num(behind, nan=-1.0) > 0).any():
-        return f"{text}; on no pair is it worse."
+        return f"{text}; on no pair is {_name(leader)} worse."
     worst = int(np.nanargmax(behind))
     one, two = (values[1][worst], values[0][worst]) if ahead else (values[0][worst], values[1][worst])
     count = int((np.nan_to_num(behind, nan=0.0) > 0).sum())
     return (
-        f"{text}; it is worse on {_count(count, 'pair')}, most of all on {visible(str(pairs[worst]))}"
+        f"{text}; {_name(leader)} is worse on {_count(count, 'pair')}, most of all on {visible(str(pairs[worst]))}"
         f" ({number(one)} against {number(two)})."
     )
 
@@ -126,12 +128,19 @@ def _difference(row: MetricDifference) -> str:
     if row.interval is None:
         return text
     low, high = (signed(end) for end in row.interval)
-    return f"{text} (95 % interval {low} to {high}, p = {probability(row.p_adjusted)} adjusted for all tests)"
+    return f"{text} (95 % interval {low} to {high}, p {_is(row.p_adjusted)} adjusted for all tests)"
 
 
 def probability(p: float | None) -> str:
     """Return a p-value as papers print it."""
-    return "–" if p is None else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
+    if p is None:
+        return "–"
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
+
+
+def _is(p: float | None) -> str:
+    text = probability(p)
+    return text.replace("<", "< ") if text.startswith("<") else f"= {text}"
 
 
 def _what_it_takes(row: MetricDifference) -> str:

@@ -44,12 +44,14 @@ def _about_standings(standing: Mapping[str, Standing]) -> list[str]:
         told, sign = (
             (f"{CLOSE}: not told apart from the next", ">")
             if any(tested)
-            else ("each best is told apart from the next", "≤")
+            else ("the best is told apart from the next", "≤")
         )
         lines.append(
-            f"{told}, by resampling items (p {sign} {LEVEL:g} on common pairs, adjusted by Holm over {len(tested)}"
-            f" metric{'s' if tested[1:] else ''})"
+            f"{told}, by resampling items (p {sign} {LEVEL:g} on common pairs, adjusted by Holm over every two runs and"
+            " all these metrics, as `fhpt-eval compare` does)"
         )
+    if tied := [name for name, found in standing.items() if len(found.best) > 1]:
+        lines.append(f"several are best, with equal values, in {', '.join(tied)}")
     reasons: dict[str, list[str]] = {}
     for name, found in standing.items():
         if found.why:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from fhpt_eval.maths.differences import LEVEL, holm
 from fhpt_eval.reporting.blocks import Block
-from fhpt_eval.reporting.comparing.compare import MetricDifference, compare
+from fhpt_eval.reporting.comparing.compare import Comparison, compare
 from fhpt_eval.reporting.metrics import Metric
 
 
@@ -28,45 +27,40 @@ class Standing:
     why: str = ""
 
 
-def standings(block: Block, metrics: Iterable[Metric], tested: Mapping[str, Metric]) -> dict[str, Standing]:
+def standings(
+    block: Block, metrics: Iterable[Metric], tested: Mapping[str, Metric], comparison: Comparison | None = None
+) -> dict[str, Standing]:
     """Rank the runs of a block by each metric.
 
-    The best is compared with the next as `fhpt-eval compare` does it, and Holm's procedure goes over the
-    metrics. That the two are chosen by their values makes the test no less strict: a best that is told apart from the
-    second is told apart from all (Gutmann and Maymin 1987).
+    Whether the best is told apart from the next is as `fhpt-eval compare` has it, of all runs by the same metrics.
 
     Args:
         block: Runs that can be compared.
         metrics: By which they are ranked.
         tested: Those for which the best is compared with the next.
+        comparison: Of the block's runs by these, if there is one already.
     """
     ranked = {metric.name: _ranked(block, metric) for metric in metrics}
-    pairs: dict[tuple[int, int], list[str]] = {}
-    for name, standing in ranked.items():
-        # Runs with equal values are all best, which says enough.
-        if name in tested and len(standing.best) == 1 and standing.second:
-            pairs.setdefault((standing.best[0], standing.second[0]), []).append(name)
-    rows: dict[str, MetricDifference] = {}
-    for (best, second), names in pairs.items():
-        if block.runs[best].record.name == block.runs[second].record.name:
-            why = f"two runs are called '{block.runs[best].record.name}'"
-            ranked |= {name: Standing(ranked[name].best, ranked[name].second, why=why) for name in names}
-        else:
-            rows |= _compared(block, best, second, names)
-    adjusted = holm({name: row.p for name, row in rows.items()})
-    for name, row in rows.items():
-        p = adjusted[name]
+    # Runs with equal values are all best, which says enough.
+    names = [name for name in tested if len(ranked[name].best) == 1 and ranked[name].second]
+    if not names:
+        return ranked
+    known = [run.record.name for run in block.runs]
+    twice = next((name for name in known if known.count(name) > 1), None)
+    if twice is not None:
+        why = f"two runs are called '{twice}'"
+        return ranked | {name: replace(ranked[name], why=why) for name in names}
+    found = comparison or compare(block.runs, [*tested])
+    for name in names:
+        standing = ranked[name]
+        best, second = standing.best[0], standing.second[0]
+        row = found.every_two[name, min(best, second), max(best, second)]
         # Over the pairs that both have, the second may even be ahead.
-        behind = row.difference is not None and (row.difference < 0) == (row.metric.better == "higher")
-        close = None if p is None else p > LEVEL or not behind
-        why = (row.why or "resampling gives no p-value") if p is None else ""
-        ranked[name] = Standing(ranked[name].best, ranked[name].second, close, why)
+        ahead = "better" if best > second else "worse"
+        close = None if row.p_adjusted is None else row.verdict != ahead
+        why = (row.why or "resampling gives no p-value") if close is None else ""
+        ranked[name] = replace(standing, close=close, why=why)
     return ranked
-
-
-def _compared(block: Block, best: int, second: int, names: list[str]) -> dict[str, MetricDifference]:
-    found = compare((block.runs[best], block.runs[second]), names)
-    return {row.metric.name: row for row in found.rows}
 
 
 def _ranked(block: Block, metric: Metric) -> Standing:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ScoreRecord
 from fhpt_eval.reporting.blocks import Block, without_prefix
+from fhpt_eval.reporting.comparing.compare import Comparison
 from fhpt_eval.reporting.leaderboards.standings import Standing, standings
 from fhpt_eval.reporting.metrics import DETAIL, Metric, metrics_of, select_metrics
 from fhpt_eval.reporting.numbers import decimals_of, fixed
@@ -60,7 +61,7 @@ def section(shown: Shown) -> Section:
         if metric not in headlines:
             folded.setdefault(metric.table, []).append(metric)
     view = {
-        "table": _table("headlines", shown.blocks[0], headlines, tested=True),
+        "table": _table("headlines", shown.blocks[0], headlines, shown.comparison),
         "details": [_table(f"{DETAIL}: {name}", shown.blocks[0], metrics) for name, metrics in folded.items()],
         "apart": [
             (block.apart, _table(block.apart, block, [*select_metrics(metrics_of(block.runs)).values()]))
@@ -71,8 +72,9 @@ def section(shown: Shown) -> Section:
     return Section("board", "Leaderboard", view)
 
 
-def _table(title: str, block: Block, metrics: Sequence[Metric], *, tested: bool = False) -> Table:
-    ranked = standings(block, metrics, {metric.name: metric for metric in metrics} if tested else {})
+def _table(title: str, block: Block, metrics: Sequence[Metric], comparison: Comparison | None = None) -> Table:
+    tested = {metric.name: metric for metric in metrics} if comparison is not None else {}
+    ranked = standings(block, metrics, tested, comparison)
     columns = [_column(block.runs, metric, ranked[metric.name]) for metric in metrics]
     rows = [(run.record.name, i, [column[i] for column in columns]) for i, run in enumerate(block.runs)]
     return Table(title, metrics, rows)

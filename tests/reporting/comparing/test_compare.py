@@ -13,6 +13,7 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.differences import Pooled, difference
 from fhpt_eval.reporting.comparing.compare import MetricDifference, compare
 from fhpt_eval.reporting.comparing.judgement import sentences, shortfalls
+from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 
 COUNT = 60
 ITEMS = [f"item{i // 3}" for i in range(COUNT)]
@@ -143,6 +144,59 @@ def test_runs_that_cannot_be_told_apart_share_a_letter() -> None:
     assert not compare(runs[:2]).letters
 
 
+def test_letters_verdicts_and_marks_of_a_leaderboard_never_disagree() -> None:
+    """All of them come of the same tests, adjusted over every two runs and all metrics."""
+    gains = (0.0, 0.001, 0.002, 0.003, 0.004, 0.006)
+    runs = [
+        made_up(
+            f"r{i}",
+            {
+                metric: (BASE + gain * (1 + j) + RANDOM.normal(0, 0.01, COUNT)).tolist()
+                for j, metric in enumerate(("ssim", "l1"))
+            },
+            items=ITEMS,
+        )
+        for i, gain in enumerate(gains)
+    ]
+    comparison = compare(runs, ["ssim", "l1"])
+    (ranked,) = Leaderboard.of(runs, ["ssim", "l1"]).standings
+    verdicts = set()
+    for (metric, i, j), row in comparison.every_two.items():
+        letters = comparison.letters[metric]
+        assert (not {*letters[i]} & {*letters[j]}) == (row.verdict in {"better", "worse"})
+        verdicts.add(row.verdict)
+        if {i, j} == {ranked[metric].best[0], ranked[metric].second[0]}:
+            assert ranked[metric].close == (row.verdict not in {"better", "worse"})
+    assert {row.second for row in comparison.rows} == {f"r{i}" for i in range(1, 6)}
+    assert {"no difference shown"} < verdicts
+
+
+def test_a_dozen_runs_that_clearly_differ_are_all_told_apart() -> None:
+    """Adjusted over 66 pairs of runs and two metrics: more than resamples alone could tell."""
+    runs = [
+        made_up(f"r{i}", {metric: (BASE + 0.05 * i + NOISE).tolist() for metric in ("ssim", "l1")}, items=ITEMS)
+        for i in range(12)
+    ]
+    assert set(compare(runs, ["ssim", "l1"]).letters["ssim"]) == set("abcdefghijkl")
+
+
+def test_what_it_would_have_taken_is_said_for_as_many_tests() -> None:
+    one, other = run("a", 0), run("b", 0.002)
+    alone = only([one, other])
+    both = [
+        made_up(name, {"ssim": values.tolist(), "l1": values.tolist()}, items=ITEMS)
+        for name, values in (("a", BASE), ("b", BASE + 0.002 + NOISE))
+    ]
+    row = compare(both, ["ssim", "l1"]).rows[0]
+    assert (row.difference, row.p) == (alone.difference, alone.p)
+    assert row.needed is not None
+    assert alone.needed is not None
+    assert row.needed > alone.needed > row.n
+    assert row.detectable is not None
+    assert alone.detectable is not None
+    assert row.detectable > alone.detectable
+
+
 def test_parts_are_compared_by_themselves() -> None:
     view = ["front", "back"] * (COUNT // 2)
     gain = np.array([0.1, 0.0] * (COUNT // 2))
@@ -186,7 +240,7 @@ def test_the_sentences_say_what_by_how_much_and_where_not() -> None:
     worst = int(np.argmin(NOISE))
     assert f"most of all on p{worst} (" in told[2]
     count = int((NOISE + 0.02 < 0).sum())
-    assert f"{100 * (1 - count / COUNT):.0f} times in 100; it is worse on {count} pair" in told[2]
+    assert f"{100 * (1 - count / COUNT):.0f} times in 100; mine is worse on {count} pair" in told[2]
 
 
 def test_twelve_runs_are_compared() -> None:

@@ -88,7 +88,7 @@ def test_the_best_is_marked_where_it_is_not_told_apart_from_the_next() -> None:
     marks = {(row.name, m.name): c.close for row in table.runs for m, c in zip(table.metrics, row.cells, strict=True)}
     assert [key for key, close in marks.items() if close] == [("b", "ssim")]
     assert "≈: not told apart from the next, by resampling items (p > 0.05" in all_notes(board)
-    assert "Holm over 2 metrics" in all_notes(board)
+    assert "Holm over every two runs and" in all_notes(board)
     assert "not compared" not in all_notes(board)
 
 
