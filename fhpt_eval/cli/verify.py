@@ -171,7 +171,9 @@ def _print(name: str, result: Verification) -> None:
     for reason, metrics in reasons.items():
         typer.echo(visible(f"{', '.join(metrics)} {reason}"))
     following = sum(number.follows for number in result.numbers)
-    typer.echo(f"{following} of {len(result.numbers)} numbers follow from these images")
+    told = f"{following} of {len(result.numbers)} numbers"
+    same = all(image.same for image in result.images)
+    typer.echo(f"{told} follow from these images" if same else f"not the recorded images; {told} come out alike")
 
 
 def _sentence(image: ImageCheck) -> str:

@@ -76,7 +76,7 @@ class MetricDifference:
     error: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Runs on the same pairs, compared.
 
@@ -109,6 +109,11 @@ class Comparison:
             rows.append([about[column] if column in about else getattr(row, column) for column in columns])
         frame: pd.DataFrame = pd.DataFrame(rows, columns=columns)
         return frame
+
+    def __repr__(self) -> str:
+        """Return the table, in a width that screens have."""
+        shown = ["metric", "part", "first", "second", "difference", "low", "high", "p_adjusted", "verdict"]
+        return str(self.table[shown].to_string(index=False, na_rep="–"))
 
     def _repr_html_(self) -> str:
         """Return the table, as notebooks show it."""

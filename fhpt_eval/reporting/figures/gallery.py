@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,11 @@ _GAP, _FRAMED = 8, 14
 """Pixels between pictures, and where frames stand there."""
 _HEADING = 30
 """Pixels above them."""
-_LINE, _NOTE = 24, 30
-"""Pixels of a caption below a picture, and of the note below all of them."""
+_LINE, _NOTE, _MORE = 24, 30, 22
+"""Pixels of a caption below a picture, of the note below all of them, and of each further line of that."""
 _DPI = 160
-_LETTER = 11
-"""Pixels that a letter of a heading takes."""
+_LETTER, _SMALL_LETTER = 11, 10
+"""Pixels that a letter of a heading takes, and one of the note."""
 
 
 _SAID = {
@@ -70,7 +71,9 @@ def draw_gallery(columns: Mapping[str, Sequence[Cell]], note: str = "") -> Figur
     gap, edge = (_FRAMED, _FRAMED // 2) if framed else (_GAP, 0)
     line = _LINE if any(cell.caption for cell in cells) else 0
     across = len(columns) * (width + gap) - gap + 2 * edge
-    down = len(cells) // len(columns) * (height + line + gap) - gap + _HEADING + edge + (_NOTE if note else 0)
+    told = textwrap.wrap(note, max(20, across // _SMALL_LETTER))
+    below = _NOTE + _MORE * (len(told) - 1) if told else 0
+    down = len(cells) // len(columns) * (height + line + gap) - gap + _HEADING + edge + below
     figure = Figure(figsize=(across / _DPI, down / _DPI), dpi=_DPI)
     for column, (heading, of_column) in enumerate(columns.items()):
         for row, cell in enumerate(of_column):
@@ -79,8 +82,8 @@ def draw_gallery(columns: Mapping[str, Sequence[Cell]], note: str = "") -> Figur
             _fill(panel, cell, height, width)
             if row == 0:
                 panel.set_title(shown(heading, max(4, width // _LETTER)), fontsize=9, pad=4)
-    if note:
-        figure.text(0.5, _NOTE / 2 / down, note, ha="center", va="center", fontsize=8, color=GREY)
+    if told:
+        figure.text(0.5, below / 2 / down, "\n".join(told), ha="center", va="center", fontsize=8, color=GREY)
     return figure
 
 

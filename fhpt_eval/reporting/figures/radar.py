@@ -84,7 +84,7 @@ def _share(compared: Comparison, run: int, metrics: Sequence[Metric], group: str
     if not tables:
         why = next((row.why for row in compared.rows if row.metric in metrics and row.why), "it has no headline metric")
         name = compared.runs[run].record.name
-        raise UserError(f"{name} cannot be compared in what is {group} ({why}): leave it out, or run more protocols.")
+        raise UserError(f"{name} cannot be compared in what is {group}: {why}.")
     return fmean(fmean(shares) for shares in tables.values())
 
 

@@ -24,7 +24,7 @@ class Published:
         value: As it is printed, with its trailing zeros.
         std: Likewise, where it is printed; else empty.
         unit: Empty for plain numbers.
-        resolution: Width×height of the images, as ``256x176`` is printed; empty where it is not told.
+        resolution: Of the images as papers print it, ``256x176``, the height first; empty where it is not told.
         dialect: Id in the registry (``gfla@1``), or `UNKNOWN`.
         source: Where it stands.
         note: What else must be known.

@@ -48,7 +48,7 @@ def _about_standings(standing: Mapping[str, Standing]) -> list[str]:
         )
         lines.append(
             f"{told}, by resampling items (p {sign} {LEVEL:g} on common pairs, adjusted by Holm over every two runs and"
-            " all these metrics, as `fhpt-eval compare` does)"
+            " all these metrics)"
         )
     if tied := [name for name, found in standing.items() if len(found.best) > 1]:
         lines.append(f"several are best, with equal values, in {', '.join(tied)}")
@@ -83,9 +83,11 @@ def _about_literature(board: Leaderboard) -> list[str]:
     shown = placed(board)
     if not shown:
         return ["no published number is of a metric that stands here"]
+    totals = sorted({run.record.pairs.total for block in board.blocks for run in block.runs})
     lines = [
-        "below the rule: published numbers; grey where they were measured in another way than the column, with the"
-        " dialect in brackets"
+        "below the rule: published numbers, of DeepFashion's 8,570 test pairs or as their sources say; these runs have"
+        f" {', '.join(f'{total:,}' for total in totals)}; grey where they were measured in another way than the column,"
+        " with the dialect in brackets"
     ]
     for source in dict.fromkeys(each.source for each in shown):
         numbers = [each.number for each in shown if each.source == source]

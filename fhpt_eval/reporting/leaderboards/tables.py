@@ -172,7 +172,9 @@ class Placed:
     @property
     def row(self) -> str:
         """The name of its row."""
-        return " ".join(filter(None, (self.number.method, self.number.resolution, f"[{self.source}]")))
+        # Papers name the height first, we the width.
+        size = "×".join(reversed(self.number.resolution.split("x")))
+        return " ".join(filter(None, (self.number.method, size, f"[{self.source}]")))
 
     @property
     def cell(self) -> Cell:

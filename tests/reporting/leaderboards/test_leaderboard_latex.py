@@ -59,7 +59,7 @@ def test_the_best_is_bold_the_second_underlined_and_published_numbers_stand_belo
     assert any(re.fullmatch(r"two & \\underline\{0\.65\} & .* \\\\", line) for line in lines)
     rules = [i for i, line in enumerate(lines) if line == r"\midrule"]
     below = lines[rules[1] :]
-    assert any(line.startswith("PATN 256x176 [1] & ") and line.endswith("& 0.773 \\\\") for line in below)
+    assert any(line.startswith(r"PATN 176$\times$256 [1] & ") and line.endswith("& 0.773 \\\\") for line in below)
     assert any(r"\textcolor{gray}{0.763 (unknown)}" in line for line in below)
     assert "gray" not in "\n".join(lines[: rules[1]])
 

@@ -123,11 +123,11 @@ def cells(shown: Leaderboard, row: str) -> list[tuple[str, bool]]:
 
 
 def test_a_number_stands_in_the_column_of_its_dialect_or_grey_with_the_dialects_name() -> None:
-    assert cells(board("ssim", "patn@1:ssim"), "PATN 256x176 [1]") == [("", False), ("0.773", False)]
-    assert cells(board("ssim"), "PATN 256x176 [1]") == [("0.773 (patn@1)", True)]
+    assert cells(board("ssim", "patn@1:ssim"), "PATN 176×256 [1]") == [("", False), ("0.773", False)]
+    assert cells(board("ssim"), "PATN 176×256 [1]") == [("0.773 (patn@1)", True)]
     assert cells(board("ssim"), "VUNet")[0] == ("0.763 (unknown)", True)
     # Ours before another's; and where only another's is there, in that.
-    assert cells(board("gfla@1:ssim_256"), "PATN 256x176 [1]") == [("0.773 (patn@1:ssim)", True)]
+    assert cells(board("gfla@1:ssim_256"), "PATN 176×256 [1]") == [("0.773 (patn@1:ssim)", True)]
     # Two numbers of a source for one column.
     assert cells(board("ssim"), "GFLA (re-run)") == [("0.65 (gfla@1)", True), ("0.68 (gfla@1:ssim_256)", True)]
 
@@ -150,9 +150,9 @@ def test_nothing_published_stands_beside_a_number_of_another_network() -> None:
 def test_sources_are_numbered_as_shown_and_named_below_with_their_notes() -> None:
     shown = board("psnr")
     assert [row.name for row in tables(shown, 0)[0].published] == [
-        "MCLD 512x352 [1]",
-        "CFLD 512x352 [1]",
-        "PISE 256x176 [2]",
+        "MCLD 352×512 [1]",
+        "CFLD 352×512 [1]",
+        "PISE 176×256 [2]",
     ]
     assert closing_notes(shown)[-2:] == [
         "[1] material of MCLD (MCLD, CFLD: MCLD measures by the code of CFLD)",
@@ -162,7 +162,7 @@ def test_sources_are_numbered_as_shown_and_named_below_with_their_notes() -> Non
 
 def test_markdown_has_them_in_italics_and_csv_in_columns_of_their_own_name() -> None:
     text = Markdown().text(board("ssim", "patn@1:ssim"))
-    assert "| PATN 256x176 [1] |  | 0.773 |" in text
+    assert "| PATN 176×256 [1] |  | 0.773 |" in text
     assert "| VUNet [1] | *0.763 (unknown)* |  |" in text
     rows = list(csv.DictReader(Csv().text(board("ssim", "patn@1:ssim")).splitlines()))
     patn = next(row for row in rows if row["run"] == "PATN" and row["patn@1:ssim ↑"] == "0.773")
