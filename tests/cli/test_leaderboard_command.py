@@ -143,6 +143,7 @@ def test_wrong_use_is_one_sentence(command: Command, runs: tuple[str, str]) -> N
             "--output board.txt: a leaderboard ends in .csv, .html, .md, .tex; --format names one",
         ),
         (("one", "--metrics", "sim"), "metric 'sim' is not in any run. Did you mean 'ssim'?"),
+        (("one", "--metrics", "ssim, a@1[b,c]"), "metric 'a@1[b,c]' is not in any run."),
         (("one", "--sort", "sim"), "--sort sim: metric 'sim' is not in any run. Did you mean 'ssim'?"),
         (("one", "--table", "face"), "--table face: no run has metrics of such a table."),
         (("one", "--json", "-o", "board.csv"), "--json prints on the screen"),
