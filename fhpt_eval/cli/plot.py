@@ -32,7 +32,7 @@ Choose = Annotated[
     str,
     typer.Option(
         "--choose",
-        help="Which: worst, best or median (nearest to it) of the first run, or disputed, on which runs differ most.",
+        help="Which: worst, best or nearest to the median by the mean of the runs, or disputed, where two differ most.",
     ),
 ]
 Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many, at most.")]

@@ -33,9 +33,9 @@ _LETTER = 11
 
 
 _SAID = {
-    "worst": "the {n} worst of {run}'s {all} pairs",
-    "best": "the {n} best of {run}'s {all} pairs",
-    "median": "the {n} of {run}'s {all} pairs nearest to its median",
+    "worst": "the {n} worst of {all} pairs",
+    "best": "the {n} best of {all} pairs",
+    "median": "the {n} of {all} pairs nearest to the median",
     "disputed": "the {n} of {all} pairs on which the runs differ most",
 }
 
@@ -126,8 +126,8 @@ def plot_gallery(runs: Sequence[Run], by: str | None = None, *, choose: str = "w
     Args:
         runs: That stand in one block of a leaderboard; their images must still be where they were.
         by: A metric with a value a pair; None for the first headline that has.
-        choose: Which pairs: ``worst``, ``best`` or ``median`` of the first run, or ``disputed``, on which runs differ
-            most.
+        choose: Which pairs: ``worst``, ``best`` or ``median`` by the mean of the runs, or ``disputed``, on which two
+            differ most.
         count: How many pairs at most.
 
     Raises:
@@ -150,8 +150,9 @@ def plot_gallery(runs: Sequence[Run], by: str | None = None, *, choose: str = "w
             Cell(picture(run, row[names[pair]], "generated"), short(None if np.isnan(of_run[pair]) else of_run[pair]))
             for pair in chosen
         ]
-    said = _SAID[choose].format(n=len(chosen), all=len(names), run=shown(runs[0].record.name))
-    return draw_gallery(columns, f"{said}, by {shown(metric.name, 40)} {metric.arrow}")
+    said = _SAID[choose].format(n=len(chosen), all=len(names))
+    mean = "the runs' mean " if len(runs) > 1 and choose != "disputed" else ""
+    return draw_gallery(columns, f"{said}, by {mean}{shown(metric.name, 40)} {metric.arrow}")
 
 
 def _values(runs: Sequence[Run], by: str | None) -> tuple[Metric, list[Floats]]:

@@ -39,8 +39,8 @@ def plot_topk(runs: Sequence[Run], by: str | None = None, *, choose: str = "medi
         runs: That stand in one block of a leaderboard; their images must still be where they were. Each has a row for
             each query.
         by: The metric whose ranking is shown, such as ``recall@10[vgg16]``; None for the first that keeps it.
-        choose: Which queries, by the rank of their first right answer: ``worst``, ``best`` or ``median`` of the first
-            run, or ``disputed``, on which runs differ most.
+        choose: Which queries, by 1 / rank of their first right answer: ``worst``, ``best`` or ``median`` by the mean of
+            the runs, or ``disputed``, on which two differ most.
         count: How many queries at most.
 
     Raises:
@@ -59,7 +59,9 @@ def plot_topk(runs: Sequence[Run], by: str | None = None, *, choose: str = "medi
         cells = [_answer(run, metric, row, rank) for run, row in shown_rows]
         if any(cell.colour for cell in cells):
             columns[str(rank + 1)] = cells
-    whose = "" if choose == "disputed" else f" (of {shown(runs[0].record.name)})"
+    whose = f" (of {shown(runs[0].record.name)})" if len(runs) == 1 else ""
+    if len(runs) > 1 and choose != "disputed":
+        whose = " (the runs' mean)"
     return draw_gallery(columns, f"{shown(metric, 40)}: the {len(chosen)} of {len(names)} {_SAID[choose]}{whose}")
 
 

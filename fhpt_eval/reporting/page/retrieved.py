@@ -31,7 +31,8 @@ def _of_metric(shown: Shown, metric: str) -> dict[str, Any]:
     right = {run.record.name: run.arrays[metric]["relevant"][shown.order(run)] for run in runs}
     asked = {run.record.name: run.arrays[metric]["nearest"][shown.order(run)][:, 0] >= 0 for run in runs}
     counts = np.stack([np.where(asked[name], right[name].sum(axis=1), np.nan) for name in right])
-    # Where the right ones stand counts, too: of equally many, the earlier.
+    # Not by the first right answer, as `plot_topk`: beside each query stands how many of the ten are right. Where the
+    # right ones stand counts, too: of equally many, the earlier.
     places = np.stack([(right[name] / (1 + np.arange(right[name].shape[1]))).sum(axis=1) for name in right])
     chosen = choices(counts + places / 1000, list(right), _QUERIES)
     queries: dict[int, list[str]] = {}
