@@ -106,8 +106,8 @@ def _table(rows: list[MetricDifference]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from fhpt_eval.numbers import decimals_of, fixed
     from fhpt_eval.reporting.comparing.judgement import probability
-    from fhpt_eval.reporting.numbers import decimals_of, fixed
     from fhpt_eval.text import visible
 
     counts = {(row.n, row.items) for row in rows}

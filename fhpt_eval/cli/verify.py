@@ -191,7 +191,7 @@ def _sentence(image: ImageCheck) -> str:
 
 def _values(number: NumberCheck) -> tuple[str, str]:
     """Return both values in as few digits as tell them apart."""
-    from fhpt_eval.reporting.numbers import number as short
+    from fhpt_eval.numbers import number as short
 
     both = (number.recorded, number.found)
     shown = ["–" if value is None else short(value) for value in both]

@@ -12,10 +12,11 @@ from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.images.decoding import Rgb
 from fhpt_eval.maths.statistics import Floats
+from fhpt_eval.numbers import number
 from fhpt_eval.reporting.comparing.measured import Measured
 from fhpt_eval.reporting.figures.checking import check_runs
 from fhpt_eval.reporting.figures.pictures import choose_pairs, picture
-from fhpt_eval.reporting.figures.style import GREY, RIGHT, short, shown
+from fhpt_eval.reporting.figures.style import GREY, RIGHT, shown
 from fhpt_eval.reporting.metrics import Metric, metrics_of
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def plot_gallery(runs: Sequence[Run], by: str | None = None, *, choose: str = "w
         # A run may be called target.
         heading = run.record.name if run.record.name not in columns else f"{run.record.name} (run)"
         columns[heading] = [
-            Cell(picture(run, row[names[pair]], "generated"), short(None if np.isnan(of_run[pair]) else of_run[pair]))
+            Cell(picture(run, row[names[pair]], "generated"), number(None if np.isnan(of_run[pair]) else of_run[pair]))
             for pair in chosen
         ]
     said = _SAID[choose].format(n=len(chosen), all=len(names))
