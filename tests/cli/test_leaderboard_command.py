@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Command
-from toy_runs import toy_run
+from made_runs import made_run
 
 Folders = tuple[str, str, str, str]
 
@@ -83,6 +83,18 @@ def test_metrics_tables_decimals_and_intervals_are_chosen(command: Command, runs
     header = command("leaderboard", "one", "--metrics", "l1", "--format", "csv").out.splitlines()[0]
     assert "ssim" not in header
     assert "l1 ↓" in header
+
+
+def test_a_comma_within_brackets_belongs_to_a_metrics_name(command: Command, own_folders: Path) -> None:
+    names = ["face_same@0.6[source,detected]", "ssim"]
+    for i, name in enumerate(("one", "two")):
+        made_run(name, {metric: [0.5 + i / 10] * 8 for metric in names}).save(own_folders / name)
+    chosen = ("one", "two", "--metrics", ", ".join(names))
+    board = json.loads(command("leaderboard", *chosen, "--json").out)
+    compared = json.loads(command("compare", *chosen, "--json").out)
+    assert [metric["name"] for metric in board["metrics"]] == names
+    assert [row["metric"] for row in compared["rows"]] == names
+    assert command("plot", "bars", *chosen, "-o", "bars.png").code == 0
 
 
 def test_the_best_by_a_metric_stands_first(command: Command, folders: Folders) -> None:
@@ -159,7 +171,7 @@ def test_twelve_runs_with_many_metrics_fit_a_page_of_100_columns(
     metrics = ["fid", "lpips", "ssim", "kec_auc_body", "kec_auc_face", "face_same@0.6", "gender_error", "psnr", "l1"]
     metrics += [f"recall@{k}[{network}]" for network in ("resnet50", "vgg16") for k in (3, 5, 10)]
     for i in range(12):
-        toy_run(f"method-{i:02}", dict.fromkeys(metrics, i / 20 + 0.01)).save(own_folders / f"{i:02}")
+        made_run(f"method-{i:02}", dict.fromkeys(metrics, i / 20 + 0.01)).save(own_folders / f"{i:02}")
     monkeypatch.setenv("COLUMNS", "80")
     outcome = command("leaderboard", *(f"{i:02}" for i in range(12)), "--table", "all", "--with-literature")
     tables, _, _ = outcome.out.partition("bold: best")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_runs import made_up
+from made_runs import made_run
 from matplotlib.colors import to_hex
 from PIL import Image
 from toys import write_image
@@ -29,7 +29,7 @@ SSIM = [0.5, 0.9, 0.1, 0.7, NAN]
 
 def run_of(folder: Path, name: str, values: Sequence[float] = SSIM) -> Run:
     """A run whose images are noise, each another."""
-    run = made_up(name, {"ssim": values}, items=[f"g{i}" for i in range(len(values))])
+    run = made_run(name, {"ssim": values}, items=[f"g{i}" for i in range(len(values))])
     for seed, role in enumerate(("generated", "target", "source")):
         own = name if role == "generated" else role
         paths = [write_image(folder / own / f"{i}.png", 1000 * len(own) + 10 * i + seed, (88, 96)) for i in
@@ -151,7 +151,7 @@ def test_what_a_gallery_cannot_show_is_one_sentence(tmp_path: Path) -> None:
     run = run_of(tmp_path, "mine")
     with pytest.raises(UserError, match=r"metric 'sim' is not in any run\. Did you mean 'ssim'\?"):
         plot_gallery([run], "sim")
-    whole = made_up("mine", {"ssim": SSIM}, scores={"fid": 3.0})
+    whole = made_run("mine", {"ssim": SSIM, "fid": 3.0})
     with pytest.raises(UserError, match="--by fid: some run has no value of it for each pair"):
         plot_gallery([whole], "fid")
     Path(run.per_pair["target"][2]).unlink()
