@@ -13,7 +13,7 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.images.decoding import Rgb
 from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.numbers import number
-from fhpt_eval.reporting.comparing.measured import Measured
+from fhpt_eval.reporting.comparing.measured import Measured, rows_of
 from fhpt_eval.reporting.figures.checking import check_runs
 from fhpt_eval.reporting.figures.pictures import choose_pairs, picture
 from fhpt_eval.reporting.figures.style import GREY, RIGHT, shown
@@ -138,17 +138,17 @@ def plot_gallery(runs: Sequence[Run], by: str | None = None, *, choose: str = "w
     metric, values = _values(runs, by)
     chosen = choose_pairs(values, metric.better, choose, count)
     names = list(runs[0].per_pair["pair"])
-    rows = [{pair: row for row, pair in enumerate(run.per_pair["pair"])} for run in runs]
     columns = {
         role: [Cell(picture(runs[0], pair, role)) for pair in chosen]
         for role in ("source", "target")
         if runs[0].per_pair[role].notna().any()
     }
-    for run, of_run, row in zip(runs, values, rows, strict=True):
+    for run, of_run in zip(runs, values, strict=True):
+        rows = rows_of(run, names)
         # A run may be called target.
         heading = run.record.name if run.record.name not in columns else f"{run.record.name} (run)"
         columns[heading] = [
-            Cell(picture(run, row[names[pair]], "generated"), number(None if np.isnan(of_run[pair]) else of_run[pair]))
+            Cell(picture(run, int(rows[pair]), "generated"), number(None if np.isnan(of_run[pair]) else of_run[pair]))
             for pair in chosen
         ]
     said = _SAID[choose].format(n=len(chosen), all=len(names))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.statistics import Floats
+from fhpt_eval.reporting.comparing.measured import rows_of
 from fhpt_eval.reporting.figures.checking import check_runs
 from fhpt_eval.reporting.figures.gallery import Cell, draw_gallery
 from fhpt_eval.reporting.figures.pictures import choose_pairs, picture
@@ -49,11 +50,10 @@ def plot_topk(runs: Sequence[Run], by: str | None = None, *, choose: str = "medi
     check_runs(runs)
     metric = _metric(runs, by)
     names = list(runs[0].per_pair["pair"])
-    rows = [{pair: row for row, pair in enumerate(run.per_pair["pair"])} for run in runs]
-    orders = [[of_run[name] for name in names] for of_run in rows]
+    orders = [rows_of(run, names) for run in runs]
     ranks = [_reciprocal_ranks(run, metric)[order] for run, order in zip(runs, orders, strict=True)]
     chosen = choose_pairs(ranks, "higher", choose, count)
-    shown_rows = [(run, order[pair]) for pair in chosen for run, order in zip(runs, orders, strict=True)]
+    shown_rows = [(run, int(order[pair])) for pair in chosen for run, order in zip(runs, orders, strict=True)]
     columns = {"query": [Cell(picture(run, row, "generated"), _name(run, runs)) for run, row in shown_rows]}
     for rank in range(_kept(runs[0], metric)[0].shape[1]):
         cells = [_answer(run, metric, row, rank) for run, row in shown_rows]
