@@ -22,6 +22,11 @@ def rows_of(run: Run, pairs: Sequence[str]) -> npt.NDArray[np.intp]:
     return np.array([rows[pair] for pair in pairs], dtype=np.intp)
 
 
+def keeps_ranking(run: Run, metric: str) -> bool:
+    """Whether a run has what retrieval found for each query."""
+    return {"nearest", "relevant"} <= run.arrays.get(metric, {}).keys()
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
     """What a run knows of a metric.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.statistics import Floats
-from fhpt_eval.reporting.comparing.measured import rows_of
+from fhpt_eval.reporting.comparing.measured import keeps_ranking, rows_of
 from fhpt_eval.reporting.figures.checking import check_runs
 from fhpt_eval.reporting.figures.gallery import Cell, draw_gallery
 from fhpt_eval.reporting.figures.pictures import choose_pairs, picture
@@ -72,7 +72,7 @@ def _kept(run: Run, metric: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
 
 def _metric(runs: Sequence[Run], by: str | None) -> str:
     """Return the metric whose ranking every run keeps."""
-    keeping = [[m for m, arrays in run.arrays.items() if {"nearest", "relevant"} <= arrays.keys()] for run in runs]
+    keeping = [[metric for metric in run.arrays if keeps_ranking(run, metric)] for run in runs]
     for run, metrics in zip(runs, keeping, strict=True):
         if not metrics:
             raise UserError(f"{run.record.name} keeps no ranking: run it again with --protocols {retrieving()}.")
