@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from toy_runs import toy_run
+from made_runs import made_run
 
 import fhpt_eval
 
@@ -131,7 +131,7 @@ def test_wheel_holds_every_file_and_nothing_beside_the_one_package(installed: Pa
 
 
 def test_published_numbers_and_the_template_come_with_the_wheel(installed: Path, tmp_path: Path) -> None:
-    toy_run("mine", {"ssim": [0.5] * 8}).save(tmp_path / "mine")
+    made_run("mine", {"ssim": [0.5] * 8}).save(tmp_path / "mine")
     libraries = Path(pandas.__file__).parents[1]
     for form, told in (("md", "| VUNet [1] | *0.763 (unknown)* |"), ("html", "0.763 <small>(unknown)</small>")):
         asked = ["leaderboard", "mine", "--with-literature", "--format", form]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson
+from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, Quiet
 
 if TYPE_CHECKING:
     from fhpt_eval.auditing.findings import Finding
@@ -33,7 +33,7 @@ def audit(
     ] = None,
     test: Annotated[Path | None, typer.Option("--test", help="test.lst, a flat name a line.")] = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr; the findings stay.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Look into folders of images for what keeps numbers from being reproduced.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import AsJson, Overwrite
+from fhpt_eval.cli.shared import AsJson, Metrics, Overwrite, Quiet, TableName, metric_names
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,13 +27,8 @@ def compare(
         list[Path],
         typer.Argument(metavar="BASELINE RUN...", help="Folders that `fhpt-eval run -o` wrote, the baseline first."),
     ],
-    metrics: Annotated[
-        str | None, typer.Option("--metrics", help="Which metrics, separated by commas; else the headlines.")
-    ] = None,
-    table: Annotated[
-        str | None,
-        typer.Option("--table", help="perceptual, structural, face, retrieval, gender, all or detail."),
-    ] = None,
+    metrics: Metrics = None,
+    table: TableName = None,
     by: Annotated[
         str | None,
         typer.Option("--by", help="Also on each part of the pairs: view, gender, category, item or missing."),
@@ -43,7 +38,7 @@ def compare(
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr; the table stays.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare runs on the same pairs with the first of them: better, worse, or no difference shown.
 
@@ -59,9 +54,10 @@ def compare(
 
     if output is not None and output.suffix.lower() != ".csv":
         raise UserError(f"{output}: a comparison ends in .csv.")
-    names = None if metrics is None else [name.strip() for name in metrics.split(",")]
     with ProgressDisplay(quiet=quiet) as progress:
-        found = compare_runs([Run.load(folder) for folder in runs], names, table=table, by=by, progress=progress)
+        found = compare_runs(
+            [Run.load(folder) for folder in runs], metric_names(metrics), table=table, by=by, progress=progress
+        )
     if output is not None:
         frame = found.table.astype(object)
         rows = frame.where(frame.notna(), "").to_numpy().tolist()
@@ -110,8 +106,8 @@ def _table(rows: list[MetricDifference]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from fhpt_eval.numbers import decimals_of, fixed
     from fhpt_eval.reporting.comparing.judgement import probability
-    from fhpt_eval.reporting.numbers import decimals_of, fixed
     from fhpt_eval.text import visible
 
     counts = {(row.n, row.items) for row in rows}

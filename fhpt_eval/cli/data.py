@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, name_some
+from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, Quiet, name_some
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -60,7 +60,7 @@ def deepfashion(
         ),
     ] = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr; the tables stay.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make the 176×256 crops of DeepFashion's In-shop benchmark, split as the field splits it.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import BUG, DONE, AsJson
+from fhpt_eval.cli.shared import BUG, DONE, AsJson, Quiet
 
 if TYPE_CHECKING:
     from fhpt_eval.demo import Demo
@@ -23,7 +23,7 @@ def demo(
         int, typer.Option("--pairs", min=10, help="How many of the sample's 288 pairs; fewer take less time.")
     ] = 72,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr; the table stays.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Generate, score and compare on rendered people that come with the package, without any download.
 

@@ -261,7 +261,7 @@ def _print_difference(difference: Difference, scores: Mapping[str, ScoreRecord])
 
 
 def _told(score: ScoreRecord | None) -> str:
-    from fhpt_eval.reporting.numbers import number
+    from fhpt_eval.numbers import number
 
     return "–" if score is None or score.value is None else f"{number(score.value)} (n {score.n})"
 
@@ -304,8 +304,8 @@ def _print_families(found: list[Family]) -> None:
     from rich.text import Text
 
     from fhpt_eval.cli.display import print_table, score_value
+    from fhpt_eval.numbers import number
     from fhpt_eval.reporting.metrics import ARROWS
-    from fhpt_eval.reporting.numbers import number
 
     table = Table("metric", "value", "n", box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:]:

@@ -24,12 +24,12 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.measuring.registry import find_protocols
+from fhpt_eval.numbers import decimals_of, fixed, number
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 from fhpt_eval.reporting.leaderboards.notes import closing_notes, notes
 from fhpt_eval.reporting.leaderboards.tables import CLOSE, Cell, heading, tables
 from fhpt_eval.reporting.leaderboards.tables import Table as BoardTable
 from fhpt_eval.reporting.metrics import Metric, metrics_of
-from fhpt_eval.reporting.numbers import decimals_of, fixed, number
 from fhpt_eval.text import visible
 
 _LOG_EVERY = 10.0
@@ -124,7 +124,7 @@ def summary(run: Run) -> Table:
         table.add_row(Text(title, style="bold"))
         for metric in metrics:
             score = run.scores[metric.name]
-            decimals = decimals_of([score.value, *(score.interval or ())])
+            decimals = decimals_of(score.numbers)
             table.add_row(*_cells(metric, score, decimals)[: len(headings)])
             for name, value in _controls(score):
                 table.add_row(Text(f"    · {visible(name)}"), Text(fixed(value, decimals)), style="dim")

@@ -15,6 +15,7 @@ from fhpt_eval.cli.shared import (
     DetectorTimeout,
     EngineName,
     Eyes,
+    Quiet,
     SourcePoses,
     TargetPoses,
     name_some,
@@ -77,7 +78,7 @@ def generate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the images that an earlier generation made there.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Generate images called A_2_B_vis.png, which `fhpt-eval run` reads.
 

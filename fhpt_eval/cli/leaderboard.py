@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import AsJson, Overwrite
+from fhpt_eval.cli.shared import SHOWN, AsJson, Metrics, Overwrite, Runs, TableName, metric_names
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from fhpt_eval.reporting.leaderboards.format import LeaderboardFormat
 
-_SHOWN = "What is shown"
-
 
 def leaderboard(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")],
+    runs: Runs,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="File to write: .csv, .md, .tex, .html; otherwise a table on the screen."),
@@ -27,29 +25,15 @@ def leaderboard(
     form: Annotated[
         str | None, typer.Option("--format", help="csv, md, tex, html, or another package's; otherwise by -o's ending.")
     ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            "--metrics",
-            help="Metrics, separated by commas, in this order; otherwise the headlines, in CSV and HTML all.",
-            rich_help_panel=_SHOWN,
-        ),
-    ] = None,
-    table: Annotated[
-        str | None,
-        typer.Option(
-            "--table",
-            help="One of the paper's tables (perceptual, structural, face, retrieval, gender), all, or detail.",
-            rich_help_panel=_SHOWN,
-        ),
-    ] = None,
+    metrics: Metrics = None,
+    table: TableName = None,
     sort: Annotated[
         str | None,
         typer.Option(
             "--sort",
             metavar="METRIC",
             help="Order the runs of each block by it, the best first; otherwise as given.",
-            rich_help_panel=_SHOWN,
+            rich_help_panel=SHOWN,
         ),
     ] = None,
     decimals: Annotated[
@@ -59,18 +43,18 @@ def leaderboard(
             min=0,
             max=12,
             help="Of every number; otherwise as many as fit the metric. CSV and JSON have all digits.",
-            rich_help_panel=_SHOWN,
+            rich_help_panel=SHOWN,
         ),
     ] = None,
     intervals: Annotated[
-        bool, typer.Option("--intervals", help="With 95 % intervals; CSV always has them.", rich_help_panel=_SHOWN)
+        bool, typer.Option("--intervals", help="With 95 % intervals; CSV always has them.", rich_help_panel=SHOWN)
     ] = False,
     with_literature: Annotated[
         bool,
         typer.Option(
             "--with-literature",
             help="Published numbers under a rule; grey, with the dialect's name, where that is not the column's.",
-            rich_help_panel=_SHOWN,
+            rich_help_panel=SHOWN,
         ),
     ] = False,
     as_json: AsJson = False,
@@ -80,7 +64,7 @@ def leaderboard(
 
     Only runs with the same pairs, the same target and source files, items and genders and the same recipes share a
     block; the rest stand in blocks of their own, with the reason. A mark after the best says that it is not told apart
-    from the next.
+    from the next. CSV, HTML and JSON have all metrics where none are chosen.
     """
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.files.atomic import write_named
@@ -92,7 +76,7 @@ def leaderboard(
     chosen = _format(output, form)
     board = Leaderboard.of(
         [Run.load(folder) for folder in runs],
-        None if metrics is None else [name.strip() for name in metrics.split(",")],
+        metric_names(metrics),
         table=table,
         everything=as_json or (chosen is not None and chosen.everything),
         sort=sort,

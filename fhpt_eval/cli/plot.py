@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import Overwrite
+from fhpt_eval.cli.shared import Metrics, Overwrite, Runs, TableName, metric_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from fhpt_eval.evaluation.run import Run
 
 app = typer.Typer(no_args_is_help=True, help="Draw figures of runs.")
-
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")]
 
 
 def _figure_file(output: Path) -> Path:
@@ -35,7 +32,7 @@ Choose = Annotated[
     str,
     typer.Option(
         "--choose",
-        help="Which: worst, best or median (nearest to it) of the first run, or disputed, on which runs differ most.",
+        help="Which: worst, best or nearest to the median by the mean of the runs, or disputed, where two differ most.",
     ),
 ]
 Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many, at most.")]
@@ -64,13 +61,8 @@ def kec(runs: Runs, output: Output, overwrite: Overwrite = False) -> None:
 def bars(
     runs: Runs,
     output: Output,
-    metrics: Annotated[
-        str | None, typer.Option("--metrics", help="Names with commas between them; otherwise the headlines.")
-    ] = None,
-    table: Annotated[
-        str | None,
-        typer.Option("--table", help="Metrics of one table: perceptual, structural, face, retrieval, gender; or all."),
-    ] = None,
+    metrics: Metrics = None,
+    table: TableName = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw the headline metrics with their 95 % intervals, a panel a metric.
@@ -79,8 +71,7 @@ def bars(
     """
     from fhpt_eval.reporting.figures.bars import plot_bars
 
-    names = None if metrics is None else [name.strip() for name in re.split(r",(?![^\[]*\])", metrics)]
-    _write(plot_bars(_load(runs), names, table=table), output, overwrite)
+    _write(plot_bars(_load(runs), metric_names(metrics), table=table), output, overwrite)
 
 
 @app.command()

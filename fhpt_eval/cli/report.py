@@ -7,24 +7,19 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import Overwrite
+from fhpt_eval.cli.shared import Overwrite, Quiet, Runs
 
 
 def report(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote; the others are compared with the first."
-        ),
-    ],
+    runs: Runs,
     output: Annotated[Path, typer.Option("--output", "-o", help="report.html.")],
     overwrite: Overwrite = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write one self-contained page about runs: what they come to, the curves, and the pictures behind the numbers.
 
-    It opens in any browser, asks no network for anything, and holds small copies of the pictures that it shows; they
-    are read from where `fhpt-eval run` found them.
+    The first run is what the others are compared with. The page opens in any browser, asks no network for anything, and
+    holds small copies of the pictures that it shows; they are read from where `fhpt-eval run` found them.
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.errors import UserError

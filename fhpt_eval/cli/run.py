@@ -26,6 +26,7 @@ from fhpt_eval.cli.evaluating import (
 )
 from fhpt_eval.cli.shared import (
     EVALUATED,
+    QUIET,
     DetectorTimeout,
     EngineName,
     Eyes,
@@ -144,9 +145,7 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the run's record as JSON.", rich_help_panel=_WHERE)
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Nothing on stderr; the table stays.", rich_help_panel=_WHERE)
-    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help=QUIET, rich_help_panel=_WHERE)] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=_WHERE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -183,3 +184,34 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace another fi
 """Of a command that writes one file; that it would write again as it is needs no option."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+QUIET = "Nothing on stderr but errors; stdout stays."
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help=QUIET)]
+
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `fhpt-eval run -o` wrote.")]
+
+SHOWN = "What is shown"
+"""The panel of options that choose what of runs is shown."""
+
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        help="Metrics, separated by commas, in this order; otherwise the headlines.",
+        rich_help_panel=SHOWN,
+    ),
+]
+TableName = Annotated[
+    str | None,
+    typer.Option(
+        "--table",
+        help="One of the paper's tables (perceptual, structural, face, retrieval, gender), all, or detail.",
+        rich_help_panel=SHOWN,
+    ),
+]
+
+
+def metric_names(metrics: str | None) -> list[str] | None:
+    """Return the names of ``--metrics``; None where it was not given. A comma within brackets belongs to a name."""
+    return None if metrics is None else [name.strip() for name in re.split(r",(?![^\[]*\])", metrics)]

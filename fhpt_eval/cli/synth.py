@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import AsJson
+from fhpt_eval.cli.shared import AsJson, Quiet
 from fhpt_eval.errors import UserError
 
 
@@ -33,7 +33,7 @@ def synth(
         bool, typer.Option("--overwrite", help="Delete an earlier data set in the folder and make this one.")
     ] = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Render people who do not exist, with everything known about them: keypoints, masks, garments, gender.
 

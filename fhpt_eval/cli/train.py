@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, EngineName, WeightsDir, name_some
+from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, EngineName, Quiet, WeightsDir, name_some
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def gender(
         bool, typer.Option("--overwrite", help="Delete an earlier training in the folder and begin again.")
     ] = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the classifier of the protocol gender on real images of people.
 

@@ -13,6 +13,7 @@ from fhpt_eval.cli.shared import (
     DONE_IN_PART,
     EngineName,
     Eyes,
+    Quiet,
     SourcePoses,
     TargetPoses,
     WeightsDir,
@@ -110,7 +111,7 @@ def drn(
     ] = 0,
     weights_dir: WeightsDir = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing.", rich_help_panel=_MACHINE)] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the Detail Replenishing Network; the same command goes on where it was stopped.
 

@@ -33,6 +33,7 @@ from fhpt_eval.cli.shared import (
     EngineName,
     Eyes,
     GeneratedKeypoints,
+    Quiet,
     TargetKeypoints,
     read_file,
     read_keypoints,
@@ -73,7 +74,7 @@ def verify(
         ),
     ] = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr; the verdicts stay.")] = False,
+    quiet: Quiet = False,
     engine_name: EngineName = "local",
     device: Device = "auto",
     batch_size: BatchSize = 16,
@@ -192,7 +193,7 @@ def _sentence(image: ImageCheck) -> str:
 
 def _values(number: NumberCheck) -> tuple[str, str]:
     """Return both values in as few digits as tell them apart."""
-    from fhpt_eval.reporting.numbers import number as short
+    from fhpt_eval.numbers import number as short
 
     both = (number.recorded, number.found)
     shown = ["–" if value is None else short(value) for value in both]

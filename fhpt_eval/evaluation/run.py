@@ -15,6 +15,7 @@ from fhpt_eval.evaluation.rescoring import rescored, tidy
 from fhpt_eval.evaluation.run_folder import RunFolder, read_run
 from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord, StoredRun
 from fhpt_eval.measuring.protocol import Score
+from fhpt_eval.numbers import decimals_of, fixed
 from fhpt_eval.records import Missing
 
 
@@ -24,16 +25,18 @@ class Run(StoredRun):
 
     def __repr__(self) -> str:
         """Return a table of the scores, and a line for each protocol that has none."""
-        rows = [
-            {
-                "metric": f"{score.metric} {'↑' if score.better == 'higher' else '↓'}",
-                "value": _number(score.value),
-                "95 % interval": " … ".join(map(_number, score.interval)) if score.interval else "",
-                "n": score.n,
-                "missing": sum(score.missing.values()) or "",
-            }
-            for score in self.scores.values()
-        ]
+        rows = []
+        for score in self.scores.values():
+            value, *ends = (fixed(number, decimals_of(score.numbers)) for number in score.numbers)
+            rows.append(
+                {
+                    "metric": f"{score.metric} {'↑' if score.better == 'higher' else '↓'}",
+                    "value": value,
+                    "95 % interval": " … ".join(ends),
+                    "n": score.n,
+                    "missing": sum(score.missing.values()) or "",
+                }
+            )
         lines = [f"Run '{self.record.name}': {self.record.pairs.total} pairs, profile {self.record.profile}"]
         if rows:
             lines.append(pd.DataFrame(rows).to_string(index=False))
@@ -146,10 +149,6 @@ class Run(StoredRun):
         """
         stored = read_run(Path(folder))
         return cls(stored.record, stored.per_pair, stored.missing, stored.arrays, stored.image_list)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
 
 
 def _with_columns(per_pair: pd.DataFrame, scores: Iterable[Score]) -> pd.DataFrame:

@@ -35,6 +35,11 @@ class ScoreRecord(_Model):
     interval: tuple[float, float] | None
     details: dict[str, JsonValue]
 
+    @property
+    def numbers(self) -> tuple[float | None, ...]:
+        """The value and the ends of its interval, which are shown with the same decimals."""
+        return (self.value, *(self.interval or ()))
+
 
 class Recipe(_Model):
     """All that defines a number, apart from the images: two scores are comparable when their recipes are equal."""

@@ -58,6 +58,9 @@ def load_runs(*folders: str | Path) -> pd.DataFrame:
 def leaderboard(runs: Sequence[Run], metrics: Sequence[str] | None = None, *, table: str | None = None) -> pd.DataFrame:
     """Return the values of runs: a row a run, a column a metric.
 
+    Blocks and metrics are those of `Leaderboard.of`; who is best is not tested, which takes long and has no place in a
+    table of values, and a run that is given twice has two rows.
+
     Args:
         runs: Any. The index is their block and name: only values within a block can be compared.
         metrics: Names; None for the headlines.

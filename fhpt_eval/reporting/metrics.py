@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ProtocolRecord, StoredRun
 from fhpt_eval.measuring.protocol import Better, Group, Protocol
 from fhpt_eval.measuring.registry import GROUPS, find_protocols
+from fhpt_eval.numbers import decimals_of
 
 ALL, DETAIL = "all", "detail"
 """Tables that are none of the paper's: every metric, and those that are no headline."""
@@ -87,6 +89,11 @@ def select_metrics(
         return {name: chosen[name] for name in names}
     headlines = {name: metric for name, metric in chosen.items() if metric.headline}
     return chosen if table is not None else headlines or chosen
+
+
+def shown_decimals(runs: Iterable[Run], metric: str) -> int:
+    """Return how many decimals a metric has where the runs' values and intervals of it stand together."""
+    return decimals_of(n for run in runs if (score := run.scores.get(metric)) is not None for n in score.numbers)
 
 
 def _of(record: ProtocolRecord, protocol: type[Protocol] | None) -> list[Metric]:

@@ -50,6 +50,7 @@ def test_wrong_input_is_refused(command: Command, runs: list[str]) -> None:
         (runs[:1], "a comparison needs two runs or more: give another run's folder."),
         ([*runs, "-o", "x.txt"], "x.txt: a comparison ends in .csv."),
         ([*runs, "--metrics", "ssmi"], "metric 'ssmi' is not in any run. Did you mean 'ssim'?"),
+        ([*runs, "--metrics", "ssim, a@1[b,c]"], "metric 'a@1[b,c]' is not in any run."),
         ([runs[0], "real"], "real is not a run's folder"),
     ):
         done = command("compare", *arguments)

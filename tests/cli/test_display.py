@@ -6,8 +6,8 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
+from made_runs import made_run
 from rich.console import Console
-from toy_runs import toy_run
 
 from fhpt_eval.cli import display
 
@@ -51,7 +51,7 @@ def test_the_screen_of_a_run_shows_headlines_first_and_then_details_by_group(
 ) -> None:
     per_pair = {"psnr": [20.0, 20.5], "ssim": [0.75, 0.75]}
     of_all = {"kec_found_body": 0.5, "kec_auc_body": 0.25, "fid": 100.0}
-    display.print_table(display.summary(toy_run("mine", {**per_pair, **of_all}, pairs=2)))
+    display.print_table(display.summary(made_run("mine", {**per_pair, **of_all}, pairs=2)))
     words = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert [line[0] if ":" not in line[0] else " ".join(line) for line in words[2:]] == [
         *("headlines", "fid", "ssim", "kec_auc_body"),

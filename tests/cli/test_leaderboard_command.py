@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Command
-from toy_runs import toy_run
+from made_runs import made_run
 
 Folders = tuple[str, str, str, str]
 
@@ -85,6 +85,18 @@ def test_metrics_tables_decimals_and_intervals_are_chosen(command: Command, runs
     assert "l1 ↓" in header
 
 
+def test_a_comma_within_brackets_belongs_to_a_metrics_name(command: Command, own_folders: Path) -> None:
+    names = ["face_same@0.6[source,detected]", "ssim"]
+    for i, name in enumerate(("one", "two")):
+        made_run(name, {metric: [0.5 + i / 10] * 8 for metric in names}).save(own_folders / name)
+    chosen = ("one", "two", "--metrics", ", ".join(names))
+    board = json.loads(command("leaderboard", *chosen, "--json").out)
+    compared = json.loads(command("compare", *chosen, "--json").out)
+    assert [metric["name"] for metric in board["metrics"]] == names
+    assert [row["metric"] for row in compared["rows"]] == names
+    assert command("plot", "bars", *chosen, "-o", "bars.png").code == 0
+
+
 def test_the_best_by_a_metric_stands_first(command: Command, folders: Folders) -> None:
     for name, generated in (("worse", folders[1]), ("best", folders[3])):
         done = command("run", "-g", generated, *folders[2:], "-p", "ssim", "--name", name, "-o", name)
@@ -143,6 +155,7 @@ def test_wrong_use_is_one_sentence(command: Command, runs: tuple[str, str]) -> N
             "--output board.txt: a leaderboard ends in .csv, .html, .md, .tex; --format names one",
         ),
         (("one", "--metrics", "sim"), "metric 'sim' is not in any run. Did you mean 'ssim'?"),
+        (("one", "--metrics", "ssim, a@1[b,c]"), "metric 'a@1[b,c]' is not in any run."),
         (("one", "--sort", "sim"), "--sort sim: metric 'sim' is not in any run. Did you mean 'ssim'?"),
         (("one", "--table", "face"), "--table face: no run has metrics of such a table."),
         (("one", "--json", "-o", "board.csv"), "--json prints on the screen"),
@@ -158,7 +171,7 @@ def test_twelve_runs_with_many_metrics_fit_a_page_of_100_columns(
     metrics = ["fid", "lpips", "ssim", "kec_auc_body", "kec_auc_face", "face_same@0.6", "gender_error", "psnr", "l1"]
     metrics += [f"recall@{k}[{network}]" for network in ("resnet50", "vgg16") for k in (3, 5, 10)]
     for i in range(12):
-        toy_run(f"method-{i:02}", dict.fromkeys(metrics, i / 20 + 0.01)).save(own_folders / f"{i:02}")
+        made_run(f"method-{i:02}", dict.fromkeys(metrics, i / 20 + 0.01)).save(own_folders / f"{i:02}")
     monkeypatch.setenv("COLUMNS", "80")
     outcome = command("leaderboard", *(f"{i:02}" for i in range(12)), "--table", "all", "--with-literature")
     tables, _, _ = outcome.out.partition("bold: best")

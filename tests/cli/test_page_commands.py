@@ -50,6 +50,8 @@ IN_PART = 'fhpt-eval() { command fhpt-eval "$@" || [ $? -eq 3 ]; }\n'
 
 DATA = """
 fhpt-eval generate copy-source --quiet --pairs pairs.csv -s real -t real -o mine
+fhpt-eval generate real --quiet --pairs pairs.csv -s real -t real -o theirs
+cp -r mine ours
 cp -r mine images
 cp -r mine results_of_my_model
 KEYPOINTS="--target-keypoints real.csv --generated-keypoints openpose/"
@@ -60,7 +62,7 @@ for NAME in drn-refined drn-coarse copy-source; do
     fhpt-eval run -g mine -t real -p ssim,kec $KEYPOINTS --name $NAME -o results/demo/runs/$NAME
 done
 for NAME in ours theirs; do
-    fhpt-eval run -g mine -t real -s real --profile embedded -p ssim,kec,face_identity,retrieval --name $NAME \\
+    fhpt-eval run -g $NAME -t real -s real --profile embedded -p ssim,kec,face_identity,retrieval --name $NAME \\
         -o results/$NAME
 done
 """

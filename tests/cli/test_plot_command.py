@@ -46,6 +46,7 @@ def test_a_figure_is_written_by_its_ending_and_its_name_printed(
         (("bars", "one", "nowhere", "-o", "a.png"), "nowhere is not a run's folder"),
         (("bars", "one", "one", "-o", "a.png"), "two runs are called 'one'"),
         (("bars", "one", "-o", "a.png", "--metrics", "sim"), "Did you mean 'ssim'?"),
+        (("bars", "one", "-o", "a.png", "--metrics", "ssim, a@1[b,c]"), "metric 'a@1[b,c]' is not in any run."),
         (("bars", "one", "-o", "a.png", "--table", "perception"), "Did you mean 'perceptual'?"),
         (("bars", "one", "-o", "no/such/a.png"), "cannot write"),
         (("retrieval", "one", "-o", "a.png"), "--protocols retrieval"),

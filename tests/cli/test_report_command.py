@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Command
-from made_runs import made_run
+from made_runs import pictured_run
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def saved(tmp_path: Path) -> list[str]:
     """Two runs on disk."""
     for seed, name in enumerate(("base", "mine"), start=1):
         (tmp_path / name).mkdir()
-        made_run(name, tmp_path / "images", seed=seed, better=seed / 10).save(tmp_path / name)
+        pictured_run(name, tmp_path / "images", seed=seed, better=seed / 10).save(tmp_path / name)
     return [str(tmp_path / name) for name in ("base", "mine")]
 
 

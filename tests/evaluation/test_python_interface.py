@@ -94,7 +94,7 @@ def test_a_run_prints_as_a_short_table(draw: Draw, own_folders: Path) -> None:
     assert heading.split() == ["metric", "value", "95", "%", "interval", "n", "missing"]
     low, high = run.scores["ssim"].interval or (np.nan, np.nan)
     value = run.scores["ssim"].value
-    assert score.split() == ["ssim", "↑", f"{value:.4g}", f"{low:.4g}", "…", f"{high:.4g}", "5"]
+    assert score.split() == ["ssim", "↑", f"{value:.4f}", f"{low:.4f}", "…", f"{high:.4f}", "5"]
     assert absent.startswith("fid: ")
     assert len(repr(run)) < 1000
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_runs import made_up
+from made_runs import made_run
 from toys import StubRecords
 
 from fhpt_eval.errors import UserError
@@ -85,7 +85,7 @@ def scores(protocol: Protocol, results: Results, against: str = "target") -> lis
 
 def run_with(protocol: Protocol, found: Sequence[Score], folder: Path) -> Run:
     """A run on disk that keeps these scores."""
-    run = made_up("mine", {"ssim": [0.5] * COUNT}, items=[pair.item for pair in PAIRS])
+    run = made_run("mine", {"ssim": [0.5] * COUNT}, items=[pair.item for pair in PAIRS])
     run.per_pair["pair"] = [pair.pair for pair in PAIRS]
     recipe = Recipe(protocol=protocol.name, version=1, parameters=protocol.parameters(), extractors={}, weights={},
                     reference=None)  # fmt: skip

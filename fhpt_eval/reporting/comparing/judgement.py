@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.numbers import number, signed
 from fhpt_eval.reporting.comparing.compare import Comparison, MetricDifference
 from fhpt_eval.reporting.comparing.measured import Measured
-from fhpt_eval.reporting.numbers import number, signed
 from fhpt_eval.text import visible
 
 

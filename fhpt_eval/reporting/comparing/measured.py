@@ -16,6 +16,17 @@ from fhpt_eval.maths.statistics import Floats
 Mask = npt.NDArray[np.bool_]
 
 
+def rows_of(run: Run, pairs: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Return the row that each of some pairs has in a run."""
+    rows = {pair: row for row, pair in enumerate(run.per_pair["pair"])}
+    return np.array([rows[pair] for pair in pairs], dtype=np.intp)
+
+
+def keeps_ranking(run: Run, metric: str) -> bool:
+    """Whether a run has what retrieval found for each query."""
+    return {"nearest", "relevant"} <= run.arrays.get(metric, {}).keys()
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
     """What a run knows of a metric.
@@ -47,8 +58,7 @@ class Measured:
         order = slice(None)
         own = run.per_pair["pair"]
         if pairs is not None and list(own) != list(pairs):
-            place = {pair: i for i, pair in enumerate(own)}
-            order = np.array([place[pair] for pair in pairs])  # type: ignore[assignment]
+            order = rows_of(run, pairs)  # type: ignore[assignment]
         arrays = run.arrays.get(metric, {})
         if metric in run.per_pair:
             values = run.per_pair[metric].to_numpy(dtype=np.float64)[order]

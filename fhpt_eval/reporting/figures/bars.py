@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ScoreRecord
+from fhpt_eval.numbers import fixed
 from fhpt_eval.reporting.comparing.compare import compare
 from fhpt_eval.reporting.figures.checking import check_runs
-from fhpt_eval.reporting.figures.style import COLUMN, GREY, NORMAL, PAGE, SMALL, look, plain, short, shown
-from fhpt_eval.reporting.metrics import Metric, metrics_of, select_metrics
+from fhpt_eval.reporting.figures.style import COLUMN, GREY, NORMAL, PAGE, SMALL, look, plain, shown
+from fhpt_eval.reporting.metrics import Metric, metrics_of, select_metrics, shown_decimals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +47,7 @@ def plot_bars(runs: Sequence[Run], metrics: Sequence[str] | None = None, *, tabl
     grid = figure.subplots(down, across, squeeze=False, sharey=True).flat
     for panel, metric in zip(grid, chosen.values(), strict=False):
         scores = [run.scores.get(metric.name) for run in runs]
-        _draw(panel, metric, scores, letters.get(metric.name, ("",) * len(runs)))
+        _draw(panel, metric, scores, letters.get(metric.name, ("",) * len(runs)), shown_decimals(runs, metric.name))
     for panel in [*grid][len(chosen) :]:
         panel.set_axis_off()
     first = figure.axes[0]
@@ -59,7 +60,9 @@ def plot_bars(runs: Sequence[Run], metrics: Sequence[str] | None = None, *, tabl
     return figure
 
 
-def _draw(panel: Any, metric: Metric, scores: Sequence[ScoreRecord | None], letters: Sequence[str]) -> None:
+def _draw(
+    panel: Any, metric: Metric, scores: Sequence[ScoreRecord | None], letters: Sequence[str], decimals: int
+) -> None:
     ends = [0.0]
     for row, (score, letter) in enumerate(zip(scores, letters, strict=True)):
         value = None if score is None else score.value
@@ -72,7 +75,7 @@ def _draw(panel: Any, metric: Metric, scores: Sequence[ScoreRecord | None], lett
                 panel.plot(score.interval, (row, row), "|", color="black", markersize=3.5, markeredgewidth=0.9)
                 ends += score.interval
         panel.annotate(
-            f"{short(value)} {letter}".rstrip(),
+            f"{fixed(value, decimals)} {letter}".rstrip(),
             (1.02, row),
             xycoords=("axes fraction", "data"),
             fontsize=SMALL,

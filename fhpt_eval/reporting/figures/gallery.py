@@ -13,10 +13,11 @@ from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.images.decoding import Rgb
 from fhpt_eval.maths.statistics import Floats
-from fhpt_eval.reporting.comparing.measured import Measured
+from fhpt_eval.numbers import number
+from fhpt_eval.reporting.comparing.measured import Measured, rows_of
 from fhpt_eval.reporting.figures.checking import check_runs
 from fhpt_eval.reporting.figures.pictures import choose_pairs, picture
-from fhpt_eval.reporting.figures.style import GREY, RIGHT, short, shown
+from fhpt_eval.reporting.figures.style import GREY, RIGHT, shown
 from fhpt_eval.reporting.metrics import Metric, metrics_of
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ _LETTER, _SMALL_LETTER = 11, 10
 
 
 _SAID = {
-    "worst": "the {n} worst of {run}'s {all} pairs",
-    "best": "the {n} best of {run}'s {all} pairs",
-    "median": "the {n} of {run}'s {all} pairs nearest to its median",
+    "worst": "the {n} worst of {all} pairs",
+    "best": "the {n} best of {all} pairs",
+    "median": "the {n} of {all} pairs nearest to the median",
     "disputed": "the {n} of {all} pairs on which the runs differ most",
 }
 
@@ -129,8 +130,8 @@ def plot_gallery(runs: Sequence[Run], by: str | None = None, *, choose: str = "w
     Args:
         runs: That stand in one block of a leaderboard; their images must still be where they were.
         by: A metric with a value a pair; None for the first headline that has.
-        choose: Which pairs: ``worst``, ``best`` or ``median`` of the first run, or ``disputed``, on which runs differ
-            most.
+        choose: Which pairs: ``worst``, ``best`` or ``median`` by the mean of the runs, or ``disputed``, on which two
+            differ most.
         count: How many pairs at most.
 
     Raises:
@@ -140,21 +141,22 @@ def plot_gallery(runs: Sequence[Run], by: str | None = None, *, choose: str = "w
     metric, values = _values(runs, by)
     chosen = choose_pairs(values, metric.better, choose, count)
     names = list(runs[0].per_pair["pair"])
-    rows = [{pair: row for row, pair in enumerate(run.per_pair["pair"])} for run in runs]
     columns = {
         role: [Cell(picture(runs[0], pair, role)) for pair in chosen]
         for role in ("source", "target")
         if runs[0].per_pair[role].notna().any()
     }
-    for run, of_run, row in zip(runs, values, rows, strict=True):
+    for run, of_run in zip(runs, values, strict=True):
+        rows = rows_of(run, names)
         # A run may be called target.
         heading = run.record.name if run.record.name not in columns else f"{run.record.name} (run)"
         columns[heading] = [
-            Cell(picture(run, row[names[pair]], "generated"), short(None if np.isnan(of_run[pair]) else of_run[pair]))
+            Cell(picture(run, int(rows[pair]), "generated"), number(None if np.isnan(of_run[pair]) else of_run[pair]))
             for pair in chosen
         ]
-    said = _SAID[choose].format(n=len(chosen), all=len(names), run=shown(runs[0].record.name))
-    return draw_gallery(columns, f"{said}, by {shown(metric.name, 40)} {metric.arrow}")
+    said = _SAID[choose].format(n=len(chosen), all=len(names))
+    mean = "the runs' mean " if len(runs) > 1 and choose != "disputed" else ""
+    return draw_gallery(columns, f"{said}, by {mean}{shown(metric.name, 40)} {metric.arrow}")
 
 
 def _values(runs: Sequence[Run], by: str | None) -> tuple[Metric, list[Floats]]:

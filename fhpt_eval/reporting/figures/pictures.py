@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -15,9 +14,7 @@ from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.measuring.protocol import Better
 from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.naming import NAMINGS
-
-Choice: TypeAlias = Literal["worst", "best", "median", "disputed"]
-CHOICES: tuple[Choice, ...] = get_args(Choice)
+from fhpt_eval.reporting.chosen import CHOICES, choose
 
 
 def ref_of(run: Run, pair: int, role: PairRole) -> ImageRef | None:
@@ -60,33 +57,24 @@ def picture(run: Run, pair: int, role: PairRole) -> Rgb | None:
 
 
 def choose_pairs(values: Sequence[Floats], better: Better, choice: str, count: int) -> list[int]:
-    """Return the pairs to look at, the most telling first; of equal ones the first.
+    """Return the pairs that a figure shows, as `choose` chooses them.
 
     Args:
-        values: Of each run by a metric, a value a pair, NaN where there is none. The first run decides which pairs are
-            worst, best or nearest to its median; ``disputed`` are those on which all runs differ most.
+        values: Of each run by a metric, a value a pair, NaN where there is none.
         better: The metric's direction.
         choice: One of `CHOICES`.
         count: How many at most; pairs without a value are never chosen.
 
     Raises:
-        UserError: There is no such choice, or no pair has a value.
+        UserError: There is no such choice, or no such pair.
     """
     if choice not in CHOICES:
         raise UserError(f"--choose cannot be '{choice}'.{did_you_mean(choice, CHOICES)}")
-    first = values[0]
-    if choice == "disputed":
-        if len(values) < 2:
-            raise UserError("--choose disputed is about runs that differ: give two runs or more.")
-        there = np.isfinite(np.stack(values)).all(axis=0)
-        key = -np.ptp(np.where(there, np.stack(values), 0), axis=0)
-    else:
-        there = np.isfinite(first)
-        if choice == "median":
-            key = np.abs(first - np.median(first[there])) if there.any() else first
-        else:
-            key = first if (choice == "worst") == (better == "higher") else -first
-    if not there.any():
-        raise UserError("no pair has a value in every run that is asked: choose another metric with --by.")
-    order = [int(i) for i in np.argsort(np.where(there, key, np.inf), kind="stable") if there[i]]
-    return order[:count]
+    if choice == "disputed" and len(values) < 2:
+        raise UserError("--choose disputed is about runs that differ: give two runs or more.")
+    gains = np.stack(values)
+    chosen = choose(gains if better == "higher" else -gains, choice, count)
+    if not chosen:
+        what = "runs differ on no pair" if choice == "disputed" else "no pair has a value"
+        raise UserError(f"{what}: choose another metric with --by.")
+    return chosen

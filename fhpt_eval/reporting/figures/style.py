@@ -73,11 +73,6 @@ def shown(text: str, longest: int = LONGEST) -> str:
     return text.replace("$", r"\$")
 
 
-def short(value: float | None) -> str:
-    """Return a number with four digits that count; – for none."""
-    return "–" if value is None else f"{value:#.4g}".rstrip(".")
-
-
 def add_legend(figure: Figure, lines: Sequence[Any], title: str | None = None) -> None:
     """Name lines below the panels, in as many columns as fit, and make room for them."""
     labels = [str(line.get_label()) for line in lines]

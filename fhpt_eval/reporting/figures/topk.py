@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.statistics import Floats
+from fhpt_eval.reporting.comparing.measured import keeps_ranking, rows_of
 from fhpt_eval.reporting.figures.checking import check_runs
 from fhpt_eval.reporting.figures.gallery import Cell, draw_gallery
 from fhpt_eval.reporting.figures.pictures import choose_pairs, picture
@@ -39,8 +40,8 @@ def plot_topk(runs: Sequence[Run], by: str | None = None, *, choose: str = "medi
         runs: That stand in one block of a leaderboard; their images must still be where they were. Each has a row for
             each query.
         by: The metric whose ranking is shown, such as ``recall@10[vgg16]``; None for the first that keeps it.
-        choose: Which queries, by the rank of their first right answer: ``worst``, ``best`` or ``median`` of the first
-            run, or ``disputed``, on which runs differ most.
+        choose: Which queries, by 1 / rank of their first right answer: ``worst``, ``best`` or ``median`` by the mean of
+            the runs, or ``disputed``, on which two differ most.
         count: How many queries at most.
 
     Raises:
@@ -49,17 +50,18 @@ def plot_topk(runs: Sequence[Run], by: str | None = None, *, choose: str = "medi
     check_runs(runs)
     metric = _metric(runs, by)
     names = list(runs[0].per_pair["pair"])
-    rows = [{pair: row for row, pair in enumerate(run.per_pair["pair"])} for run in runs]
-    orders = [[of_run[name] for name in names] for of_run in rows]
+    orders = [rows_of(run, names) for run in runs]
     ranks = [_reciprocal_ranks(run, metric)[order] for run, order in zip(runs, orders, strict=True)]
     chosen = choose_pairs(ranks, "higher", choose, count)
-    shown_rows = [(run, order[pair]) for pair in chosen for run, order in zip(runs, orders, strict=True)]
+    shown_rows = [(run, int(order[pair])) for pair in chosen for run, order in zip(runs, orders, strict=True)]
     columns = {"query": [Cell(picture(run, row, "generated"), _name(run, runs)) for run, row in shown_rows]}
     for rank in range(_kept(runs[0], metric)[0].shape[1]):
         cells = [_answer(run, metric, row, rank) for run, row in shown_rows]
         if any(cell.colour for cell in cells):
             columns[str(rank + 1)] = cells
-    whose = "" if choose == "disputed" else f" (of {shown(runs[0].record.name)})"
+    whose = f" (of {shown(runs[0].record.name)})" if len(runs) == 1 else ""
+    if len(runs) > 1 and choose != "disputed":
+        whose = " (the runs' mean)"
     return draw_gallery(columns, f"{shown(metric, 40)}: the {len(chosen)} of {len(names)} {_SAID[choose]}{whose}")
 
 
@@ -70,7 +72,7 @@ def _kept(run: Run, metric: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
 
 def _metric(runs: Sequence[Run], by: str | None) -> str:
     """Return the metric whose ranking every run keeps."""
-    keeping = [[m for m, arrays in run.arrays.items() if {"nearest", "relevant"} <= arrays.keys()] for run in runs]
+    keeping = [[metric for metric in run.arrays if keeps_ranking(run, metric)] for run in runs]
     for run, metrics in zip(runs, keeping, strict=True):
         if not metrics:
             raise UserError(f"{run.record.name} keeps no ranking: run it again with --protocols {retrieving()}.")

@@ -12,8 +12,7 @@ from fhpt_eval.reporting.blocks import Block, blocks_of, without_prefix
 from fhpt_eval.reporting.leaderboards.literature import Published
 from fhpt_eval.reporting.leaderboards.remarks import of_one_name, of_the_same_images, once, remarks_of
 from fhpt_eval.reporting.leaderboards.standings import Standing, standings
-from fhpt_eval.reporting.metrics import ALL, Metric, metrics_of, select_metrics
-from fhpt_eval.reporting.numbers import decimals_of
+from fhpt_eval.reporting.metrics import ALL, Metric, metrics_of, select_metrics, shown_decimals
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Leaderboard:
             metrics=shown,
             left_out=tuple(metric for name, metric in known.items() if name not in shown),
             standings=tuple(standings(block, shown.values(), tested) for block in blocks),
-            decimals={name: _decimals(kept, name) if decimals is None else decimals for name in shown},
+            decimals={name: shown_decimals(kept, name) if decimals is None else decimals for name in shown},
             intervals=intervals,
             literature=tuple(literature),
             remarks=(*twice, *of_one_name(kept), *(line for b in blocks for line in of_the_same_images(b.runs))),
@@ -155,8 +154,3 @@ def _sorted(block: Block, by: Metric) -> Block:
         return value is None, 0.0 if value is None else sign * value
 
     return replace(block, runs=tuple(sorted(block.runs, key=place)))
-
-
-def _decimals(runs: Sequence[Run], metric: str) -> int:
-    scores = [score for run in runs if (score := run.scores.get(metric)) is not None]
-    return decimals_of(value for score in scores for value in (score.value, *(score.interval or ())))

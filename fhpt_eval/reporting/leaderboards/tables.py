@@ -8,12 +8,12 @@ from typing import Literal
 
 from fhpt_eval.measuring.protocol import Protocol
 from fhpt_eval.measuring.registry import find_protocols
+from fhpt_eval.numbers import fixed
 from fhpt_eval.reporting.blocks import Block
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 from fhpt_eval.reporting.leaderboards.literature import Published, protocols_of
 from fhpt_eval.reporting.leaderboards.standings import Standing
 from fhpt_eval.reporting.metrics import Metric
-from fhpt_eval.reporting.numbers import fixed
 
 WIDTH = 100
 """Characters that a table may be wide."""

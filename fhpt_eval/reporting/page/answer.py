@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from fhpt_eval.numbers import number, signed
 from fhpt_eval.reporting.comparing.compare import Comparison, MetricDifference, Verdict
 from fhpt_eval.reporting.comparing.judgement import probability, sentences, shortfalls
-from fhpt_eval.reporting.numbers import number, signed
 from fhpt_eval.reporting.page.shown import Section, Shown
 
 _HALF = 100.0

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ScoreRecord
+from fhpt_eval.numbers import fixed
 from fhpt_eval.reporting.blocks import Block, without_prefix
 from fhpt_eval.reporting.comparing.compare import Comparison
 from fhpt_eval.reporting.leaderboards.standings import Standing, standings
-from fhpt_eval.reporting.metrics import DETAIL, Metric, metrics_of, select_metrics
-from fhpt_eval.reporting.numbers import decimals_of, fixed
+from fhpt_eval.reporting.metrics import DETAIL, Metric, metrics_of, select_metrics, shown_decimals
 from fhpt_eval.reporting.page.shown import Section, Shown
 
 
@@ -82,8 +82,8 @@ def _table(title: str, block: Block, metrics: Sequence[Metric], comparison: Comp
 
 def _column(runs: Sequence[Run], metric: Metric, standing: Standing) -> list[Cell]:
     scores = [run.scores.get(metric.name) for run in runs]
-    ends = [end for score in scores if score is not None for end in (score.value, *(score.interval or ()))]
-    return [_cell(score, metric, decimals_of(ends), standing, place) for place, score in enumerate(scores)]
+    decimals = shown_decimals(runs, metric.name)
+    return [_cell(score, metric, decimals, standing, place) for place, score in enumerate(scores)]
 
 
 def _cell(score: ScoreRecord | None, metric: Metric, decimals: int, standing: Standing, place: int) -> Cell:

@@ -11,8 +11,8 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.keypoints import share_within
 from fhpt_eval.measuring.protocol import Curve
 from fhpt_eval.measuring.registry import find_protocols
+from fhpt_eval.numbers import number
 from fhpt_eval.reporting.figures.error_curves import axis_limits, limit_range
-from fhpt_eval.reporting.numbers import number
 from fhpt_eval.reporting.page.shown import Section, Shown
 
 _POINTS = 121

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fhpt_eval.maths.statistics import Floats
+from fhpt_eval.numbers import number
 from fhpt_eval.reporting.metrics import Metric
-from fhpt_eval.reporting.numbers import number
 from fhpt_eval.reporting.page.album import TOO_MANY
 from fhpt_eval.reporting.page.chosen import choices
 from fhpt_eval.reporting.page.shown import Section, Shown

@@ -9,10 +9,10 @@ import numpy as np
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.measuring.protocol import Threshold
 from fhpt_eval.measuring.registry import find_protocols
+from fhpt_eval.numbers import number
 from fhpt_eval.pairing.folders import PairRole
-from fhpt_eval.reporting.numbers import number
+from fhpt_eval.reporting.chosen import places_of_smallest
 from fhpt_eval.reporting.page.album import SMALL
-from fhpt_eval.reporting.page.chosen import places_of_smallest
 from fhpt_eval.reporting.page.shown import Section, Shown
 
 _NEAR, _FAR = 6, 3

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.reporting.comparing.measured import keeps_ranking
 from fhpt_eval.reporting.page.album import SMALL
 from fhpt_eval.reporting.page.chosen import choices
 from fhpt_eval.reporting.page.curves import recalls
@@ -18,7 +19,7 @@ _QUERIES = 1
 
 def section(shown: Shown) -> Section | None:
     """Return some queries of each network, with what each run's image found; or how to get them."""
-    metrics = [m for m in shown.metrics if any(_keeps(run, m) for run in shown.runs)]
+    metrics = [m for m in shown.metrics if any(keeps_ranking(run, m) for run in shown.runs)]
     if not metrics:
         if recalls(shown) is None:
             return None
@@ -27,11 +28,12 @@ def section(shown: Shown) -> Section | None:
 
 
 def _of_metric(shown: Shown, metric: str) -> dict[str, Any]:
-    runs = [run for run in shown.runs if _keeps(run, metric)]
+    runs = [run for run in shown.runs if keeps_ranking(run, metric)]
     right = {run.record.name: run.arrays[metric]["relevant"][shown.order(run)] for run in runs}
     asked = {run.record.name: run.arrays[metric]["nearest"][shown.order(run)][:, 0] >= 0 for run in runs}
     counts = np.stack([np.where(asked[name], right[name].sum(axis=1), np.nan) for name in right])
-    # Where the right ones stand counts, too: of equally many, the earlier.
+    # Not by the first right answer, as `plot_topk`: beside each query stands how many of the ten are right. Where the
+    # right ones stand counts, too: of equally many, the earlier.
     places = np.stack([(right[name] / (1 + np.arange(right[name].shape[1]))).sum(axis=1) for name in right])
     chosen = choices(counts + places / 1000, list(right), _QUERIES)
     queries: dict[int, list[str]] = {}
@@ -43,7 +45,7 @@ def _of_metric(shown: Shown, metric: str) -> dict[str, Any]:
         "queries": [
             (shown.pairs[pair], ", ".join(why), _answers(shown, runs, metric, pair)) for pair, why in queries.items()
         ],
-        "without": [run.record.name for run in shown.runs if not _keeps(run, metric)],
+        "without": [run.record.name for run in shown.runs if not keeps_ranking(run, metric)],
     }
 
 
@@ -67,7 +69,3 @@ def _answers(shown: Shown, runs: list[Run], metric: str, pair: int) -> list[dict
             }
         )
     return found
-
-
-def _keeps(run: Run, metric: str) -> bool:
-    return {"nearest", "relevant"} <= run.arrays.get(metric, {}).keys()

@@ -14,7 +14,7 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.reporting.blocks import Block
 from fhpt_eval.reporting.comparing.compare import Comparison
-from fhpt_eval.reporting.comparing.measured import Measured
+from fhpt_eval.reporting.comparing.measured import Measured, rows_of
 from fhpt_eval.reporting.metrics import Metric, metrics_of
 from fhpt_eval.reporting.page.album import Album
 
@@ -80,5 +80,4 @@ class Shown:
 
     @cached_property
     def _orders(self) -> list[npt.NDArray[np.intp]]:
-        places = [{str(pair): i for i, pair in enumerate(run.per_pair["pair"])} for run in self.runs]
-        return [np.array([place[pair] for pair in self.pairs], dtype=np.intp) for place in places]
+        return [rows_of(run, self.pairs) for run in self.runs]

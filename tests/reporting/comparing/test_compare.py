@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from made_up_runs import made_up
+from made_runs import made_run
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
@@ -25,7 +25,7 @@ NOISE = RANDOM.normal(0, 0.02, COUNT)
 def run(name: str, gain: float, metric: str = "ssim", *, noise: float = 1.0, lacking: tuple[int, ...] = ()) -> Run:
     values = BASE + gain + noise * NOISE * (1 if gain else 0)
     values[list(lacking)] = math.nan
-    made: Run = made_up(name, {metric: values.tolist()}, items=ITEMS)
+    made: Run = made_run(name, {metric: values.tolist()}, items=ITEMS)
     return made
 
 
@@ -88,7 +88,7 @@ def test_many_tests_are_adjusted_for() -> None:
     assert 0.025 < p <= 0.05
     assert rows[0].verdict == "better"
     both = [
-        made_up(name, {"ssim": values.tolist(), "l1": (1 - values).tolist()}, items=ITEMS)
+        made_run(name, {"ssim": values.tolist(), "l1": (1 - values).tolist()}, items=ITEMS)
         for name, values in (("baseline", BASE), ("mine", BASE + 0.004 + NOISE))
     ]
     rows = compare(both, ["ssim", "l1"]).rows
@@ -101,7 +101,7 @@ def test_a_set_metric_is_compared_by_the_influence_of_each_pair() -> None:
     values = {"ssim": BASE.tolist()}
     moved = [RANDOM.normal(size=COUNT) for _ in range(2)]
     runs = [
-        made_up(name, values, items=ITEMS, scores={"fid": score}, arrays={"fid": {"influence": own - own.mean()}})
+        made_run(name, {**values, "fid": score}, items=ITEMS, arrays={"fid": {"influence": own - own.mean()}})
         for name, score, own in (("baseline", 90.0, moved[0]), ("mine", 30.0, moved[1]))
     ]
     row = only(runs, "fid")
@@ -114,7 +114,7 @@ def test_a_set_metric_is_compared_by_the_influence_of_each_pair() -> None:
 
 def test_a_run_that_keeps_nothing_to_resample_is_not_tested() -> None:
     values = {"ssim": BASE.tolist()}
-    runs = [made_up(name, values, items=ITEMS, scores={"fid": 50.0 + i}) for i, name in enumerate("ab")]
+    runs = [made_run(name, {**values, "fid": 50.0 + i}, items=ITEMS) for i, name in enumerate("ab")]
     row = only(runs, "fid")
     assert (row.verdict, row.difference, row.why) == ("not tested", 1.0, "a keeps nothing of it to resample")
 
@@ -123,11 +123,10 @@ def test_pooled_metrics_are_compared_by_their_totals() -> None:
     count = RANDOM.integers(1, 10, COUNT).astype(float)
     share = RANDOM.uniform(0.2, 0.6, COUNT)
     runs = [
-        made_up(
+        made_run(
             name,
-            {"ssim": BASE.tolist()},
+            {"ssim": BASE, "pckh": float((s * count).sum() / count.sum())},
             items=ITEMS,
-            scores={"pckh": float((s * count).sum() / count.sum())},
             arrays={"pckh": {"total": s * count, "count": count}},
         )
         for name, s in (("a", share), ("b", share + 0.2))
@@ -148,7 +147,7 @@ def test_letters_verdicts_and_marks_of_a_leaderboard_never_disagree() -> None:
     """All of them come of the same tests, adjusted over every two runs and all metrics."""
     gains = (0.0, 0.001, 0.002, 0.003, 0.004, 0.006)
     runs = [
-        made_up(
+        made_run(
             f"r{i}",
             {
                 metric: (BASE + gain * (1 + j) + RANDOM.normal(0, 0.01, COUNT)).tolist()
@@ -174,7 +173,7 @@ def test_letters_verdicts_and_marks_of_a_leaderboard_never_disagree() -> None:
 def test_a_dozen_runs_that_clearly_differ_are_all_told_apart() -> None:
     """Adjusted over 66 pairs of runs and two metrics: more than resamples alone could tell."""
     runs = [
-        made_up(f"r{i}", {metric: (BASE + 0.05 * i + NOISE).tolist() for metric in ("ssim", "l1")}, items=ITEMS)
+        made_run(f"r{i}", {metric: (BASE + 0.05 * i + NOISE).tolist() for metric in ("ssim", "l1")}, items=ITEMS)
         for i in range(12)
     ]
     assert set(compare(runs, ["ssim", "l1"]).letters["ssim"]) == set("abcdefghijkl")
@@ -184,7 +183,7 @@ def test_what_it_would_have_taken_is_said_for_as_many_tests() -> None:
     one, other = run("a", 0), run("b", 0.002)
     alone = only([one, other])
     both = [
-        made_up(name, {"ssim": values.tolist(), "l1": values.tolist()}, items=ITEMS)
+        made_run(name, {"ssim": values.tolist(), "l1": values.tolist()}, items=ITEMS)
         for name, values in (("a", BASE), ("b", BASE + 0.002 + NOISE))
     ]
     row = compare(both, ["ssim", "l1"]).rows[0]
@@ -201,7 +200,7 @@ def test_parts_are_compared_by_themselves() -> None:
     view = ["front", "back"] * (COUNT // 2)
     gain = np.array([0.1, 0.0] * (COUNT // 2))
     runs = [
-        made_up(name, {"ssim": (BASE + g).tolist()}, items=ITEMS, view=view)
+        made_run(name, {"ssim": (BASE + g).tolist()}, items=ITEMS, columns={"view": view})
         for name, g in (("a", 0 * gain), ("b", gain))
     ]
     rows = {row.part: row for row in compare(runs, by="view").rows}
@@ -219,13 +218,13 @@ def test_pairs_that_one_run_lacks_are_counted_by_run() -> None:
 
 
 def test_pairs_stand_for_items_that_are_not_known() -> None:
-    runs = [made_up(name, {"ssim": (BASE + g * NOISE).tolist()}) for name, g in (("a", 0), ("b", 1))]
+    runs = [made_run(name, {"ssim": BASE + g * NOISE}, items=False) for name, g in (("a", 0), ("b", 1))]
     comparison = compare(runs)
     assert (comparison.over, comparison.rows[0].items) == ("pairs, because items are unknown", 60)
 
 
 def test_three_pairs_tell_nothing() -> None:
-    runs = [made_up(name, {"ssim": [0.1, 0.2, 0.3 + g]}, items=list("abc")) for name, g in (("a", 0), ("b", 0.5))]
+    runs = [made_run(name, {"ssim": [0.1, 0.2, 0.3 + g]}, items=list("abc")) for name, g in (("a", 0), ("b", 0.5))]
     comparison = compare(runs)
     assert comparison.rows[0].verdict == "not tested"
     assert sentences(comparison) == [
@@ -260,7 +259,7 @@ def test_twelve_runs_are_compared() -> None:
         ([run("a", 0), run("b", 0)], {"table": "fase"}, "--table fase: no run has metrics of such a table."),
         ([run("a", 0), run("b", 0)], {"by": "viw"}, "--by cannot be 'viw'. Did you mean 'view'?"),
         ([run("a", 0), run("b", 0)], {"by": "gender"}, "no pair's gender is known"),
-        ([run("a", 0), made_up("b", {"ssim": [0.1]}, pairs="x")], {}, "b cannot be compared: other pairs than a"),
+        ([run("a", 0), made_run("b", {"ssim": [0.1]}, hash="x")], {}, "b cannot be compared: other pairs than a"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(runs: list[Run], options: dict[str, object], sentence: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_runs import made_up
+from made_runs import made_run
 from matplotlib.patches import Rectangle
 
 from fhpt_eval.errors import UserError
@@ -30,7 +30,7 @@ HOSTILE = "$\\frac{a}$|<script>%&_\x1b[31m"
 
 def run_of(name: str, ssim: Numbers, **others: Numbers) -> Run:
     """A run of 24 pairs of 24 items: SSIM, and by protocol one of its headlines."""
-    run = made_up(name, {"ssim": ssim}, items=ITEMS[: len(ssim)])
+    run = made_run(name, {"ssim": ssim}, items=ITEMS[: len(ssim)])
     groups: Mapping[str, tuple[str, Group]] = {
         "kec": ("kec_auc_body", "structural"), "face_identity": ("face_same@0.6", "semantic"),
     }  # fmt: skip
@@ -100,6 +100,11 @@ def test_bars_are_the_values_from_zero_with_intervals_and_letters() -> None:
     assert panel.get_ylim()[0] > panel.get_ylim()[1], "the first run is on top"
     assert panel.get_title(loc="left") == "ssim ↑"
     assert [xs(line) for line in panel.lines[:2]] == [[0.75, 0.85]] * 2
+
+
+def test_values_of_a_metric_have_the_same_decimals() -> None:
+    runs = [made_run("a", {"psnr": [9.87] * 8}), made_run("b", {"psnr": [20.5] * 8})]
+    assert texts(plot_bars(runs).axes[0]) == ["9.87", "20.50"]
 
 
 def test_two_runs_have_no_letters_and_a_missing_value_is_a_dash() -> None:
@@ -217,7 +222,7 @@ def test_runs_that_cannot_share_a_figure_are_one_sentence(plot: Any) -> None:
         plot([])
     with pytest.raises(UserError, match="two runs are called 'one'"):
         plot([one, one])
-    other = dataclasses.replace(made_up("other", {"ssim": [*BAD]}, pairs="z"))
+    other = dataclasses.replace(made_run("other", {"ssim": [*BAD]}, hash="z"))
     with pytest.raises(UserError, match="other cannot share the figure: other pairs than one"):
         plot([one, other])
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_runs import made_up
+from made_runs import made_run
 from matplotlib.colors import to_hex
 from PIL import Image
 from toys import write_image
@@ -29,7 +29,7 @@ SSIM = [0.5, 0.9, 0.1, 0.7, NAN]
 
 def run_of(folder: Path, name: str, values: Sequence[float] = SSIM) -> Run:
     """A run whose images are noise, each another."""
-    run = made_up(name, {"ssim": values}, items=[f"g{i}" for i in range(len(values))])
+    run = made_run(name, {"ssim": values}, items=[f"g{i}" for i in range(len(values))])
     for seed, role in enumerate(("generated", "target", "source")):
         own = name if role == "generated" else role
         paths = [write_image(folder / own / f"{i}.png", 1000 * len(own) + 10 * i + seed, (88, 96)) for i in
@@ -62,23 +62,35 @@ def captions(figure: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("choice", "better", "chosen"),
     [
-        ("worst", "higher", [2, 0, 3]),
-        ("best", "higher", [1, 3, 0]),
-        ("worst", "lower", [1, 3, 0]),
-        ("best", "lower", [2, 0, 3]),
-        ("median", "higher", [0, 3, 1]),
+        ("worst", "higher", [2, 3, 1]),
+        ("best", "higher", [0, 1, 3]),
+        ("worst", "lower", [0, 1, 3]),
+        ("best", "lower", [2, 3, 1]),
+        ("median", "higher", [1, 3, 0]),
     ],
 )
-def test_pairs_are_chosen_by_the_first_run(choice: str, better: Any, chosen: list[int]) -> None:
-    # The median of 0.1, 0.5, 0.7 and 0.9 is 0.6: pairs 0 and 3 are as near, and the first comes first.
-    first = np.array([0.5, 0.875, 0.125, 0.75, NAN])
-    assert choose_pairs([first, first[::-1]], better, choice, 3) == chosen
-    assert len(choose_pairs([first], better, choice, 99)) == 4, "one without a value is never chosen"
+def test_pairs_are_chosen_by_the_mean_of_the_runs_that_have_a_value(
+    choice: str, better: Any, chosen: list[int]
+) -> None:
+    # Means are 0.75, 0.6875, 0.1875 and 0.5. Pairs 1 and 3 are as near to their median, and the first comes first.
+    runs = [np.array([0.5, 0.875, 0.125, 0.5, NAN]), np.array([1.0, 0.5, 0.25, NAN, NAN])]
+    assert choose_pairs(runs, better, choice, 3) == chosen
+    assert len(choose_pairs(runs, better, choice, 99)) == 4, "one without a value is never chosen"
+
+
+def test_infinite_values_are_values() -> None:
+    runs = [np.array([np.inf, 1, np.inf]), np.array([np.inf, 2, 3])]
+    assert choose_pairs(runs, "higher", "worst", 1) == [1]
+    assert choose_pairs(runs, "higher", "best", 1) == [0]
+    assert choose_pairs(runs, "higher", "disputed", 9) == [2, 1]
 
 
 def test_disputed_pairs_are_those_on_which_runs_differ_most() -> None:
-    values = [np.array([0.5, 0.5, 0.5, NAN]), np.array([0.4, 0.9, 0.5, 1.0]), np.array([0.5, 0.5, 0.2, 0.0])]
-    assert choose_pairs(values, "higher", "disputed", 9) == [1, 2, 0]
+    values = [np.array([0.5, 0.5, 0.5, NAN, NAN, 0.3]), np.array([0.4, 0.9, 0.5, 1.0, NAN, 0.3]),
+              np.array([0.5, 0.5, 0.2, 0.0, 9.0, 0.3])]  # fmt: skip
+    assert choose_pairs(values, "higher", "disputed", 9) == [3, 1, 2, 0]
+    with pytest.raises(UserError, match="runs differ on no pair: choose another metric with --by"):
+        choose_pairs([np.ones(3)] * 2, "higher", "disputed", 1)
     with pytest.raises(UserError, match="two runs or more"):
         choose_pairs(values[:1], "higher", "disputed", 1)
 
@@ -86,7 +98,7 @@ def test_disputed_pairs_are_those_on_which_runs_differ_most() -> None:
 def test_what_cannot_be_chosen_is_one_sentence() -> None:
     with pytest.raises(UserError, match=r"--choose cannot be 'worse'\. Did you mean 'worst'\?"):
         choose_pairs([np.ones(3)], "higher", "worse", 1)
-    for choice in ("worst", "median", "disputed"):
+    for choice in ("worst", "best", "median"):
         with pytest.raises(UserError, match="no pair has a value"):
             choose_pairs([np.full(3, NAN)] * 2, "higher", choice, 1)
 
@@ -107,7 +119,7 @@ def test_a_gallery_has_the_chosen_pairs_of_every_run_to_the_pixel(tmp_path: Path
             np.testing.assert_array_equal(image, pixels(paths[pair]))
     assert [text for text in captions(figure) if text] == ["0.1000", "0.5000", "0.4000", "0.2000"]
     (note,) = figure.texts
-    assert note.get_text().split() == ["the", "2", "worst", "of", "mine's", "5", "pairs,", "by", "ssim", "↑"]
+    assert " ".join(note.get_text().split()) == "the 2 worst of 5 pairs, by the runs' mean ssim ↑"
 
 
 def test_a_smaller_picture_stands_in_the_middle_and_a_missing_one_is_said() -> None:
@@ -139,7 +151,7 @@ def test_what_a_gallery_cannot_show_is_one_sentence(tmp_path: Path) -> None:
     run = run_of(tmp_path, "mine")
     with pytest.raises(UserError, match=r"metric 'sim' is not in any run\. Did you mean 'ssim'\?"):
         plot_gallery([run], "sim")
-    whole = made_up("mine", {"ssim": SSIM}, scores={"fid": 3.0})
+    whole = made_run("mine", {"ssim": SSIM, "fid": 3.0})
     with pytest.raises(UserError, match="--by fid: some run has no value of it for each pair"):
         plot_gallery([whole], "fid")
     Path(run.per_pair["target"][2]).unlink()

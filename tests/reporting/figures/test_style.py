@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.reporting.figures.style import ENDINGS, LONGEST, look, save_figure, short, shown
+from fhpt_eval.reporting.figures.style import ENDINGS, LONGEST, look, save_figure, shown
 
 
 def figure(title: str = "a title") -> Figure:
@@ -43,13 +43,6 @@ def test_a_long_name_keeps_its_beginning_and_end() -> None:
     assert len(text) == LONGEST
     assert re.fullmatch("a_method_with_a_ver.*…version_2|a_method.*….*version_2", text)
     assert shown(name[:LONGEST]) == name[:LONGEST]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(None, "–"), (0.5, "0.5000"), (35.0909, "35.09"), (1.0, "1.000"), (12345, "1.234e+04")]
-)
-def test_numbers_have_four_digits_that_count(value: float | None, text: str) -> None:
-    assert short(value) == text
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_runs import toy_run
+from made_runs import made_run
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
@@ -32,7 +32,7 @@ def all_notes(board: Leaderboard) -> str:
 
 
 def test_headlines_come_first_and_alone_unless_everything_is_asked_for() -> None:
-    run = toy_run("a", {"psnr": EVEN, "ssim": EVEN, "kec_auc_body": EVEN, "fid": 9.0})
+    run = made_run("a", {"psnr": EVEN, "ssim": EVEN, "kec_auc_body": EVEN, "fid": 9.0})
     board = of(run)
     assert list(board.metrics) == ["fid", "ssim", "kec_auc_body"]
     assert "1 detail is left out: --table all shows it" in all_notes(board)
@@ -57,28 +57,28 @@ def test_headlines_come_first_and_alone_unless_everything_is_asked_for() -> None
 )
 def test_a_metric_or_a_table_that_no_run_has_is_one_sentence(choice: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError) as error:
-        of(toy_run("a", {"ssim": EVEN}), **choice)
+        of(made_run("a", {"ssim": EVEN}), **choice)
     assert str(error.value) == told
 
 
 def test_runs_are_sorted_within_their_block_best_first_and_those_without_a_value_last() -> None:
     runs = [
-        toy_run("none", {"ssim": EVEN}),
-        toy_run("worse", {"fid": 20.0}),
-        toy_run("best", {"fid": 5.0}),
-        toy_run("other", {"fid": 1.0}, hash="another list"),
+        made_run("none", {"ssim": EVEN}),
+        made_run("worse", {"fid": 20.0}),
+        made_run("best", {"fid": 5.0}),
+        made_run("other", {"fid": 1.0}, hash="another list"),
     ]
     board = of(*runs, sort="fid")
     assert [[run.record.name for run in block.runs] for block in board.blocks] == [["best", "worse", "none"], ["other"]]
-    higher = of(toy_run("low", {"ssim": EVEN}), toy_run("high", {"ssim": shifted(0.1)}), sort="ssim")
+    higher = of(made_run("low", {"ssim": EVEN}), made_run("high", {"ssim": shifted(0.1)}), sort="ssim")
     assert [run.record.name for run in higher.blocks[0].runs] == ["high", "low"]
 
 
 def test_the_best_is_marked_where_it_is_not_told_apart_from_the_next() -> None:
     runs = [
-        toy_run("a", {"ssim": EVEN, "lpips": EVEN}),
-        toy_run("b", {"ssim": shifted(0.02, 0.1), "lpips": shifted(-0.2, 0.001)}),
-        toy_run("c", {"ssim": shifted(-0.3), "lpips": shifted(0.3)}),
+        made_run("a", {"ssim": EVEN, "lpips": EVEN}),
+        made_run("b", {"ssim": shifted(0.02, 0.1), "lpips": shifted(-0.2, 0.001)}),
+        made_run("c", {"ssim": shifted(-0.3), "lpips": shifted(0.3)}),
     ]
     board = of(*runs)
     (standing,) = board.standings
@@ -94,13 +94,13 @@ def test_the_best_is_marked_where_it_is_not_told_apart_from_the_next() -> None:
 
 def test_equal_values_are_all_best_and_are_not_tested() -> None:
     (standing,) = of(
-        toy_run("a", {"ssim": EVEN}), toy_run("b", {"ssim": EVEN}), toy_run("c", {"ssim": shifted(-0.1)})
+        made_run("a", {"ssim": EVEN}), made_run("b", {"ssim": EVEN}), made_run("c", {"ssim": shifted(-0.1)})
     ).standings
     assert (standing["ssim"].best, standing["ssim"].second, standing["ssim"].close) == ((0, 1), (2,), None)
 
 
 def test_one_run_is_neither_best_nor_second() -> None:
-    board = of(toy_run("a", {"ssim": EVEN}))
+    board = of(made_run("a", {"ssim": EVEN}))
     assert board.standings[0]["ssim"].best == ()
     assert "bold" not in all_notes(board)
 
@@ -109,15 +109,15 @@ def test_one_run_is_neither_best_nor_second() -> None:
     ("runs", "why"),
     [
         (
-            [toy_run(name, {"ssim": [0.5, 0.6, value]}, pairs=3) for name, value in (("a", 0.1), ("b", 0.2))],
+            [made_run(name, {"ssim": [0.5, 0.6, value]}, pairs=3) for name, value in (("a", 0.1), ("b", 0.2))],
             "best and next not compared in ssim: 3 items are too few to tell: it takes 5",
         ),
         (
-            [toy_run("a", {"fid": 1.0, "kid": 1.0}), toy_run("b", {"fid": 2.0, "kid": 2.0})],
+            [made_run("a", {"fid": 1.0, "kid": 1.0}), made_run("b", {"fid": 2.0, "kid": 2.0})],
             "best and next not compared in fid: a keeps nothing of it to resample",
         ),
         (
-            [toy_run("a", {"ssim": EVEN}), toy_run("a", {"ssim": shifted(0.1)}, generated="others")],
+            [made_run("a", {"ssim": EVEN}), made_run("a", {"ssim": shifted(0.1)}, generated="others")],
             "best and next not compared in ssim: two runs are called 'a'",
         ),
     ],
@@ -130,26 +130,26 @@ def test_where_the_best_cannot_be_compared_there_is_no_mark_and_the_reason_once(
 
 
 def test_runs_without_items_are_compared_by_pairs() -> None:
-    runs = [toy_run("a", {"ssim": EVEN}, items=False), toy_run("b", {"ssim": shifted(0.3, 0.001)}, items=False)]
+    runs = [made_run("a", {"ssim": EVEN}, items=False), made_run("b", {"ssim": shifted(0.3, 0.001)}, items=False)]
     assert of(*runs).standings[0]["ssim"].close is False
 
 
 def test_what_was_given_twice_or_has_an_equal_name_or_equal_images_is_said() -> None:
-    run = toy_run("a", {"ssim": EVEN})
-    board = of(run, toy_run("a", {"ssim": EVEN}))
+    run = made_run("a", {"ssim": EVEN})
+    board = of(run, made_run("a", {"ssim": EVEN}))
     assert len(board.blocks[0].runs) == 1
     assert board.remarks == ("a was given twice and stands here once",)
-    named = of(run, toy_run("a", {"ssim": shifted(0.1)}, generated="others"))
+    named = of(run, made_run("a", {"ssim": shifted(0.1)}, generated="others"))
     assert named.remarks == ("2 runs are called 'a': run them with another --name",)
-    same = of(run, toy_run("b", {"ssim": EVEN, "l1": EVEN}, generated="of a"))
+    same = of(run, made_run("b", {"ssim": EVEN, "l1": EVEN}, generated="of a"))
     assert same.remarks == ("a and b are the same images",)
     assert len(same.blocks[0].runs) == 2
     # Without the hash, as in old records, nothing can be told.
-    assert of(*(toy_run(name, {"ssim": EVEN}, generated=None) for name in "ab")).remarks == ()
+    assert of(*(made_run(name, {"ssim": EVEN}, generated=None) for name in "ab")).remarks == ()
 
 
 def test_killed_and_partial_runs_are_said() -> None:
-    run = toy_run("a", {"ssim": EVEN, "psnr": EVEN, "l1": EVEN, "lpips": EVEN}, missing=["p9"], doubts=["cut off"])
+    run = made_run("a", {"ssim": EVEN, "psnr": EVEN, "l1": EVEN, "lpips": EVEN}, missing=["p9"], doubts=["cut off"])
     states = {"psnr": ("pending", None), "l1": ("failed", "ValueError: 3"), "lpips": ("unavailable", "no weights")}
     protocols = [
         p.model_copy(update={"status": states[p.name][0], "reason": states[p.name][1], "scores": []})
@@ -170,16 +170,16 @@ def test_killed_and_partial_runs_are_said() -> None:
 
 def test_what_a_number_lacks_is_said_once_for_metrics_that_lack_the_same() -> None:
     gap = [*EVEN[:7], float("nan")]
-    board = of(toy_run("a", {"ssim": gap, "lpips": gap}), toy_run("b", {"ssim": EVEN, "lpips": EVEN}))
+    board = of(made_run("a", {"ssim": gap, "lpips": gap}), made_run("b", {"ssim": EVEN, "lpips": EVEN}))
     assert "missing: lpips, ssim: 1 of 8 in a" in notes(board, 0)
-    each = of(toy_run("a", {"ssim": gap}), toy_run("b", {"ssim": [*gap[1:], 0.5][::-1]}))
+    each = of(made_run("a", {"ssim": gap}), made_run("b", {"ssim": [*gap[1:], 0.5][::-1]}))
     assert "missing: ssim: 1 of 8 in each run" in notes(each, 0)
 
 
 def many(count: int) -> list[Run]:
     names = ["fid", "lpips", "ssim", "kec_auc_body", "kec_auc_face", "kec_auc_hands", "face_same@0.6", "gender_error"]
     names += [f"recall@{k}[{network}]" for network in ("resnet50", "vgg16") for k in (3, 5, 10)]
-    return [toy_run(f"method-{i:02}", dict.fromkeys(names, i / 20 + 0.01)) for i in range(count)]
+    return [made_run(f"method-{i:02}", dict.fromkeys(names, i / 20 + 0.01)) for i in range(count)]
 
 
 def test_a_table_that_is_too_wide_is_broken_by_the_papers_tables() -> None:
@@ -194,7 +194,7 @@ def test_a_table_that_is_too_wide_is_broken_by_the_papers_tables() -> None:
 
 
 def test_decimals_are_those_of_the_metric_in_all_blocks_or_the_ones_asked_for() -> None:
-    runs = [toy_run("a", {"fid": 9.5, "ssim": EVEN}), toy_run("b", {"fid": 100.25, "ssim": EVEN}, hash="another")]
+    runs = [made_run("a", {"fid": 9.5, "ssim": EVEN}), made_run("b", {"fid": 100.25, "ssim": EVEN}, hash="another")]
 
     def texts(board: Leaderboard) -> list[list[str]]:
         return [[c.text for c in tables(board, i)[0].runs[0].cells] for i in range(2)]
@@ -205,16 +205,16 @@ def test_decimals_are_those_of_the_metric_in_all_blocks_or_the_ones_asked_for() 
 
 
 def test_intervals_are_shown_on_request() -> None:
-    run = toy_run("a", {"ssim": EVEN, "fid": 3.0})
+    run = made_run("a", {"ssim": EVEN, "fid": 3.0})
     assert [cell.beside for cell in tables(of(run, intervals=True), 0)[0].runs[0].cells] == ["", "[0.5000, 0.8000]"]
     assert [cell.beside for cell in tables(of(run), 0)[0].runs[0].cells] == ["", ""]
 
 
 def test_json_has_values_standings_and_what_must_be_known() -> None:
     board = of(
-        toy_run("a", {"ssim": EVEN}),
-        toy_run("b", {"ssim": shifted(0.3, 0.001)}),
-        toy_run("c", {"ssim": EVEN}, hash="x"),
+        made_run("a", {"ssim": EVEN}),
+        made_run("b", {"ssim": shifted(0.3, 0.001)}),
+        made_run("c", {"ssim": EVEN}, hash="x"),
     )
     plain = json.loads(json.dumps(board.plain()))
     assert plain["metrics"] == [

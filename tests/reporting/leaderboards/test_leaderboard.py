@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from toy_runs import HOSTILE, toy_run
+from made_runs import HOSTILE, made_run
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
@@ -127,7 +127,7 @@ def test_names_cannot_be_formulas(run_of: Evaluate) -> None:
 
 
 def test_names_do_nothing_in_a_leaderboard() -> None:
-    board = of([toy_run(HOSTILE, {"ssim": [0.5] * 8}), toy_run("few", {"ssim": [0.5] * 8}, hash="other")])
+    board = of([made_run(HOSTILE, {"ssim": [0.5] * 8}), made_run("few", {"ssim": [0.5] * 8}, hash="other")])
     (row, apart) = table(Csv().text(board))
     seen = r"""a\u000a|[x](y)<script>alert(1)</script>$ \end{x} %&_{}~^#"`*\u001b[31m\u009b\u202e"""
     assert row["run"] == seen
@@ -141,7 +141,7 @@ def test_names_do_nothing_in_a_leaderboard() -> None:
 
 
 def test_markdown_leaves_alone_what_does_nothing() -> None:
-    text = Markdown().text(of([toy_run("my_model", {"kec_auc_body": [0.5] * 8, "recall@3[vgg16]": 0.5})]))
+    text = Markdown().text(of([made_run("my_model", {"kec_auc_body": [0.5] * 8, "recall@3[vgg16]": 0.5})]))
     assert "| run | kec_auc_body ↑ | recall@3[vgg16] ↑ |" in text
     assert "| my_model | 0.5000 | 0.5000 |" in text
 
@@ -157,9 +157,9 @@ def test_whose_way_numbers_without_a_prefix_are(run_of: Evaluate) -> None:
 
 
 def test_csv_has_headlines_first_and_what_a_partial_run_lacks() -> None:
-    whole = toy_run("whole", {"psnr": [20.0] * 8, "ssim": [0.5] * 8})
+    whole = made_run("whole", {"psnr": [20.0] * 8, "ssim": [0.5] * 8})
     (row,) = table(Csv().text(of([whole])))
     assert [column for column in row if "↑" in column] == ["ssim ↑", "psnr ↑"]
     assert "remarks" not in row
-    rows = table(Csv().text(of([whole, toy_run("part", {"ssim": [0.5] * 8}, missing=["p1", "p2"])])))
+    rows = table(Csv().text(of([whole, made_run("part", {"ssim": [0.5] * 8}, missing=["p1", "p2"])])))
     assert [row["remarks"] for row in rows] == ["", "2 pairs without an image"]

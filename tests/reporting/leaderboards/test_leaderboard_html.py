@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from toy_runs import HOSTILE, toy_run
+from made_runs import HOSTILE, made_run
 
 from fhpt_eval.reporting.leaderboards.as_html import Html
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
@@ -29,10 +29,10 @@ document.title = seen.join(",");
 
 def page(**choice: bool) -> str:
     runs = [
-        toy_run(name, {"fid": fid, "ssim": [ssim] * 8, "psnr": [20.0] * 8})
+        made_run(name, {"fid": fid, "ssim": [ssim] * 8, "psnr": [20.0] * 8})
         for name, fid, ssim in (("a", 10.0, 0.5), ("b", 9.0, 0.7), ("c", 100.0, 0.6))
     ]
-    runs += [toy_run("gap", {"ssim": [0.1] * 8}), toy_run(HOSTILE, {"fid": 1.0}, hash="other")]
+    runs += [made_run("gap", {"ssim": [0.1] * 8}), made_run(HOSTILE, {"fid": 1.0}, hash="other")]
     return Html().text(Leaderboard.of(runs, everything=True, literature=read_literature()))
 
 

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from toy_runs import HOSTILE, toy_run
+from made_runs import HOSTILE, made_run
 
 from fhpt_eval.reporting.leaderboards.as_latex import Latex, escaped
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
@@ -39,10 +39,10 @@ def board() -> Leaderboard:
     close = [value + 0.02 + 0.1 * (-1) ** i * (1 + i % 3) for i, value in enumerate(VALUES)]
     return Leaderboard.of(
         [
-            toy_run("one", {"ssim": VALUES, "psnr": [20.0 + v for v in VALUES], "patn@1:ssim": VALUES}),
-            toy_run("two", {"ssim": close, "psnr": VALUES, "patn@1:ssim": VALUES}),
-            toy_run(HOSTILE, {"ssim": VALUES}, hash="other"),
-            toy_run("[b] * é", {"ssim": VALUES}, hash="other", generated="x"),
+            made_run("one", {"ssim": VALUES, "psnr": [20.0 + v for v in VALUES], "patn@1:ssim": VALUES}),
+            made_run("two", {"ssim": close, "psnr": VALUES, "patn@1:ssim": VALUES}),
+            made_run(HOSTILE, {"ssim": VALUES}, hash="other"),
+            made_run("[b] * é", {"ssim": VALUES}, hash="other", generated="x"),
         ],
         table="all",
         intervals=True,

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from toy_runs import toy_run
+from made_runs import made_run
 
 from fhpt_eval.measuring.dialects import find_dialects
 from fhpt_eval.measuring.registry import find_protocols
@@ -114,7 +114,7 @@ def test_daggers_typos_and_other_networks_are_noted() -> None:
 
 def board(*metrics: str) -> Leaderboard:
     values = {metric: 0.5 if metric.endswith("fid") else EIGHT for metric in metrics}
-    return Leaderboard.of([toy_run("ours", values)], metrics=list(metrics), literature=NUMBERS)
+    return Leaderboard.of([made_run("ours", values)], metrics=list(metrics), literature=NUMBERS)
 
 
 def cells(shown: Leaderboard, row: str) -> list[tuple[str, bool]]:
@@ -133,7 +133,7 @@ def test_a_number_stands_in_the_column_of_its_dialect_or_grey_with_the_dialects_
 
 
 def test_nothing_published_stands_beside_a_number_of_another_network() -> None:
-    run = toy_run("ours", {"ssim": EIGHT})
+    run = made_run("ours", {"ssim": EIGHT})
     protocols = [
         p.model_copy(
             update={"name": "lpips", "scores": [p.scores[0].model_copy(update={"metric": "pd_efficientnet_lite0"})]}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import made_run
+from made_runs import pictured_run
 
 from fhpt_eval.reporting.page import album as album_module
 from fhpt_eval.reporting.page import document as document_module
@@ -50,7 +50,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    runs = [made_run(name, folder, seed=seed, better=seed / 10)
+    runs = [pictured_run(name, folder, seed=seed, better=seed / 10)
             for seed, name in enumerate(["base", "mine", HOSTILE], start=1)]  # fmt: skip
     write_report(runs, folder / "report.html", lambda *_: None)
     return folder / "report.html"
@@ -206,7 +206,7 @@ def test_a_large_page_is_small_and_quick(browser: Any, tmp_path: Path, monkeypat
         "_taken",
         lambda album, ref, height: album._kept(random.integers(0, 256, (256, 176, 3), dtype=np.uint8), height),
     )
-    runs = [made_run(f"method {i}", tmp_path, count=8570, seed=i) for i in range(6)]
+    runs = [pictured_run(f"method {i}", tmp_path, count=8570, seed=i) for i in range(6)]
     write_report(runs, tmp_path / "report.html", lambda *_: None)
     assert (tmp_path / "report.html").stat().st_size < 25e6
     page = browser.new_page()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from made_runs import made_run
+from made_runs import pictured_run
 from PIL import Image
 
 from fhpt_eval.errors import UserError
@@ -68,7 +68,7 @@ def quiet(*_: object) -> None:
 
 
 def runs_in(folder: Path) -> list[Run]:
-    return [made_run("base", folder, seed=1), made_run("mine", folder, seed=2, better=0.2)]
+    return [pictured_run("base", folder, seed=1), pictured_run("mine", folder, seed=2, better=0.2)]
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_one_run_has_a_page_without_comparison(alone: Written) -> None:
 
 @pytest.mark.slow
 def test_twelve_runs_have_a_page(tmp_path: Path) -> None:
-    page = Page(document([made_run(f"run {i}", tmp_path, seed=i) for i in range(12)], quiet))
+    page = Page(document([pictured_run(f"run {i}", tmp_path, seed=i) for i in range(12)], quiet))
     assert page.sections == EVERY
     assert len(page.data["gallery"]["runs"]) == 12
 
@@ -295,7 +295,7 @@ def test_recall_has_its_floor_and_ceiling(written: Written) -> None:
 
 
 def test_best_and_second_are_marked_and_a_best_that_is_not_told_apart(tmp_path: Path) -> None:
-    runs = [made_run(name, tmp_path, count=40, seed=i, better=shift)
+    runs = [pictured_run(name, tmp_path, count=40, seed=i, better=shift)
             for i, (name, shift) in enumerate([("a", 0.0), ("b", 0.3), ("c", 0.001)])]  # fmt: skip
     shown = Shown(blocks_of(runs), compare(runs), Album())
     table = board(shown).view["table"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhpt_eval.reporting.numbers import decimals_of, fixed, number
+from fhpt_eval.numbers import decimals_of, fixed, number
 
 
 @pytest.mark.parametrize(
