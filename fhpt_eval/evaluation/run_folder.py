@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.image_list import ImageList
 from fhpt_eval.evaluation.joining import clash, joined
+from fhpt_eval.evaluation.run_arrays import check_arrays
 from fhpt_eval.evaluation.run_record import (
     ARRAYS,
     IMAGES,
@@ -146,8 +147,14 @@ def _read(folder: Path, data: bytes) -> StoredRun:
             )
         record = RunRecord.model_validate_json(data)
         arrays, image_list = _read_arrays(folder, record), _read_image_list(folder, record)
-        return StoredRun(record, *_read_tables(folder, record), arrays, image_list)
-    except (ValidationError, ValueError, KeyError, AttributeError, OSError, SafetensorError) as error:
+        check_arrays(arrays, record.pairs.total)
+        per_pair, missing = _read_tables(folder, record)
+        if image_list is not None and list(image_list.of("generated")) != list(per_pair["pair"]):
+            raise ValueError(f"{PER_PAIR} has other pairs than {IMAGES}, or another order of them")
+        return StoredRun(record, per_pair, missing, arrays, image_list)
+    except (
+        ValidationError, ValueError, KeyError, AttributeError, OSError, SafetensorError, RecursionError
+    ) as error:  # fmt: skip
         first = str(error).splitlines()[0]
         raise UserError(
             f"the run in {folder} is damaged ({first}): run it again, which takes seconds from the cache."
@@ -200,6 +207,11 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     per_pair = per_pair[[*PAIR_COLUMNS, *(m for m in metrics if m in per_pair)]]
     per_pair = per_pair.astype(dict.fromkeys(per_pair.columns[len(PAIR_COLUMNS) :], "float64"))
     missing = missing.loc[missing["metric"].isin(metrics), ["metric", "pair", "reason"]].reset_index(drop=True)
+    twice = next((metric for metric in metrics if metrics.count(metric) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{RECORD} has two scores of {twice}")
+    if per_pair["pair"].duplicated().any():
+        raise ValueError(f"{PER_PAIR} has a pair twice")
     if len(per_pair) != record.pairs.total:
         raise ValueError(f"{PER_PAIR} has {len(per_pair)} rows for {record.pairs.total} pairs")
     if int(per_pair.drop(columns=[*PAIR_COLUMNS]).isna().sum().sum()) != len(missing):

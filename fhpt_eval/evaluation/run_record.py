@@ -78,6 +78,10 @@ class Recipe(_Model):
             return "other source images"
         if self.weights != other.weights:
             return "other weights"
+        for extractor in sorted(self.extractors.keys() | other.extractors.keys()):
+            mine, theirs = self.extractors.get(extractor), other.extractors.get(extractor)
+            if mine != theirs:
+                return f"{extractor} is version {theirs or 'none'} instead of {mine or 'none'}"
         return f"version {other.version} of {other.protocol} instead of {self.version}"
 
 

@@ -43,8 +43,7 @@ class MetricDifference:
         difference: Second less first; None where one has no value.
         interval: 95 % interval of the difference; None where nothing can be said.
         p: Of no difference.
-        p_adjusted: The same by Holm's procedure, over all tests of this comparison: every two runs by each metric, and
-            parts.
+        p_adjusted: The same by Holm's procedure, over every two runs by each metric, or over all parts.
         superiority: How often the second is better on a pair drawn at random, half of the ties counted; None for
             metrics without values per pair.
         verdict: Of the second run: ``better`` or ``worse`` where the adjusted p is at most 0.05.
@@ -160,9 +159,10 @@ def compare(
             found |= {(metric.name, name, *two): row for two, row in zip(with_first, rows, strict=True)}
         if progress is not None:
             progress("comparing", done, len(chosen))
-    adjusted = holm({test: row.p for test, row in found.items()})
-    tests = sum(row.p is not None for row in found.values())
-    judged = {test: _judged(row, adjusted[test], tests) for test, row in found.items()}
+    # What is said of all pairs does not depend on whether parts are asked for.
+    judged = _judge({test: row for test, row in found.items() if not test[1]})
+    judged |= _judge({test: row for test, row in found.items() if test[1]})
+    judged = {test: judged[test] for test in found}
     whole = {(name, i, j): row for (name, part, i, j), row in judged.items() if not part}
     return Comparison(
         tuple(runs),
@@ -293,6 +293,13 @@ class _Both:
 def _tested(row: MetricDifference, found: Difference) -> MetricDifference:
     """Return a row with what resampling told."""
     return replace(row, items=found.items, interval=found.interval, p=found.p, error=found.error)
+
+
+def _judge(found: Mapping[_Test, MetricDifference]) -> dict[_Test, MetricDifference]:
+    """Return rows with their verdicts, adjusted over all of them."""
+    adjusted = holm({test: row.p for test, row in found.items()})
+    tests = sum(row.p is not None for row in found.values())
+    return {test: _judged(row, adjusted[test], tests) for test, row in found.items()}
 
 
 def _judged(row: MetricDifference, adjusted: float | None, tests: int) -> MetricDifference:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.differences import Pooled
 from fhpt_eval.maths.statistics import Floats
+from fhpt_eval.numbers import number
 
 Mask = npt.NDArray[np.bool_]
 
@@ -62,12 +64,28 @@ class Measured:
         arrays = run.arrays.get(metric, {})
         if metric in run.per_pair:
             values = run.per_pair[metric].to_numpy(dtype=np.float64)[order]
-            return cls(score.value, np.nan_to_num(values), (~np.isnan(values)).astype(np.float64))
+            there = ~np.isnan(values)
+            return cls(score.value, np.where(there, values, 0.0), there.astype(np.float64)).checked(run, metric)
         if "total" in arrays and "count" in arrays:
-            return cls(score.value, *(np.asarray(arrays[name], dtype=np.float64)[order] for name in ("total", "count")))
+            total, count = (np.asarray(arrays[name], dtype=np.float64)[order] for name in ("total", "count"))
+            return cls(score.value, total, count).checked(run, metric)
         if "influence" in arrays:
             return cls(score.value, influence=np.asarray(arrays["influence"], dtype=np.float64)[order])
         return cls(score.value)
+
+    def checked(self, run: Run, metric: str) -> Measured:
+        """Return it where its pairs come to its value.
+
+        Raises:
+            UserError: They come to another one.
+        """
+        whole = self.over(np.ones(len(self.total if self.total is not None else ()), dtype=np.bool_))
+        if self.value is None or whole is None or not math.isclose(whole, self.value, rel_tol=1e-6, abs_tol=1e-9):
+            raise UserError(
+                f"run '{run.record.name}' is damaged: the pairs' values of {metric} come to {number(whole)}, its record"
+                f" says {number(self.value)}; run it again, or `fhpt-eval verify` it."
+            )
+        return self
 
     @property
     def per_pair(self) -> Floats | None:
