@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import Metrics, Overwrite, Runs, TableName, metric_names
+from fhpt_eval.cli.shared import Metrics, Overwrite, Runs, TableName, metric_names, say_changed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,8 +111,10 @@ def gallery(
     """
     from fhpt_eval.reporting.figures.gallery import plot_gallery
 
-    figure = plot_gallery(_load(runs), by, choose=choose, count=count)
+    loaded = _load(runs)
+    figure = plot_gallery(loaded, by, choose=choose, count=count)
     _write(figure, output, overwrite, dpi=figure.dpi)
+    _look(loaded)
 
 
 @app.command()
@@ -134,14 +136,26 @@ def topk(
     """
     from fhpt_eval.reporting.figures.topk import plot_topk
 
-    figure = plot_topk(_load(runs), by, choose=choose, count=count)
+    loaded = _load(runs)
+    figure = plot_topk(loaded, by, choose=choose, count=count)
     _write(figure, output, overwrite, dpi=figure.dpi)
+    _look(loaded)
 
 
 def _load(folders: list[Path]) -> list[Run]:
     from fhpt_eval.evaluation.run import Run
 
     return [Run.load(folder) for folder in folders]
+
+
+def _look(runs: list[Run]) -> None:
+    """Say which pictures are not those that were measured."""
+    from fhpt_eval.cli.display import ProgressDisplay
+    from fhpt_eval.reporting.figures.on_disk import changes
+
+    with ProgressDisplay() as progress:
+        changed = changes(runs, progress)
+    say_changed(changed)
 
 
 def _write(figure: Figure, output: Path, overwrite: bool, dpi: float | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fhpt_eval.cli.shared import Overwrite, Quiet, Runs
+from fhpt_eval.cli.shared import Overwrite, Quiet, Runs, say_changed
 
 
 def report(
@@ -30,5 +30,6 @@ def report(
         raise UserError(f"{output}: a report ends in .html.")
     loaded = [Run.load(folder) for folder in runs]
     with ProgressDisplay(quiet=quiet) as progress:
-        write_report(loaded, output, progress, overwrite=overwrite)
+        changed = write_report(loaded, output, progress, overwrite=overwrite)
     typer.echo(str(output))
+    say_changed(changed)

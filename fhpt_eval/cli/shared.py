@@ -215,3 +215,15 @@ TableName = Annotated[
 def metric_names(metrics: str | None) -> list[str] | None:
     """Return the names of ``--metrics``; None where it was not given. A comma within brackets belongs to a name."""
     return None if metrics is None else [name.strip() for name in re.split(r",(?![^\[]*\])", metrics)]
+
+
+def say_changed(changed: Sequence[str]) -> None:
+    """Say on stderr which pictures are gone or are not those that were measured; end with 3 if any are.
+
+    Raises:
+        typer.Exit: Some are.
+    """
+    for line in changed:
+        print(f"fhpt-eval: {line}", file=sys.stderr)
+    if changed:
+        raise typer.Exit(DONE_IN_PART)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,14 @@ def test_an_image_that_is_gone_is_named(command: Command, runs: tuple[str, str])
     outcome = command("plot", "gallery", "one", "-o", "a.png")
     assert outcome.code == 2
     assert "mine/c.png is not there: the run 'one' was made of it" in outcome.sentence
+
+
+@pytest.mark.parametrize("asked", [("plot", "gallery", "one", "-o", "a.png"), ("report", "one", "-o", "a.html")])
+def test_pictures_that_were_not_measured_are_said(
+    command: Command, runs: tuple[str, str], draw: Callable[..., Path], asked: tuple[str, ...]
+) -> None:
+    draw("mine", seed=77)
+    outcome = command(*asked)
+    assert outcome.code == 3
+    assert outcome.sentence == "5 generated images of one have changed since they were measured"
+    assert Path(asked[-1]).is_file()

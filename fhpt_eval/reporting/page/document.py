@@ -16,6 +16,7 @@ from fhpt_eval.files.atomic import write_named
 from fhpt_eval.progress import Progress
 from fhpt_eval.reporting.blocks import blocks_of
 from fhpt_eval.reporting.comparing.compare import compare
+from fhpt_eval.reporting.figures.on_disk import changes
 from fhpt_eval.reporting.page import (
     answer,
     answered,
@@ -28,7 +29,6 @@ from fhpt_eval.reporting.page import (
     retrieved,
 )
 from fhpt_eval.reporting.page.album import Album
-from fhpt_eval.reporting.page.on_disk import changes
 from fhpt_eval.reporting.page.shown import Section, Shown
 from fhpt_eval.text import visible
 
@@ -46,7 +46,7 @@ SECTIONS: tuple[Callable[[Shown], Section | None], ...] = (
 )
 
 
-def write_report(runs: Sequence[Run], file: str | Path, progress: Progress, *, overwrite: bool = False) -> None:
+def write_report(runs: Sequence[Run], file: str | Path, progress: Progress, *, overwrite: bool = False) -> list[str]:
     """Write a page about runs; the same runs and images give the same bytes.
 
     Args:
@@ -55,10 +55,15 @@ def write_report(runs: Sequence[Run], file: str | Path, progress: Progress, *, o
         progress: Called often.
         overwrite: Replace another file of this name.
 
+    Returns:
+        What the page says of pictures that are gone or changed, a sentence each.
+
     Raises:
         UserError: Two runs have one name, or the file is there with other content or cannot be written.
     """
-    write_named(Path(file), document(runs, progress), overwrite=overwrite)
+    html, changed = _document(runs, progress)
+    write_named(Path(file), html, overwrite=overwrite)
+    return changed
 
 
 def document(runs: Sequence[Run], progress: Progress) -> str:
@@ -67,6 +72,11 @@ def document(runs: Sequence[Run], progress: Progress) -> str:
     Raises:
         UserError: Two runs that can be compared have one name.
     """
+    return _document(runs, progress)[0]
+
+
+def _document(runs: Sequence[Run], progress: Progress) -> tuple[str, list[str]]:
+    """Return the page, and what it says of pictures that are gone or changed."""
     steps = len(SECTIONS) + 2
     progress("making the page", 0, steps)
     blocks = blocks_of(runs)
@@ -81,7 +91,7 @@ def document(runs: Sequence[Run], progress: Progress) -> str:
     sections = [found for section in SECTIONS if (found := made[section]) is not None]
     html = _rendered(shown, sections, changed)
     progress("making the page", steps, steps)
-    return html
+    return html, changed
 
 
 def _rendered(shown: Shown, sections: Sequence[Section], changed: Sequence[str]) -> str:

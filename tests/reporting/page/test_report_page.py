@@ -22,12 +22,12 @@ from fhpt_eval.evaluation.image_list import ImageList, ListedImage
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.reporting.blocks import blocks_of
 from fhpt_eval.reporting.comparing.compare import compare
+from fhpt_eval.reporting.figures.on_disk import changes
 from fhpt_eval.reporting.page import album as album_module
 from fhpt_eval.reporting.page.album import Album
 from fhpt_eval.reporting.page.board import section as board
 from fhpt_eval.reporting.page.chosen import choices
 from fhpt_eval.reporting.page.document import document, write_report
-from fhpt_eval.reporting.page.on_disk import changes
 from fhpt_eval.reporting.page.shown import Shown
 
 HOSTILE = "</script><script>alert(1)</script>\x1b[31m|$\\%&_\u202e<img src=x onerror=alert(2)>"
