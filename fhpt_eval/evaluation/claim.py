@@ -14,12 +14,11 @@ from pathlib import Path
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.evaluation.run_record import ARRAYS, IMAGES, MISSING, PER_PAIR, RECORD, RunRecord
+from fhpt_eval.evaluation.run_record import ARRAYS, FILES, IMAGES, MISSING, PER_PAIR, RECORD, RunRecord
 from fhpt_eval.files.together import current, exclusively
 
 PAIRS, README = "pairs.csv", "README.md"
-_OF_RUN = (RECORD, PER_PAIR, MISSING, IMAGES, ARRAYS)
-_FILES = (README, *_OF_RUN, PAIRS)
+_FILES = (README, *FILES, PAIRS)
 LIMIT = 2**30
 """Bytes of all files of an archive together, unpacked; a run of 100,000 pairs has a tenth of it."""
 
@@ -41,7 +40,7 @@ def pack(folder: Path, pairs: Path | None = None) -> bytes:
     if not run.measured:
         raise UserError(f"{folder} has no numbers: there is nothing to claim.")
     with exclusively(folder):
-        found = {name: current(folder, name) for name in _OF_RUN}
+        found = {name: current(folder, name) for name in FILES}
         files = {name: path.read_bytes() for name, path in found.items() if path.exists()}
     if (listed := _list(run.record, pairs)) is not None:
         files[PAIRS] = listed

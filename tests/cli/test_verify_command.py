@@ -487,6 +487,37 @@ def test_the_hash_of_the_list_is_that_of_the_file_that_was_given(command: Comman
     assert np.isfinite(record["protocols"][0]["scores"][0]["value"])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "out", "other", "-o", f"out/{PER_PAIR}"),
+        ("compare", "out", "other", "-o", f"out/{IMAGES}"),
+        ("leaderboard", "out", "-o", f"out/{MISSING}"),
+        ("leaderboard", "out", "--format", "csv", "-o", f"out/{RECORD}"),
+        ("leaderboard", "out", "--format", "csv", "-o", f"out/{ARRAYS}"),
+    ],
+)
+def test_no_command_writes_over_a_record(recorded: Path, command: Command, words: tuple[str, ...]) -> None:
+    shutil.copytree(recorded, "other")
+    edit(lambda record: record.update(name="first"))
+    before = contents(recorded)
+    for overwrite in ((), ("--overwrite",)):
+        outcome = command(*words, *overwrite)
+        assert outcome.code == 2
+        assert outcome.sentence == f"{words[-1]} belongs to the record of the run in out: choose another file with -o."
+    assert contents(recorded) == before
+    # Elsewhere such a name is one like others.
+    Path("elsewhere").mkdir()
+    assert command(*words[:-1], f"elsewhere/{Path(words[-1]).name}").code == 0
+
+
+def test_an_archive_ends_in_zip(recorded: Path, command: Command) -> None:
+    before = contents(recorded)
+    outcome = command("pack", recorded, "-o", recorded / RECORD, "--overwrite")
+    assert (outcome.code, outcome.sentence) == (2, "out/run.json: an archive ends in .zip.")
+    assert contents(recorded) == before
+
+
 # What is given beside images
 
 
