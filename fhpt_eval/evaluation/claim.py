@@ -15,6 +15,7 @@ from pathlib import Path
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ARRAYS, FILES, IMAGES, MISSING, PER_PAIR, RECORD, RunRecord
+from fhpt_eval.files.regular import read_regular
 from fhpt_eval.files.together import current, exclusively
 
 PAIRS, README = "pairs.csv", "README.md"
@@ -41,7 +42,7 @@ def pack(folder: Path, pairs: Path | None = None) -> bytes:
         raise UserError(f"{folder} has no numbers: there is nothing to claim.")
     with exclusively(folder):
         found = {name: current(folder, name) for name in FILES}
-        files = {name: path.read_bytes() for name, path in found.items() if path.exists()}
+        files = {name: read_regular(path) for name, path in found.items() if path.exists()}
     if (listed := _list(run.record, pairs)) is not None:
         files[PAIRS] = listed
     files[README] = _readme(run, listed=listed is not None).encode()
@@ -65,7 +66,7 @@ def _list(record: RunRecord, pairs: Path | None) -> bytes | None:
             )
         return None
     try:
-        content = pairs.read_bytes()
+        content = read_regular(pairs)
     except OSError as error:
         raise UserError(f"{pairs} cannot be read ({error.strerror}); check --pairs.") from None
     if wanted is None:

@@ -29,6 +29,7 @@ from fhpt_eval.evaluation.run_record import (
     StoredRun,
 )
 from fhpt_eval.files.owned_folder import OwnedFolder, claiming
+from fhpt_eval.files.regular import read_regular
 from fhpt_eval.files.together import current, exclusively, write_together
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.text import cell, of_cell
@@ -109,10 +110,16 @@ class RunFolder:
 
     def _earlier(self) -> StoredRun | None:
         """Return the record that the folder holds; None where it has no numbers that could be lost."""
+        path = current(self._path, RECORD)
         try:
-            data = current(self._path, RECORD).read_bytes()
-        except OSError:
-            return None
+            data = read_regular(path)
+        except OSError as error:
+            if not path.exists():
+                return None
+            raise UserError(
+                f"{path} cannot be read ({error.strerror}): choose another folder with -o, or replace it with"
+                " --overwrite."
+            ) from None
         if self._last is None or self._last[0] != data:
             try:
                 self._last = (data, _read(self._path, data))
@@ -129,7 +136,7 @@ def read_run(folder: Path) -> StoredRun:
     """
     try:
         with exclusively(folder):
-            return _read(folder, current(folder, RECORD).read_bytes())
+            return _read(folder, read_regular(current(folder, RECORD)))
     except OSError as error:
         raise UserError(
             f"{folder} is not a run's folder ({RECORD}: {error.strerror}): give one that `fhpt-eval run -o` wrote."
@@ -194,9 +201,9 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     # A pair may be called NA or null: only an empty cell is one without a value.
     plain: Any = {"keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
     names = dict.fromkeys(PAIR_COLUMNS, "object")
-    per_pair = pd.read_csv(current(folder, PER_PAIR), dtype=names, float_precision="round_trip", **plain)
+    per_pair = pd.read_csv(_stream(folder, PER_PAIR), dtype=names, float_precision="round_trip", **plain)
     per_pair = per_pair.rename(columns=of_cell)
-    missing = pd.read_csv(current(folder, MISSING), dtype="object", **plain).map(of_cell, na_action="ignore")
+    missing = pd.read_csv(_stream(folder, MISSING), dtype="object", **plain).map(of_cell, na_action="ignore")
     per_pair = per_pair[[*PAIR_COLUMNS, *(m for m in metrics if m in per_pair)]]
     per_pair = per_pair.astype(dict.fromkeys(per_pair.columns[len(PAIR_COLUMNS) :], "float64"))
     missing = missing.loc[missing["metric"].isin(metrics), ["metric", "pair", "reason"]].reset_index(drop=True)
@@ -210,11 +217,15 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     return per_pair, missing
 
 
+def _stream(folder: Path, name: str) -> io.BytesIO:
+    return io.BytesIO(read_regular(current(folder, name)))
+
+
 def _read_arrays(folder: Path, record: RunRecord) -> dict[str, dict[str, npt.NDArray[Any]]]:
     metrics = {score.metric for protocol in record.protocols for score in protocol.scores}
     path = current(folder, ARRAYS)
     arrays: dict[str, dict[str, npt.NDArray[Any]]] = {}
-    for key, array in (safetensors.load(path.read_bytes()) if path.exists() else {}).items():
+    for key, array in (safetensors.load(read_regular(path)) if path.exists() else {}).items():
         metric, _, name = key.rpartition("/")
         if metric in metrics:
             arrays.setdefault(metric, {})[name] = array
@@ -225,7 +236,7 @@ def _read_image_list(folder: Path, record: RunRecord) -> ImageList | None:
     """Read the list of images; None where the record is of before there was one."""
     if record.images.root is None:
         return None
-    image_list = ImageList.parse(current(folder, IMAGES).read_text(encoding="utf-8"))
+    image_list = ImageList.parse(read_regular(current(folder, IMAGES)).decode())
     if image_list.hash != record.images.root:
         raise ValueError(f"{IMAGES} is not the list that the record was written with")
     if (whose := image_list.disagrees(record.pairs.generated, record.pairs.content)) is not None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
+import signal
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -516,6 +518,59 @@ def test_an_archive_ends_in_zip(recorded: Path, command: Command) -> None:
     outcome = command("pack", recorded, "-o", recorded / RECORD, "--overwrite")
     assert (outcome.code, outcome.sentence) == (2, "out/run.json: an archive ends in .zip.")
     assert contents(recorded) == before
+
+
+# Named pipes
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Whoever waits for a pipe is ended, instead of the tests."""
+
+    def give_up(_number: int, _frame: object) -> None:
+        raise TimeoutError("it waits for a named pipe")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("name", [RECORD, PER_PAIR, MISSING, IMAGES, ARRAYS])
+def test_no_command_waits_for_a_named_pipe_in_a_run(
+    recorded: Path, command: Command, folders: Folders, name: str
+) -> None:
+    (recorded / name).unlink(missing_ok=True)
+    os.mkfifo(recorded / name)
+    again = ("run", *folders, *PROTOCOLS, "-o", "out")
+    for words in (("verify", "out", *folders), ("pack", "out", "-o", "claim.zip"), ("leaderboard", "out"), again):
+        outcome = command(*words)
+        assert outcome.code == 2, words
+        assert "a named pipe, not a file" in outcome.sentence
+        assert name in outcome.sentence
+    assert (recorded / name).is_fifo()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_no_command_waits_for_a_named_pipe_in_a_runs_place(recorded: Path, command: Command, folders: Folders) -> None:
+    os.mkfifo("pipe")
+    for words in (("verify", "pipe", *folders), ("pack", "pipe", "-o", "claim.zip"), ("leaderboard", "out", "pipe")):
+        outcome = command(*words)
+        assert outcome.code == 2
+        assert "pipe is not a run's folder" in outcome.sentence
+    assert "cannot be read (a named pipe" in command("pack", "out", "-o", "claim.zip", "--pairs", "pipe").sentence
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_named_pipe_that_a_record_of_before_does_not_name_is_not_packed(recorded: Path, command: Command) -> None:
+    edit(lambda record: record["images"].pop("root"))
+    (recorded / IMAGES).unlink()
+    os.mkfifo(recorded / IMAGES)
+    outcome = command("pack", "out", "-o", "claim.zip")
+    assert outcome.code == 2
+    assert f"{IMAGES}: a named pipe, not a file" in outcome.sentence
 
 
 # What is given beside images
