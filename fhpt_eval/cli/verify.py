@@ -94,8 +94,7 @@ def verify(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.engine import open_engine
-    from fhpt_eval.evaluation.claim import PAIRS, opened
-    from fhpt_eval.evaluation.run import Run
+    from fhpt_eval.evaluation.claim import opened
     from fhpt_eval.evaluation.verification import verify as check
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.images.decoding import MAX_PIXELS
@@ -103,9 +102,7 @@ def verify(
 
     files = read_keypoints({"--generated-keypoints": generated_keypoints, "--target-keypoints": target_keypoints}, eyes)
     of_generated, of_targets = files.values()
-    with opened(run) as folder, ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
-        recorded = Run.load(folder)
-        packed = folder / PAIRS if folder != run and (folder / PAIRS).exists() else None
+    with opened(run) as (recorded, packed), ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         result = check(
             recorded,
             read_pairs(pairs or packed, generated, target, source, naming),

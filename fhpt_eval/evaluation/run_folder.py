@@ -37,6 +37,18 @@ from fhpt_eval.text import cell, of_cell
 _MISSING_HEADER = "metric,pair,reason\n"
 
 
+class UnreadableRun(UserError):
+    """A folder holds no run that can be read.
+
+    Attributes:
+        why: Without the folder, for whoever calls it something else.
+    """
+
+    def __init__(self, why: str, told: str) -> None:
+        super().__init__(told)
+        self.why = why
+
+
 class RunFolder:
     """The folder of one evaluation: of the same pairs and the same generated images.
 
@@ -132,14 +144,15 @@ def read_run(folder: Path) -> StoredRun:
     """Read a run's folder.
 
     Raises:
-        UserError: If it holds no run, or one that is damaged or of another schema.
+        UnreadableRun: If it holds no run, or one that is damaged or of another schema.
     """
     try:
         with exclusively(folder):
             return _read(folder, read_regular(current(folder, RECORD)))
     except OSError as error:
-        raise UserError(
-            f"{folder} is not a run's folder ({RECORD}: {error.strerror}): give one that `fhpt-eval run -o` wrote."
+        why = f"{RECORD}: {error.strerror}"
+        raise UnreadableRun(
+            why, f"{folder} is not a run's folder ({why}): give one that `fhpt-eval run -o` wrote."
         ) from None
 
 
@@ -147,17 +160,17 @@ def _read(folder: Path, data: bytes) -> StoredRun:
     try:
         version = json.loads(data).get("schema_version")
         if version != SCHEMA_VERSION:
-            raise UserError(
-                f"{folder / RECORD} has schema version {version}, this fhpt-eval reads {SCHEMA_VERSION}:"
-                " run it again, or use the fhpt-eval that wrote it."
-            )
+            why = f"{RECORD} has schema version {version}, this fhpt-eval reads {SCHEMA_VERSION}"
+            raise UnreadableRun(why, f"{folder}/{why}: run it again, or use the fhpt-eval that wrote it.")
         record = RunRecord.model_validate_json(data)
         arrays, image_list = _read_arrays(folder, record), _read_image_list(folder, record)
         return StoredRun(record, *_read_tables(folder, record), arrays, image_list)
     except (ValidationError, ValueError, KeyError, AttributeError, OSError, SafetensorError) as error:
-        first = str(error).splitlines()[0]
-        raise UserError(
-            f"the run in {folder} is damaged ({first}): run it again, which takes seconds from the cache."
+        # Of a file its name: the folder is named beside it.
+        of_file = isinstance(error, OSError) and error.filename is not None
+        why = f"{Path(error.filename).name}: {error.strerror}" if of_file else str(error).splitlines()[0]
+        raise UnreadableRun(
+            why, f"the run in {folder} is damaged ({why}): run it again, which takes seconds from the cache."
         ) from None
 
 

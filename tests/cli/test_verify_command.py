@@ -448,6 +448,25 @@ def test_a_link_in_an_archive_is_taken_for_its_text(recorded: Path, command: Com
     assert "is damaged" in outcome.sentence
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        (RECORD, None, f"{RECORD}: No such file or directory"),
+        (RECORD, b'{"schema_version": 9}', f"{RECORD} has schema version 9, this fhpt-eval reads 1"),
+        (PER_PAIR, None, f"{PER_PAIR}: No such file or directory"),
+        (IMAGES, b"role\n", "it is no list of images"),
+    ],
+)
+def test_a_damaged_archive_is_named_and_not_the_folder_that_it_was_unpacked_to(
+    recorded: Path, command: Command, folders: Folders, name: str, content: bytes | None, why: str
+) -> None:
+    files = {**contents(recorded), name: content}
+    archive({name: content for name, content in files.items() if content is not None})
+    outcome = command("verify", "claim.zip", *folders)
+    assert outcome.code == 2
+    assert outcome.sentence == f"claim.zip is damaged ({why}): whoever packed it should pack it again."
+
+
 def test_an_archive_that_is_too_large_twice_or_broken_is_one_sentence(
     recorded: Path, command: Command, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
