@@ -111,7 +111,7 @@ def verify(
         tolerance = _tolerance(measurements[protocol.label].protocol, elsewhere, found.record.environment)
         other = _other_claim(protocol, again[protocol.label])
         checks = [check_number(protocol.label, score, recorded, found, tolerance) for score in protocol.scores]
-        numbers += checks if other is None else [replace(c, verdict=Verdict.DIFFERS, reason=other) for c in checks]
+        numbers += checks if other is None else [replace(c, verdict=Verdict.DIFFERS, reason=other, pair=None) for c in checks]
     return Verification(check_images(recorded, found), tuple(numbers), tuple(_remarks(recorded, found, chosen)))
 
 

@@ -357,6 +357,13 @@ def test_an_option_that_was_a_file_is_given_again_and_no_other_option_is(
     )
 
 
+def test_a_reason_about_a_recipe_names_no_pair(recorded: Path, check: Callable[..., Any]) -> None:
+    edit(lambda record: record["protocols"][0]["recipe"].update(weights={"x": "0"}))
+    write_image(Path("mine/d.png"), 99, (48, 64))
+    pairs = {number["metric"]: number["pair"] for number in check(code=3)["numbers"]}
+    assert pairs == {"ssim": None, "psnr": "d", "l1": "d"}
+
+
 # Archives
 
 
