@@ -345,16 +345,27 @@ def test_a_run_without_numbers_and_what_is_no_run_are_one_sentence(command: Comm
         assert "nowhere is not a run's folder" in outcome.sentence
 
 
-def test_an_option_that_was_a_file_is_given_again_and_no_other_option_is(
-    recorded: Path, command: Command, folders: Folders
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("ssim.sigma=1.2", "--set ssim.sigma: it was no file, and comes from the record; leave it out."),
+        ("ssim.sigmas=1.2", "--set ssim.sigmas: the record has no such option. Did you mean 'sigma'?"),
+        ("ssim.foo=1", "--set ssim.foo: the record has no such option. Known: "),
+    ],
+)
+def test_no_option_is_given_again_but_one_that_was_a_file(
+    recorded: Path, command: Command, folders: Folders, option: str, sentence: str
 ) -> None:
-    outcome = command("verify", "out", *folders, "--set", "ssim.sigma=1.2", "--json")
-    assert outcome.code == 3
-    number = json.loads(outcome.out)["numbers"][0]
-    assert (number["verdict"], number["reason"]) == (
-        "not checked",
-        "sigma is 1.2 instead of 1.5: give the recorded one with --set",
-    )
+    outcome = command("verify", "out", *folders, "--set", option)
+    assert outcome.code == 2
+    assert outcome.sentence.startswith(sentence)
+
+
+def test_an_option_that_was_a_file_is_given_again(recorded: Path, check: Callable[..., Any]) -> None:
+    edit(lambda record: record["protocols"][0]["recipe"]["parameters"].update(window="sha256:0"))
+    number = check("--set", "ssim.window=uniform", code=3)["numbers"][0]
+    assert number["verdict"] == "not checked"
+    assert number["reason"].endswith("is uniform instead of sha256:0: give the recorded one with --set")
 
 
 def test_a_reason_about_a_recipe_names_no_pair(recorded: Path, check: Callable[..., Any]) -> None:
