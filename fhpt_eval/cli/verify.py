@@ -139,6 +139,7 @@ def _as_json(result: Verification) -> dict[str, Any]:
         "follows": result.follows,
         "images": [{"same": image.same, **dataclasses.asdict(image)} for image in result.images],
         "numbers": [{"follows": number.follows, **dataclasses.asdict(number)} for number in result.numbers],
+        "contradictions": [*result.contradictions],
         "remarks": [*result.remarks],
     }
 
@@ -168,10 +169,16 @@ def _print(name: str, result: Verification) -> None:
             reasons.setdefault(f"{number.verdict.value}: {where}{number.reason}", []).append(number.metric)
     for reason, metrics in reasons.items():
         typer.echo(visible(f"{', '.join(metrics)} {reason}"))
+    for contradiction in result.contradictions:
+        typer.echo(visible(contradiction))
     following = sum(number.follows for number in result.numbers)
     told = f"{following} of {len(result.numbers)} numbers"
     same = all(image.same for image in result.images)
-    typer.echo(f"{told} follow from these images" if same else f"not the recorded images; {told} come out alike")
+    if not same:
+        typer.echo(f"not the recorded images; {told} come out alike")
+    else:
+        more = ", but not all else that the record says" if result.contradictions else ""
+        typer.echo(f"{told} follow from these images{more}")
 
 
 def _sentence(image: ImageCheck) -> str:

@@ -222,6 +222,8 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     missing = missing.loc[missing["metric"].isin(metrics), ["metric", "pair", "reason"]].reset_index(drop=True)
     if len(per_pair) != record.pairs.total:
         raise ValueError(f"{PER_PAIR} has {len(per_pair)} rows for {record.pairs.total} pairs")
+    if per_pair["pair"].duplicated().any():
+        raise ValueError(f"{PER_PAIR} has a pair twice")
     if int(per_pair.drop(columns=[*PAIR_COLUMNS]).isna().sum().sum()) != len(missing):
         raise ValueError(f"{MISSING} does not name the empty cells of {PER_PAIR}")
     for column in PAIR_COLUMNS:

@@ -11,6 +11,7 @@ from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.image_check import ImageCheck, check_images
 from fhpt_eval.evaluation.number_check import NumberCheck, Verdict, check_number, unchecked
+from fhpt_eval.evaluation.record_check import check_record
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import Environment, ProtocolRecord
 from fhpt_eval.extract.weights import Store
@@ -32,17 +33,20 @@ class Verification:
     Attributes:
         images: For each role, whether its images are the recorded ones.
         numbers: For each number of the record, whether it follows.
+        contradictions: What else the record says and is not so, one sentence each.
         remarks: What else its reader must know, one sentence each.
     """
 
     images: tuple[ImageCheck, ...]
     numbers: tuple[NumberCheck, ...]
+    contradictions: tuple[str, ...]
     remarks: tuple[str, ...]
 
     @property
     def follows(self) -> bool:
-        """Whether the images are the recorded ones, and every number follows from them."""
-        return all(image.same for image in self.images) and all(number.follows for number in self.numbers)
+        """Whether the images are the recorded ones, and every number and all else follows from them."""
+        alike = all(image.same for image in self.images) and all(number.follows for number in self.numbers)
+        return alike and not self.contradictions
 
 
 def verify(
@@ -113,7 +117,9 @@ def verify(
         numbers += (
             checks if other is None else [replace(c, verdict=Verdict.DIFFERS, reason=other, pair=None) for c in checks]
         )
-    return Verification(check_images(recorded, found), tuple(numbers), tuple(_remarks(recorded, found, chosen)))
+    contradictions = tuple(check_record(recorded, found, chosen))
+    remarks = tuple(_remarks(recorded, found, chosen))
+    return Verification(check_images(recorded, found), tuple(numbers), contradictions, remarks)
 
 
 def _chosen(recorded: Run, names: Sequence[str] | None) -> list[ProtocolRecord]:
@@ -232,8 +238,6 @@ def _remarks(recorded: Run, found: Run, chosen: Sequence[ProtocolRecord]) -> lis
     remarks = []
     if record.pairs.hash != here.pairs.hash:
         remarks.append("these are other pairs than the recorded ones: look at --pairs, --naming and --source")
-    if None not in (record.pairs.known, here.pairs.known) and record.pairs.known != here.pairs.known:
-        remarks.append("items, genders or views of the pairs are others than the recorded ones: look at --pairs")
     if recorded.image_list is None:
         remarks.append(
             "the record is of before images were listed one by one: which of them differ, and what was left out,"

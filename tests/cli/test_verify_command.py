@@ -363,9 +363,50 @@ def test_no_option_is_given_again_but_one_that_was_a_file(
 
 def test_an_option_that_was_a_file_is_given_again(recorded: Path, check: Callable[..., Any]) -> None:
     edit(lambda record: record["protocols"][0]["recipe"]["parameters"].update(window="sha256:0"))
-    number = check("--set", "ssim.window=uniform", code=3)["numbers"][0]
+    number = check("--set", "ssim.window=gaussian", code=3)["numbers"][0]
     assert number["verdict"] == "not checked"
-    assert number["reason"].endswith("is uniform instead of sha256:0: give the recorded one with --set")
+    assert number["reason"].endswith("is gaussian instead of sha256:0: give the recorded one with --set")
+
+
+@pytest.mark.parametrize("column", ["item", "item_colour", "gender", "view"])
+def test_what_is_known_of_a_pair_and_was_changed_is_found_with_its_pair(
+    recorded: Path, command: Command, folders: Folders, column: str
+) -> None:
+    table = pd.read_csv(recorded / PER_PAIR, float_precision="round_trip", dtype={column: "object"})
+    table.loc[[1, 3], column] = "other"
+    table.to_csv(recorded / PER_PAIR, index=False)
+    outcome = command("verify", recorded, *folders, "--device", "cpu")
+    assert outcome.code == 3
+    assert f"{PER_PAIR}: pair b has the {column.replace('_', ' ')} other, here none: " in outcome.out
+    assert outcome.out.splitlines()[-1] == (
+        "3 of 3 numbers follow from these images, but not all else that the record says"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda r: r["pairs"].update(matched=4), "4 pairs had all their files when it was recorded, 5 have them here"),
+        (
+            lambda r: r["pairs"].update(missing=["z: no generated image"]),
+            "what is missing is not as recorded (1 recorded, 0 here): z: no generated image",
+        ),
+        (lambda r: r["pairs"].update(extra=["x"]), "what is extra is not as recorded (1 recorded, 0 here): x"),
+        (lambda r: r["pairs"].update(ambiguous=["x"]), "what is ambiguous is not as recorded (1 recorded, 0 here): x"),
+        (lambda r: r["pairs"].update(duplicate=["x"]), "what is duplicate is not as recorded (1 recorded, 0 here): x"),
+        (lambda r: r["pairs"].update(known="0"), f"{RECORD} has another hash of items, genders and views"),
+        (lambda r: r["protocols"][1].update(status="failed"), "psnr has numbers, and is recorded as failed"),
+    ],
+)
+def test_what_else_a_record_says_and_is_not_so_is_named(
+    recorded: Path, check: Callable[..., Any], change: Callable[..., None], sentence: str
+) -> None:
+    edit(change)
+    found = check(code=3)
+    (contradiction,) = found["contradictions"]
+    assert contradiction.startswith(sentence)
+    assert not found["follows"]
+    assert set(verdicts(found).values()) == {"same bits"}
 
 
 def test_a_reason_about_a_recipe_names_no_pair(recorded: Path, check: Callable[..., Any]) -> None:
