@@ -64,7 +64,13 @@ class ImageList:
             raise ValueError(f"it is no CSV ({error})") from None
         if tuple(header) != ListedImage._fields or any(len(row) != len(header) for row in rows):
             raise ValueError("it is no list of images")
-        return cls(tuple(ListedImage(*map(of_cell, row)) for row in rows))
+        listed = tuple(ListedImage(*map(of_cell, row)) for row in rows)
+        # Of what was left out in two folders of one role, two rows may be equal; sources may have been changed between
+        # two commands that wrote one record.
+        once = [row[:2] if row.role in {"generated", "target"} else row for row in listed if not row.left_out]
+        if len(once) > len(set(once)):
+            raise ValueError("the list of images has one twice")
+        return cls(listed)
 
     def of(self, role: str) -> dict[str, str]:
         """Return the content of each image of a role by its name; without what was left out."""
@@ -96,7 +102,8 @@ class ImageList:
         return ImageList(tuple(sorted(kept, key=lambda row: places.get(row.role, len(places)))))
 
 
-ROLES = ("generated", "target", "source", "reference", f"generated{_KEYPOINTS}", f"target{_KEYPOINTS}")
+IMAGE_ROLES = ("generated", "target", "source", "reference")
+ROLES = (*IMAGE_ROLES, f"generated{_KEYPOINTS}", f"target{_KEYPOINTS}")
 """Of rows, in their order."""
 
 

@@ -33,7 +33,7 @@ class Verification:
     Attributes:
         images: For each role, whether its images are the recorded ones.
         numbers: For each number of the record, whether it follows.
-        contradictions: What else the record says and is not so, one sentence each.
+        contradictions: What else the record says and is not so, or should say, one sentence each.
         remarks: What else its reader must know, one sentence each.
     """
 
@@ -117,9 +117,11 @@ def verify(
         numbers += (
             checks if other is None else [replace(c, verdict=Verdict.DIFFERS, reason=other, pair=None) for c in checks]
         )
-    contradictions = tuple(check_record(recorded, found, chosen))
-    remarks = tuple(_remarks(recorded, found, chosen))
-    return Verification(check_images(recorded, found), tuple(numbers), contradictions, remarks)
+    images = check_images(recorded, found)
+    contradictions = [*check_record(recorded, found, chosen)]
+    if not any(image.role == "generated" and image.recorded for image in images):
+        contradictions.append("nothing in the record tells which generated images it is of")
+    return Verification(images, tuple(numbers), tuple(contradictions), tuple(_remarks(recorded, found, chosen)))
 
 
 def _chosen(recorded: Run, names: Sequence[str] | None) -> list[ProtocolRecord]:

@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from PIL import Image
 from toys import write_image
 
 from fhpt_eval.evaluation import claim
-from fhpt_eval.evaluation.image_list import ImageList, generated_hash
+from fhpt_eval.evaluation.image_list import ImageList, ListedImage, generated_hash
 from fhpt_eval.evaluation.run_record import ARRAYS, IMAGES, MISSING, PER_PAIR, RECORD
 
 if TYPE_CHECKING:
@@ -407,6 +407,61 @@ def test_what_else_a_record_says_and_is_not_so_is_named(
     assert contradiction.startswith(sentence)
     assert not found["follows"]
     assert set(verdicts(found).values()) == {"same bits"}
+
+
+def relist(change: Callable[[tuple[ListedImage, ...]], Iterable[ListedImage]], **pairs: object) -> None:
+    """Rewrite the list of images, and the hashes of it."""
+    listed = ImageList(tuple(change(ImageList.parse(Path("out", IMAGES).read_text(encoding="utf-8")).rows)))
+    Path("out", IMAGES).write_text(listed.text, encoding="utf-8")
+    edit(lambda record: (record["images"].update(root=listed.hash), record["pairs"].update(pairs)))
+
+
+NOTHING_TOLD = "nothing in the record tells which generated images it is of"
+
+
+def test_an_emptied_list_of_images_tells_nothing(recorded: Path, check: Callable[..., Any]) -> None:
+    relist(lambda _: (), generated=None, content=None)
+    found = check(code=3)
+    assert found["contradictions"] == [NOTHING_TOLD]
+    assert {role: (image["recorded"], len(image["extra"])) for role, image in images(found).items()} == {
+        "generated": (0, 5),
+        "target": (0, 5),
+    }
+
+
+def test_a_record_without_any_hash_of_its_images_says_so(recorded: Path, command: Command, folders: Folders) -> None:
+    edit(lambda record: (record["images"].pop("root"), record["pairs"].update(generated=None, content=None)))
+    (recorded / IMAGES).unlink()
+    outcome = command("verify", "out", *folders)
+    assert outcome.code == 3
+    assert NOTHING_TOLD in outcome.out.splitlines()
+
+
+def test_a_list_that_lacks_a_role_is_named(command: Command, folders: Folders, draw: Draw) -> None:
+    rows = "".join(f"{name}.png,{name}.png,{name}.png,{name}\n" for name in "abcde")
+    Path("list.csv").write_text(f"generated,target,source,item\n{rows}", encoding="utf-8")
+    what = (*folders, "--source", str(draw("from", seed=3)), "--pairs", "list.csv")
+    command("run", *what, "-p", "retrieval", "--profile", "embedded", "-o", "out")
+    relist(lambda rows: [row for row in rows if row.role != "source"])
+    found = json.loads(command("verify", "out", *what, "--json").out)
+    assert images(found)["source"]["extra"] == [f"{name}.png" for name in "abcde"]
+    assert not found["follows"]
+
+
+def test_what_was_left_out_without_a_hash_and_is_not_here_is_named(recorded: Path, check: Callable[..., Any]) -> None:
+    relist(lambda rows: [*rows, ListedImage("generated", "gone.png", "", "it cannot be read")])
+    left = images(check(code=3))["left out"]
+    assert (left["recorded"], left["equal"], left["absent"]) == (1, 0, ["generated: gone.png"])
+
+
+@pytest.mark.parametrize("sha256", [None, "0" * 64])
+def test_a_row_that_is_listed_twice_is_damage(
+    recorded: Path, command: Command, folders: Folders, sha256: str | None
+) -> None:
+    relist(lambda rows: [rows[0]._replace(sha256=sha256 or rows[0].sha256), *rows])
+    outcome = command("verify", recorded, *folders)
+    assert outcome.code == 2
+    assert "is damaged (the list of images has one twice)" in outcome.sentence
 
 
 def test_a_reason_about_a_recipe_names_no_pair(recorded: Path, check: Callable[..., Any]) -> None:
