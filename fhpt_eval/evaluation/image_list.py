@@ -64,13 +64,15 @@ class ImageList:
             raise ValueError(f"it is no CSV ({error})") from None
         if tuple(header) != ListedImage._fields or any(len(row) != len(header) for row in rows):
             raise ValueError("it is no list of images")
-        listed = tuple(ListedImage(*map(of_cell, row)) for row in rows)
+        return cls(tuple(ListedImage(*map(of_cell, row)) for row in rows))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an image that was looked at is listed twice."""
         # Of what was left out in two folders of one role, two rows may be equal; sources may have been changed between
         # two commands that wrote one record.
-        once = [row[:2] if row.role in {"generated", "target"} else row for row in listed if not row.left_out]
-        if len(once) > len(set(once)):
-            raise ValueError("the list of images has one twice")
-        return cls(listed)
+        once = [row[:2] if row.role in {"generated", "target"} else row for row in self.rows if not row.left_out]
+        return len(once) > len(set(once))
 
     def of(self, role: str) -> dict[str, str]:
         """Return the content of each image of a role by its name; without what was left out."""

@@ -167,8 +167,10 @@ def _read(folder: Path, data: bytes) -> StoredRun:
         return StoredRun(record, *_read_tables(folder, record), arrays, image_list)
     except (ValidationError, ValueError, KeyError, AttributeError, OSError, SafetensorError) as error:
         # Of a file its name: the folder is named beside it.
-        of_file = isinstance(error, OSError) and error.filename is not None
-        why = f"{Path(error.filename).name}: {error.strerror}" if of_file else str(error).splitlines()[0]
+        if isinstance(error, OSError) and error.filename is not None:
+            why = f"{Path(error.filename).name}: {error.strerror}"
+        else:
+            why = str(error).splitlines()[0]
         raise UnreadableRun(
             why, f"the run in {folder} is damaged ({why}): run it again, which takes seconds from the cache."
         ) from None
@@ -254,6 +256,8 @@ def _read_image_list(folder: Path, record: RunRecord) -> ImageList | None:
     image_list = ImageList.parse(read_regular(current(folder, IMAGES)).decode())
     if image_list.hash != record.images.root:
         raise ValueError(f"{IMAGES} is not the list that the record was written with")
+    if image_list.repeats:
+        raise ValueError("the list of images has one twice")
     if (whose := image_list.disagrees(record.pairs.generated, record.pairs.content)) is not None:
         raise ValueError(f"{IMAGES} lists other {whose} than those of the record")
     return image_list
