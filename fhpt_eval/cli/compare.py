@@ -47,8 +47,8 @@ def compare(
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.errors import UserError
+    from fhpt_eval.evaluation.named_file import write_named
     from fhpt_eval.evaluation.run import Run
-    from fhpt_eval.files.atomic import write_named
     from fhpt_eval.files.csv_table import csv_text
     from fhpt_eval.reporting.comparing.compare import compare as compare_runs
 

@@ -66,8 +66,8 @@ def leaderboard(
     block; the rest stand in blocks of their own, with the reason. A mark after the best says that it is not told apart
     from the next. CSV, HTML and JSON have all metrics where none are chosen.
     """
+    from fhpt_eval.evaluation.named_file import write_named
     from fhpt_eval.evaluation.run import Run
-    from fhpt_eval.files.atomic import write_named
     from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
     from fhpt_eval.reporting.leaderboards.literature import read_literature
 

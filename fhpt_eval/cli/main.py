@@ -46,6 +46,8 @@ ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ =
 
 
 _INTERRUPTED = "interrupted; what was done is kept, the same command goes on from there."
+_KEEP_NOTHING = {"audit", "compare", "leaderboard", "pack", "plot", "report"}
+"""Commands of which the same words begin again."""
 
 _SHOW_CURSOR = b"\x1b[?25h"
 
@@ -108,15 +110,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _code_of(arguments: Sequence[str] | None) -> Any:
+    words = sys.argv[1:] if arguments is None else [*arguments]
     try:
-        words = sys.argv[1:] if arguments is None else [*arguments]
         _refuse_empty(words)
         # Commands find their line in the context, for what they record.
         code = app(args=words, prog_name="fhpt-eval", standalone_mode=False, obj=["fhpt-eval", *words])
         sys.stdout.flush()
         if code == INTERRUPTED:
             # Newer typers turn Ctrl-C into this code, older ones raise Abort.
-            _say(_INTERRUPTED)
+            _say(_interrupted(words))
     except ClickException as error:
         context = error.ctx
         command = context.command_path if context is not None else "fhpt-eval"
@@ -130,7 +132,7 @@ def _code_of(arguments: Sequence[str] | None) -> Any:
         _say(str(error))
         code = WRONG_USE
     except (KeyboardInterrupt, typer.Abort):
-        _say(_INTERRUPTED)
+        _say(_interrupted(words))
         code = INTERRUPTED
     except BrokenPipeError:
         code = _forget_output()
@@ -140,6 +142,10 @@ def _code_of(arguments: Sequence[str] | None) -> Any:
     except Exception as error:  # noqa: BLE001 - the last resort
         code = _unexpected(error)
     return code or DONE
+
+
+def _interrupted(words: Sequence[str]) -> str:
+    return "interrupted." if set(words[:1]) & _KEEP_NOTHING else _INTERRUPTED
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:

@@ -23,8 +23,11 @@ def pack(
     It has the record, the values of the pairs, what is missing, the hashes of all images, the list of pairs and a
     README with the command that checks it; no image. The same run gives the same bytes.
     """
+    from fhpt_eval.errors import UserError
     from fhpt_eval.evaluation import claim
-    from fhpt_eval.files.atomic import write_named
+    from fhpt_eval.evaluation.named_file import write_named
 
+    if output.suffix.lower() != ".zip":
+        raise UserError(f"{output}: an archive ends in .zip.")
     write_named(output, claim.pack(run, pairs), overwrite=overwrite)
     typer.echo(str(output))

@@ -94,8 +94,7 @@ def verify(
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.engine import open_engine
-    from fhpt_eval.evaluation.claim import PAIRS, opened
-    from fhpt_eval.evaluation.run import Run
+    from fhpt_eval.evaluation.claim import opened
     from fhpt_eval.evaluation.verification import verify as check
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.images.decoding import MAX_PIXELS
@@ -103,9 +102,7 @@ def verify(
 
     files = read_keypoints({"--generated-keypoints": generated_keypoints, "--target-keypoints": target_keypoints}, eyes)
     of_generated, of_targets = files.values()
-    with opened(run) as folder, ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
-        recorded = Run.load(folder)
-        packed = folder / PAIRS if folder != run and (folder / PAIRS).exists() else None
+    with opened(run) as (recorded, packed), ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         result = check(
             recorded,
             read_pairs(pairs or packed, generated, target, source, naming),
@@ -142,6 +139,7 @@ def _as_json(result: Verification) -> dict[str, Any]:
         "follows": result.follows,
         "images": [{"same": image.same, **dataclasses.asdict(image)} for image in result.images],
         "numbers": [{"follows": number.follows, **dataclasses.asdict(number)} for number in result.numbers],
+        "contradictions": [*result.contradictions],
         "remarks": [*result.remarks],
     }
 
@@ -171,10 +169,16 @@ def _print(name: str, result: Verification) -> None:
             reasons.setdefault(f"{number.verdict.value}: {where}{number.reason}", []).append(number.metric)
     for reason, metrics in reasons.items():
         typer.echo(visible(f"{', '.join(metrics)} {reason}"))
+    for contradiction in result.contradictions:
+        typer.echo(visible(contradiction))
     following = sum(number.follows for number in result.numbers)
     told = f"{following} of {len(result.numbers)} numbers"
     same = all(image.same for image in result.images)
-    typer.echo(f"{told} follow from these images" if same else f"not the recorded images; {told} come out alike")
+    if not same:
+        typer.echo(f"not the recorded images; {told} come out alike")
+    else:
+        more = ", but not all else that the record says" if result.contradictions else ""
+        typer.echo(f"{told} follow from these images{more}")
 
 
 def _sentence(image: ImageCheck) -> str:

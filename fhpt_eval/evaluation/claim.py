@@ -14,12 +14,13 @@ from pathlib import Path
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.evaluation.run_record import ARRAYS, IMAGES, MISSING, PER_PAIR, RECORD, RunRecord
+from fhpt_eval.evaluation.run_folder import UnreadableRun
+from fhpt_eval.evaluation.run_record import ARRAYS, FILES, IMAGES, MISSING, PER_PAIR, RECORD, RunRecord
+from fhpt_eval.files.regular import read_regular
 from fhpt_eval.files.together import current, exclusively
 
 PAIRS, README = "pairs.csv", "README.md"
-_OF_RUN = (RECORD, PER_PAIR, MISSING, IMAGES, ARRAYS)
-_FILES = (README, *_OF_RUN, PAIRS)
+_FILES = (README, *FILES, PAIRS)
 LIMIT = 2**30
 """Bytes of all files of an archive together, unpacked; a run of 100,000 pairs has a tenth of it."""
 
@@ -41,8 +42,8 @@ def pack(folder: Path, pairs: Path | None = None) -> bytes:
     if not run.measured:
         raise UserError(f"{folder} has no numbers: there is nothing to claim.")
     with exclusively(folder):
-        found = {name: current(folder, name) for name in _OF_RUN}
-        files = {name: path.read_bytes() for name, path in found.items() if path.exists()}
+        found = {name: current(folder, name) for name in FILES}
+        files = {name: read_regular(path) for name, path in found.items() if path.exists()}
     if (listed := _list(run.record, pairs)) is not None:
         files[PAIRS] = listed
     files[README] = _readme(run, listed=listed is not None).encode()
@@ -66,7 +67,7 @@ def _list(record: RunRecord, pairs: Path | None) -> bytes | None:
             )
         return None
     try:
-        content = pairs.read_bytes()
+        content = read_regular(pairs)
     except OSError as error:
         raise UserError(f"{pairs} cannot be read ({error.strerror}); check --pairs.") from None
     if wanted is None:
@@ -77,19 +78,27 @@ def _list(record: RunRecord, pairs: Path | None) -> bytes | None:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Path]:
-    """Give the folder of a run, which an archive of `pack` is unpacked to for as long as it is needed.
+def opened(path: Path) -> Iterator[tuple[Run, Path | None]]:
+    """Give a run, and the list of pairs that an archive of `pack` has of it, for as long as it is needed.
+
+    Args:
+        path: Its folder, or such an archive.
 
     Raises:
-        UserError: It is an archive, and none of these.
+        UserError: It is neither.
     """
     if not path.is_file():
-        yield path
+        yield Run.load(path), None
         return
     with tempfile.TemporaryDirectory(prefix="fhpt-eval-claim-") as folder:
         for name, content in _unpacked(path).items():
             (Path(folder) / name).write_bytes(content)
-        yield Path(folder)
+        try:
+            run = Run.load(folder)
+        except UnreadableRun as error:
+            raise UserError(f"{path} is damaged ({error.why}): whoever packed it should pack it again.") from None
+        listed = Path(folder) / PAIRS
+        yield run, listed if listed.exists() else None
 
 
 def _unpacked(path: Path) -> dict[str, bytes]:

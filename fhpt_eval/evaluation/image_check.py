@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fhpt_eval.evaluation.image_list import ImageList, set_hash
+from fhpt_eval.evaluation.image_list import IMAGE_ROLES, ImageList, set_hash
 from fhpt_eval.evaluation.run import Run
 
 
@@ -57,13 +57,25 @@ def _of_hashes(recorded: Run, found: Run) -> Iterator[ImageCheck]:
 def _of_lists(mine: ImageList, theirs: ImageList) -> Iterator[ImageCheck]:
     for role in dict.fromkeys([*mine.roles, *theirs.roles]):
         one, other = mine.of(role), theirs.of(role)
-        # A recorded set at which no protocol that is verified looks was not looked at; the same for one that is new.
-        if not one or not other:
-            continue
-        yield _compared(role, one, other)
-    left = [{f"{role}: {name}": row.sha256 for (role, name), row in of.left_out.items()} for of in (mine, theirs)]
+        # A recorded set at which no protocol that is verified looks was not looked at.
+        if other and (one or not _is_beside(role, theirs)):
+            yield _compared(role, one, other)
+    # Also what could not be read is known by its name.
+    left = [
+        {f"{role}: {name}": row.sha256 or "unread" for (role, name), row in of.left_out.items()}
+        for of in (mine, theirs)
+    ]
     if left[0] or left[1]:
         yield _compared("left out", *left)
+
+
+def _is_beside(role: str, here: ImageList) -> bool:
+    """Whether recipes tell of a role that the record need not list.
+
+    Keypoints may be given that no protocol looks at, and the targets once more as a reference set.
+    """
+    images = here.of(role).values()
+    return role not in IMAGE_ROLES or (role == "reference" and set_hash(images) == set_hash(here.of("target").values()))
 
 
 def _compared(role: str, mine: dict[str, str], theirs: dict[str, str]) -> ImageCheck:

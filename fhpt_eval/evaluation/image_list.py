@@ -66,6 +66,14 @@ class ImageList:
             raise ValueError("it is no list of images")
         return cls(tuple(ListedImage(*map(of_cell, row)) for row in rows))
 
+    @property
+    def repeats(self) -> bool:
+        """Whether an image that was looked at is listed twice."""
+        # Of what was left out in two folders of one role, two rows may be equal; sources may have been changed between
+        # two commands that wrote one record.
+        once = [row[:2] if row.role in {"generated", "target"} else row for row in self.rows if not row.left_out]
+        return len(once) > len(set(once))
+
     def of(self, role: str) -> dict[str, str]:
         """Return the content of each image of a role by its name; without what was left out."""
         return {row.name: row.sha256 for row in self.rows if row.role == role and not row.left_out}
@@ -96,7 +104,8 @@ class ImageList:
         return ImageList(tuple(sorted(kept, key=lambda row: places.get(row.role, len(places)))))
 
 
-ROLES = ("generated", "target", "source", "reference", f"generated{_KEYPOINTS}", f"target{_KEYPOINTS}")
+IMAGE_ROLES = ("generated", "target", "source", "reference")
+ROLES = (*IMAGE_ROLES, f"generated{_KEYPOINTS}", f"target{_KEYPOINTS}")
 """Of rows, in their order."""
 
 

@@ -30,11 +30,24 @@ from fhpt_eval.evaluation.run_record import (
     StoredRun,
 )
 from fhpt_eval.files.owned_folder import OwnedFolder, claiming
+from fhpt_eval.files.regular import read_regular
 from fhpt_eval.files.together import current, exclusively, write_together
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.text import cell, of_cell
 
 _MISSING_HEADER = "metric,pair,reason\n"
+
+
+class UnreadableRun(UserError):
+    """A folder holds no run that can be read.
+
+    Attributes:
+        why: Without the folder, for whoever calls it something else.
+    """
+
+    def __init__(self, why: str, told: str) -> None:
+        super().__init__(told)
+        self.why = why
 
 
 class RunFolder:
@@ -110,10 +123,16 @@ class RunFolder:
 
     def _earlier(self) -> StoredRun | None:
         """Return the record that the folder holds; None where it has no numbers that could be lost."""
+        path = current(self._path, RECORD)
         try:
-            data = current(self._path, RECORD).read_bytes()
-        except OSError:
-            return None
+            data = read_regular(path)
+        except OSError as error:
+            if not path.exists():
+                return None
+            raise UserError(
+                f"{path} cannot be read ({error.strerror}): choose another folder with -o, or replace it with"
+                " --overwrite."
+            ) from None
         if self._last is None or self._last[0] != data:
             try:
                 self._last = (data, _read(self._path, data))
@@ -126,14 +145,15 @@ def read_run(folder: Path) -> StoredRun:
     """Read a run's folder.
 
     Raises:
-        UserError: If it holds no run, or one that is damaged or of another schema.
+        UnreadableRun: If it holds no run, or one that is damaged or of another schema.
     """
     try:
         with exclusively(folder):
-            return _read(folder, current(folder, RECORD).read_bytes())
+            return _read(folder, read_regular(current(folder, RECORD)))
     except OSError as error:
-        raise UserError(
-            f"{folder} is not a run's folder ({RECORD}: {error.strerror}): give one that `fhpt-eval run -o` wrote."
+        why = f"{RECORD}: {error.strerror}"
+        raise UnreadableRun(
+            why, f"{folder} is not a run's folder ({why}): give one that `fhpt-eval run -o` wrote."
         ) from None
 
 
@@ -141,10 +161,8 @@ def _read(folder: Path, data: bytes) -> StoredRun:
     try:
         version = json.loads(data).get("schema_version")
         if version != SCHEMA_VERSION:
-            raise UserError(
-                f"{folder / RECORD} has schema version {version}, this fhpt-eval reads {SCHEMA_VERSION}:"
-                " run it again, or use the fhpt-eval that wrote it."
-            )
+            why = f"{RECORD} has schema version {version}, this fhpt-eval reads {SCHEMA_VERSION}"
+            raise UnreadableRun(why, f"{folder}/{why}: run it again, or use the fhpt-eval that wrote it.")
         record = RunRecord.model_validate_json(data)
         arrays, image_list = _read_arrays(folder, record), _read_image_list(folder, record)
         check_arrays(arrays, record.pairs.total)
@@ -155,9 +173,13 @@ def _read(folder: Path, data: bytes) -> StoredRun:
     except (
         ValidationError, ValueError, KeyError, AttributeError, OSError, SafetensorError, RecursionError
     ) as error:  # fmt: skip
-        first = str(error).splitlines()[0]
-        raise UserError(
-            f"the run in {folder} is damaged ({first}): run it again, which takes seconds from the cache."
+        # Of a file its name: the folder is named beside it.
+        if isinstance(error, OSError) and error.filename is not None:
+            why = f"{Path(error.filename).name}: {error.strerror}"
+        else:
+            why = str(error).splitlines()[0]
+        raise UnreadableRun(
+            why, f"the run in {folder} is damaged ({why}): run it again, which takes seconds from the cache."
         ) from None
 
 
@@ -201,19 +223,19 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     # A pair may be called NA or null: only an empty cell is one without a value.
     plain: Any = {"keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
     names = dict.fromkeys(PAIR_COLUMNS, "object")
-    per_pair = pd.read_csv(current(folder, PER_PAIR), dtype=names, float_precision="round_trip", **plain)
+    per_pair = pd.read_csv(_stream(folder, PER_PAIR), dtype=names, float_precision="round_trip", **plain)
     per_pair = per_pair.rename(columns=of_cell)
-    missing = pd.read_csv(current(folder, MISSING), dtype="object", **plain).map(of_cell, na_action="ignore")
+    missing = pd.read_csv(_stream(folder, MISSING), dtype="object", **plain).map(of_cell, na_action="ignore")
     per_pair = per_pair[[*PAIR_COLUMNS, *(m for m in metrics if m in per_pair)]]
     per_pair = per_pair.astype(dict.fromkeys(per_pair.columns[len(PAIR_COLUMNS) :], "float64"))
     missing = missing.loc[missing["metric"].isin(metrics), ["metric", "pair", "reason"]].reset_index(drop=True)
     twice = next((metric for metric in metrics if metrics.count(metric) > 1), None)
     if twice is not None:
         raise ValueError(f"{RECORD} has two scores of {twice}")
-    if per_pair["pair"].duplicated().any():
-        raise ValueError(f"{PER_PAIR} has a pair twice")
     if len(per_pair) != record.pairs.total:
         raise ValueError(f"{PER_PAIR} has {len(per_pair)} rows for {record.pairs.total} pairs")
+    if per_pair["pair"].duplicated().any():
+        raise ValueError(f"{PER_PAIR} has a pair twice")
     if int(per_pair.drop(columns=[*PAIR_COLUMNS]).isna().sum().sum()) != len(missing):
         raise ValueError(f"{MISSING} does not name the empty cells of {PER_PAIR}")
     for column in PAIR_COLUMNS:
@@ -222,11 +244,15 @@ def _read_tables(folder: Path, record: RunRecord) -> tuple[pd.DataFrame, pd.Data
     return per_pair, missing
 
 
+def _stream(folder: Path, name: str) -> io.BytesIO:
+    return io.BytesIO(read_regular(current(folder, name)))
+
+
 def _read_arrays(folder: Path, record: RunRecord) -> dict[str, dict[str, npt.NDArray[Any]]]:
     metrics = {score.metric for protocol in record.protocols for score in protocol.scores}
     path = current(folder, ARRAYS)
     arrays: dict[str, dict[str, npt.NDArray[Any]]] = {}
-    for key, array in (safetensors.load(path.read_bytes()) if path.exists() else {}).items():
+    for key, array in (safetensors.load(read_regular(path)) if path.exists() else {}).items():
         metric, _, name = key.rpartition("/")
         if metric in metrics:
             arrays.setdefault(metric, {})[name] = array
@@ -237,9 +263,11 @@ def _read_image_list(folder: Path, record: RunRecord) -> ImageList | None:
     """Read the list of images; None where the record is of before there was one."""
     if record.images.root is None:
         return None
-    image_list = ImageList.parse(current(folder, IMAGES).read_text(encoding="utf-8"))
+    image_list = ImageList.parse(read_regular(current(folder, IMAGES)).decode())
     if image_list.hash != record.images.root:
         raise ValueError(f"{IMAGES} is not the list that the record was written with")
+    if image_list.repeats:
+        raise ValueError("the list of images has one twice")
     if (whose := image_list.disagrees(record.pairs.generated, record.pairs.content)) is not None:
         raise ValueError(f"{IMAGES} lists other {whose} than those of the record")
     return image_list

@@ -16,6 +16,8 @@ from fhpt_eval.records import Record
 SCHEMA_VERSION: Literal[1] = 1
 RECORD, PER_PAIR, MISSING, ARRAYS = "run.json", "per_pair.csv", "missing.csv", "arrays.safetensors"
 IMAGES = "images.csv"
+FILES = (RECORD, PER_PAIR, MISSING, IMAGES, ARRAYS)
+"""What a run's folder holds."""
 
 
 class _Model(BaseModel):

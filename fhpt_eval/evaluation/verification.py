@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.image_check import ImageCheck, check_images
 from fhpt_eval.evaluation.number_check import NumberCheck, Verdict, check_number, unchecked
+from fhpt_eval.evaluation.record_check import check_record
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import Environment, ProtocolRecord
 from fhpt_eval.extract.weights import Store
@@ -32,17 +33,20 @@ class Verification:
     Attributes:
         images: For each role, whether its images are the recorded ones.
         numbers: For each number of the record, whether it follows.
+        contradictions: What else the record says and is not so, or should say, one sentence each.
         remarks: What else its reader must know, one sentence each.
     """
 
     images: tuple[ImageCheck, ...]
     numbers: tuple[NumberCheck, ...]
+    contradictions: tuple[str, ...]
     remarks: tuple[str, ...]
 
     @property
     def follows(self) -> bool:
-        """Whether the images are the recorded ones, and every number follows from them."""
-        return all(image.same for image in self.images) and all(number.follows for number in self.numbers)
+        """Whether the images are the recorded ones, and every number and all else follows from them."""
+        alike = all(image.same for image in self.images) and all(number.follows for number in self.numbers)
+        return alike and not self.contradictions
 
 
 def verify(
@@ -78,9 +82,8 @@ def verify(
         UserError: The record has no number by one of the protocols, or as `evaluate`.
     """
     chosen = _chosen(recorded, protocols)
-    for name in options or {}:
-        if name not in (known := {protocol.name for protocol in chosen}):
-            raise UserError(f"--set {name}: none of the numbers is by it.{did_you_mean(name, known)}")
+    for name, given in (options or {}).items():
+        _check_options(chosen, name, given)
     measurements: dict[str, Measurement] = {}
     refused: dict[str, str] = {}
     for protocol in chosen:
@@ -111,8 +114,14 @@ def verify(
         tolerance = _tolerance(measurements[protocol.label].protocol, elsewhere, found.record.environment)
         other = _other_claim(protocol, again[protocol.label])
         checks = [check_number(protocol.label, score, recorded, found, tolerance) for score in protocol.scores]
-        numbers += checks if other is None else [replace(c, verdict=Verdict.DIFFERS, reason=other) for c in checks]
-    return Verification(check_images(recorded, found), tuple(numbers), tuple(_remarks(recorded, found, chosen)))
+        numbers += (
+            checks if other is None else [replace(c, verdict=Verdict.DIFFERS, reason=other, pair=None) for c in checks]
+        )
+    images = check_images(recorded, found)
+    contradictions = [*check_record(recorded, found, chosen)]
+    if not any(image.role == "generated" and image.recorded for image in images):
+        contradictions.append("nothing in the record tells which generated images it is of")
+    return Verification(images, tuple(numbers), tuple(contradictions), tuple(_remarks(recorded, found, chosen)))
 
 
 def _chosen(recorded: Run, names: Sequence[str] | None) -> list[ProtocolRecord]:
@@ -125,6 +134,27 @@ def _chosen(recorded: Run, names: Sequence[str] | None) -> list[ProtocolRecord]:
         if name not in having:
             raise UserError(f"--protocols {name}: the record has no number by it.{did_you_mean(name, having)}")
     return [p for p in measured if names is None or {p.name, p.group} & set(names)]
+
+
+def _check_options(chosen: Sequence[ProtocolRecord], name: str, given: Iterable[str]) -> None:
+    """Refuse options of a protocol that were no files when it was recorded: they come from the record.
+
+    Raises:
+        UserError: There is one, or none of the numbers is by such a protocol.
+    """
+    if name not in (known := {protocol.name for protocol in chosen}):
+        raise UserError(f"--set {name}: none of the numbers is by it.{did_you_mean(name, known)}")
+    parameters = [protocol.recipe.parameters for protocol in chosen if protocol.name == name]
+    for option in given:
+        if option not in (recorded := {key for of in parameters for key in of}):
+            raise UserError(f"--set {name}.{option}: the record has no such option.{did_you_mean(option, recorded)}")
+        if not any(_is_hash(of.get(option)) for of in parameters):
+            raise UserError(f"--set {name}.{option}: it was no file, and comes from the record; leave it out.")
+
+
+def _is_hash(value: object) -> bool:
+    """Whether a recorded option was a file."""
+    return str(value).startswith("sha256:")
 
 
 def _measurement(protocol: ProtocolRecord, options: dict[str, Any]) -> Measurement:
@@ -144,12 +174,13 @@ def _measurement(protocol: ProtocolRecord, options: dict[str, Any]) -> Measureme
             " use the fhpt-eval that wrote it"
         )
     for name, value in recipe.parameters.items():
-        if str(value).startswith("sha256:") and name not in options:
+        if _is_hash(value) and name not in options:
             raise UserError(
                 f"its option {name} is a file, of which the record has the hash: give it with"
                 f" --set {recipe.protocol}.{name}=FILE"
             )
-    configured = configure(kind, "paper", {**recipe.parameters, **options})
+    files = {name: file for name, file in options.items() if _is_hash(recipe.parameters.get(name))}
+    configured = configure(kind, "paper", {**recipe.parameters, **files})
     if protocol.metric is None:
         return Measurement(configured)
     _check_dialect(protocol, configured)
@@ -209,8 +240,6 @@ def _remarks(recorded: Run, found: Run, chosen: Sequence[ProtocolRecord]) -> lis
     remarks = []
     if record.pairs.hash != here.pairs.hash:
         remarks.append("these are other pairs than the recorded ones: look at --pairs, --naming and --source")
-    if None not in (record.pairs.known, here.pairs.known) and record.pairs.known != here.pairs.known:
-        remarks.append("items, genders or views of the pairs are others than the recorded ones: look at --pairs")
     if recorded.image_list is None:
         remarks.append(
             "the record is of before images were listed one by one: which of them differ, and what was left out,"

@@ -10,20 +10,6 @@ from pathlib import Path
 from fhpt_eval.errors import UserError
 
 
-def write_named(path: Path, content: str | bytes, *, overwrite: bool) -> None:
-    """Write a file that a user named; another one that is there is replaced only when asked.
-
-    Raises:
-        UserError: It is there with other content and ``overwrite`` is not set; or as `write_atomic`.
-    """
-    data = content.encode() if isinstance(content, str) else content
-    if not overwrite and path.is_file() and path.read_bytes() != data:
-        raise UserError(
-            f"{path} is there and holds something else: choose another file with -o, or replace it with --overwrite."
-        )
-    write_atomic(path, data)
-
-
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace ``path`` by ``content`` (text as UTF-8) at once.
 

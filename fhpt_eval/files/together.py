@@ -22,9 +22,9 @@ def exclusively(folder: Path) -> Iterator[None]:
     """Keep other processes that do the same out of a folder; where a file system has no locks, nothing is kept out.
 
     Raises:
-        OSError: The folder is not there.
+        OSError: The folder is not there, or is none: a named pipe is not waited for.
     """
-    at = os.open(folder, os.O_RDONLY)
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with contextlib.suppress(OSError):
             fcntl.flock(at, fcntl.LOCK_EX)

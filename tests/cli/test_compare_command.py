@@ -64,3 +64,19 @@ def test_a_file_of_another_name_is_not_replaced(command: Command, runs: list[str
     Path("d.csv").write_text("mine", encoding="utf-8")
     assert command("compare", *runs, "-o", "d.csv").code == 2
     assert command("compare", *runs, "-o", "d.csv", "--overwrite").code == 0
+
+
+@pytest.mark.parametrize(
+    "words", [("compare", "a", "b"), ("report", "a", "-o", "a.html"), ("plot", "bars", "a", "-o", "a.png")]
+)
+def test_what_keeps_nothing_says_only_that_it_was_interrupted(
+    command: Command, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    from fhpt_eval.evaluation.run import Run
+
+    def interrupted(_folder: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "load", interrupted)
+    outcome = command(*words)
+    assert (outcome.code, outcome.sentence) == (130, "interrupted.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
+import signal
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from PIL import Image
 from toys import write_image
 
 from fhpt_eval.evaluation import claim
-from fhpt_eval.evaluation.image_list import ImageList, generated_hash
+from fhpt_eval.evaluation.image_list import ImageList, ListedImage, generated_hash
 from fhpt_eval.evaluation.run_record import ARRAYS, IMAGES, MISSING, PER_PAIR, RECORD
 
 if TYPE_CHECKING:
@@ -343,16 +345,130 @@ def test_a_run_without_numbers_and_what_is_no_run_are_one_sentence(command: Comm
         assert "nowhere is not a run's folder" in outcome.sentence
 
 
-def test_an_option_that_was_a_file_is_given_again_and_no_other_option_is(
-    recorded: Path, command: Command, folders: Folders
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("ssim.sigma=1.2", "--set ssim.sigma: it was no file, and comes from the record; leave it out."),
+        ("ssim.sigmas=1.2", "--set ssim.sigmas: the record has no such option. Did you mean 'sigma'?"),
+        ("ssim.foo=1", "--set ssim.foo: the record has no such option. Known: "),
+    ],
+)
+def test_no_option_is_given_again_but_one_that_was_a_file(
+    recorded: Path, command: Command, folders: Folders, option: str, sentence: str
 ) -> None:
-    outcome = command("verify", "out", *folders, "--set", "ssim.sigma=1.2", "--json")
+    outcome = command("verify", "out", *folders, "--set", option)
+    assert outcome.code == 2
+    assert outcome.sentence.startswith(sentence)
+
+
+def test_an_option_that_was_a_file_is_given_again(recorded: Path, check: Callable[..., Any]) -> None:
+    edit(lambda record: record["protocols"][0]["recipe"]["parameters"].update(window="sha256:0"))
+    number = check("--set", "ssim.window=gaussian", code=3)["numbers"][0]
+    assert number["verdict"] == "not checked"
+    assert number["reason"].endswith("is gaussian instead of sha256:0: give the recorded one with --set")
+
+
+@pytest.mark.parametrize("column", ["item", "item_colour", "gender", "view"])
+def test_what_is_known_of_a_pair_and_was_changed_is_found_with_its_pair(
+    recorded: Path, command: Command, folders: Folders, column: str
+) -> None:
+    table = pd.read_csv(recorded / PER_PAIR, float_precision="round_trip", dtype={column: "object"})
+    table.loc[[1, 3], column] = "other"
+    table.to_csv(recorded / PER_PAIR, index=False)
+    outcome = command("verify", recorded, *folders, "--device", "cpu")
     assert outcome.code == 3
-    number = json.loads(outcome.out)["numbers"][0]
-    assert (number["verdict"], number["reason"]) == (
-        "not checked",
-        "sigma is 1.2 instead of 1.5: give the recorded one with --set",
+    assert f"{PER_PAIR}: pair b has the {column.replace('_', ' ')} other, here none: " in outcome.out
+    assert outcome.out.splitlines()[-1] == (
+        "3 of 3 numbers follow from these images, but not all else that the record says"
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda r: r["pairs"].update(matched=4), "4 pairs had all their files when it was recorded, 5 have them here"),
+        (
+            lambda r: r["pairs"].update(missing=["z: no generated image"]),
+            "what is missing is not as recorded (1 recorded, 0 here): z: no generated image",
+        ),
+        (lambda r: r["pairs"].update(extra=["x"]), "what is extra is not as recorded (1 recorded, 0 here): x"),
+        (lambda r: r["pairs"].update(ambiguous=["x"]), "what is ambiguous is not as recorded (1 recorded, 0 here): x"),
+        (lambda r: r["pairs"].update(duplicate=["x"]), "what is duplicate is not as recorded (1 recorded, 0 here): x"),
+        (lambda r: r["pairs"].update(known="0"), f"{RECORD} has another hash of items, genders and views"),
+        (lambda r: r["protocols"][1].update(status="failed"), "psnr has numbers, and is recorded as failed"),
+    ],
+)
+def test_what_else_a_record_says_and_is_not_so_is_named(
+    recorded: Path, check: Callable[..., Any], change: Callable[..., None], sentence: str
+) -> None:
+    edit(change)
+    found = check(code=3)
+    (contradiction,) = found["contradictions"]
+    assert contradiction.startswith(sentence)
+    assert not found["follows"]
+    assert set(verdicts(found).values()) == {"same bits"}
+
+
+def relist(change: Callable[[tuple[ListedImage, ...]], Iterable[ListedImage]], **pairs: object) -> None:
+    """Rewrite the list of images, and the hashes of it."""
+    listed = ImageList(tuple(change(ImageList.parse(Path("out", IMAGES).read_text(encoding="utf-8")).rows)))
+    Path("out", IMAGES).write_text(listed.text, encoding="utf-8")
+    edit(lambda record: (record["images"].update(root=listed.hash), record["pairs"].update(pairs)))
+
+
+NOTHING_TOLD = "nothing in the record tells which generated images it is of"
+
+
+def test_an_emptied_list_of_images_tells_nothing(recorded: Path, check: Callable[..., Any]) -> None:
+    relist(lambda _: (), generated=None, content=None)
+    found = check(code=3)
+    assert found["contradictions"] == [NOTHING_TOLD]
+    assert {role: (image["recorded"], len(image["extra"])) for role, image in images(found).items()} == {
+        "generated": (0, 5),
+        "target": (0, 5),
+    }
+
+
+def test_a_record_without_any_hash_of_its_images_says_so(recorded: Path, command: Command, folders: Folders) -> None:
+    edit(lambda record: (record["images"].pop("root"), record["pairs"].update(generated=None, content=None)))
+    (recorded / IMAGES).unlink()
+    outcome = command("verify", "out", *folders)
+    assert outcome.code == 3
+    assert NOTHING_TOLD in outcome.out.splitlines()
+
+
+def test_a_list_that_lacks_a_role_is_named(command: Command, folders: Folders, draw: Draw) -> None:
+    rows = "".join(f"{name}.png,{name}.png,{name}.png,{name}\n" for name in "abcde")
+    Path("list.csv").write_text(f"generated,target,source,item\n{rows}", encoding="utf-8")
+    what = (*folders, "--source", str(draw("from", seed=3)), "--pairs", "list.csv")
+    command("run", *what, "-p", "retrieval", "--profile", "embedded", "-o", "out")
+    relist(lambda rows: [row for row in rows if row.role != "source"])
+    found = json.loads(command("verify", "out", *what, "--json").out)
+    assert images(found)["source"]["extra"] == [f"{name}.png" for name in "abcde"]
+    assert not found["follows"]
+
+
+def test_what_was_left_out_without_a_hash_and_is_not_here_is_named(recorded: Path, check: Callable[..., Any]) -> None:
+    relist(lambda rows: [*rows, ListedImage("generated", "gone.png", "", "it cannot be read")])
+    left = images(check(code=3))["left out"]
+    assert (left["recorded"], left["equal"], left["absent"]) == (1, 0, ["generated: gone.png"])
+
+
+@pytest.mark.parametrize("sha256", [None, "0" * 64])
+def test_a_row_that_is_listed_twice_is_damage(
+    recorded: Path, command: Command, folders: Folders, sha256: str | None
+) -> None:
+    relist(lambda rows: [rows[0]._replace(sha256=sha256 or rows[0].sha256), *rows])
+    outcome = command("verify", recorded, *folders)
+    assert outcome.code == 2
+    assert "is damaged (the list of images has one twice)" in outcome.sentence
+
+
+def test_a_reason_about_a_recipe_names_no_pair(recorded: Path, check: Callable[..., Any]) -> None:
+    edit(lambda record: record["protocols"][0]["recipe"].update(weights={"x": "0"}))
+    write_image(Path("mine/d.png"), 99, (48, 64))
+    pairs = {number["metric"]: number["pair"] for number in check(code=3)["numbers"]}
+    assert pairs == {"ssim": None, "psnr": "d", "l1": "d"}
 
 
 # Archives
@@ -446,6 +562,25 @@ def test_a_link_in_an_archive_is_taken_for_its_text(recorded: Path, command: Com
     assert "is damaged" in outcome.sentence
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        (RECORD, None, f"{RECORD}: No such file or directory"),
+        (RECORD, b'{"schema_version": 9}', f"{RECORD} has schema version 9, this fhpt-eval reads 1"),
+        (PER_PAIR, None, f"{PER_PAIR}: No such file or directory"),
+        (IMAGES, b"role\n", "it is no list of images"),
+    ],
+)
+def test_a_damaged_archive_is_named_and_not_the_folder_that_it_was_unpacked_to(
+    recorded: Path, command: Command, folders: Folders, name: str, content: bytes | None, why: str
+) -> None:
+    files = {**contents(recorded), name: content}
+    archive({name: content for name, content in files.items() if content is not None})
+    outcome = command("verify", "claim.zip", *folders)
+    assert outcome.code == 2
+    assert outcome.sentence == f"claim.zip is damaged ({why}): whoever packed it should pack it again."
+
+
 def test_an_archive_that_is_too_large_twice_or_broken_is_one_sentence(
     recorded: Path, command: Command, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,6 +620,90 @@ def test_the_hash_of_the_list_is_that_of_the_file_that_was_given(command: Comman
     record = json.loads(Path("out", RECORD).read_bytes())
     assert record["pairs"]["list_sha256"] == hashlib.sha256(Path("list.csv").read_bytes()).hexdigest()
     assert np.isfinite(record["protocols"][0]["scores"][0]["value"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "out", "other", "-o", f"out/{PER_PAIR}"),
+        ("compare", "out", "other", "-o", f"out/{IMAGES}"),
+        ("leaderboard", "out", "-o", f"out/{MISSING}"),
+        ("leaderboard", "out", "--format", "csv", "-o", f"out/{RECORD}"),
+        ("leaderboard", "out", "--format", "csv", "-o", f"out/{ARRAYS}"),
+    ],
+)
+def test_no_command_writes_over_a_record(recorded: Path, command: Command, words: tuple[str, ...]) -> None:
+    shutil.copytree(recorded, "other")
+    edit(lambda record: record.update(name="first"))
+    before = contents(recorded)
+    for overwrite in ((), ("--overwrite",)):
+        outcome = command(*words, *overwrite)
+        assert outcome.code == 2
+        assert outcome.sentence == f"{words[-1]} belongs to the record of the run in out: choose another file with -o."
+    assert contents(recorded) == before
+    # Elsewhere such a name is one like others.
+    Path("elsewhere").mkdir()
+    assert command(*words[:-1], f"elsewhere/{Path(words[-1]).name}").code == 0
+
+
+def test_an_archive_ends_in_zip(recorded: Path, command: Command) -> None:
+    before = contents(recorded)
+    outcome = command("pack", recorded, "-o", recorded / RECORD, "--overwrite")
+    assert (outcome.code, outcome.sentence) == (2, "out/run.json: an archive ends in .zip.")
+    assert contents(recorded) == before
+
+
+# Named pipes
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Whoever waits for a pipe is ended, instead of the tests."""
+
+    def give_up(_number: int, _frame: object) -> None:
+        raise TimeoutError("it waits for a named pipe")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("name", [RECORD, PER_PAIR, MISSING, IMAGES, ARRAYS])
+def test_no_command_waits_for_a_named_pipe_in_a_run(
+    recorded: Path, command: Command, folders: Folders, name: str
+) -> None:
+    (recorded / name).unlink(missing_ok=True)
+    os.mkfifo(recorded / name)
+    again = ("run", *folders, *PROTOCOLS, "-o", "out")
+    for words in (("verify", "out", *folders), ("pack", "out", "-o", "claim.zip"), ("leaderboard", "out"), again):
+        outcome = command(*words)
+        assert outcome.code == 2, words
+        assert "a named pipe, not a file" in outcome.sentence
+        assert name in outcome.sentence
+    assert (recorded / name).is_fifo()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_no_command_waits_for_a_named_pipe_in_a_runs_place(recorded: Path, command: Command, folders: Folders) -> None:
+    os.mkfifo("pipe")
+    for words in (("verify", "pipe", *folders), ("pack", "pipe", "-o", "claim.zip"), ("leaderboard", "out", "pipe")):
+        outcome = command(*words)
+        assert outcome.code == 2
+        assert "pipe is not a run's folder" in outcome.sentence
+    assert "cannot be read (a named pipe" in command("pack", "out", "-o", "claim.zip", "--pairs", "pipe").sentence
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_named_pipe_that_a_record_of_before_does_not_name_is_not_packed(recorded: Path, command: Command) -> None:
+    edit(lambda record: record["images"].pop("root"))
+    (recorded / IMAGES).unlink()
+    os.mkfifo(recorded / IMAGES)
+    outcome = command("pack", "out", "-o", "claim.zip")
+    assert outcome.code == 2
+    assert f"{IMAGES}: a named pipe, not a file" in outcome.sentence
 
 
 # What is given beside images

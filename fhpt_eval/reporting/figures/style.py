@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.files.atomic import write_named
+from fhpt_eval.evaluation.named_file import write_named
 from fhpt_eval.text import visible
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any
 
 import jinja2
 
+from fhpt_eval.evaluation.named_file import write_named
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.files.atomic import write_named
 from fhpt_eval.progress import Progress
 from fhpt_eval.reporting.blocks import blocks_of
 from fhpt_eval.reporting.comparing.compare import compare
