@@ -333,7 +333,11 @@ def mean_over_keypoints(
         faults=faults,
         interval=cluster_bootstrap(values, [groups[i] for i in pair]) if len(values) else None,
         details={"keypoints": len(values), **details, "interval_over": over},
-        arrays={"total": np.bincount(pair, values, len(pairs)), "count": _counts(pair, len(pairs)), **(arrays or {})},
+        arrays={
+            "total": np.bincount(pair, values, len(pairs)).astype(np.float64),
+            "count": _counts(pair, len(pairs)),
+            **(arrays or {}),
+        },
     )
 
 

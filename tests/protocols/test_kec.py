@@ -18,6 +18,7 @@ from fhpt_eval import Pairs, Score
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import open_engine
+from fhpt_eval.evaluation.run_arrays import check_arrays
 from fhpt_eval.extract.extractor import Context, Pixels
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints, _body, _only_found, _own_hand
 from fhpt_eval.images.decoding import ImageRef
@@ -201,6 +202,9 @@ def test_nobody_in_any_target_gives_no_score_rather_than_a_number() -> None:
             assert score.value is None
             assert score.interval is None
             assert (score.n, score.missing, score.faults) == (0, {"target: no person found": 3}, 0)
+    for score in scores.values():
+        # As a run keeps and reads them.
+        check_arrays({score.metric: score.arrays}, 1)
 
 
 def test_the_order_of_pairs_and_the_size_of_images_do_not_matter() -> None:
