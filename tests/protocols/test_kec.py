@@ -202,9 +202,8 @@ def test_nobody_in_any_target_gives_no_score_rather_than_a_number() -> None:
             assert score.value is None
             assert score.interval is None
             assert (score.n, score.missing, score.faults) == (0, {"target: no person found": 3}, 0)
-    for score in scores.values():
-        # As a run keeps and reads them.
-        check_arrays({score.metric: score.arrays}, 1)
+            # As a run keeps and reads them.
+            check_arrays({score.metric: score.arrays}, 3)
 
 
 def test_the_order_of_pairs_and_the_size_of_images_do_not_matter() -> None:
