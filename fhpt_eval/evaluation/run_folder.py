@@ -167,7 +167,8 @@ def _read(folder: Path, data: bytes) -> StoredRun:
         arrays, image_list = _read_arrays(folder, record), _read_image_list(folder, record)
         check_arrays(arrays, record.pairs.total)
         per_pair, missing = _read_tables(folder, record)
-        if image_list is not None and list(image_list.of("generated")) != list(per_pair["pair"]):
+        listed = [] if image_list is None else list(image_list.of("generated"))
+        if listed and listed != list(per_pair["pair"]):
             raise ValueError(f"{PER_PAIR} has other pairs than {IMAGES}, or another order of them")
         return StoredRun(record, per_pair, missing, arrays, image_list)
     except (
