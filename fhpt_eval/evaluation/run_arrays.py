@@ -29,7 +29,7 @@ def check_arrays(arrays: Mapping[str, Record], pairs: int) -> None:
         for name in _OF_PAIRS:
             if name in found:
                 array = found[name]
-                if array.shape != (pairs,) or array.dtype.kind != "f" or not np.isfinite(array).all():
+                if array.shape != (pairs,) or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
                     raise ValueError(f"{metric}/{name} is not a finite number for each of {pairs} pairs")
         if ("count" in found and (found["count"] < 0).any()) or ("total" in found) != ("count" in found):
             raise ValueError(f"{metric}/total and count do not belong together")
