@@ -153,11 +153,6 @@ def differences(
     return found
 
 
-def difference(first: Pooled, second: Pooled, *, resamples: int = _RESAMPLES, seed: int = 0) -> Difference:
-    """Compare two numbers as `differences` does."""
-    return differences([(first, second)], resamples=resamples, seed=seed)[0]
-
-
 def _draw(random: np.random.Generator, rows: int, k: int) -> Floats:
     """Return how often each of k items is drawn in each of several resamples of k: rows×k."""
     drawn = random.integers(0, k, size=(rows, k)) + k * np.arange(rows)[:, None]

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from paired import difference
 from scipy import stats
 
-from fhpt_eval.maths.differences import FEWEST_ITEMS, Pooled, difference, differences, holm, superiority
+from fhpt_eval.maths.differences import FEWEST_ITEMS, Pooled, differences, holm, superiority
 
 
 def test_a_number_is_what_its_rows_come_to() -> None:

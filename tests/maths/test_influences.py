@@ -7,8 +7,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
+from paired import difference
 
-from fhpt_eval.maths.differences import Pooled, difference
+from fhpt_eval.maths.differences import Pooled
 from fhpt_eval.maths.influences import frechet_influences, inception_score_influences
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance, inception_score, kernel_distance
 

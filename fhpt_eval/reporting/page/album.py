@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhpt_eval.evaluation.run import Run
@@ -84,10 +83,6 @@ class Album:
             self._files[ref, height] = self._taken(ref, height)
         found = self._files[ref, height]
         return Picture(alt, why=found) if isinstance(found, str) else Picture(alt, *found)
-
-    def take_all(self, run: Run, rows: Sequence[int], role: PairRole, height: int = LARGE) -> list[Picture]:
-        """Return the images of one role of several pairs."""
-        return [self.take(run, row, role, height) for row in rows]
 
     def _taken(self, ref: ImageRef, height: int) -> tuple[int, int, int] | str:
         try:

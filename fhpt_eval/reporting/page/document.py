@@ -61,22 +61,17 @@ def write_report(runs: Sequence[Run], file: str | Path, progress: Progress, *, o
     Raises:
         UserError: Two runs have one name, or the file is there with other content or cannot be written.
     """
-    html, changed = _document(runs, progress)
+    html, changed = document(runs, progress)
     write_named(Path(file), html, overwrite=overwrite)
     return changed
 
 
-def document(runs: Sequence[Run], progress: Progress) -> str:
-    """Return the page as HTML.
+def document(runs: Sequence[Run], progress: Progress) -> tuple[str, list[str]]:
+    """Return the page as HTML, and what it says of pictures that are gone or changed.
 
     Raises:
         UserError: Two runs that can be compared have one name.
     """
-    return _document(runs, progress)[0]
-
-
-def _document(runs: Sequence[Run], progress: Progress) -> tuple[str, list[str]]:
-    """Return the page, and what it says of pictures that are gone or changed."""
     steps = len(SECTIONS) + 2
     progress("making the page", 0, steps)
     blocks = blocks_of(runs)

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 from made_runs import made_run
+from paired import difference
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.maths.differences import Pooled, difference
+from fhpt_eval.maths.differences import Pooled
 from fhpt_eval.reporting.comparing.compare import MetricDifference, compare
 from fhpt_eval.reporting.comparing.judgement import sentences, shortfalls
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard

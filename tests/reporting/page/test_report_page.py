@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from PIL import Image
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.image_list import ImageList, ListedImage
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.progress import Progress
 from fhpt_eval.reporting.blocks import blocks_of
 from fhpt_eval.reporting.comparing.compare import compare
 from fhpt_eval.reporting.figures.on_disk import changes
@@ -27,10 +29,16 @@ from fhpt_eval.reporting.page import album as album_module
 from fhpt_eval.reporting.page.album import Album
 from fhpt_eval.reporting.page.board import section as board
 from fhpt_eval.reporting.page.chosen import choices
-from fhpt_eval.reporting.page.document import document, write_report
+from fhpt_eval.reporting.page.document import document as document_of
+from fhpt_eval.reporting.page.document import write_report
 from fhpt_eval.reporting.page.shown import Shown
 
 HOSTILE = "</script><script>alert(1)</script>\x1b[31m|$\\%&_\u202e<img src=x onerror=alert(2)>"
+
+
+def document(runs: Sequence[Run], progress: Progress) -> str:
+    """The page without what it says of pictures."""
+    return document_of(runs, progress)[0]
 
 
 class Page(HTMLParser):
