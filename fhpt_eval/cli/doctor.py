@@ -18,7 +18,7 @@ def doctor(
     """Check packages, device, cache, weights and protocols; exit with 3 when something is to be done."""
     from rich.filesize import decimal
 
-    from fhpt_eval.cli.protocols import describe
+    from fhpt_eval.cli.protocols import absent_by_default, describe, state
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.executor import find_executors
     from fhpt_eval.engine.machine import cpu_count, pick_device
@@ -41,8 +41,7 @@ def doctor(
         }
     store = Store(weights_dir, offline=True)
     rows = [describe(p, store) for p in found.classes.values()]
-    absent = sorted({name for row in rows for name in row["lacks"]["paper"]})
-    if absent:
+    if absent := absent_by_default(rows):
         todo.append(f"for the paper profile run: fhpt-eval weights fetch {' '.join(absent)}")
     problems = [t for t in todo if t]
     if as_json:
@@ -62,17 +61,10 @@ def doctor(
         room = f", {decimal(int(str(free)))} free on the disk" if free is not None else ""
         typer.echo(f"cache {cache.folder}: {decimal(cache.size)} of at most {decimal(cache.limit)}{room}")
         for row in rows:
-            states = [f"{p}: {_state(row, p)}" for p in row["lacks"]]
+            states = [f"{p}: {state(row, p)}" for p in row["lacks"]]
             typer.echo(f"protocol {row['name']}: {', '.join(states)}")
         typer.echo("all is ready" if not problems else "to do:\n" + "\n".join(f"  {p}" for p in problems))
     raise typer.Exit(DONE_IN_PART if problems else DONE)
-
-
-def _state(row: dict[str, Any], profile: str) -> str:
-    absent = row["lacks"][profile]
-    if absent:
-        return f"lacks {' '.join(absent)}"
-    return "needs an option" if row["asks"][profile] else "ready"
 
 
 def _torch_trouble() -> str | None:

@@ -6,6 +6,7 @@ import inspect
 import json
 import sys
 import textwrap
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,6 +49,7 @@ def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
     from fhpt_eval.evaluation.giving import own_classifier
     from fhpt_eval.measuring.given import Given
     from fhpt_eval.measuring.protocol import configure
+    from fhpt_eval.measuring.requirements import lacks_packages
 
     paper, embedded = configure(protocol, "paper", {}), configure(protocol, "embedded", {})
     return {
@@ -59,7 +61,10 @@ def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
         "options": paper.parameters(),
         "needs": sorted({role for need in paper.needs() for role in need.roles}),
         "lacks": {"paper": absent_weights(paper, store), "embedded": absent_weights(embedded, store)},
+        "packages": {"paper": lacks_packages(paper), "embedded": lacks_packages(embedded)},
         "asks": {"paper": paper.lacks(Given()), "embedded": embedded.lacks(Given({}, own_classifier("embedded")))},
+        "on_request": protocol.on_request,
+        "licence": protocol.licence,
     }
 
 
@@ -77,6 +82,11 @@ def absent_weights(protocol: Protocol, store: Store) -> list[str]:
     return absent
 
 
+def absent_by_default(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the weights that protocols, as `describe` returns them, lack under the paper profile, if none is named."""
+    return sorted({name for row in rows if not row["on_request"] for name in row["lacks"]["paper"]})
+
+
 def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -88,20 +98,30 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for group in dict.fromkeys(row["group"] for row in rows):
         table.add_row(Text(group, "bold"))
         for row in (row for row in rows if row["group"] == group):
-            states = map(_state, row["lacks"].values(), row["asks"].values())
-            table.add_row(f"  {row['name']}", Text(row["title"]), *states)
+            states = [_state(row, profile) for profile in row["lacks"]]
+            title = ". ".join(filter(None, [row["title"], row["licence"]]))
+            table.add_row(f"  {row['name']}{'*' if row['on_request'] else ''}", Text(title), *states)
         table.add_section()
     Console().print(table)
-    absent = sorted({name for row in rows for name in row["lacks"]["paper"]})
-    if absent:
+    if any(row["on_request"] for row in rows):
+        typer.echo("*: runs only where it is named, such as with --protocols NAME")
+    if absent := absent_by_default(rows):
         typer.echo(f"To enable the rest: fhpt-eval weights fetch {' '.join(absent)}")
     typer.echo("Options of one: fhpt-eval protocols NAME")
 
 
-def _state(lacks: list[str], asks: str | None) -> Text:
-    if lacks:
-        return Text(f"lacks {', '.join(lacks)}", "yellow")
-    return Text("needs an option", "yellow") if asks else Text("ready", "green")
+def _state(row: Mapping[str, Any], profile: str) -> Text:
+    text = state(row, profile)
+    return Text(text, "green" if text == "ready" else "yellow")
+
+
+def state(row: Mapping[str, Any], profile: str) -> str:
+    """Return whether a protocol, as `describe` returns it, can run here, in a few words."""
+    if row["packages"][profile]:
+        return "needs an extra"
+    if lacks := row["lacks"][profile]:
+        return f"lacks {', '.join(lacks)}"
+    return "needs an option" if row["asks"][profile] else "ready"
 
 
 def _plain(docstring: str) -> str:
@@ -113,6 +133,8 @@ def _explain(protocol: type[Protocol], row: dict[str, Any]) -> None:
     from fhpt_eval.measuring.protocol import Protocol
 
     typer.echo(f"{protocol.name} ({protocol.group}): {protocol.title}\n")
+    if protocol.licence:
+        typer.echo(f"Licence: {protocol.licence}\n")
     bases = (c for c in protocol.__mro__ if issubclass(c, Protocol) and c is not Protocol)
     typer.echo("\n\n".join(_plain(c.__doc__ or "") for c in bases))
     details = [metric for metric in protocol.metrics if metric not in protocol.headlines]
@@ -124,5 +146,5 @@ def _explain(protocol: type[Protocol], row: dict[str, Any]) -> None:
     for option, default in row["options"].items():
         typer.echo(f"  --set {protocol.name}.{option}={'none' if default is None else default}")
     for profile, lack in row["lacks"].items():
-        state = f"lacks {', '.join(lack)}: fhpt-eval weights fetch {' '.join(lack)}" if lack else "ready"
-        typer.echo(f"profile {profile}: {row['asks'][profile] or state}")
+        weights = f"lacks {', '.join(lack)}: fhpt-eval weights fetch {' '.join(lack)}" if lack else "ready"
+        typer.echo(f"profile {profile}: {row['packages'][profile] or row['asks'][profile] or weights}")

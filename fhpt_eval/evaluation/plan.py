@@ -16,6 +16,7 @@ from fhpt_eval.images.listing import Listing
 from fhpt_eval.images.sizes import common_size
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Need, Protocol
+from fhpt_eval.measuring.requirements import lacks_packages
 from fhpt_eval.pairing.pairs import Pair, Pairs, ReferenceSet
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Role
@@ -126,7 +127,7 @@ def prepare(
     for protocol in protocols:
         wanted = {file.name: file for need in images.needs(protocol) for file in need.extractor.weights()}
         try:
-            if (lacking := protocol.lacks(images.given)) is not None:
+            if (lacking := lacks_packages(protocol) or protocol.lacks(images.given)) is not None:
                 raise Unavailable(lacking)
             _check_roles(protocol, images)
             for name, file in wanted.items():

@@ -45,6 +45,7 @@ class Extractor(ABC):
         name: What it is called in ids, recipes and the cache.
         version: Raised whenever the code changes what comes out.
         libraries: Distributions whose version can change what comes out; ``opencv`` for whichever brings OpenCV.
+        extra: The optional extra of this package that brings ``libraries``; empty where it always brings them.
         all_weights: Every weights file that some setting of the parameters asks for; `fhpt-eval weights` lists them.
         process: Run in worker processes (CPU detectors that hold the interpreter) instead of in the main process.
         bytes_per_pixel: Memory that the loaded code takes while it works, for each pixel that it is shown, at most.
@@ -53,6 +54,7 @@ class Extractor(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     libraries: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = ""
     all_weights: ClassVar[tuple[Weights, ...]] = ()
     process: ClassVar[bool] = False
     bytes_per_pixel: ClassVar[int] = 1500

@@ -257,6 +257,8 @@ class Protocol(ABC):
         selecting: Options that decide which images count: what they leave out is part of their effect.
         extractors: Those that only other options than the defaults of the two profiles bring in.
         libraries: Distributions whose version matters to the scores, beside those of the extractors.
+        on_request: Runs only where it is named: neither with its group nor where no protocol is named.
+        licence: What a user must know of the licence of what it calls; listings and its records say it.
         flaws: What flaws of the files do to its scores; for `fhpt-eval audit`.
         tolerance: How far its numbers may be from those of another machine; for `fhpt-eval verify`.
         tolerance_of: The same where a library, by its name in records, has another version.
@@ -279,6 +281,8 @@ class Protocol(ABC):
     selecting: ClassVar[tuple[str, ...]] = ()
     extractors: ClassVar[tuple[type[Extractor], ...]] = ()
     libraries: ClassVar[tuple[str, ...]] = ()
+    on_request: ClassVar[bool] = False
+    licence: ClassVar[str] = ""
     flaws: ClassVar[Mapping[Flaw, Effect]] = ON_ANY
     tolerance: ClassVar[Tolerance] = SUMMED
     tolerance_of: ClassVar[Mapping[str, Tolerance]] = {}

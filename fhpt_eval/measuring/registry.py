@@ -50,7 +50,8 @@ def select(
     """Return configured protocols.
 
     Args:
-        names: Protocols or groups (``perceptual``, ``structural``, ``semantic``); None for all.
+        names: Protocols or groups (``perceptual``, ``structural``, ``semantic``); None for all. What runs only on
+            request must be named itself.
         profile: ``paper`` or ``embedded``.
         options: For each protocol, the options that differ from the default.
 
@@ -59,9 +60,9 @@ def select(
     """
     known = find_protocols().classes
     chosen: dict[str, type[Protocol]] = {}
-    for name in known if names is None else names:
+    for name in GROUPS if names is None else names:
         if name in GROUPS:
-            chosen |= {n: p for n, p in known.items() if p.group == name}
+            chosen |= {n: p for n, p in known.items() if p.group == name and not p.on_request}
         elif name in known:
             chosen[name] = known[name]
         else:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.weights import Weights
+from fhpt_eval.libraries import version
 from fhpt_eval.measuring.protocol import Protocol, configure
 from fhpt_eval.measuring.registry import PROFILES
 
@@ -23,6 +24,15 @@ def packages_of(protocols: Iterable[type[Protocol]]) -> tuple[str, ...]:
             found |= dict.fromkeys(kind.libraries)
         found |= dict.fromkeys(protocol.libraries)
     return tuple(found)
+
+
+def lacks_packages(protocol: Protocol) -> str | None:
+    """Return which packages of an extra are missing before a protocol can run, and the way out; None for none."""
+    for extractor in (need.extractor for need in protocol.needs()):
+        absent = [name for name in extractor.libraries if extractor.extra and version(name) is None]
+        if absent:
+            return f"it needs {' and '.join(absent)}: install the extra with pip install 'fhpt-eval[{extractor.extra}]'"
+    return None
 
 
 def _extractors(protocol: type[Protocol]) -> list[type[Extractor]]:
