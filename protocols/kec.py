@@ -46,7 +46,7 @@ from fhpt_eval.measuring.protocol import (
     tally,
 )
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.people.given_keypoints import Side
+from fhpt_eval.people.by_name import Side
 from fhpt_eval.records import Missing, Record, Result
 
 Both: TypeAlias = tuple[Record | None, Record] | Missing

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
 from fhpt_eval.measuring.flaws import Effect, Flaw
+from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, in_file_order, mean_over_pairs
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing
@@ -21,7 +22,7 @@ WRAPPED_TO_ZERO = Missing("no difference in uint8 arithmetic (infinite PSNR)", "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Psnr(PairedProtocol):
+class Psnr(PairedProtocol, MaskedProtocol):
     """PSNR ↑ in decibel for a peak of 255, mean over pairs; identical images are infinite and are counted apart.
 
     Attributes:
@@ -30,6 +31,7 @@ class Psnr(PairedProtocol):
         batch: Pairs whose squared error is averaged before the logarithm, in the order of generated file names, the
             last batch as it is (Leffa: 16); each pair has the value of its batch, and there is no interval.
         identical: Decibel of images without a difference (DisCo: 100). None counts them apart.
+        mask: See below; the mean is over the whole image, where what lies outside of the person has no error.
     """
 
     name: ClassVar[str] = "psnr"
@@ -63,7 +65,7 @@ class Psnr(PairedProtocol):
             for i, _ in batch:
                 values[i] = value
         metric = "psnr" if self.arithmetic == "float64" else f"psnr_{self.arithmetic}"
-        score = mean_over_pairs(metric, "higher", pairs, values, unit="dB")
+        score = mean_over_pairs(self.prefix() + metric, "higher", pairs, values, unit="dB")
         return [score if self.batch == 1 else replace(score, interval=None, details={})]
 
     def _decibel(self, mse: float) -> float | Missing:

@@ -15,8 +15,9 @@ from fhpt_eval.measuring.dialects import Dialect, dialect_named, find_dialects, 
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile
 from fhpt_eval.measuring.registry import select
-from fhpt_eval.people.given_keypoints import Side
+from fhpt_eval.people.by_name import Side
 from fhpt_eval.people.keypoint_files import KeypointFiles
+from fhpt_eval.people.mask_files import MaskFiles
 
 
 def profile_named(profile: str) -> Profile:
@@ -120,19 +121,27 @@ def with_geometry(chosen: Sequence[Measurement], option: str, text: str | None, 
 
 
 def refuse_unused(
-    chosen: Sequence[Measurement], keypoints: Mapping[Side, KeypointFiles | None], classifier: GivenFile | None
+    chosen: Sequence[Measurement],
+    keypoints: Mapping[Side, KeypointFiles | None],
+    masks: MaskFiles | None,
+    classifier: GivenFile | None,
 ) -> None:
     """Refuse what is given beside images where no protocol looks at it.
 
     Raises:
         UserError: None does.
     """
-    looked_at = {role for measurement in chosen for role in measurement.protocol.keypoint_roles()}
+    protocols = [measurement.protocol for measurement in chosen]
+    looked_at = {role for protocol in protocols for role in protocol.keypoint_roles(masks=masks is not None)}
     for side, files in keypoints.items():
         if files is not None and side not in looked_at:
+            instead = " where masks come as files" if masks is not None and side == "target" else ""
             raise UserError(
-                f"--{side}-keypoints: none of the chosen protocols looks at keypoints of {side} images; leave it out."
+                f"--{side}-keypoints: none of the chosen protocols looks at keypoints of {side} images{instead}; leave"
+                " it out."
             )
-    needs = [need for measurement in chosen for need in measurement.protocol.needs()]
+    if masks is not None and not any(protocol.masked() for protocol in protocols):
+        raise UserError("--target-masks: none of the chosen protocols looks through masks; leave it out.")
+    needs = [need for protocol in protocols for need in protocol.needs()]
     if classifier is not None and not any(isinstance(need.extractor, GenderClassifier) for need in needs):
         raise UserError("--gender-classifier: none of the chosen protocols judges genders; leave it out.")

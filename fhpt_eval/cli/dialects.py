@@ -16,14 +16,17 @@ from fhpt_eval.cli.shared import (
     Eyes,
     GeneratedKeypoints,
     TargetKeypoints,
+    TargetMasks,
     WeightsDir,
     read_keypoints,
+    read_masks,
     read_pairs,
 )
 from fhpt_eval.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import TypedDict
 
     from fhpt_eval.evaluation.run import Run
     from fhpt_eval.evaluation.run_record import ScoreRecord
@@ -32,7 +35,14 @@ if TYPE_CHECKING:
     from fhpt_eval.measuring.measurement import Measurement
     from fhpt_eval.pairing.pairs import Pairs
     from fhpt_eval.people.keypoint_files import KeypointFiles
+    from fhpt_eval.people.mask_files import MaskFiles
     from fhpt_eval.reporting.dialect_effects import Difference, Family
+
+    class _Given(TypedDict):
+        generated_keypoints: KeypointFiles | None
+        target_keypoints: KeypointFiles | None
+        target_masks: MaskFiles | None
+
 
 app = typer.Typer(help="How the published methods measured: list, show, diff, check, explain.", no_args_is_help=True)
 
@@ -134,6 +144,7 @@ def diff(
     reference: Annotated[Path | None, typer.Option("--reference", help="Folder of FID's reference set.")] = None,
     generated_keypoints: GeneratedKeypoints = None,
     target_keypoints: TargetKeypoints = None,
+    target_masks: TargetMasks = None,
     eyes: Eyes = "right-first",
     weights_dir: WeightsDir = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
@@ -172,8 +183,10 @@ def diff(
         told = f"on {len(images)} pairs"
     named = {"--generated-keypoints": generated_keypoints, "--target-keypoints": target_keypoints}
     of_generated, of_targets = read_keypoints(named, eyes).values()
-    refuse_unused(steps, {"generated": of_generated, "target": of_targets}, None)
-    run = _measured(steps, images, reference, store, of_generated, of_targets)
+    masks = read_masks(target_masks)
+    refuse_unused(steps, {"generated": of_generated, "target": of_targets}, masks, None)
+    given: _Given = {"generated_keypoints": of_generated, "target_keypoints": of_targets, "target_masks": masks}
+    run = _measured(steps, images, reference, store, given)
     only = {a.id: without_counterpart(a, b) for a, b in ((first, second), (second, first))}
     if as_json:
         typer.echo(json.dumps({"differences": [_plain(d, run.scores) for d in found], "only": only}, indent=2))
@@ -195,8 +208,7 @@ def _measured(
     pairs: Pairs,
     reference: Path | None,
     store: Store,
-    generated_keypoints: KeypointFiles | None,
-    target_keypoints: KeypointFiles | None,
+    given: _Given,
 ) -> Run:
     from fhpt_eval.cli import display
     from fhpt_eval.engine.cache import Cache
@@ -210,8 +222,7 @@ def _measured(
             pairs,
             steps,
             reference=images,
-            generated_keypoints=generated_keypoints,
-            target_keypoints=target_keypoints,
+            **given,
             engine=open_engine("local", cache),
             store=store,
             progress=progress,

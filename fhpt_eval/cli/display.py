@@ -219,9 +219,10 @@ def options(run: Run) -> list[str]:
             given = protocol.recipe.parameters.items()
             changed += [f"{protocol.name}.{key}={value}" for key, value in given if defaults.get(key) != value]
     keypoints = {role: text for p in run.record.protocols for role, text in p.recipe.keypoints.items()}
+    told = [f"keypoints of {role} images: {text}" for role, text in keypoints.items()]
+    told += [f"masks of target images: {text}" for text in {p.recipe.masks for p in run.record.protocols} if text]
     # Twelve digits tell files apart; run.json has all.
-    short = {role: re.sub(r"(sha256:\w{12})\w+", r"\1…", text) for role, text in keypoints.items()}
-    return changed + [f"keypoints of {role} images: {text}" for role, text in short.items()]
+    return changed + [re.sub(r"(sha256:\w{12})\w+", r"\1…", text) for text in told]
 
 
 def left_undone(run: Run) -> list[str]:

@@ -32,8 +32,10 @@ from fhpt_eval.cli.shared import (
     Eyes,
     GeneratedKeypoints,
     TargetKeypoints,
+    TargetMasks,
     read_file,
     read_keypoints,
+    read_masks,
     read_pairs,
 )
 from fhpt_eval.errors import UserError
@@ -51,6 +53,7 @@ def run(
     reference: Reference = None,
     generated_keypoints: GeneratedKeypoints = None,
     target_keypoints: TargetKeypoints = None,
+    target_masks: TargetMasks = None,
     eyes: Eyes = "right-first",
     gender_classifier: GenderClassifierFile = None,
     allow_missing: Annotated[
@@ -192,8 +195,9 @@ def run(
     chosen = with_geometry(chosen, "--target-geometry", target_geometry, {"target_geometry", "reference_geometry"})
     files = read_keypoints({"--generated-keypoints": generated_keypoints, "--target-keypoints": target_keypoints}, eyes)
     of_generated, of_targets = files.values()
+    masks = read_masks(target_masks)
     classifier = read_file("--gender-classifier", gender_classifier)
-    refuse_unused(chosen, {"generated": of_generated, "target": of_targets}, classifier)
+    refuse_unused(chosen, {"generated": of_generated, "target": of_targets}, masks, classifier)
     roles = {role for m in chosen for need in m.protocol.needs() for role in need.roles}
     if reference is not None and not roles & {"reference", "given"}:
         raise UserError("--reference: none of the chosen protocols compares with a reference set; leave it out.")
@@ -212,6 +216,7 @@ def run(
             chosen_profile,
             generated_keypoints=of_generated,
             target_keypoints=of_targets,
+            target_masks=masks,
             gender_classifier=classifier,
         )
         images = ImageSets(table, reference_images, given)
@@ -252,6 +257,7 @@ def run(
             reference=reference_images,
             generated_keypoints=of_generated,
             target_keypoints=of_targets,
+            target_masks=masks,
             gender_classifier=classifier,
             name=chosen_name,
             output=folder,

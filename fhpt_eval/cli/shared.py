@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fhpt_eval.pairing.pairs import Pairs
     from fhpt_eval.people.keypoint_files import Eyes as KeypointEyes
     from fhpt_eval.people.keypoint_files import KeypointFiles
+    from fhpt_eval.people.mask_files import MaskFiles
 
 DONE, BUG, WRONG_USE, DONE_IN_PART, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -114,6 +115,15 @@ TargetKeypoints = Annotated[
         rich_help_panel=EVALUATED,
     ),
 ]
+TargetMasks = Annotated[
+    Path | None,
+    typer.Option(
+        "--target-masks",
+        metavar="DIR",
+        help="Masks of the targets as images, white where the person is, instead of masks drawn from keypoints.",
+        rich_help_panel=EVALUATED,
+    ),
+]
 SourcePoses = Annotated[
     str | None,
     typer.Option(
@@ -164,6 +174,17 @@ def read_keypoints(given: Mapping[str, str | None], eyes: str) -> dict[str, Keyp
             f"--eyes left-first is about annotation lists: give one with {' or '.join(given)}, or leave --eyes out."
         )
     return {option: None if path is None else read[path] for option, path in given.items()}
+
+
+def read_masks(folder: Path | None) -> MaskFiles | None:
+    """Read the folder that ``--target-masks`` names.
+
+    Raises:
+        UserError: It cannot be read, or holds no masks.
+    """
+    from fhpt_eval.people.mask_files import MaskFiles
+
+    return None if folder is None else MaskFiles.at(folder)
 
 
 def read_file(option: str, path: str | None) -> GivenFile | None:

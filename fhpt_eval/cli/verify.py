@@ -35,8 +35,10 @@ from fhpt_eval.cli.shared import (
     GeneratedKeypoints,
     Quiet,
     TargetKeypoints,
+    TargetMasks,
     read_file,
     read_keypoints,
+    read_masks,
     read_pairs,
 )
 
@@ -59,6 +61,7 @@ def verify(
     reference: Reference = None,
     generated_keypoints: GeneratedKeypoints = None,
     target_keypoints: TargetKeypoints = None,
+    target_masks: TargetMasks = None,
     eyes: Eyes = "right-first",
     gender_classifier: GenderClassifierFile = None,
     protocols: Annotated[
@@ -111,6 +114,7 @@ def verify(
             reference=None if reference is None else list_images(reference),
             generated_keypoints=of_generated,
             target_keypoints=of_targets,
+            target_masks=read_masks(target_masks),
             gender_classifier=read_file("--gender-classifier", gender_classifier),
             engine=open_engine(
                 engine_name,

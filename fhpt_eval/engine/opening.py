@@ -18,7 +18,7 @@ from fhpt_eval.files.regular import open_regular, read_regular
 from fhpt_eval.images.decoding import DECODE_VERSION, ImageRef, cut_panel, decode
 from fhpt_eval.images.formats import NO_MEMORY, ImageError
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.images.masks import Mask
+from fhpt_eval.images.masking import masked
 from fhpt_eval.libraries import explained
 from fhpt_eval.memory import out_of_memory
 from fhpt_eval.records import Missing, Record
@@ -72,17 +72,11 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
         height, width = pixels.shape[:2]
         info = ImageInfo(width, height, decoded.notes, hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
         if ref.mask is not None:
-            pixels = _masked(ref.mask, pixels)
+            pixels = masked(ref.mask, pixels, max_pixels)
     except (ImageError, OSError, MemoryError) as error:
         why = Missing(NO_MEMORY if out_of_memory(error) else str(error))
         return Opened(key, why, dict.fromkeys(geometries, unreadable(why)))
     return Opened(key, info, {geometry: _view(geometry, pixels) for geometry in geometries})
-
-
-def _masked(mask: Mask, pixels: Pixels) -> Pixels:
-    if not mask.joints:
-        raise ImageError("its target has no keypoints of its own to draw a mask from")
-    return mask.apply(pixels)
 
 
 def _view(geometry: Geometry, pixels: Pixels) -> Pixels | Missing:

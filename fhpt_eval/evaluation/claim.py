@@ -134,6 +134,7 @@ def _readme(run: Run, *, listed: bool) -> str:
     options += [f"--{role} {role.upper()}" for role in ("target", "source", "reference") if role in roles]
     keypoints = dict.fromkeys(role for protocol in measured for role in protocol.recipe.keypoints)
     options += [f"--{role}-keypoints {role.upper()}_KEYPOINTS" for role in keypoints]
+    options += ["--target-masks TARGET_MASKS"] if any(protocol.recipe.masks for protocol in measured) else []
     weights = {name: sha256 for protocol in measured for name, sha256 in protocol.recipe.weights.items()}
     lines = [
         f"# {record.name}",

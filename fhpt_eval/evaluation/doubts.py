@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fhpt_eval.engine.reading import Extraction
+from fhpt_eval.evaluation.giving import keypoint_roles
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.extract.gender_classifier import SHIPPED, GenderClassifier
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
@@ -21,7 +22,8 @@ from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Clip, Expect, Geometry, Jpeg, Round, Truncate
 from fhpt_eval.maths.keypoints import Points, found, inside_frame
-from fhpt_eval.people.given_keypoints import GivenKeypoints, Side
+from fhpt_eval.people.by_name import Side
+from fhpt_eval.people.given_keypoints import GivenKeypoints
 from fhpt_eval.records import Missing, Record, Result, Role
 
 _SIDES: tuple[Side, ...] = ("generated", "target")
@@ -63,8 +65,8 @@ def doubts(images: ImageSets, prepared: Prepared, extraction: Extraction) -> Dou
             "gender is judged by the classifier that comes with the package, which was trained on rendered people"
             " (docs/models.md): look at its error on the real targets first"
         )
-    looked_at = {role for protocol in prepared.ready for role in protocol.keypoint_roles()}
-    given = {side: images.given.keypoints[side] for side in _SIDES if side in looked_at & images.given.keypoints.keys()}
+    looked_at = {role for protocol in prepared.ready for role in keypoint_roles(protocol, images.given)}
+    given = {side: images.given.keypoints[side] for side in _SIDES if side in looked_at}
     geometries = {side: _geometries(side, prepared) for side in _SIDES}
     told.warnings.extend(_of_sides(given, geometries))
     for side, keypoints in given.items():

@@ -18,7 +18,7 @@ from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.doubts import Doubts, doubts
 from fhpt_eval.evaluation.extracted_records import ExtractedRecords
-from fhpt_eval.evaluation.giving import check_given, given_for
+from fhpt_eval.evaluation.giving import check_given, given_for, keypoint_roles
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
 from fhpt_eval.evaluation.recording import plan_record, start_run
 from fhpt_eval.evaluation.run import Run
@@ -35,6 +35,7 @@ from fhpt_eval.memory import no_memory_for
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.pairing.pairs import Pairs, list_images
 from fhpt_eval.people.keypoint_files import KeypointFiles
+from fhpt_eval.people.mask_files import MaskFiles
 from fhpt_eval.progress import Progress
 
 
@@ -46,6 +47,7 @@ def evaluate(
     reference: Sequence[ImageRef] | str | Path | None = None,
     generated_keypoints: KeypointFiles | str | Path | None = None,
     target_keypoints: KeypointFiles | str | Path | None = None,
+    target_masks: MaskFiles | str | Path | None = None,
     gender_classifier: GivenFile | str | Path | None = None,
     name: str = "run",
     output: str | Path | None = None,
@@ -66,6 +68,7 @@ def evaluate(
         reference: The reference set of FID and KID, or its folder; None for the unique targets.
         generated_keypoints: Keypoints of the generated images, to take instead of detected ones, or their files.
         target_keypoints: The same for the targets; masks are drawn from them, too.
+        target_masks: Masks of the targets, to take instead of drawn ones, or their folder.
         gender_classifier: What `fhpt-eval train gender` wrote; the profile ``embedded`` has one of its own.
         name: What the run is called in leaderboards.
         output: A folder for the run's record, written after every protocol; None writes nothing. Where it holds scores
@@ -90,6 +93,7 @@ def evaluate(
         profile,
         generated_keypoints=_keypoints(generated_keypoints),
         target_keypoints=_keypoints(target_keypoints),
+        target_masks=MaskFiles.at(target_masks) if isinstance(target_masks, str | Path) else target_masks,
         gender_classifier=GivenFile.at(gender_classifier)
         if isinstance(gender_classifier, str | Path)
         else gender_classifier,
@@ -164,7 +168,7 @@ def _scored(
     status: Literal["done", "unavailable", "failed"] = "done"
     reason, scores, kept = None, [], []
     try:
-        if broken := sorted(measurement.protocol.keypoint_roles() & found.broken.keys()):
+        if broken := sorted(keypoint_roles(measurement.protocol, images.given) & found.broken.keys()):
             raise Unscorable("; ".join(found.broken[side] for side in broken))
         scores = _scores(measurement, images, prepared, extraction)
         _check(scores, run)
@@ -194,7 +198,7 @@ def _scores(measurement: Measurement, images: ImageSets, prepared: Prepared, ext
 
 def _noted(scores: list[Score], protocol: Protocol, images: ImageSets) -> list[Score]:
     """Return the scores, the first of them with the content of the generated images' keypoints, if they were given."""
-    if not scores or "generated" not in protocol.keypoint_roles() & images.given.keypoints.keys():
+    if not scores or "generated" not in keypoint_roles(protocol, images.given):
         return scores
     first, *others = scores
     about = {"generated_keypoints": str(images.given.keypoints["generated"].files)}

@@ -10,8 +10,10 @@ from fhpt_eval.files.given import GivenFile
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Profile, Protocol
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.people.given_keypoints import GivenKeypoints, Side
+from fhpt_eval.people.by_name import Side
+from fhpt_eval.people.given_keypoints import GivenKeypoints
 from fhpt_eval.people.keypoint_files import KeypointFiles
+from fhpt_eval.people.mask_files import GivenMasks, MaskFiles
 from fhpt_eval.records import Role
 
 
@@ -21,18 +23,20 @@ def given_for(
     *,
     generated_keypoints: KeypointFiles | None = None,
     target_keypoints: KeypointFiles | None = None,
+    target_masks: MaskFiles | None = None,
     gender_classifier: GivenFile | None = None,
 ) -> Given:
     """Return what is given, with the profile's own gender classifier where there is no other.
 
     Raises:
-        UserError: Keypoints tell of none of the images that they are given for.
+        UserError: Keypoints or masks tell of none of the images that they are given for.
     """
     files: dict[Side, KeypointFiles | None] = {"generated": generated_keypoints, "target": target_keypoints}
     keypoints: dict[Role, GivenKeypoints] = {
         side: GivenKeypoints.of_pairs(of_side, pairs, side) for side, of_side in files.items() if of_side is not None
     }
-    return Given(keypoints, gender_classifier or own_classifier(profile))
+    masks = None if target_masks is None else GivenMasks.of_pairs(target_masks, pairs)
+    return Given(keypoints, gender_classifier or own_classifier(profile), masks)
 
 
 def own_classifier(profile: Profile) -> GivenFile | None:
@@ -50,11 +54,21 @@ def check_given(images: ImageSets, protocols: Iterable[Protocol]) -> None:
         extractor.check()
 
 
+def keypoint_roles(protocol: Protocol, given: Given) -> frozenset[Role]:
+    """Return the roles of images at whose given keypoints a protocol looks."""
+    return protocol.keypoint_roles(masks=given.masks is not None) & given.keypoints.keys()
+
+
 def used_keypoints(protocol: Protocol, given: Given) -> dict[str, str]:
     """Return what the recipe of a protocol says of given keypoints, by role.
 
     Of generated images it is the form alone. What their keypoints hold is the method's, as the images are: methods
     could not be compared if it were in the recipe.
     """
-    used = {role: given.keypoints[role].files for role in sorted(protocol.keypoint_roles() & given.keypoints.keys())}
+    used = {role: given.keypoints[role].files for role in sorted(keypoint_roles(protocol, given))}
     return {role: files.convention if role == "generated" else str(files) for role, files in used.items()}
+
+
+def used_masks(protocol: Protocol, given: Given) -> str | None:
+    """Return what the recipe of a protocol says of masks that come as files."""
+    return str(given.masks.files) if given.masks is not None and protocol.masked() else None

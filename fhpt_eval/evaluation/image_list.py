@@ -14,6 +14,7 @@ from fhpt_eval.files.csv_table import csv_text
 from fhpt_eval.text import of_cell
 
 _KEYPOINTS = " keypoints"
+_MASKS = "target masks"
 
 
 class ListedImage(NamedTuple):
@@ -21,9 +22,9 @@ class ListedImage(NamedTuple):
 
     Attributes:
         role: ``generated``, ``target``, ``source``, ``reference`` (where one was given), or of a file of keypoints
-            ``generated keypoints`` or ``target keypoints``.
-        name: Of a generated image the pair's; of another the picture's; of keypoints how they are written; of what was
-            left out its path in the folder of the role.
+            ``generated keypoints`` or ``target keypoints``, or of a folder of masks ``target masks``.
+        name: Of a generated image the pair's; of another the picture's; of keypoints and masks how they are written; of
+            what was left out its path in the folder of the role.
         sha256: Of the content, as the hashes of the record are made of it: of the file's bytes, with the panel of a
             generated strip, or of the pixels of another panel. Empty where there is no file or it could not be read.
         left_out: Why it was not looked at; empty for what was.
@@ -105,13 +106,18 @@ class ImageList:
 
 
 IMAGE_ROLES = ("generated", "target", "source", "reference")
-ROLES = (*IMAGE_ROLES, f"generated{_KEYPOINTS}", f"target{_KEYPOINTS}")
+ROLES = (*IMAGE_ROLES, f"generated{_KEYPOINTS}", f"target{_KEYPOINTS}", _MASKS)
 """Of rows, in their order."""
 
 
 def keypoints_row(role: str, written: str, sha256: str) -> ListedImage:
     """Return the row of keypoints that were given of a role."""
     return ListedImage(role + _KEYPOINTS, written, sha256)
+
+
+def masks_row(sha256: str) -> ListedImage:
+    """Return the row of masks that were given of the targets."""
+    return ListedImage(_MASKS, "silhouettes", sha256)
 
 
 def generated_hash(contents: Iterable[tuple[str, str | None]]) -> str:

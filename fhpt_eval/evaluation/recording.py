@@ -15,8 +15,8 @@ from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.evaluation.doubts import Doubts
 from fhpt_eval.evaluation.environment import describe_environment
 from fhpt_eval.evaluation.extracted_records import content_hash
-from fhpt_eval.evaluation.giving import own_classifier, used_keypoints
-from fhpt_eval.evaluation.image_list import ImageList, ListedImage, generated_hash, keypoints_row
+from fhpt_eval.evaluation.giving import own_classifier, used_keypoints, used_masks
+from fhpt_eval.evaluation.image_list import ImageList, ListedImage, generated_hash, keypoints_row, masks_row
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, RunRecord
@@ -149,6 +149,7 @@ def _recipe(protocol: Protocol, images: ImageSets, contents: Contents | Extracti
         weights={name: sha256 for need in needs for name, sha256 in _weights(need.extractor).items()},
         reference=content_hash(images.unique("reference"), contents) if roles & {"reference", "given"} else None,
         keypoints=used_keypoints(protocol, images.given),
+        masks=used_masks(protocol, images.given),
         sources=content_hash(images.unique("source"), contents) if "source" in roles else None,
     )
 
@@ -197,6 +198,8 @@ def _others(images: ImageSets, prepared: Prepared, extraction: Extraction) -> It
             yield ListedImage(role, ref.name, extraction.content(ref) or "")
     for role, keypoints in images.given.keypoints.items():
         yield keypoints_row(role, keypoints.files.convention, keypoints.files.sha256)
+    if images.given.masks is not None:
+        yield masks_row(images.given.masks.files.sha256)
     for listing in images.listings:
         for name, why in listing.left_out.items():
             content = hash_file(listing.folder / name)

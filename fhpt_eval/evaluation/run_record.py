@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -57,34 +57,44 @@ class Recipe(_Model):
     """The reference set's content hash, for metrics that have one."""
     keypoints: dict[str, str] = {}
     """Form of the keypoints that were given instead of detected ones, by role; of targets with the content's hash."""
+    masks: str | None = None
+    """Content hash of the targets' masks that were given as files; None where there are none."""
     sources: str | None = None
     """The source images' content hash, for metrics that look at them; None in records of before."""
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The parameters that are not at None, as one is that a record of before does not have."""
+        return {key: value for key, value in self.parameters.items() if value is not None}
+
     def difference(self, other: Recipe) -> str | None:
         """Return what another recipe has instead, in a phrase; None where they are equal, as far as both tell."""
-        if None in (self.sources, other.sources):
-            other = other.model_copy(update={"sources": self.sources})
-        if self == other:
-            return None
-        for key in sorted(self.parameters.keys() | other.parameters.keys()):
-            mine, theirs = self.parameters.get(key), other.parameters.get(key)
-            if mine != theirs:
-                return f"{key} is {theirs} instead of {mine}"
-        for role in sorted(self.keypoints.keys() | other.keypoints.keys()):
-            mine, theirs = (recipe.keypoints.get(role, "detected") for recipe in (self, other))
-            if mine != theirs:
-                return f"keypoints of {role} images are {theirs} instead of {mine}"
+        return next(self._differences(other), None)
+
+    def _differences(self, other: Recipe) -> Iterator[str]:
+        for key, mine, theirs in _unequal(self.options, other.options):
+            yield f"{key} is {theirs} instead of {mine}"
+        for role, mine, theirs in _unequal(self.keypoints, other.keypoints):
+            yield f"keypoints of {role} images are {theirs or 'detected'} instead of {mine or 'detected'}"
+        if self.masks != other.masks:
+            yield f"masks are {other.masks or 'drawn'} instead of {self.masks or 'drawn'}"
         if self.reference != other.reference:
-            return "another reference set"
-        if self.sources != other.sources:
-            return "other source images"
+            yield "another reference set"
+        if None not in (self.sources, other.sources) and self.sources != other.sources:
+            yield "other source images"
         if self.weights != other.weights:
-            return "other weights"
-        for extractor in sorted(self.extractors.keys() | other.extractors.keys()):
-            mine, theirs = self.extractors.get(extractor), other.extractors.get(extractor)
-            if mine != theirs:
-                return f"{extractor} is version {theirs or 'none'} instead of {mine or 'none'}"
-        return f"version {other.version} of {other.protocol} instead of {self.version}"
+            yield "other weights"
+        for extractor, mine, theirs in _unequal(self.extractors, other.extractors):
+            yield f"{extractor} is version {theirs or 'none'} instead of {mine or 'none'}"
+        if (self.protocol, self.version) != (other.protocol, other.version):
+            yield f"version {other.version} of {other.protocol} instead of {self.version}"
+
+
+def _unequal(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield each key of either whose values differ, with both; None where there is none."""
+    for key in sorted(mine.keys() | theirs.keys()):
+        if (one := mine.get(key)) != (other := theirs.get(key)):
+            yield key, one, other
 
 
 class Environment(_Model):

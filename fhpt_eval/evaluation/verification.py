@@ -23,6 +23,7 @@ from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs, ReferenceSet
 from fhpt_eval.people.keypoint_files import KeypointFiles
+from fhpt_eval.people.mask_files import MaskFiles
 from fhpt_eval.progress import Progress
 
 
@@ -58,6 +59,7 @@ def verify(
     reference: ReferenceSet | None = None,
     generated_keypoints: KeypointFiles | None = None,
     target_keypoints: KeypointFiles | None = None,
+    target_masks: MaskFiles | None = None,
     gender_classifier: GivenFile | None = None,
     engine: Engine | None = None,
     store: Store | None = None,
@@ -73,6 +75,7 @@ def verify(
         reference: As in `evaluate`, and so for all that follows.
         generated_keypoints: Of the generated images.
         target_keypoints: Of the targets.
+        target_masks: Of the targets, too.
         gender_classifier: The checkpoint that judged genders.
         engine: What computes.
         store: Where weights are looked for.
@@ -98,6 +101,7 @@ def verify(
         reference=reference,
         generated_keypoints=generated_keypoints,
         target_keypoints=target_keypoints,
+        target_masks=target_masks,
         gender_classifier=gender_classifier,
         engine=engine,
         store=store,
@@ -210,7 +214,7 @@ def _uncheckable(recorded: ProtocolRecord, found: ProtocolRecord) -> str | None:
     """Return why a protocol's numbers cannot be compared; None where they can."""
     if not found.scores:
         return found.reason or found.status
-    if found.recipe.parameters != recorded.recipe.parameters:
+    if found.recipe.options != recorded.recipe.options:
         differing = recorded.recipe.difference(found.recipe)
         return f"{differing}: give the recorded one with --set"
     for name, version in recorded.recipe.extractors.items():

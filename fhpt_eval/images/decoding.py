@@ -23,7 +23,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.regular import read_regular
 from fhpt_eval.images.formats import NO_MEMORY, ImageError, reader_of, why_broken
-from fhpt_eval.images.masks import Mask
+from fhpt_eval.images.masks import Mask, Silhouette
 from fhpt_eval.images.metadata import pixels_alone
 
 DECODE_VERSION = 2
@@ -55,7 +55,7 @@ class ImageRef:
     panel: int | None = None
     panels: int | None = None
     name: str = ""
-    mask: Mask | None = None
+    mask: Mask | Silhouette | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))

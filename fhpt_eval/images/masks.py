@@ -1,7 +1,7 @@
-"""Masks of a person, drawn from keypoints: what the field multiplies images by before it compares them (mask-SSIM).
+"""Masks of a person: what the field multiplies images by before it compares them (mask-SSIM).
 
-As ``produce_ma_mask`` of pose-gan, PATN and GFLA: a band of eight pixels along each of 23 limbs, a disk about each
-joint, then a dilation and an erosion by 5×5.
+One is drawn from keypoints as ``produce_ma_mask`` of pose-gan, PATN and GFLA does: a band of eight pixels along each of
+23 limbs, a disk about each joint, then a dilation and an erosion by 5×5. Or it comes as a file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from fhpt_eval.files.given import GivenFile
+from fhpt_eval.records import Missing
 
 Fill: TypeAlias = Literal["black", "grey"]
 """What stands outside of the mask: 0, or the middle of the scale, 127.5."""
@@ -72,7 +75,31 @@ class Mask:
 
     def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the pixels (H×W×3, 0…255) within the mask; float32 where the fill is grey."""
-        inside = self.draw(*pixels.shape[:2])[..., None]
-        if self.fill == "black":
-            return np.asarray(pixels * inside)
-        return np.where(inside, pixels, 127.5).astype(np.float32)
+        return within(self.draw(*pixels.shape[:2]), pixels, self.fill)
+
+
+@dataclass(frozen=True)
+class Silhouette:
+    """What of an image is looked at, as a file has it: the person is where it is 128 or more.
+
+    Attributes:
+        file: An image of the size of the one that is masked, black and white; or why there is none: the image is
+            missing then.
+        fill: What stands in place of the rest.
+    """
+
+    file: GivenFile | Missing
+    fill: Fill
+
+    @property
+    def key(self) -> str:
+        """Hash of what the mask is made of, wherever its file lies."""
+        made_of = self.file.reason if isinstance(self.file, Missing) else self.file.sha256
+        return hashlib.sha256(f"silhouette at 128, {self.fill}, {made_of}".encode()).hexdigest()[:32]
+
+
+def within(inside: Bool, pixels: npt.NDArray[Any], fill: Fill) -> npt.NDArray[Any]:
+    """Return the pixels (H×W×3, 0…255) within a mask (H×W); float32 where the fill is grey."""
+    if fill == "black":
+        return np.asarray(pixels * inside[..., None])
+    return np.where(inside[..., None], pixels, 127.5).astype(np.float32)

@@ -11,6 +11,7 @@ from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.people.given_keypoints import GivenKeypoints
+from fhpt_eval.people.mask_files import GivenMasks
 from fhpt_eval.records import Role
 
 
@@ -21,10 +22,12 @@ class Given:
     Attributes:
         keypoints: Of the images of a role, to take instead of detected ones.
         gender_classifier: The checkpoint that judges genders.
+        masks: Of the targets, to take instead of drawn ones.
     """
 
     keypoints: Mapping[Role, GivenKeypoints] = field(default_factory=dict)
     gender_classifier: GivenFile | None = None
+    masks: GivenMasks | None = None
 
     def in_place_of(self, extractor: Extractor, roles: Sequence[Role]) -> Extractor:
         """Return the extractor that runs where a protocol asks for one.

@@ -301,8 +301,16 @@ class Protocol(ABC):
         """How many of a ranking's first one of its metrics looks at, K of ``recall@K``; None for other metrics."""
         return None
 
-    def keypoint_roles(self) -> frozenset[Role]:
-        """Roles of images whose keypoints it looks at, and which therefore can be given."""
+    def masked(self) -> bool:
+        """Whether it looks at images through masks, which therefore can be given."""
+        return False
+
+    def keypoint_roles(self, *, masks: bool = False) -> frozenset[Role]:  # noqa: ARG002 - protocols may look at it
+        """Roles of images whose keypoints it looks at, and which therefore can be given.
+
+        Args:
+            masks: Whether masks come as files, so that none are drawn.
+        """
         return frozenset(n.roles[0] for n in self.needs() if isinstance(n.extractor, KeypointDetector))
 
     def lacks(self, given: Given) -> str | None:  # noqa: ARG002 - protocols may look at it

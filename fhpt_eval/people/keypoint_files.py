@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,8 +20,8 @@ import numpy.typing as npt
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.csv_table import as_text, parse_json
 from fhpt_eval.maths.keypoints import PARTS, Floats, Part, Points, found
-from fhpt_eval.pairing.folders import file_name, same_tail
-from fhpt_eval.pairing.naming import one_spelling, picture_key, without_suffix
+from fhpt_eval.pairing.naming import picture_key
+from fhpt_eval.people.by_name import Named
 from fhpt_eval.records import Record
 
 Form: TypeAlias = Literal["openpose-json", "annotations", "candidate-subset"]
@@ -129,23 +128,14 @@ class KeypointFiles:
                 )
         return cls(sha256, form, eyes, path, parts, records)
 
-    def key(self, name: str) -> str | None:
-        """Return the key in `records` that an image's name means, which is a relative path; None where there is none.
-
-        That of the name itself; or the only one with the same last part whose folders do not contradict the name's.
-        """
-        key, stem = picture_key(name), without_suffix(one_spelling(name))
-        if key in self.records:
-            return key
-        near = [other for other in self._by_last_part.get(file_name(stem), ()) if same_tail(stem, other)]
-        return near[0] if len(near) == 1 else None
-
     @cached_property
-    def _by_last_part(self) -> Mapping[str, Sequence[str]]:
-        groups = defaultdict(list)
-        for key in self.records:
-            groups[file_name(key)].append(key)
-        return groups
+    def named(self) -> Named[Record]:
+        """The records, found by the names of images."""
+        return Named(self.records, self.path, "keypoints", "the keypoint files")
+
+    def key(self, name: str) -> str | None:
+        """Return the key in `records` that an image's name means; None where there is none."""
+        return self.named.key(name)
 
     @property
     def convention(self) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +15,15 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
-from skimage.metrics import structural_similarity
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from fhpt_eval import Pairs, evaluate
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.masks import Joint, Mask
 from fhpt_eval.people.keypoint_files import KeypointFiles
+from fhpt_eval.people.mask_files import GivenMasks, MaskFiles
+from fhpt_eval.protocols.psnr import Psnr
 
 if TYPE_CHECKING:
     from conftest import Command, Draw
@@ -167,3 +176,184 @@ def test_a_dialect_measures_with_and_without_masks_in_one_run(command: Command, 
     assert plain is not None
     assert masked is not None
     assert masked > plain + 0.1
+
+
+# Masks that come as files
+
+
+Change = Callable[[npt.NDArray[np.uint8]], Image.Image]
+
+WAYS: dict[str, Change] = {
+    ".png": Image.fromarray,
+    "_sil.png": lambda mask: Image.fromarray(mask).convert("1"),
+    "_mask.bmp": lambda mask: Image.fromarray(mask).convert("RGB"),
+}
+"""How one and the same mask may be stored, by the end of its name."""
+
+
+def silhouette(seed: int, width: int = 64, height: int = 128) -> npt.NDArray[np.uint8]:
+    """White where the person is; edges are soft, at 127 and 128."""
+    mask = np.where(Mask(joints(seed, width, height), "black").draw(height, width), 255, 0).astype(np.uint8)
+    mask[:3], mask[3:6] = 127, 128
+    return mask
+
+
+def stored(names: str, end: str = ".png", folder: str = "masks") -> str:
+    Path(folder).mkdir(exist_ok=True)
+    for seed, name in enumerate(names):
+        mask = silhouette(seed)
+        # Black and white has no 127.
+        WAYS[end](np.where(mask >= 128, 255, 0).astype(np.uint8) if end == "_sil.png" else mask).save(
+            Path(folder, name + end)
+        )
+    return folder
+
+
+@pytest.mark.parametrize("end", WAYS)
+def test_masks_from_files_take_the_place_of_drawn_ones(command: Command, images: tuple[str, ...], end: str) -> None:
+    drawn = annotation_list({name: joints(seed + 7, 64, 128) for seed, name in enumerate("abc")})
+    masks = stored("abc", end)
+    asked = ("--set", "ssim.mask=black", "--set", "psnr.mask=silhouette")
+    outcome = command("run", *images, "-p", "ssim,psnr", *asked, "--target-masks", masks, "-o", "out")
+    assert outcome.code == 0
+    assert "masks of target images: sha256:" in outcome.out
+    run = Run.load(Path("out"))
+    assert set(run.scores) == {"mask_ssim", "mask_psnr"}
+    for seed, name in enumerate(run.per_pair["pair"]):
+        inside = (silhouette(seed) >= 128)[..., None]
+        generated, target = (np.asarray(Image.open(f"{folder}/{name}.png")) * inside for folder in ("mine", "real"))
+        expected = structural_similarity(
+            target, generated, gaussian_weights=True, use_sample_covariance=False, channel_axis=2, data_range=255
+        )
+        assert run.per_pair["mask_ssim"][seed] == pytest.approx(expected, abs=1e-6)
+        assert run.per_pair["mask_psnr"][seed] == pytest.approx(peak_signal_noise_ratio(target, generated), abs=1e-9)
+    assert {record.recipe.masks for record in run.record.protocols} == {str(MaskFiles.at(masks))}
+    assert run.image_list is not None
+    assert run.image_list.of("target masks") == {"silhouettes": MaskFiles.at(masks).sha256}
+    # Where keypoints are given, too, and only masks would be drawn from them, nothing looks at them.
+    both = command(
+        "run", *images, "-p", "ssim", "--set", "ssim.mask=black", "--target-masks", masks, "--target-keypoints", drawn
+    )
+    assert (both.code, "of target images where masks come as files" in both.sentence) == (2, True)
+
+
+def test_a_record_of_drawn_masks_is_of_another_recipe(command: Command, images: tuple[str, ...]) -> None:
+    asked = ("run", *images, "-p", "ssim", "--set", "ssim.mask=black", "-o", "out")
+    drawn = annotation_list({name: joints(seed, 64, 128) for seed, name in enumerate("abc")})
+    assert command(*asked, "--target-keypoints", drawn).code == 0
+    outcome = command(*asked, "--target-masks", stored("abc"))
+    assert outcome.code == 2
+    assert "ssim by another recipe" in outcome.sentence
+
+
+def test_masks_are_verified_and_packed(command: Command, images: tuple[str, ...]) -> None:
+    masks = stored("abc")
+    asked = ("-p", "psnr", "--set", "psnr.mask=black", "--target-masks", masks)
+    assert command("run", *images, *asked, "-o", "out").code == 0
+    assert command("pack", "out", "-o", "claim.zip").code == 0
+    with zipfile.ZipFile("claim.zip") as archive:
+        assert "--target-masks TARGET_MASKS" in archive.read("README.md").decode()
+    right = command("verify", "claim.zip", *images, "--target-masks", masks)
+    assert (right.code, "all follow" in right.out or "1 of 1 numbers follow" in right.out) == (0, True)
+    assert command("verify", "claim.zip", *images).code == 3
+    stored("ab", folder="others")
+    Image.fromarray(silhouette(9)).save("others/c.png")
+    wrong = command("verify", "claim.zip", *images, "--target-masks", "others")
+    assert wrong.code == 3
+    assert "masks are sha256:" in wrong.out
+
+
+def test_a_mask_that_no_protocol_looks_at_is_refused(command: Command, images: tuple[str, ...]) -> None:
+    refused = command("run", *images, "-p", "ssim,psnr", "--target-masks", stored("abc"), "--dry-run")
+    assert refused.code == 2
+    assert refused.sentence == "--target-masks: none of the chosen protocols looks through masks; leave it out."
+    asked = ("--set", "ssim.mask=black", "--target-masks", "masks", "--dry-run")
+    told = command("run", *images, "-p", "ssim", *asked)
+    assert (told.code, "protocol ssim: ready" in told.out) == (0, True)
+    silhouettes = command("run", *images, "-p", "ssim", "--set", "ssim.mask=silhouette", "--dry-run")
+    assert "its masks come as files: give them with --target-masks DIR" in silhouettes.out
+
+
+@pytest.mark.parametrize(
+    ("folder", "sentence"),
+    [
+        ("", "--target-masks '' is empty"),
+        ("nowhere", "nowhere is not a folder: give the folder of the targets' masks"),
+        ("empty", "no masks in empty: files ending in"),
+        ("strange", "strange tells of none of the target images (it has 'x', they are called like 'a.png')"),
+        ("twice", "are masks of one picture, 'a', and not the same: keep one of them."),
+    ],
+)
+def test_folders_that_are_none_of_masks(command: Command, images: tuple[str, ...], folder: str, sentence: str) -> None:
+    Path("empty").mkdir()
+    stored("abc", folder="twice")
+    Image.fromarray(silhouette(5)).save("twice/a_sil.png")
+    Path("strange").mkdir()
+    Image.fromarray(silhouette(5)).save("strange/x.png")
+    outcome = command("run", *images, "-p", "ssim", "--set", "ssim.mask=black", "--target-masks", folder)
+    assert outcome.code == 2
+    assert sentence in outcome.sentence
+
+
+def broken_masks() -> dict[str, tuple[Callable[[Path], object], str]]:
+    """What stands in the place of a mask, and what is said of it."""
+    white = np.full((128, 64), 255, np.uint8)
+    coloured = np.dstack([white, white, np.zeros_like(white)])
+    transparent = np.dstack([white, white, white, silhouette(0)])
+
+    def saved(pixels: npt.NDArray[np.uint8]) -> Callable[[Path], object]:
+        return lambda path: Image.fromarray(pixels).save(path)
+
+    return {
+        "absent": (Path.unlink, "its target's mask is not in the folder of masks"),
+        "of another size": (saved(silhouette(0, 32, 64)), "its mask is 32×64, and it is 64×128: bring masks to its"),
+        "labels": (saved(np.where(white, 1, 0).astype(np.uint8)), "its mask has no pixel of 128 or more"),
+        "colours": (saved(coloured), "its mask has colours"),
+        "transparent": (saved(transparent), "its mask is transparent in places"),
+        "text": (lambda path: path.write_text("no image"), "its mask cannot be read: "),
+        "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-200]), "its mask cannot be read: truncated"),
+        "too large": (
+            lambda path: path.write_bytes(HUGE),
+            "its mask cannot be read: 60000×60000 pixels, over the limit of",
+        ),
+    }
+
+
+def huge_png() -> bytes:
+    """A PNG that says that it is 60,000 pixels wide and high."""
+    stream = io.BytesIO()
+    Image.fromarray(silhouette(0)).save(stream, "PNG")
+    head = b"IHDR" + struct.pack(">II", 60_000, 60_000) + stream.getvalue()[24:29]
+    return stream.getvalue()[:12] + head + struct.pack(">I", zlib.crc32(head)) + stream.getvalue()[33:]
+
+
+HUGE = huge_png()
+
+
+@pytest.mark.parametrize("what", broken_masks())
+def test_a_mask_that_is_none_of_its_target_is_a_fault_of_its_pair(
+    command: Command, images: tuple[str, ...], what: str
+) -> None:
+    make, reason = broken_masks()[what]
+    make(Path(stored("abc"), "b.png"))
+    asked = ("--set", "psnr.mask=black", "--target-masks", "masks", "-o", "out")
+    assert command("run", *images, "-p", "psnr", *asked).code == 3
+    run = Run.load(Path("out"))
+    score = run.scores["mask_psnr"]
+    assert (score.n, sum(score.missing.values()), score.faults) == (2, 1, 1)
+    assert reason in next(iter(score.missing))
+    assert list(run.missing["pair"]) == ["b"]
+
+
+def test_masks_of_deepfashion_are_joined_in_either_spelling(draw: Draw) -> None:
+    flat = "fashionWOMENTees_Tanksid0000762403_1front"
+    Path("sil").mkdir()
+    Image.fromarray(silhouette(0)).save(f"sil/{flat}_sil.png")
+    target = draw("real", ["img/WOMEN/Tees_Tanks/id_00007624/03_1_front"], 1, (128, 64))
+    generated = draw("mine", ["img/WOMEN/Tees_Tanks/id_00007624/03_1_front"], 2, (128, 64))
+    pairs = Pairs.from_folders(generated, target)
+    (mask,) = GivenMasks.of_pairs(MaskFiles.at("sil"), pairs).entries.values()
+    assert isinstance(mask, GivenFile)
+    assert mask.path.name == f"{flat}_sil.png"
+    run = evaluate(pairs, [Psnr(mask="silhouette")], target_masks="sil")
+    assert run.scores["mask_psnr"].n == 1

@@ -37,7 +37,7 @@ from fhpt_eval.maths.keypoints import BODY_JOINTS, found
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.pairs import Pair, PairReport
 from fhpt_eval.people import keypoint_files
-from fhpt_eval.people.given_keypoints import Side
+from fhpt_eval.people.by_name import Side
 from fhpt_eval.people.keypoint_files import Eyes, KeypointFiles
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.l1 import L1

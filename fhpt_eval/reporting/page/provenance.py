@@ -72,6 +72,7 @@ def _recipes(runs: Sequence[Run]) -> list[dict[str, Any]]:
             "extractors": [f"{name} {version}" for name, version in protocol.recipe.extractors.items()],
             "weights": [f"{name} {sha256[:16]}" for name, sha256 in protocol.recipe.weights.items()],
             "keypoints": [f"{role}: {form}" for role, form in protocol.recipe.keypoints.items()],
+            "masks": [f"masks {protocol.recipe.masks[:23]}"] if protocol.recipe.masks else [],
             "scores": [score.metric for score in protocol.scores],
         }
         for label, protocol in first.items()
