@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from fhpt_eval.errors import Unavailable
+from fhpt_eval.errors import UserError
 from fhpt_eval.libraries import explained
 
 T = TypeVar("T")
@@ -48,10 +48,7 @@ def find_plugins(group: str, what: str, base: Any, try_out: Callable[[Any], obje
             plugin: Any = found
             name = str(plugin.name)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-            reason = explained(error)
-            known = isinstance(reason, Unavailable)
-            why = str(reason).rstrip(".") if known else " ".join(f"{type(error).__name__}: {error}".splitlines())
-            warnings.append(f"{what} '{entry.name}' of {package} cannot be used ({why})")
+            warnings.append(f"{what} '{entry.name}' of {package} cannot be used ({why(error)})")
             continue
         if name in classes:
             if found is not classes[name]:
@@ -59,3 +56,11 @@ def find_plugins(group: str, what: str, base: Any, try_out: Callable[[Any], obje
         else:
             classes[name] = found
     return Found(classes, tuple(warnings))
+
+
+def why(error: BaseException) -> str:
+    """Return in a few words why something of another package cannot be used."""
+    reason = explained(error)
+    if isinstance(reason, UserError):
+        return str(reason).rstrip(".")
+    return " ".join(f"{type(error).__name__}: {error}".splitlines())

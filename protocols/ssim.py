@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from fhpt_eval.extract.pixels import Border, Covariance, DataRange, StructuralSimilarity, Window, gaussian_taps
+from fhpt_eval.extract.pixels import (
+    Arithmetic,
+    Border,
+    Covariance,
+    DataRange,
+    StructuralSimilarity,
+    Window,
+    gaussian_taps,
+)
 from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 from fhpt_eval.pairing.pairs import Pairs
@@ -29,7 +37,7 @@ class Ssim(PairedProtocol, MaskedProtocol):
         data_range: ``255``; ``1``: pixels are divided by 255, in exact arithmetic the same (CFLD, and GFLA with its 51
             taps); or ``generated``: maximum less minimum of the generated image (PATN and its kin).
         arithmetic: ``float64``, or ``float32``: scikit-image's since 0.20 on images of float32 (CFLD), which loses
-            digits where an image is nearly constant.
+            digits where an image is nearly constant; ``float32-torch``: pytorch-msssim's, by convolutions (upgpt).
         border: ``cut``: half a window is cut off all around, as scikit-image does; ``kept``: the image is mirrored
             beyond its edge (torchmetrics since 1.4.2).
         mask: See below; what lies outside of the person counts as perfect agreement (DSC and PATN on Market-1501).
@@ -47,7 +55,7 @@ class Ssim(PairedProtocol, MaskedProtocol):
     taps: Annotated[int, Field(ge=3, le=999)] | None = None
     covariance: Covariance = "population"
     data_range: DataRange = "255"
-    arithmetic: Literal["float64", "float32"] = "float64"
+    arithmetic: Arithmetic = "float64"
     border: Border = "cut"
 
     def __post_init__(self) -> None:
@@ -58,6 +66,9 @@ class Ssim(PairedProtocol, MaskedProtocol):
             raise ValueError("a uniform window needs its width: set taps, 7 or 51 for example")
         if self.window == "uniform" and self.sigma != 1.5:
             raise ValueError("sigma belongs to the Gaussian window")
+
+        if self.arithmetic == "float32-torch" and (self.window, self.border) != ("gaussian", "cut"):
+            raise ValueError("arithmetic=float32-torch goes with window=gaussian and border=cut")
 
     def extractor(self) -> StructuralSimilarity:
         """Return the similarity of generated image and target."""

@@ -59,17 +59,25 @@ def list_(as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from fhpt_eval.measuring.dialects import find_dialects
+    from fhpt_eval.measuring.dialects import dialects_of_packages, find_dialects
 
-    found = find_dialects().values()
+    found, others = find_dialects().values(), dialects_of_packages()
+    for warning in others.warnings:
+        print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
     if as_json:
-        typer.echo(json.dumps([dialect.model_dump(mode="json", exclude_defaults=True) for dialect in found], indent=2))
+        plain = [
+            {**dialect.model_dump(mode="json", exclude_defaults=True), **_package(dialect, others.packages)}
+            for dialect in found
+        ]
+        typer.echo(json.dumps(plain, indent=2))
         return
     table = Table("dialect", "also", "measures", box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[:2]:
         column.no_wrap = True
     for dialect in found:
         measures = " ".join(metric.name for metric in dialect.metrics) or f"unknown: {dialect.refused}"
+        if dialect.key in others.packages:
+            measures += f" (from {others.packages[dialect.key]})"
         table.add_row(dialect.id, " ".join(dialect.aliases), measures)
     Console().print(table)
 
@@ -81,19 +89,22 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a dialect: whose it is, what is known and unknown, every option of its metrics."""
-    from fhpt_eval.measuring.dialects import dialect_named, file_of
+    from fhpt_eval.measuring.dialects import dialect_named, dialects_of_packages, file_of
     from fhpt_eval.options import option_text
 
     if toml:
         typer.echo(file_of(name).read_text(encoding="utf-8"), nl=False)
         return
     dialect = dialect_named(name)
+    package = _package(dialect, dialects_of_packages().packages)
     if as_json:
-        typer.echo(json.dumps({**dialect.model_dump(mode="json"), "configured": _configured(dialect)}, indent=2))
+        plain = {**dialect.model_dump(mode="json"), **package, "configured": _configured(dialect)}
+        typer.echo(json.dumps(plain, indent=2))
         return
     typer.echo(f"{dialect.id}: {dialect.title}")
     about = {
         "also": ", ".join(dialect.aliases),
+        **package,
         "paper": dialect.paper,
         "code": f"{dialect.repository} {dialect.commit} {' '.join(dialect.files)}".strip(),
         "reference set": dialect.reference,
@@ -109,6 +120,11 @@ def show(
     for metric, parameters in _configured(dialect).items():
         options = ", ".join(f"{option}={option_text(value)}" for option, value in parameters.items())
         typer.echo(f"  {metric}: {options}")
+
+
+def _package(dialect: Dialect, packages: Mapping[str, str]) -> dict[str, str]:
+    """Return which package brings a dialect; nothing for ours and files."""
+    return {"package": packages[dialect.key]} if dialect.key in packages else {}
 
 
 def _configured(dialect: Dialect) -> dict[str, dict[str, Any]]:

@@ -25,12 +25,18 @@ def doctor(
     from fhpt_eval.evaluation.environment import describe_environment
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.libraries import load_errors
+    from fhpt_eval.measuring.dialects import dialects_of_packages
     from fhpt_eval.measuring.registry import find_protocols
 
     found = find_protocols()
     environment = describe_environment(pick_device("auto"))
     broken: list[str | None] = [*load_errors()]
-    todo = [*(broken or [_torch_trouble()]), *found.warnings, *find_executors().warnings]
+    todo = [
+        *(broken or [_torch_trouble()]),
+        *found.warnings,
+        *find_executors().warnings,
+        *dialects_of_packages().warnings,
+    ]
     with Cache() as cache:
         todo += cache.remarks
         about_cache = {

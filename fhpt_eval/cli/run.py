@@ -183,10 +183,11 @@ def run(
     from fhpt_eval.evaluation.plan import ImageSets, prepare
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.images.decoding import MAX_PIXELS
+    from fhpt_eval.measuring.dialects import dialects_of_packages
     from fhpt_eval.measuring.registry import find_protocols
     from fhpt_eval.pairing.pairs import list_images
 
-    for warning in () if quiet else find_protocols().warnings:
+    for warning in () if quiet else (*find_protocols().warnings, *dialects_of_packages().warnings):
         print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
     chosen_profile = profile_named(profile)
     dialects = chosen_dialects(dialect or [], everything=all_dialects)

@@ -8,16 +8,18 @@ from pathlib import Path
 
 from fhpt_eval.evaluation.run_record import Environment
 from fhpt_eval.libraries import version
+from fhpt_eval.measuring.dialects import dialects_of_packages
 from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.measuring.requirements import packages_of
 
 _ALWAYS = ("fhpt-eval", "torch", "numpy", "scipy", "pandas", "pillow", "opencv")
-"""What reading images and statistics rest on; protocols and extractors name the rest."""
+"""What reading images and statistics rest on; protocols and extractors name the rest, and dialects come with some."""
 
 
 def describe_environment(device: str) -> Environment:
     """Versions, platform, device (with the GPU's name) and the commit of the checkout, where there is one."""
-    packages = dict.fromkeys((*_ALWAYS, *packages_of(find_protocols().classes.values())))
+    rested_on = packages_of(find_protocols().classes.values())
+    packages = dict.fromkeys((*_ALWAYS, *rested_on, *dialects_of_packages().packages.values()))
     return Environment(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",

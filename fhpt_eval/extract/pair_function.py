@@ -10,10 +10,13 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from fhpt_eval.extract.extractor import Context, Encoded, PairExtractor, PairModel, Pixels, size_mismatch
-from fhpt_eval.records import Result
+from fhpt_eval.records import Missing, Result
 
 Function: TypeAlias = Callable[[Pixels, Pixels], Any]
-"""From two H×W×3 RGB images of one size, uint8 0…255 (or float32 where a geometry leaves it so), to a number."""
+"""From two H×W×3 RGB images of one size, uint8 0…255 (or float32 where a geometry leaves it so), to a number.
+
+Or to a `Missing` where there is none.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,4 +47,7 @@ class _Model(PairModel):
 
     def _value(self, x: Pixels, y: Pixels) -> Result:
         mismatch = size_mismatch((x.shape[1], x.shape[0]), (y.shape[1], y.shape[0]))
-        return mismatch or {"value": np.array(float(self._function(x, y)))}
+        if mismatch:
+            return mismatch
+        value = self._function(x, y)
+        return value if isinstance(value, Missing) else {"value": np.array(float(value))}

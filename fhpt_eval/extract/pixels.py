@@ -24,6 +24,7 @@ Window = Literal["gaussian", "uniform"]
 Covariance = Literal["population", "sample"]
 Border = Literal["cut", "kept"]
 DataRange = Literal["255", "1", "generated"]
+Arithmetic = Literal["float64", "float32", "float32-torch"]
 AnyFloats = npt.NDArray[np.floating[Any]]
 
 
@@ -45,7 +46,7 @@ class StructuralSimilarity(PairExtractor):
     taps: int = 11
     covariance: Covariance = "population"
     data_range: DataRange = "255"
-    arithmetic: Literal["float64", "float32"] = "float64"
+    arithmetic: Arithmetic = "float64"
     border: Border = "cut"
 
     def load(self, context: Context) -> PairModel:  # noqa: ARG002 - runs on the CPU, without weights
@@ -56,7 +57,7 @@ class StructuralSimilarity(PairExtractor):
 class _Ssim(PairModel):
     def __init__(self, spec: StructuralSimilarity) -> None:
         self._spec = spec
-        self._filter = _filter_float64(spec) if spec.arithmetic == "float64" else _filter_float32(spec)
+        self._filter = _FILTERS[spec.arithmetic](spec)
         # scikit-image crops by its nominal window, which for σ = 1.5 is 11 taps whatever the truncation.
         self._crop = (spec.taps if spec.window == "uniform" else gaussian_taps(spec.sigma)) // 2
         count = (2 * self._crop + 1) ** 2
@@ -65,7 +66,7 @@ class _Ssim(PairModel):
     def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
         encoded: list[Encoded] = []
         for image in images:
-            x = image.astype(self._spec.arithmetic)
+            x: AnyFloats = image.astype(self._spec.arithmetic.removesuffix("-torch"))
             if self._spec.data_range == "1":
                 x /= 255
             elif self._spec.arithmetic == "float32":
@@ -116,6 +117,28 @@ def _filter_float32(spec: StructuralSimilarity) -> Callable[[AnyFloats], AnyFloa
     if spec.window == "uniform":
         return lambda x: np.asarray(uniform_filter(x, spec.taps, axes=(0, 1), mode=edge))
     return lambda x: np.asarray(gaussian_filter(x, spec.sigma, radius=spec.taps // 2, axes=(0, 1), mode=edge))
+
+
+def _filter_torch(spec: StructuralSimilarity) -> Callable[[AnyFloats], AnyFloats]:
+    """PyTorch's convolutions by a Gaussian in float32, as in pytorch-msssim; what lies beyond the edge is cut off."""
+    import torch
+
+    line = torch.exp(-((torch.arange(spec.taps, dtype=torch.float32) - spec.taps // 2) ** 2) / (2 * spec.sigma**2))
+    line /= line.sum()
+    down, across = line.view(1, 1, -1, 1), line.view(1, 1, 1, -1)
+    half = spec.taps // 2
+
+    def mean(x: AnyFloats) -> AnyFloats:
+        channels = torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)))[:, None]
+        with torch.inference_mode():
+            rows = torch.nn.functional.conv2d(channels, down, padding=(half, 0))
+            smooth = torch.nn.functional.conv2d(rows, across, padding=(0, half))
+        return np.asarray(smooth[:, 0].numpy().transpose(1, 2, 0))
+
+    return mean
+
+
+_FILTERS = {"float64": _filter_float64, "float32": _filter_float32, "float32-torch": _filter_torch}
 
 
 def gaussian_taps(sigma: float) -> int:

@@ -1,13 +1,19 @@
-"""Dialects: how each published method measured, as lists of configured protocols (``protocols/dialects/*.toml``)."""
+"""Dialects: how each published method measured, as lists of configured protocols.
+
+Ours are ``protocols/dialects/*.toml``. An entry point of the group ``fhpt_eval.dialects`` names a package whose
+``*.toml`` files are more of them.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tomli
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,7 +25,13 @@ from fhpt_eval.measuring.protocol import Protocol, configure
 from fhpt_eval.measuring.registry import find_protocols
 from fhpt_eval.pairing.naming import NAMINGS
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.plugins import why
 
+if TYPE_CHECKING:
+    # Of importlib.resources.abc since 3.11 only.
+    from importlib.abc import Traversable
+
+GROUP = "fhpt_eval.dialects"
 FOLDER = Path(str(resources.files("fhpt_eval.protocols"))) / "dialects"
 _FILE_SYSTEMS = ("os.listdir", "os.scandir", "glob", "pathlib.glob")
 _GEOMETRIES = ("generated_geometry", "target_geometry", "reference_geometry")
@@ -148,16 +160,20 @@ class Dialect(_Model):
         return f"sorted order; the original's order ({self.order}) depends on its file system"
 
 
-def find_dialects() -> dict[str, Dialect]:
+def own_dialects() -> dict[str, Dialect]:
     """Every dialect of this package by key, the default first."""
-    read = [read_dialect(file) for file in sorted(FOLDER.glob("*.toml"))]
-    return {dialect.key: dialect for dialect in sorted(read, key=lambda d: (d.key != DEFAULT, bool(d.refused), d.key))}
+    return _ordered(_read(file) for file in FOLDER.glob("*.toml"))
+
+
+def find_dialects() -> dict[str, Dialect]:
+    """Every dialect of this package and of others by key, the default first."""
+    return _ordered([*own_dialects().values(), *dialects_of_packages().dialects.values()])
 
 
 @functools.cache
 def default_id() -> str:
     """Key and version of ours."""
-    return read_dialect(FOLDER / f"{DEFAULT}.toml").id
+    return _read(FOLDER / f"{DEFAULT}.toml").id
 
 
 def dialect_named(name: str | Path) -> Dialect:
@@ -166,10 +182,10 @@ def dialect_named(name: str | Path) -> Dialect:
     Raises:
         UserError: There is none, or the file cannot be read.
     """
-    return read_dialect(file_of(str(name)))
+    return read_dialect(name) if str(name).endswith(".toml") else _read(file_of(str(name)))
 
 
-def file_of(name: str) -> Path:
+def file_of(name: str) -> Traversable:
     """Return the file of a dialect, by its key, one of its aliases, or its path.
 
     Raises:
@@ -177,21 +193,36 @@ def file_of(name: str) -> Path:
     """
     if name.endswith(".toml"):
         return Path(name)
-    keys = {name: key for key, dialect in find_dialects().items() for name in (key, *dialect.aliases)}
+    others = dialects_of_packages()
+    known = [*own_dialects().values(), *others.dialects.values()]
+    keys = {name: dialect.key for dialect in known for name in (dialect.key, *dialect.aliases)}
     if name not in keys:
         if Path(name).is_file():
             raise UserError(f"{name}: the name of a file with a dialect ends in .toml: rename it.")
         raise UserError(f"there is no dialect '{name}'.{did_you_mean(name, keys)}")
-    return FOLDER / f"{keys[name]}.toml"
+    return others.files.get(keys[name]) or FOLDER / f"{keys[name]}.toml"
 
 
 def read_dialect(file: str | Path) -> Dialect:
-    """Read a TOML file; its name without the ending is the dialect's key.
+    """Read a TOML file of the user; its name without the ending is the dialect's key.
+
+    Raises:
+        UserError: It cannot be read, is not TOML, says what no dialect has, or has the name of another.
+    """
+    file = Path(file)
+    if file.parent.resolve() != FOLDER.resolve() and file.stem in _names(find_dialects().values()):
+        ours = file.stem in _names(own_dialects().values())
+        whose = "one of fhpt-eval's own dialects" if ours else "a dialect of another package"
+        raise UserError(f"{file}: '{file.stem}' is {whose}: give yours another file name.")
+    return _read(file)
+
+
+def _read(file: Traversable) -> Dialect:
+    """Read a TOML file, whose name without the ending is the dialect's key.
 
     Raises:
         UserError: It cannot be read, is not TOML, or says what no dialect has.
     """
-    file = Path(file)
     try:
         values: dict[str, Any] = tomli.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -200,10 +231,8 @@ def read_dialect(file: str | Path) -> Dialect:
         raise UserError(f"{file} is not TOML: {error}; `fhpt-eval dialects show --toml gfla` is a pattern.") from None
     if "key" in values:
         raise UserError(f"{file}: the file's name is the key: leave 'key' out.")
-    if file.parent.resolve() != FOLDER.resolve() and file.stem in _taken():
-        raise UserError(f"{file}: '{file.stem}' is one of fhpt-eval's own dialects: give yours another file name.")
     try:
-        dialect = Dialect(key=file.stem, **values)
+        dialect = Dialect(key=file.name.removesuffix(".toml"), **values)
     except ValidationError as error:
         raise UserError(f"{file}: {_sentence(error)}") from None
     if dialect.naming and dialect.naming not in NAMINGS:
@@ -216,8 +245,65 @@ def read_dialect(file: str | Path) -> Dialect:
     return dialect
 
 
-def _taken() -> set[str]:
-    return {name for dialect in find_dialects().values() for name in (dialect.key, *dialect.aliases)}
+@dataclass(frozen=True)
+class Found:
+    """Dialects of other packages.
+
+    Attributes:
+        dialects: By key.
+        files: Where each comes from.
+        packages: Which distribution brings each.
+        warnings: One sentence for each that cannot be used.
+    """
+
+    dialects: dict[str, Dialect] = field(default_factory=dict)
+    files: dict[str, Traversable] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def dialects_of_packages() -> Found:
+    """Read the ``*.toml`` files of every package that an installed distribution declares; a broken one is a warning."""
+    found = Found()
+    taken = _names(own_dialects().values())
+    for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+        distribution = entry.dist.name if entry.dist else "?"
+        try:
+            package: Any = entry.load()
+            if not hasattr(package, "__path__"):
+                raise UserError(f"{entry.value} is not a package, that is a folder")
+            files = [file for file in resources.files(package).iterdir() if file.name.endswith(".toml")]
+            if not files:
+                raise UserError(f"{entry.value} holds no *.toml file")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
+            found.warnings.append(f"dialects '{entry.name}' of {distribution} cannot be used ({why(error)})")
+            continue
+        for file in sorted(files, key=lambda file: file.name):
+            key = file.name.removesuffix(".toml")
+            try:
+                dialect = _read(file)
+                if not dialect.refused:
+                    dialect.measurements()
+            except Exception as error:  # noqa: BLE001 - so may a stranger's protocol
+                found.warnings.append(f"dialect '{key}' of {distribution} cannot be used ({why(error)})")
+                continue
+            names = _names([dialect])
+            if names & taken:
+                name = min(names & taken)
+                found.warnings.append(f"dialect '{key}' of {distribution} is left out: the name '{name}' is taken")
+                continue
+            taken |= names
+            found.dialects[key], found.files[key], found.packages[key] = dialect, file, distribution
+    return found
+
+
+def _ordered(dialects: Iterable[Dialect]) -> dict[str, Dialect]:
+    """Return dialects by key: the default first, those in which nobody can measure last."""
+    return {d.key: d for d in sorted(dialects, key=lambda d: (d.key != DEFAULT, bool(d.refused), d.key))}
+
+
+def _names(dialects: Iterable[Dialect]) -> set[str]:
+    return {name for dialect in dialects for name in (dialect.key, *dialect.aliases)}
 
 
 def _sentence(error: ValidationError) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.measuring.dialects import Dialect, find_dialects
+from fhpt_eval.measuring.dialects import Dialect, own_dialects
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.options import option_text
@@ -17,8 +17,8 @@ BEGIN, END = "<!-- from protocols/dialects/*.toml: python -m fhpt_eval.reporting
 
 def page() -> str:
     """Return a table for each protocol, with every option that some dialect changes, and the dialects' notes."""
-    dialects = [dialect for dialect in find_dialects().values() if not dialect.refused]
-    unknown = [dialect for dialect in find_dialects().values() if dialect.refused]
+    dialects = [dialect for dialect in own_dialects().values() if not dialect.refused]
+    unknown = [dialect for dialect in own_dialects().values() if dialect.refused]
     measured = [m for dialect in dialects for m in dialect.measurements()]
     names = dict.fromkeys(m.protocol.name for m in measured)
     parts = [_table(name, [m for m in measured if m.protocol.name == name]) for name in names]

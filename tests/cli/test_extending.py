@@ -67,14 +67,17 @@ def added(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
     def install(heading: str) -> Addition:
         addition = ADDITIONS[heading]
-        if addition.file.endswith(".toml"):
+        if addition.file.endswith(".toml") and not addition.declared:
             (own_folders / addition.file).write_text(addition.text, encoding="utf-8")
             return addition
-        module = addition.file.removesuffix(".py")
+        module = addition.file.partition("/")[0].removesuffix(".py")
         site = own_folders / "site"
         about = site / f"{module}-1.0.dist-info"
         about.mkdir(parents=True)
+        (site / addition.file).parent.mkdir(exist_ok=True)
         (site / addition.file).write_text(addition.text, encoding="utf-8")
+        if "/" in addition.file:
+            (site / module / "__init__.py").touch()
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n", encoding="utf-8")
         lines = [
             line
@@ -101,11 +104,12 @@ def test_each_addition_is_one_file_and_at_most_one_line() -> None:
         "A paired metric from any function of a library",
         "A detector",
         "A dialect",
+        "Dialects in a package",
         "A format of leaderboards",
         "An executor",
     ]
     for addition in ADDITIONS.values():
-        assert sum(map(len, addition.declared.values())) == (0 if addition.file.endswith(".toml") else 1)
+        assert sum(map(len, addition.declared.values())) == (0 if addition.file == "grey.toml" else 1)
 
 
 def test_a_paired_metric(command: Command, folders: tuple[str, ...], added: Callable[[str], Addition]) -> None:
@@ -151,6 +155,33 @@ def test_a_dialect(command: Command, folders: tuple[str, ...], added: Callable[[
     outcome = command(*addition.command)
     assert outcome.code == 0, outcome.err
     assert set(scores_of("results/mine")) == {"grey@1:ssim", "grey@1:mae"}
+
+
+def test_dialects_in_a_package(command: Command, folders: tuple[str, ...], added: Callable[[str], Addition]) -> None:
+    addition = added("Dialects in a package")
+    outcome = command(*addition.command)
+    assert (outcome.code, outcome.err) == (0, "")
+    grey = command("run", *folders, "--dialect", "disco", "-p", "ssim", "-o", "results/disco")
+    assert grey.code == 0
+    theirs = scores_of("results/disco")["disco@1:ssim"]["value"]
+    assert scores_of("results/mine")["lab@1:ssim"]["value"] == theirs
+    record = json.loads(Path("results/mine/run.json").read_text(encoding="utf-8"))
+    assert record["environment"]["packages"]["lab_dialects"] == "1.0"
+    assert command("verify", "results/mine", *folders).code == 0
+    listed = {row["key"]: row for row in json.loads(command("dialects", "list", "--json").out)}
+    assert listed["lab"]["package"] == "lab_dialects"
+    assert not any("package" in row for key, row in listed.items() if key != "lab")
+    assert "(from lab_dialects)" in " ".join(command("dialects", "list").out.split())
+    assert "  package: lab_dialects" in command("dialects", "show", "lab").out
+    assert command("dialects", "show", "lab", "--toml").out == addition.text
+    assert "known" in json.loads(command("dialects", "show", "lab", "--json").out)
+    assert "disco@1:ssim → lab@1:ssim" in command("dialects", "diff", "disco", "lab").out
+    every = command("run", *folders, "--all-dialects", "-p", "ssim", "-o", "results/all", "--quiet")
+    assert every.code == 3  # sizes that others expect
+    assert "lab@1:ssim" in command("dialects", "explain", "results/all").out
+    Path("lab.toml").write_text(addition.text, encoding="utf-8")
+    taken = command("dialects", "check", "lab.toml")
+    assert (taken.code, "'lab' is a dialect of another package" in taken.sentence) == (2, True)
 
 
 def test_a_format(command: Command, folders: tuple[str, ...], added: Callable[[str], Addition]) -> None:

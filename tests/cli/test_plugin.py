@@ -224,3 +224,77 @@ def test_an_executor_that_cannot_be_used_is_told_where_it_is_asked_for(
 @pytest.mark.parametrize("arguments", [("generate", "copy-source"), ("train", "gender"), ("train", "drn")])
 def test_commands_that_take_a_device_take_an_engine(command: Command, arguments: tuple[str, ...]) -> None:
     assert "--engine" in command(*arguments, "--help").out
+
+
+LAB = """
+title = "lab"
+
+[[metrics]]
+name = "ssim"
+protocol = "ssim"
+"""
+
+
+@pytest.fixture
+def install_package(own_folders: Path, install: Install) -> Install:
+    """Put a distribution with a package of files on the path."""
+
+    def put(name: str, files: dict[str, str]) -> None:
+        install(name, "", f"{name} = {name}_files", group="fhpt_eval.dialects")
+        folder = own_folders / f"site-{name}" / f"{name}_files"
+        folder.mkdir()
+        for file, text in files.items():
+            (folder / file).write_text(text, encoding="utf-8")
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "why"),
+    [
+        ("lab_raises", {"__init__.py": "raise SystemExit('no\\nway')"}, "cannot be used (SystemExit: no way)"),
+        ("lab_import", {"__init__.py": "import no_such_module_anywhere"}, "cannot be used (ModuleNotFoundError"),
+        ("lab_empty", {"__init__.py": ""}, "cannot be used (lab_empty_files holds no *.toml file)"),
+        ("lab_broken", {"odd.toml": "title ="}, "dialect 'odd' of lab_broken cannot be used ("),
+        ("lab_keys", {"odd.toml": LAB.replace("title", "titel")}, "'titel' is not known. Did you mean 'title'?"),
+        ("lab_binary", {"odd.toml": LAB + "\0"}, "is not TOML"),
+        ("lab_asks", {"odd.toml": LAB.replace('"ssim"', '"ssmi"')}, "there is no protocol 'ssmi'"),
+        ("lab_thief", {"gfla.toml": LAB}, "dialect 'gfla' of lab_thief is left out: the name 'gfla' is taken"),
+        (
+            "lab_alias",
+            {"odd.toml": "aliases = ['adgan']" + LAB},
+            "dialect 'odd' of lab_alias is left out: the name 'adgan' is taken",
+        ),
+    ],
+)
+def test_dialects_that_cannot_be_used_are_a_warning_and_the_others_are_there(
+    command: Command, folders: Folders, install_package: Install, name: str, files: dict[str, str], why: str
+) -> None:
+    install_package(name, {**files, **({"fine.toml": LAB} if "odd.toml" in files else {})})
+    listing = command("dialects", "list", "--json")
+    assert (listing.code, listing.err.count("warning: ")) == (0, 1)
+    assert why in listing.err
+    keys = {row["key"]: row for row in json.loads(listing.out)}
+    assert "odd" not in keys
+    assert "package" not in keys["gfla"]
+    assert ("fine" in keys) == ("odd.toml" in files)
+    assert why in " ".join(json.loads(command("doctor", "--json").out)["todo"])
+    outcome = command("run", *folders, "--dialect", "fine" if "fine" in keys else "clean", "-p", "ssim")
+    assert outcome.code == 0
+    assert why in outcome.err
+    assert command("run", *folders, "-p", "ssim", "--quiet").err == ""
+
+
+def test_a_dialect_of_two_packages_is_that_of_the_first(command: Command, install_package: Install) -> None:
+    for name in ("lab_two", "lab_one"):
+        install_package(name, {"same.toml": LAB})
+    listing = command("dialects", "list", "--json")
+    assert "dialect 'same' of lab_two is left out: the name 'same' is taken" in listing.err
+    assert {row["key"]: row.get("package") for row in json.loads(listing.out)}["same"] == "lab_one"
+
+
+def test_a_module_is_no_package_of_dialects(command: Command, install: Install) -> None:
+    install("lab_module", "", "lab_module = lab_module", group="fhpt_eval.dialects")
+    listing = command("dialects", "list")
+    assert listing.code == 0
+    assert "dialects 'lab_module' of lab_module cannot be used (lab_module is not a package" in listing.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zipfile
 import zlib
@@ -244,6 +245,17 @@ def test_a_record_of_drawn_masks_is_of_another_recipe(command: Command, images: 
     outcome = command(*asked, "--target-masks", stored("abc"))
     assert outcome.code == 2
     assert "ssim by another recipe" in outcome.sentence
+
+
+def test_a_record_of_before_there_was_a_mask_is_of_the_same_recipe(command: Command, images: tuple[str, ...]) -> None:
+    assert command("run", *images, "-p", "psnr", "-o", "out").code == 0
+    record = json.loads(Path("out/run.json").read_text(encoding="utf-8"))
+    (protocol,) = record["protocols"]
+    del protocol["recipe"]["parameters"]["mask"], protocol["recipe"]["masks"]
+    Path("out/run.json").write_text(json.dumps(record), encoding="utf-8")
+    assert command("verify", "out", *images).code == 0
+    assert command("run", *images, "-p", "psnr,l1", "-o", "out").code == 0
+    assert set(Run.load(Path("out")).scores) == {"psnr", "l1"}
 
 
 def test_masks_are_verified_and_packed(command: Command, images: tuple[str, ...]) -> None:

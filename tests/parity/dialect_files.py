@@ -29,10 +29,10 @@ SQUARE, CROP, MARKET, ODD, SMALL = (256, 256), (176, 256), (64, 128), (175, 251)
 """Widths and heights."""
 
 SIZES = {
-    **dict.fromkeys(("cfld", "dior", "dptn", "patn", "pise", "pocold"), CROP),
+    **dict.fromkeys(("cfld", "dior", "dptn", "patn", "pise", "pocold", "pose-with-style", "upgpt"), CROP),
     **dict.fromkeys(("clean", "dsc", "leffa", "pcdm", "pcdm-512", "pg2"), ODD),
-    **dict.fromkeys(("gfla", "pidm", "spgnet"), SQUARE),
-    **dict.fromkeys(("gfla-market", "patn-market"), MARKET),
+    **dict.fromkeys(("gfla", "pidm", "scfm", "spgnet"), SQUARE),
+    **dict.fromkeys(("dptn-market", "gfla-market", "patn-market", "spgnet-market"), MARKET),
     "disco": SMALL,
 }
 """What the pictures of each dialect measure."""

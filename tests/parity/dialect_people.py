@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from dialect_files import Folders, Pixels, files_of, target_name
+from PIL import Image
 from skimage import draw as _draw
 from skimage import morphology as _morphology
 
@@ -76,3 +77,12 @@ def mask_of(points: Pixels, shape: tuple[int, int]) -> Pixels:
 def masks(folders: Folders) -> list[Pixels]:
     """Of each pair."""
     return [mask_of(points, folders.size[::-1]) for points in people(folders, "target").values()]
+
+
+def silhouettes(folders: Folders) -> Path:
+    """Write these masks as pose-with-style has them: a PNG of each target, called after it."""
+    folder = folders.root / "silhouettes"
+    for (_, target), mask in zip(files_of(folders), masks(folders), strict=True):
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(mask[..., 0].astype(np.uint8) * 255).save(folder / f"{target.stem}_sil.png")
+    return folder

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dialect_files import COUNT, Floats, Folders
-from dialect_people import annotated, people
+from dialect_people import annotated, people, silhouettes
 from seeded import SeededStore
 
 from fhpt_eval import Pairs, evaluate
@@ -46,6 +46,7 @@ def measured(dialect: Dialect, folders: Folders, protocols: tuple[str, ...], cac
             reference=list_images(folders.reference),
             generated_keypoints=generated if "generated" in looked_at else None,
             target_keypoints=targets if "target" in looked_at else None,
+            target_masks=silhouettes(folders) if dialect.key == "pose-with-style" else None,
             engine=open_engine("local", opened, device="cpu"),
             store=SeededStore(weights),
         )

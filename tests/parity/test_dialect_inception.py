@@ -164,6 +164,7 @@ DISTANCES = {
     ("dior", "fid"): Distance(real=partial(bilinear, (256, 256)), batch=64),
     ("disco", "fid"): Distance("of_pytorch_fid", targets=True),
     ("dptn", "fid"): Distance(batch=64),
+    ("dptn-market", "fid"): Distance(batch=64),
     ("gfla", "fid"): Distance(batch=64),
     ("gfla-market", "fid"): Distance(batch=64),
     ("leffa", "fid"): Distance("of_pytorch_fid", targets=True),
@@ -172,7 +173,11 @@ DISTANCES = {
     ("pcdm-512", "fid"): Distance(generated=CUBIC_512, real=CUBIC_512, batch=128),
     ("pidm", "fid"): Distance(generated=BILINEAR, real=BILINEAR, batch=64),
     ("pocold", "fid"): Distance(batch=64),
+    ("pose-with-style", "fid"): Distance(batch=64),
+    ("scfm", "fid"): Distance(generated=BILINEAR, real=BILINEAR, batch=64),
     ("spgnet", "fid"): Distance(generated=cropped_and_saved_again, batch=64),
+    ("spgnet-market", "fid"): Distance(batch=64),
+    ("upgpt", "fid"): Distance("of_pytorch_fid", targets=True),
 }
 SCORES = [
     ("clean", "is"),

@@ -57,6 +57,7 @@ LPIPS = {
     "dior": Lpips(batch=8),
     "disco": Lpips("vgg", scale=not_normalised),
     "dptn": Lpips(),
+    "dptn-market": Lpips(),
     "gfla": Lpips(batch=64),
     "gfla-market": Lpips(batch=64),
     "leffa": Lpips("squeeze"),
@@ -64,8 +65,15 @@ LPIPS = {
     "pcdm-512": Lpips("alex", partial(cubic, (352, 512)), partial(cubic, (352, 512)), not_normalised, 64),
     "pidm": Lpips("alex", partial(bilinear, (176, 256)), partial(bilinear, (176, 256)), batch=64),
     "pocold": Lpips(batch=64),
+    "pose-with-style": Lpips(batch=64),
+    "scfm": Lpips("alex", partial(bilinear, (176, 256)), partial(bilinear, (176, 256)), batch=64),
     "spgnet": Lpips("alex", generated=cropped_and_saved_again, batch=64),
+    "spgnet-market": Lpips(batch=64),
+    "upgpt": Lpips("vgg", scale=not_normalised),
 }
+
+MASKED = ("dptn-market", "gfla-market", "spgnet-market")
+"""Those that print LPIPS of masked images, too."""
 
 
 class Peers:
@@ -129,7 +137,7 @@ def runs(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Runs:
 def test_every_lpips_of_every_dialect_is_compared() -> None:
     for key, dialect in find_dialects().items():
         own = {metric.name for metric in dialect.metrics if metric.protocol in PROTOCOLS}
-        assert own == {*(["lpips"] if key in LPIPS else []), *(["mask_lpips"] if key == "gfla-market" else [])}, key
+        assert own == {*(["lpips"] if key in LPIPS else []), *(["mask_lpips"] if key in MASKED else [])}, key
 
 
 @pytest.mark.parametrize("key", LPIPS)
@@ -141,13 +149,14 @@ def test_lpips_agrees_to_4_digits_in_every_pair(runs: Runs, peers: Peers, key: s
     assert np.isnan(expected).sum() == (4 if key == "dior" else 0)
 
 
-def test_masked_lpips_of_market_agrees_to_4_digits(runs: Runs, peers: Peers) -> None:
-    folders, run = runs("gfla-market")
+@pytest.mark.parametrize("key", MASKED)
+def test_masked_lpips_of_market_agrees_to_4_digits(runs: Runs, peers: Peers, key: str) -> None:
+    folders, run = runs(key)
     expected = [
         peers.distance("alex", *(symmetric(image) * torch.from_numpy(mask).permute(2, 0, 1) for image in pair))
         for pair, mask in zip(images_of(folders), masks(folders), strict=True)
     ]
-    assert_agrees(run, "gfla-market@1:mask_lpips", expected, **DIGITS)
+    assert_agrees(run, f"{key}@1:mask_lpips", expected, **DIGITS)
 
 
 def test_lpips_of_a_tail_of_8_takes_the_first_16_names(runs: Runs, peers: Peers, tmp_path: Path) -> None:

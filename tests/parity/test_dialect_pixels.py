@@ -15,10 +15,11 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import pytest
+import pytorch_msssim
 import torch
-from dialect_files import COUNT, Pixels, cubic, images_of, lay_out, white_at_the_sides
-from dialect_people import HEAD, masks, people
-from dialect_runs import Runs, assert_agrees, named, runs_in
+from dialect_files import COUNT, Pixels, cubic, files_of, images_of, lay_out, white_at_the_sides
+from dialect_people import HEAD, masks, people, silhouettes
+from dialect_runs import Runs, assert_agrees, named, per_pair, runs_in
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import metrics as _metrics
@@ -30,7 +31,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.measuring.dialects import dialect_named, find_dialects, measurements_of
 
-PROTOCOLS = ("ssim", "psnr", "l1", "pckh")
+PROTOCOLS = ("ssim", "ms_ssim", "psnr", "l1", "pckh")
 Compare = Callable[[Pixels, Pixels], float]
 
 # Any, because scikit-image is typed in part only.
@@ -156,6 +157,32 @@ def ssim_of_torchmetrics(generated: Pixels, target: Pixels) -> float:
     return float(values.mean())
 
 
+def by_pytorch_msssim(compare: Any, generated: Pixels, target: Pixels) -> float:
+    """upgpt: what ``ToTensor`` gives, without a batch's mean."""
+    x, y = (torch.from_numpy(i).permute(2, 0, 1)[None].float().div(255) for i in (generated, target))
+    return float(compare(x, y, data_range=1, size_average=False)[0])
+
+
+def ms_ssim_float64(generated: Pixels, target: Pixels) -> float:
+    """Wang et al.'s five scales in float64: SciPy's Gaussian within the frame, means of 2×2, borders of odd sides 0."""
+    weights, found = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333), []
+    for channel in range(3):
+        x, y = (unit(image)[..., channel] for image in (target, generated))
+        product = 1.0
+        for level, weight in enumerate(weights):
+            mean = lambda v: gaussian_filter(v, 1.5, radius=5)[5:-5, 5:-5]  # noqa: E731
+            mx, my = mean(x), mean(y)
+            vx, vy, vxy = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
+            structure = (2 * vxy + 9e-4) / (vx + vy + 9e-4)
+            whole = structure * (2 * mx * my + 1e-4) / (mx**2 + my**2 + 1e-4)
+            product *= max(float((whole if level == 4 else structure).mean()), 0) ** weight
+            x, y = (np.pad(v, [(side % 2, side % 2) for side in v.shape]) for v in (x, y))
+            x, y = (v[: v.shape[0] // 2 * 2, : v.shape[1] // 2 * 2] for v in (x, y))
+            x, y = (v.reshape(v.shape[0] // 2, 2, v.shape[1] // 2, 2).mean((1, 3)) for v in (x, y))
+        found.append(product)
+    return float(np.mean(found))
+
+
 def psnr(generated: Pixels, target: Pixels) -> float:
     return float(metrics.peak_signal_noise_ratio(unit(target), unit(generated), data_range=1))
 
@@ -230,6 +257,7 @@ SCRIPTS: dict[str, dict[str, Compare]] = {
     "dior": {"ssim": seen_as(white_at_the_sides, ssim_256)},
     "disco": {"ssim": ssim_of_grey, "psnr": psnr_or_100, "l1": l1_by_area},
     "dptn": {name: seen_as(white_at_the_sides, compare) for name, compare in RECONSTRUCTION.items()},
+    "dptn-market": RECONSTRUCTION,
     "dsc": {"ssim": ssim_13, "l1": l1_of_bytes},
     "gfla": RECONSTRUCTION,
     "gfla-market": RECONSTRUCTION,
@@ -245,10 +273,22 @@ SCRIPTS: dict[str, dict[str, Compare]] = {
     "pidm": {**RECONSTRUCTION, "ssim_256": partial(ssim_256, sigma=1.2)},
     "pise": {"psnr": psnr_of_bytes},
     "pocold": RECONSTRUCTION,
+    "scfm": {**RECONSTRUCTION, "ssim_256": partial(ssim_256, sigma=1.2)},
+    "upgpt": {
+        "ssim": partial(by_pytorch_msssim, pytorch_msssim.ssim),
+        "ms_ssim": partial(by_pytorch_msssim, pytorch_msssim.ms_ssim),
+    },
 }
 """What each script makes of one pair."""
 
-APART = {"clean": {"pckh"}, "leffa": {"psnr"}, "patn": {"pckh"}, "patn-market": {"mask_ssim"}}
+APART = {
+    "clean": {"pckh"},
+    "leffa": {"psnr"},
+    "patn": {"pckh"},
+    "patn-market": {"mask_ssim"},
+    "pose-with-style": {"ssim", "ssim_256", "psnr"},
+    "spgnet-market": {"mask_ssim", "pckh"},
+}
 """What needs more than one pair of pictures: keypoints, batches, masks."""
 
 
@@ -294,15 +334,37 @@ def test_ssim_of_leffa_is_that_of_torchmetrics(runs: Runs) -> None:
         assert ssim_of_torchmetrics(*pair) == pytest.approx(float(expected), abs=1e-9)
 
 
-def test_masked_ssim_of_market_agrees_to_6_digits(runs: Runs) -> None:
-    folders, run = runs("patn-market")
+@pytest.mark.parametrize(("key", "compare"), [("patn-market", ssim_13), ("spgnet-market", ssim_256)])
+def test_masked_ssim_of_market_agrees_to_6_digits(runs: Runs, key: str, compare: Compare) -> None:
+    folders, run = runs(key)
     through = masks(folders)
     assert all(0.1 < mask.mean() < 0.95 for mask in through)
-    expected = [ssim_13(g * mask, t * mask) for (g, t), mask in zip(images_of(folders), through, strict=True)]
-    assert_agrees(run, "patn-market@1:mask_ssim", expected, **tolerance_of("ssim"))
+    expected = [compare(g * mask, t * mask) for (g, t), mask in zip(images_of(folders), through, strict=True)]
+    assert_agrees(run, f"{key}@1:mask_ssim", expected, **tolerance_of("ssim"))
 
 
-@pytest.mark.parametrize("key", ["clean", "patn"])
+@pytest.mark.parametrize(("metric", "compare"), [("ssim", ssim_51), ("ssim_256", ssim_256), ("psnr", psnr)])
+def test_foreground_of_pose_with_style_agrees_to_6_digits(runs: Runs, metric: str, compare: Compare) -> None:
+    folders, run = runs("pose-with-style")
+    files = sorted(silhouettes(folders).iterdir())
+    through = {file.stem.removesuffix("_sil"): np.array(Image.open(file))[..., None] // 255 for file in files}
+    seen = [
+        (g * through[t.stem], i * through[t.stem])
+        for (g, i), t in zip(images_of(folders), [target for _, target in files_of(folders)], strict=True)
+    ]
+    expected = [compare(*pair) for pair in seen]
+    assert_agrees(run, f"pose-with-style@1:{metric}", expected, **tolerance_of(metric))
+    unmasked = np.mean([compare(*pair) for pair in images_of(folders)])
+    assert abs(np.mean(expected) - unmasked) > 0.01, "the masks must matter"
+
+
+def test_ms_ssim_is_that_of_five_scales_to_4_digits(runs: Runs) -> None:
+    folders, run = runs("upgpt")
+    expected = [ms_ssim_float64(*pair) for pair in images_of(folders)]
+    assert per_pair(run, "upgpt@1:ms_ssim") == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("key", ["clean", "patn", "spgnet-market"])
 def test_pckh_is_that_of_a_loop_over_joints(runs: Runs, key: str) -> None:
     folders, run = runs(key)
     right = there = bodies = 0
@@ -320,7 +382,7 @@ def test_pckh_is_that_of_a_loop_over_joints(runs: Runs, key: str) -> None:
             there += 1
             if own_y < 0:
                 continue
-            if key == "patn":
+            if key != "clean":
                 right += abs(own_x - x) < width / 2 and abs(own_y - y) < height / 2
             else:  # MPII's head: 0.6 of its box's diagonal
                 right += math.dist((x, y), (own_x, own_y)) < 0.6 * math.hypot(width, height) / 2
@@ -343,7 +405,7 @@ def test_pixels_of_real_outputs_agree_to_6_digits(tmp_path: Path) -> None:
     # Those that take 176×256; PCDMs' other size is only larger.
     keys = [key for key in SCRIPTS if key not in {"gfla", "gfla-market", "patn-market", "pcdm-512", "pidm"}]
     dialects = [dialect_named(key) for key in keys]
-    chosen = [m for m in measurements_of(dialects, ("ssim", "psnr", "l1")) if m.name != "leffa@1:psnr"]
+    chosen = [m for m in measurements_of(dialects, ("ssim", "ms_ssim", "psnr", "l1")) if m.name != "leffa@1:psnr"]
     with Cache(tmp_path / "cache") as opened:
         run = evaluate(pairs, chosen, engine=open_engine("local", opened, device="cpu"))
     assert {m.name for m in chosen} == {named(d, metric) for d in dialects for metric in SCRIPTS[d.key]}

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+import pytorch_msssim
 import skimage
 import torch
 from PIL import Image as PillowImage
@@ -101,6 +102,17 @@ def test_ssim_is_scikit_images_in_either_arithmetic_and_every_range(window: str,
             assert ssim(generated, target, arithmetic="float32", **fields) == pytest.approx(expected, abs=1e-6)
             expected = peer_ssim(generated, target, data_range, np.float64, **settings)
             assert ssim(generated, target, **fields) == pytest.approx(expected, abs=1e-9)
+
+
+@each_picture
+def test_ssim_by_convolutions_is_that_of_pytorch_msssim(picture: str) -> None:
+    images = pictures()[picture]
+    x, y = (torch.from_numpy(i.astype(np.float32) / np.float32(255)).permute(2, 0, 1)[None] for i in images)
+    expected = float(pytorch_msssim.ssim(x, y, data_range=1))
+    ours = ssim(*images, arithmetic="float32-torch", data_range="1")
+    assert ours == pytest.approx(expected, abs=1e-6)
+    if picture == "nearly constant and bright":
+        assert abs(ssim(*images, arithmetic="float32", data_range="1") - expected) > 1e-5
 
 
 @each_window
