@@ -12,6 +12,7 @@ import typer
 from fhpt_eval.cli.evaluating import (
     BatchSize,
     Device,
+    FaceModelsFolder,
     GenderClassifierFile,
     Generated,
     MaxPixels,
@@ -32,6 +33,7 @@ from fhpt_eval.cli.shared import (
     Eyes,
     GeneratedKeypoints,
     TargetKeypoints,
+    read_face_models,
     read_file,
     read_keypoints,
     read_pairs,
@@ -53,6 +55,7 @@ def run(
     target_keypoints: TargetKeypoints = None,
     eyes: Eyes = "right-first",
     gender_classifier: GenderClassifierFile = None,
+    face_models: FaceModelsFolder = None,
     allow_missing: Annotated[
         bool,
         typer.Option("--allow-missing", help="Go on when pairs lack files; they are counted.", rich_help_panel=_WHAT),
@@ -193,7 +196,8 @@ def run(
     files = read_keypoints({"--generated-keypoints": generated_keypoints, "--target-keypoints": target_keypoints}, eyes)
     of_generated, of_targets = files.values()
     classifier = read_file("--gender-classifier", gender_classifier)
-    refuse_unused(chosen, {"generated": of_generated, "target": of_targets}, classifier)
+    faces = read_face_models(face_models)
+    refuse_unused(chosen, {"generated": of_generated, "target": of_targets}, classifier, faces)
     roles = {role for m in chosen for need in m.protocol.needs() for role in need.roles}
     if reference is not None and not roles & {"reference", "given"}:
         raise UserError("--reference: none of the chosen protocols compares with a reference set; leave it out.")
@@ -213,6 +217,7 @@ def run(
             generated_keypoints=of_generated,
             target_keypoints=of_targets,
             gender_classifier=classifier,
+            face_models=faces,
         )
         images = ImageSets(table, reference_images, given)
         check_given(images, wanted)
@@ -253,6 +258,7 @@ def run(
             generated_keypoints=of_generated,
             target_keypoints=of_targets,
             gender_classifier=classifier,
+            face_models=faces,
             name=chosen_name,
             output=folder,
             overwrite=overwrite,

@@ -13,6 +13,7 @@ import typer
 from fhpt_eval.cli.evaluating import (
     BatchSize,
     Device,
+    FaceModelsFolder,
     GenderClassifierFile,
     Generated,
     MaxPixels,
@@ -35,6 +36,7 @@ from fhpt_eval.cli.shared import (
     GeneratedKeypoints,
     Quiet,
     TargetKeypoints,
+    read_face_models,
     read_file,
     read_keypoints,
     read_pairs,
@@ -61,6 +63,7 @@ def verify(
     target_keypoints: TargetKeypoints = None,
     eyes: Eyes = "right-first",
     gender_classifier: GenderClassifierFile = None,
+    face_models: FaceModelsFolder = None,
     protocols: Annotated[
         str | None,
         typer.Option("--protocols", "-p", help="Protocols or groups to check, separated by commas; else all."),
@@ -112,6 +115,7 @@ def verify(
             generated_keypoints=of_generated,
             target_keypoints=of_targets,
             gender_classifier=read_file("--gender-classifier", gender_classifier),
+            face_models=read_face_models(face_models),
             engine=open_engine(
                 engine_name,
                 cache,

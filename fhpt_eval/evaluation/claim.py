@@ -135,6 +135,7 @@ def _readme(run: Run, *, listed: bool) -> str:
     keypoints = dict.fromkeys(role for protocol in measured for role in protocol.recipe.keypoints)
     options += [f"--{role}-keypoints {role.upper()}_KEYPOINTS" for role in keypoints]
     weights = {name: sha256 for protocol in measured for name, sha256 in protocol.recipe.weights.items()}
+    options += ["--face-models FACE_MODELS"] * ("face-detector" in weights)
     lines = [
         f"# {record.name}",
         "",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from fhpt_eval.evaluation.plan import ImageSets
 from fhpt_eval.extract.gender_classifier import SHIPPED
+from fhpt_eval.extract.insight_face import FaceModels
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Profile, Protocol
@@ -22,6 +23,7 @@ def given_for(
     generated_keypoints: KeypointFiles | None = None,
     target_keypoints: KeypointFiles | None = None,
     gender_classifier: GivenFile | None = None,
+    face_models: FaceModels | None = None,
 ) -> Given:
     """Return what is given, with the profile's own gender classifier where there is no other.
 
@@ -32,7 +34,7 @@ def given_for(
     keypoints: dict[Role, GivenKeypoints] = {
         side: GivenKeypoints.of_pairs(of_side, pairs, side) for side, of_side in files.items() if of_side is not None
     }
-    return Given(keypoints, gender_classifier or own_classifier(profile))
+    return Given(keypoints, gender_classifier or own_classifier(profile), face_models)
 
 
 def own_classifier(profile: Profile) -> GivenFile | None:
