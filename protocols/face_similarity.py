@@ -95,7 +95,7 @@ class FaceSimilarity(Protocol):
                 better,
                 pairs,
                 [pair if isinstance(pair, Missing) else measure(*pair) for pair in both],
-                details=self._several_faces(records),
+                details={**self._several_faces(records), "licence": self.licence},
             )
             for name, (better, measure) in measures.items()
             if self.measure in ("both", name)
@@ -118,7 +118,8 @@ def euclidean(first: Any, second: Any) -> float:
 
 
 def _embeddings(generated: Result, target: Result) -> tuple[Any, Any] | Missing:
-    for result, why in ((target, NO_TARGET_FACE), (generated, NO_GENERATED_FACE)):
-        if isinstance(result, Missing):
-            return why if result == NO_FACE else result
-    return generated["embedding"], target["embedding"]  # type: ignore[index, call-overload]
+    if isinstance(target, Missing):
+        return NO_TARGET_FACE if target == NO_FACE else target
+    if isinstance(generated, Missing):
+        return NO_GENERATED_FACE if generated == NO_FACE else generated
+    return generated["embedding"], target["embedding"]

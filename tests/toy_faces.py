@@ -107,6 +107,6 @@ def portrait(seed: int, size: tuple[int, int] = (176, 256), faces: int = 1) -> n
     image = rng.integers(0, 90, (height, width, 3))
     for i in range(faces):
         middle = int(width * (0.4 + 0.4 * i)), int(height * (0.3 + 0.4 * i))
-        disc = cv2.circle(np.zeros((height, width), np.uint8), middle, width // (6 + 3 * i), 1, -1)
+        disc = cv2.circle(np.zeros((height, width), np.uint8), middle, width // (6 + 3 * i), (1,), -1)
         image = np.where(disc[..., None] > 0, rng.integers(215, 256, 3) - rng.integers(0, 30, image.shape), image)
     return image.astype(np.uint8)

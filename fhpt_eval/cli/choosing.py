@@ -123,8 +123,8 @@ def with_geometry(chosen: Sequence[Measurement], option: str, text: str | None, 
 def refuse_unused(
     chosen: Sequence[Measurement],
     keypoints: Mapping[Side, KeypointFiles | None],
-    classifier: GivenFile | None,
-    face_models: FaceModels | None,
+    classifier: GivenFile | None = None,
+    face_models: FaceModels | None = None,
 ) -> None:
     """Refuse what is given beside images where no protocol looks at it.
 

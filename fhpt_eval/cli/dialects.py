@@ -172,7 +172,7 @@ def diff(
         told = f"on {len(images)} pairs"
     named = {"--generated-keypoints": generated_keypoints, "--target-keypoints": target_keypoints}
     of_generated, of_targets = read_keypoints(named, eyes).values()
-    refuse_unused(steps, {"generated": of_generated, "target": of_targets}, None)
+    refuse_unused(steps, {"generated": of_generated, "target": of_targets})
     run = _measured(steps, images, reference, store, of_generated, of_targets)
     only = {a.id: without_counterpart(a, b) for a, b in ((first, second), (second, first))}
     if as_json:

@@ -114,8 +114,8 @@ def test_cosine_and_distance_are_those_of_mclds_script(
         one, other = (theirs(folders / role / f"{i}.png") for role in ("real", "mine"))
         both = one is not None and other is not None
         a, b = (one.embedding, other.embedding) if both else (np.full(1, np.nan),) * 2
-        cosines.append(np.dot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b)))
-        distances.append(np.linalg.norm(a - b))
+        cosines.append(float(np.dot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))))
+        distances.append(float(np.linalg.norm(a - b)))
     run = measured(folders, pack)
     assert_agrees(run, "mcld@1:face_cosine", cosines, rel=1e-5, abs=1e-6)
     assert_agrees(run, "mcld@1:face_distance", distances, rel=1e-5, abs=0)

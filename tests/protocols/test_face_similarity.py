@@ -61,8 +61,11 @@ def test_means_are_over_pairs_with_both_faces_and_the_others_are_named() -> None
 
 
 def test_one_of_the_two_numbers_can_be_asked_for() -> None:
-    for measure, metric in (("cosine", "face_cosine"), ("euclidean", "face_euclidean")):
-        (score,) = scores([face(1, 0)], [face(1, 0)], FaceSimilarity(measure=measure))
+    for protocol, metric in (
+        (FaceSimilarity(measure="cosine"), "face_cosine"),
+        (FaceSimilarity(measure="euclidean"), "face_euclidean"),
+    ):
+        (score,) = scores([face(1, 0)], [face(1, 0)], protocol)
         assert score.metric == metric
 
 
