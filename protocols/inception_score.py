@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
-from fhpt_eval.extract.extractor import ImageExtractor
-from fhpt_eval.extract.inception import Inception
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor
+from fhpt_eval.extract.inception import ImageNetClasses, Inception
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.influences import inception_score_influences
 from fhpt_eval.maths.statistics import inception_score
@@ -40,8 +40,8 @@ class InceptionScore(MaskedProtocol):
     says little about people (§III-B1): the score looks at ImageNet classes only, and never at the target.
 
     Attributes:
-        network: ``inception-2015`` with its 1008 logits without bias, or ``efficientnet-lite0`` with 1000 classes,
-            which is named so.
+        network: ``inception-2015`` with its 1008 logits without bias; ``inception-v3-imagenet``, torchvision's with its
+            1000 classes (HR-VITON), or ``efficientnet-lite0`` with as many, which are named so.
         preprocess: Whose way to 299×299, for Inception: FID's, so that one pass serves both;
             ``torch-fidelity`` is the original graph's.
         splits: Parts that the images are cut into; the field prints the mean over 10.
@@ -58,20 +58,21 @@ class InceptionScore(MaskedProtocol):
     tolerance: ClassVar[Tolerance] = Tolerance(relative=1e-5, arrays=4e-4)
     tolerance_of: ClassVar[Mapping[str, Tolerance]] = {"pillow": Tolerance(relative=4e-2, arrays=0.2)}
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
+    extractors: ClassVar[tuple[type[Extractor], ...]] = (ImageNetClasses,)
     flaws: ClassVar[Mapping[Flaw, Effect]] = {
         **dict.fromkeys(ON_ANY, "different"),
         "duplicates": "different",
         "source copies": "different",
     }
-    network: Literal["inception-2015", "efficientnet-lite0"] = "inception-2015"
+    network: Literal["inception-2015", "inception-v3-imagenet", "efficientnet-lite0"] = "inception-2015"
     preprocess: Literal["pytorch-fid", "torch-fidelity", "clean-fid"] = "pytorch-fid"
     splits: Annotated[int, Field(ge=1)] = 10
     generated_geometry: Geometry = Geometry()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.network != "inception-2015" and self.preprocess != "pytorch-fid":
-            raise ValueError(f"preprocess belongs to inception-2015; {self.network} has one way only")
+        if self.network == "efficientnet-lite0" and self.preprocess != "pytorch-fid":
+            raise ValueError(f"preprocess belongs to Inception; {self.network} has one way only")
 
     def needs(self) -> tuple[Need, ...]:
         """Logits of the generated images."""
@@ -85,6 +86,8 @@ class InceptionScore(MaskedProtocol):
         """Return the network on the generated images."""
         if self.network == "inception-2015":
             return Inception(preprocess=self.preprocess, geometry=self.generated_geometry)
+        if self.network == "inception-v3-imagenet":
+            return ImageNetClasses(preprocess=self.preprocess, geometry=self.generated_geometry)
         return EfficientNetLite0(geometry=self.generated_geometry)
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
@@ -99,9 +102,10 @@ class InceptionScore(MaskedProtocol):
         scores = inception_score(logits, self.splits)
         influences = inception_score_influences(logits, self.splits)
         missing, faults = tally(results)
+        metric = "is" if self.network == "inception-2015" else f"is_{self.network.replace('-', '_')}"
         return [
             Score(
-                metric=self.prefix() + ("is" if self.network == "inception-2015" else "is_efficientnet_lite0"),
+                metric=self.prefix() + metric,
                 value=float(scores.mean()),
                 better="higher",
                 n=len(logits),

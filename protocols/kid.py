@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -33,6 +33,7 @@ class Kid(FeatureDistribution):
         subsets: None uses every pair of images once; its interval is a jackknife over items. A number draws that many
             random subsets, as torch-fidelity does (100) and as most papers print, with their standard deviation.
         subset_size: Images a subset, at most the smaller side's count; None is torch-fidelity's 1000.
+        scale: What the number is multiplied with: ``1``, or ``1000`` as many tables have it (Leffa, CatVTON).
     """
 
     name: ClassVar[str] = "kid"
@@ -43,11 +44,16 @@ class Kid(FeatureDistribution):
     together: ClassVar[tuple[tuple[str, ...], ...]] = (*FeatureDistribution.together, ("subsets", "subset_size"))
     subsets: Annotated[int, Field(ge=1)] | None = None
     subset_size: Annotated[int, Field(ge=2)] | None = None
+    scale: Literal["1", "1000"] = "1"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.subsets is None and self.subset_size is not None:
             raise ValueError("subset_size goes with subsets")
+        if self.scale != "1":
+            # What is shown is a thousandfold, and so is what it may be off.
+            wider = replace(self.tolerance, absolute=int(self.scale) * self.tolerance.absolute)
+            object.__setattr__(self, "tolerance", wider)
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Compare both sides' features by the cubic kernel."""
@@ -70,19 +76,18 @@ class Kid(FeatureDistribution):
             value, interval = float(values.mean()), None
             details |= {"subset_size": size, "std": float(values.std())}
         missing, faults = missing_on_both_sides(generated, reference)
-        return [
-            Score(
-                metric=self.metric("kid", "kd"),
-                value=value,
-                better="lower",
-                n=n,
-                missing=missing,
-                faults=faults,
-                interval=interval,
-                arrays=arrays,
-                details=details,
-            )
-        ]
+        score = Score(
+            metric=self.metric("kid", "kd") + ("" if self.scale == "1" else f"_x{self.scale}"),
+            value=value,
+            better="lower",
+            n=n,
+            missing=missing,
+            faults=faults,
+            interval=interval,
+            arrays=arrays,
+            details=details,
+        )
+        return [_times(int(self.scale), score)]
 
     def _present(self, results: Results, groups: Sequence[Hashable]) -> tuple[RowSource, list[Hashable]]:
         """Return the rows that are there, read block by block, and their groups."""
@@ -94,6 +99,21 @@ class Kid(FeatureDistribution):
             return np.asarray(block, dtype=np.float64).reshape(-1, dim)
 
         return rows, [groups[i] for i in here]
+
+
+def _times(factor: int, score: Score) -> Score:
+    """Return a score in other units."""
+    if factor == 1 or score.value is None:
+        return score
+    interval = None if score.interval is None else Interval(*(factor * bound for bound in score.interval))
+    std = {"std": factor * score.details["std"]} if "std" in score.details else {}
+    return replace(
+        score,
+        value=factor * score.value,
+        interval=interval,
+        arrays={name: factor * array for name, array in score.arrays.items()},
+        details={**score.details, **std},
+    )
 
 
 def _with_first(groups: Sequence[Hashable], influences: Mapping[Hashable, float]) -> Floats:

@@ -19,8 +19,9 @@ class L1(PairedProtocol):
     """L1 ↓: mean absolute difference over pixels and channels, for values in [0, 1], mean over pairs.
 
     Attributes:
-        form: ``mean``; ``relative``: Σ|a − b| / Σ(a + b) (GFLA's "mae"), called ``l1_relative``; or ``root``:
-            √Σ(a − b)² / N over the N values of an image (PG2's "L2"), called ``l2_root``.
+        form: ``mean``; ``relative``: Σ|a − b| / Σ(a + b) (GFLA's "mae"), called ``l1_relative``; ``root``:
+            √Σ(a − b)² / N over the N values of an image (PG2's "L2"), called ``l2_root``; or ``squared``: the mean of
+            (a − b)² (HR-VITON), called ``mse``.
         scale: Of the pixels: ``1`` for [0, 1], ``2`` for [−1, 1] (PATN), ``255`` for 0…255 (PG2), or ``per-pixel``: on
             0…255, and divided once more by width × height (DisCo).
         arithmetic: ``float64``, or ``uint8``: target minus generated wraps around, by mistake (DSC); called
@@ -33,13 +34,15 @@ class L1(PairedProtocol):
     metrics: ClassVar[tuple[str, ...]] = ("l1",)
     rank: ClassVar[int] = 70
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("form", "scale", "arithmetic"),)
-    form: Literal["mean", "relative", "root"] = "mean"
+    form: Literal["mean", "relative", "root", "squared"] = "mean"
     scale: Literal["1", "2", "255", "per-pixel"] = "1"
     arithmetic: DifferenceArithmetic = "float64"
 
     def __post_init__(self) -> None:
         if self.form == "relative" and self.scale != "1":
             raise ValueError("a relative difference has no scale")
+        if self.form == "squared" and self.scale != "1":
+            raise ValueError("a squared difference is on [0, 1]: leave scale out")
         if self.form == "root" and self.scale == "per-pixel":
             raise ValueError("scale=per-pixel goes with form=mean")
         if self.arithmetic == "uint8" and (self.form, self.scale) != ("mean", "1"):
@@ -58,13 +61,15 @@ class L1(PairedProtocol):
         if self.arithmetic == "uint8":
             metric = "l1_uint8"
         else:
-            metric = {"mean": "l1", "relative": "l1_relative", "root": "l2_root"}[self.form]
+            metric = {"mean": "l1", "relative": "l1_relative", "root": "l2_root", "squared": "mse"}[self.form]
         return [mean_over_pairs(metric, "lower", pairs, values)]
 
     def _value(self, record: Record) -> float | Missing:
         mse, mae, total, area = (float(record[key]) for key in ("mse", "mae", "sum", "area"))
         if self.form == "relative":
             return mae / total if total else BLACK
+        if self.form == "squared":
+            return mse / 255**2
         difference = mae if self.form == "mean" else math.sqrt(mse / (3 * area))
         unit_in_grey_levels = {"1": 255, "2": 127.5, "255": 1, "per-pixel": area}[self.scale]
         return difference / unit_in_grey_levels

@@ -9,6 +9,7 @@ from typing import Any
 from fhpt_eval.cli.shared import settings
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.extract.gender_classifier import GenderClassifier
+from fhpt_eval.extract.insight_face import FaceModels, InsightFace
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measuring.dialects import Dialect, dialect_named, find_dialects, measurements_of
@@ -123,8 +124,9 @@ def with_geometry(chosen: Sequence[Measurement], option: str, text: str | None, 
 def refuse_unused(
     chosen: Sequence[Measurement],
     keypoints: Mapping[Side, KeypointFiles | None],
-    masks: MaskFiles | None,
-    classifier: GivenFile | None,
+    masks: MaskFiles | None = None,
+    classifier: GivenFile | None = None,
+    face_models: FaceModels | None = None,
 ) -> None:
     """Refuse what is given beside images where no protocol looks at it.
 
@@ -145,3 +147,5 @@ def refuse_unused(
     needs = [need for protocol in protocols for need in protocol.needs()]
     if classifier is not None and not any(isinstance(need.extractor, GenderClassifier) for need in needs):
         raise UserError("--gender-classifier: none of the chosen protocols judges genders; leave it out.")
+    if face_models is not None and not any(isinstance(need.extractor, InsightFace) for need in needs):
+        raise UserError("--face-models: none of the chosen protocols looks at faces by InsightFace; leave it out.")

@@ -200,7 +200,7 @@ def diff(
     named = {"--generated-keypoints": generated_keypoints, "--target-keypoints": target_keypoints}
     of_generated, of_targets = read_keypoints(named, eyes).values()
     masks = read_masks(target_masks)
-    refuse_unused(steps, {"generated": of_generated, "target": of_targets}, masks, None)
+    refuse_unused(steps, {"generated": of_generated, "target": of_targets}, masks)
     given: _Given = {"generated_keypoints": of_generated, "target_keypoints": of_targets, "target_masks": masks}
     run = _measured(steps, images, reference, store, given)
     only = {a.id: without_counterpart(a, b) for a, b in ((first, second), (second, first))}

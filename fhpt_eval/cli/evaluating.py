@@ -61,6 +61,16 @@ GenderClassifierFile = Annotated[
     ),
 ]
 
+FaceModelsFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--face-models",
+        metavar="DIR",
+        help="Folder of InsightFace's ONNX files, such as buffalo_s (for non-commercial research only).",
+        rich_help_panel=EVALUATED,
+    ),
+]
+
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 …", rich_help_panel=MACHINE)]
 
 BatchSize = Annotated[

@@ -12,6 +12,7 @@ import typer
 from fhpt_eval.cli.evaluating import (
     BatchSize,
     Device,
+    FaceModelsFolder,
     GenderClassifierFile,
     Generated,
     MaxPixels,
@@ -33,6 +34,7 @@ from fhpt_eval.cli.shared import (
     GeneratedKeypoints,
     TargetKeypoints,
     TargetMasks,
+    read_face_models,
     read_file,
     read_keypoints,
     read_masks,
@@ -56,6 +58,7 @@ def run(
     target_masks: TargetMasks = None,
     eyes: Eyes = "right-first",
     gender_classifier: GenderClassifierFile = None,
+    face_models: FaceModelsFolder = None,
     allow_missing: Annotated[
         bool,
         typer.Option("--allow-missing", help="Go on when pairs lack files; they are counted.", rich_help_panel=_WHAT),
@@ -198,7 +201,8 @@ def run(
     of_generated, of_targets = files.values()
     masks = read_masks(target_masks)
     classifier = read_file("--gender-classifier", gender_classifier)
-    refuse_unused(chosen, {"generated": of_generated, "target": of_targets}, masks, classifier)
+    faces = read_face_models(face_models)
+    refuse_unused(chosen, {"generated": of_generated, "target": of_targets}, masks, classifier, faces)
     roles = {role for m in chosen for need in m.protocol.needs() for role in need.roles}
     if reference is not None and not roles & {"reference", "given"}:
         raise UserError("--reference: none of the chosen protocols compares with a reference set; leave it out.")
@@ -219,6 +223,7 @@ def run(
             target_keypoints=of_targets,
             target_masks=masks,
             gender_classifier=classifier,
+            face_models=faces,
         )
         images = ImageSets(table, reference_images, given)
         check_given(images, wanted)
@@ -260,6 +265,7 @@ def run(
             target_keypoints=of_targets,
             target_masks=masks,
             gender_classifier=classifier,
+            face_models=faces,
             name=chosen_name,
             output=folder,
             overwrite=overwrite,

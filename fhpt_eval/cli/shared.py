@@ -13,6 +13,7 @@ import typer
 from fhpt_eval.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
+    from fhpt_eval.extract.insight_face import FaceModels
     from fhpt_eval.files.given import GivenFile
     from fhpt_eval.pairing.pairs import Pairs
     from fhpt_eval.people.keypoint_files import Eyes as KeypointEyes
@@ -199,6 +200,21 @@ def read_file(option: str, path: str | None) -> GivenFile | None:
         return None if path is None else GivenFile.at(path_of(path, "a file"))
     except ValueError as error:
         raise UserError(f"{option} '{path}': {error}.") from None
+
+
+def read_face_models(folder: str | None) -> FaceModels | None:
+    """Read the networks of ``--face-models``.
+
+    Raises:
+        UserError: They cannot be read, or are none.
+    """
+    from fhpt_eval.extract.insight_face import FaceModels
+    from fhpt_eval.files.given import path_of
+
+    try:
+        return None if folder is None else FaceModels.at(path_of(folder, "a folder"))
+    except ValueError as error:
+        raise UserError(f"--face-models '{folder}': {error}.") from None
 
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace another file of this name.")]

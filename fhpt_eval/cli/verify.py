@@ -13,6 +13,7 @@ import typer
 from fhpt_eval.cli.evaluating import (
     BatchSize,
     Device,
+    FaceModelsFolder,
     GenderClassifierFile,
     Generated,
     MaxPixels,
@@ -36,6 +37,7 @@ from fhpt_eval.cli.shared import (
     Quiet,
     TargetKeypoints,
     TargetMasks,
+    read_face_models,
     read_file,
     read_keypoints,
     read_masks,
@@ -64,6 +66,7 @@ def verify(
     target_masks: TargetMasks = None,
     eyes: Eyes = "right-first",
     gender_classifier: GenderClassifierFile = None,
+    face_models: FaceModelsFolder = None,
     protocols: Annotated[
         str | None,
         typer.Option("--protocols", "-p", help="Protocols or groups to check, separated by commas; else all."),
@@ -116,6 +119,7 @@ def verify(
             target_keypoints=of_targets,
             target_masks=read_masks(target_masks),
             gender_classifier=read_file("--gender-classifier", gender_classifier),
+            face_models=read_face_models(face_models),
             engine=open_engine(
                 engine_name,
                 cache,

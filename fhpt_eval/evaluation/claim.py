@@ -136,6 +136,7 @@ def _readme(run: Run, *, listed: bool) -> str:
     options += [f"--{role}-keypoints {role.upper()}_KEYPOINTS" for role in keypoints]
     options += ["--target-masks TARGET_MASKS"] if any(protocol.recipe.masks for protocol in measured) else []
     weights = {name: sha256 for protocol in measured for name, sha256 in protocol.recipe.weights.items()}
+    options += ["--face-models FACE_MODELS"] * ("face-detector" in weights)
     lines = [
         f"# {record.name}",
         "",

@@ -24,6 +24,7 @@ from fhpt_eval.evaluation.recording import plan_record, start_run
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_folder import RunFolder
 from fhpt_eval.evaluation.run_record import score_record
+from fhpt_eval.extract.insight_face import FaceModels
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
@@ -49,6 +50,7 @@ def evaluate(
     target_keypoints: KeypointFiles | str | Path | None = None,
     target_masks: MaskFiles | str | Path | None = None,
     gender_classifier: GivenFile | str | Path | None = None,
+    face_models: FaceModels | str | Path | None = None,
     name: str = "run",
     output: str | Path | None = None,
     overwrite: bool = False,
@@ -70,6 +72,7 @@ def evaluate(
         target_keypoints: The same for the targets; masks are drawn from them, too.
         target_masks: Masks of the targets, to take instead of drawn ones, or their folder.
         gender_classifier: What `fhpt-eval train gender` wrote; the profile ``embedded`` has one of its own.
+        face_models: InsightFace's networks, or the folder of their ONNX files.
         name: What the run is called in leaderboards.
         output: A folder for the run's record, written after every protocol; None writes nothing. Where it holds scores
             of the same pairs and generated images, those of other protocols stay.
@@ -97,6 +100,7 @@ def evaluate(
         gender_classifier=GivenFile.at(gender_classifier)
         if isinstance(gender_classifier, str | Path)
         else gender_classifier,
+        face_models=FaceModels.at(face_models) if isinstance(face_models, str | Path) else face_models,
     )
     compared = list_images(reference) if isinstance(reference, str | Path) else reference
     images, wanted = ImageSets(pairs, compared, given), list(dict.fromkeys(m.protocol for m in chosen))

@@ -20,6 +20,7 @@ from fhpt_eval.engine.engine import Engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.extract.insight_face import FaceModels
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef, Rgb
@@ -73,6 +74,7 @@ class Evaluator:
         profile: Which networks.
         reference: The reference set of FID and KID, or its folder; None for the targets, equal ones once.
         gender_classifier: What judges genders.
+        face_models: What finds and embeds faces.
         name: What the runs are called.
         engine: What computes.
         store: Where weights are looked for.
@@ -86,6 +88,7 @@ class Evaluator:
         profile: Profile = "paper",
         reference: Sequence[ImageRef] | str | Path | None = None,
         gender_classifier: GivenFile | str | Path | None = None,
+        face_models: FaceModels | str | Path | None = None,
         name: str = "run",
         engine: Engine | None = None,
         store: Store | None = None,
@@ -96,6 +99,7 @@ class Evaluator:
             "profile": profile,
             "reference": reference,
             "gender_classifier": gender_classifier,
+            "face_models": face_models,
             "name": name,
             "engine": engine,
             "store": store,

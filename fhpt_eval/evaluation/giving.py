@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from fhpt_eval.evaluation.plan import ImageSets
 from fhpt_eval.extract.gender_classifier import SHIPPED
+from fhpt_eval.extract.insight_face import FaceModels
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Profile, Protocol
@@ -25,6 +26,7 @@ def given_for(
     target_keypoints: KeypointFiles | None = None,
     target_masks: MaskFiles | None = None,
     gender_classifier: GivenFile | None = None,
+    face_models: FaceModels | None = None,
 ) -> Given:
     """Return what is given, with the profile's own gender classifier where there is no other.
 
@@ -36,7 +38,7 @@ def given_for(
         side: GivenKeypoints.of_pairs(of_side, pairs, side) for side, of_side in files.items() if of_side is not None
     }
     masks = None if target_masks is None else GivenMasks.of_pairs(target_masks, pairs)
-    return Given(keypoints, gender_classifier or own_classifier(profile), masks)
+    return Given(keypoints, gender_classifier or own_classifier(profile), face_models, masks)
 
 
 def own_classifier(profile: Profile) -> GivenFile | None:

@@ -22,7 +22,6 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, RunRecord
 from fhpt_eval.evaluation.sizes import of_sizes
 from fhpt_eval.extract.extractor import Extractor
-from fhpt_eval.extract.gender_classifier import GenderClassifier
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.listing import Listing
@@ -116,7 +115,7 @@ def _pending(
 
 def _default_dialect(protocol: Protocol, profile: Profile, images: ImageSets) -> str | None:
     """Ours, or that of another profile, where no option of the protocol was changed and nothing is given to it."""
-    if used_keypoints(protocol, images.given) or _classifiers(images.needs(protocol)) - {own_classifier(profile)}:
+    if used_keypoints(protocol, images.given) or _brought(images.needs(protocol)) - {own_classifier(profile)}:
         return None
     if protocol == configure(type(protocol), "paper", {}):
         return default_id()
@@ -132,10 +131,9 @@ def _copies_of_targets(pairs: Pairs, extraction: Extraction) -> str | None:
     return f"{copies} of {len(both)} generated images are their targets, byte by byte: is --generated the right folder?"
 
 
-def _classifiers(needs: Iterable[Need]) -> set[GivenFile]:
-    """Return the gender classifiers that judge."""
-    found = (need.extractor.classifier for need in needs if isinstance(need.extractor, GenderClassifier))
-    return {file for file in found if file is not None}
+def _brought(needs: Iterable[Need]) -> set[GivenFile]:
+    """Return the files of the user that are computed with."""
+    return {file for need in needs for file in need.extractor.brought().values()}
 
 
 def _recipe(protocol: Protocol, images: ImageSets, contents: Contents | Extraction) -> Recipe:
@@ -157,9 +155,7 @@ def _recipe(protocol: Protocol, images: ImageSets, contents: Contents | Extracti
 def _weights(extractor: Extractor) -> dict[str, str]:
     """Return name and hash of each file that an extractor's network comes from."""
     weights = {file.name: file.sha256 for file in extractor.weights()}
-    if isinstance(extractor, GenderClassifier) and extractor.classifier is not None:
-        weights[extractor.name] = extractor.classifier.sha256
-    return weights
+    return weights | {name: file.sha256 for name, file in extractor.brought().items()}
 
 
 def _pairs_record(pairs: Pairs, contents: Contents) -> PairsRecord:

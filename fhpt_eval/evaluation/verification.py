@@ -14,6 +14,7 @@ from fhpt_eval.evaluation.number_check import NumberCheck, Verdict, check_number
 from fhpt_eval.evaluation.record_check import check_record
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import Environment, ProtocolRecord
+from fhpt_eval.extract.insight_face import FaceModels
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.measuring.dialects import find_dialects
@@ -61,6 +62,7 @@ def verify(
     target_keypoints: KeypointFiles | None = None,
     target_masks: MaskFiles | None = None,
     gender_classifier: GivenFile | None = None,
+    face_models: FaceModels | None = None,
     engine: Engine | None = None,
     store: Store | None = None,
     progress: Progress | None = None,
@@ -77,6 +79,7 @@ def verify(
         target_keypoints: Of the targets.
         target_masks: Of the targets, too.
         gender_classifier: The checkpoint that judged genders.
+        face_models: The networks that found and embedded faces.
         engine: What computes.
         store: Where weights are looked for.
         progress: Called with a stage, the steps done and their number.
@@ -103,6 +106,7 @@ def verify(
         target_keypoints=target_keypoints,
         target_masks=target_masks,
         gender_classifier=gender_classifier,
+        face_models=face_models,
         engine=engine,
         store=store,
         progress=progress,

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy.typing as npt
 
 from fhpt_eval.extract.weights import Weights
+from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import DECODE_VERSION
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import version
@@ -71,6 +72,10 @@ class Extractor(ABC):
     def weights(self) -> tuple[Weights, ...]:
         """Return the files of `all_weights` that these parameters ask for; `load` expects them in its context."""
         return self.all_weights
+
+    def brought(self) -> Mapping[str, GivenFile]:
+        """Return the files of the user that it computes with, by what records call them."""
+        return {}
 
     def check(self) -> None:  # noqa: B027 - most have nothing to check
         """Refuse files of the user that `load` could not use, before anything is computed.

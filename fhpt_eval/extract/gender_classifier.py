@@ -8,7 +8,7 @@ a file has 59 MB instead of 540, and images keep their size.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -135,6 +135,10 @@ class GenderClassifier(ImageExtractor):
     def weights(self) -> tuple[Weights, ...]:
         """EfficientNet-Lite0's, where the checkpoint holds only the layer on top of it."""
         return self.all_weights if self.network == "efficientnet_lite0" else ()
+
+    def brought(self) -> Mapping[str, GivenFile]:
+        """Return the checkpoint."""
+        return {} if self.classifier is None else {self.name: self.classifier}
 
     def check(self) -> None:
         """Refuse a checkpoint that `read_checkpoint` cannot use."""

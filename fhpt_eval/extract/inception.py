@@ -37,7 +37,7 @@ INCEPTION_V3_IMAGENET = Weights(
     bytes=108_949_747,
     sha256="0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
     licence="BSD-3-Clause",
-    used_by="fid, kid of GFLA and its kin",
+    used_by="fid, kid of GFLA and its kin, is of HR-VITON",
     url="https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
 )
 
@@ -105,19 +105,53 @@ class ImageNetInception(ImageExtractor):
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
         """Build the network, load the weights and fold batch normalisation into the convolutions."""
         import torch
-        from torchvision.models import inception_v3
 
-        state = load_state_dict(context.weights[INCEPTION_V3_IMAGENET.name])
-        network = inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
-        network.fc = torch.nn.Identity()
-        network.load_state_dict({k: v for k, v in state.items() if not k.startswith(("AuxLogits.", "fc."))})
-        features = _on_images(network, self.preprocess, context.device)
+        features = _on_images(_torchvision(context, "AuxLogits.", "fc."), self.preprocess, context.device)
 
         @torch.inference_mode()
         def extract(images: Sequence[Pixels]) -> list[Result]:
             return [{"pool3": row} for row in features(images).cpu().numpy()]
 
         return extract
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNetClasses(ImageExtractor):
+    """Records ``logits`` (1000 float32) of torchvision's Inception v3, IMAGENET1K_V1, with its classifier.
+
+    Attributes:
+        preprocess: As `Inception`'s; torchvision's own ``transform_input`` is not applied on top.
+    """
+
+    name: ClassVar[str] = "inception-v3-imagenet-classes"
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision")
+    all_weights: ClassVar[tuple[Weights, ...]] = (INCEPTION_V3_IMAGENET,)
+    preprocess: Preprocess = "pytorch-fid"
+
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
+        """Build the network, load the weights and fold batch normalisation into the convolutions."""
+        import torch
+
+        logits = _on_images(_torchvision(context, "AuxLogits."), self.preprocess, context.device)
+
+        @torch.inference_mode()
+        def extract(images: Sequence[Pixels]) -> list[Result]:
+            return [{"logits": row} for row in logits(images).cpu().numpy()]
+
+        return extract
+
+
+def _torchvision(context: Context, *without: str) -> Any:
+    """Return torchvision's network with its weights, but for layers whose names begin so."""
+    import torch
+    from torchvision.models import inception_v3
+
+    state = load_state_dict(context.weights[INCEPTION_V3_IMAGENET.name])
+    network = inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
+    if "fc." in without:
+        network.fc = torch.nn.Identity()
+    network.load_state_dict({k: v for k, v in state.items() if not k.startswith(without)})
+    return network
 
 
 def _on_images(network: nn.Module, preprocess: Preprocess, device: str) -> Callable[[Sequence[Pixels]], Tensor]:

@@ -362,6 +362,21 @@ class Grey(Step):
 
 
 @dataclass(frozen=True)
+class Luma(Step):
+    """Replace all three channels by Pillow's RGB to grey (``Image.convert("L")``), as HR-VITON does before SSIM."""
+
+    keyword = "luma"
+
+    def _apply(self, pixels: Array) -> Array:
+        return np.repeat(np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None], 3, axis=2)
+
+    @property
+    def needs_uint8(self) -> bool:
+        """Whether pixels with fractions cannot be taken: Pillow has no such pictures."""
+        return True
+
+
+@dataclass(frozen=True)
 class Clip(Step):
     """Bring what a filter left below 0 or above 255 to these values, and keep the fractions."""
 
@@ -399,7 +414,7 @@ class Truncate(_Quantise):
 
 
 _STEPS: Mapping[str, type[Step]] = {
-    step.keyword: step for step in (Expect, Crop, CentreCrop, Pad, Resize, Jpeg, Grey, Clip, Round, Truncate)
+    step.keyword: step for step in (Expect, Crop, CentreCrop, Pad, Resize, Jpeg, Grey, Luma, Clip, Round, Truncate)
 }
 
 

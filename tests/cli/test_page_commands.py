@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 from conftest import Command
 from PIL import Image, ImageFilter
+from toy_faces import write_pack
 
 from fhpt_eval import sample
 
@@ -134,6 +135,7 @@ def lay_out(folder: Path) -> None:
         silhouette.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", Image.open(folder / "real" / name).size, "white").save(silhouette)
     shutil.copy(sample.SAMPLE / sample.ANNOTATION, folder / "real.csv")
+    write_pack(folder / "buffalo_s")
     (folder / "openpose").mkdir()
     points = pd.read_csv(folder / "real.csv", sep=":", index_col="name")
     for source, target in zip(chosen["from"], chosen["to"], strict=True):

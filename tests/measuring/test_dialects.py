@@ -61,12 +61,14 @@ def test_every_dialect_of_the_field_is_there() -> None:
     assert next(iter(DIALECTS)) == "clean"
     assert set(DIALECTS) >= {
         *("clean", "patn", "dsc", "pg2", "gfla", "dptn", "pidm", "pcdm", "spgnet", "cfld", "pocold", "dior", "leffa"),
-        *("disco", "pise", "nted", "casd", "drn", "rate"),
+        *("disco", "pise", "nted", "casd", "drn", "rate", "mcld", "mcld-512", "catvton", "ladi-vton", "hr-viton"),
     }
     assert {key for key, dialect in DIALECTS.items() if dialect.refused} == {"nted", "casd", "drn", "rate"}
 
 
-@pytest.mark.parametrize(("alias", "key"), [("adgan", "patn"), ("xinggan", "patn"), ("mcld", "cfld"), ("gfla", "gfla")])
+@pytest.mark.parametrize(
+    ("alias", "key"), [("adgan", "patn"), ("xinggan", "patn"), ("pcdms", "pcdm"), ("gfla", "gfla")]
+)
 def test_a_dialect_is_found_by_its_aliases(alias: str, key: str) -> None:
     assert dialect_named(alias).key == key
 

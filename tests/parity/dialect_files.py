@@ -25,15 +25,16 @@ COUNT = 20
 FLAT = (1, 3)
 """Pictures whose generated image is nearly constant; the target of the second is, too."""
 
-SQUARE, CROP, MARKET, ODD, SMALL = (256, 256), (176, 256), (64, 128), (175, 251), (61, 87)
+SQUARE, CROP, MARKET, ODD, SMALL, LARGE = (256, 256), (176, 256), (64, 128), (175, 251), (61, 87), (352, 512)
 """Widths and heights."""
 
 SIZES = {
-    **dict.fromkeys(("cfld", "dior", "dptn", "patn", "pise", "pocold", "pose-with-style", "upgpt"), CROP),
-    **dict.fromkeys(("clean", "dsc", "leffa", "pcdm", "pcdm-512", "pg2"), ODD),
+    **dict.fromkeys(("cfld", "dior", "dptn", "mcld", "patn", "pise", "pocold", "pose-with-style", "upgpt"), CROP),
+    **dict.fromkeys(("clean", "catvton", "dsc", "hr-viton", "ladi-vton", "leffa", "pcdm", "pcdm-512", "pg2"), ODD),
     **dict.fromkeys(("gfla", "pidm", "scfm", "spgnet"), SQUARE),
     **dict.fromkeys(("dptn-market", "gfla-market", "patn-market", "spgnet-market"), MARKET),
     "disco": SMALL,
+    "mcld-512": LARGE,
 }
 """What the pictures of each dialect measure."""
 
@@ -220,6 +221,11 @@ def cubic(size: tuple[int, int], image: Pixels) -> Pixels:
 def bilinear(size: tuple[int, int], image: Pixels) -> Pixels:
     """PIDM, DiOr: OpenCV's default, on floats."""
     return cv2.resize(image.astype(np.float32), size)
+
+
+def small(size: tuple[int, int], image: Pixels) -> Pixels:
+    """LaDI-VTON, HR-VITON: torchvision's resize of a Pillow image, which is Pillow's bilinear."""
+    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
 def cropped_and_saved_again(image: Pixels) -> Pixels:

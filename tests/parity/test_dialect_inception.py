@@ -26,6 +26,7 @@ import torch
 from dialect_files import (
     COUNT,
     CROP,
+    LARGE,
     ODD,
     Floats,
     Folders,
@@ -37,6 +38,7 @@ from dialect_files import (
     lay_out,
     pool,
     references_of,
+    small,
     white_at_the_sides,
 )
 from dialect_people import masks
@@ -70,7 +72,7 @@ class Peers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.known: dict[tuple[str, bytes], Floats] = {}
-        whole = inception(2018)
+        self.whole = whole = inception(2018)
         torch.save(whole.state_dict(), folder / "inception_v3_google-0cc3c7bd.pth")
         self.imagenet = blocks_of(whole)
         # FID's network has other poolings than torchvision's, and the same weights.
@@ -85,7 +87,7 @@ class Peers:
         self.fidelity = FeatureExtractorInceptionV3(
             "inception-v3-compat", ["logits_unbiased"], feature_extractor_weights_path=str(file)
         )
-        for network in (self.imagenet, self.fid, self.fid_as_given, self.fidelity):
+        for network in (self.whole, self.imagenet, self.fid, self.fid_as_given, self.fidelity):
             network.to(memory_format=torch.channels_last)
 
     def rows(self, way: str, images: list[Pixels]) -> Floats:
@@ -123,6 +125,11 @@ class Peers:
         logits: torch.Tensor = self.fidelity(image)[0]
         return logits
 
+    def of_torchvision(self, image: torch.Tensor) -> torch.Tensor:
+        """HR-VITON's: torchvision's classifier on [-1, 1]; images are 299×299 already."""
+        logits: torch.Tensor = self.whole((image / 255 - 0.5) / 0.5)
+        return logits
+
     def logits(self, images: list[Pixels]) -> Floats:
         """Ours: logits without bias of pytorch-fid's features."""
         logits: Floats = self.rows("of_pytorch_fid", images) @ self.head.T
@@ -156,6 +163,11 @@ class Distance:
         return [peers.rows(self.way, side[: len(side) // batch * batch]) for side in sides]
 
 
+def bicubic(size: tuple[int, int], image: Pixels) -> Pixels:
+    """MCLD's training images: torchvision's resize of a Pillow image, which is Pillow's."""
+    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+
 CUBIC_256, CUBIC_512 = partial(cubic, (176, 256)), partial(cubic, (352, 512))
 BILINEAR = partial(bilinear, (176, 256))
 DISTANCES = {
@@ -169,6 +181,11 @@ DISTANCES = {
     ("gfla-market", "fid"): Distance(batch=64),
     ("leffa", "fid"): Distance("of_pytorch_fid", targets=True),
     ("leffa", "clean_fid"): Distance("of_clean_fid", targets=True),
+    ("catvton", "fid"): Distance("of_clean_fid", targets=True),
+    ("disco", "clean_fid"): Distance("of_clean_fid", targets=True),
+    ("ladi-vton", "fid"): Distance("of_clean_fid", targets=True),
+    ("mcld", "fid"): Distance(real=partial(bicubic, CROP)),
+    ("mcld-512", "fid"): Distance(real=partial(bicubic, LARGE)),
     ("pcdm", "fid"): Distance(generated=CUBIC_256, real=CUBIC_256, batch=128),
     ("pcdm-512", "fid"): Distance(generated=CUBIC_512, real=CUBIC_512, batch=128),
     ("pidm", "fid"): Distance(generated=BILINEAR, real=BILINEAR, batch=64),
@@ -179,9 +196,17 @@ DISTANCES = {
     ("spgnet-market", "fid"): Distance(batch=64),
     ("upgpt", "fid"): Distance("of_pytorch_fid", targets=True),
 }
+KERNELS = {
+    ("catvton", "kid"): 1000,
+    ("ladi-vton", "kid"): 1,
+    ("leffa", "clean_kid"): 1000,
+}
+"""What scripts multiply clean-fid's KID with."""
 SCORES = [
     ("clean", "is"),
     ("dsc", "is"),
+    ("hr-viton", "is"),
+    ("ladi-vton", "is"),
     ("patn", "is"),
     ("patn-market", "is"),
     ("patn-market", "mask_is"),
@@ -216,7 +241,7 @@ def frechet(a: Floats, b: Floats) -> float:
 def test_every_inception_metric_of_every_dialect_is_compared() -> None:
     for key, dialect in find_dialects().items():
         own = {(key, metric.name) for metric in dialect.metrics if metric.protocol in PROTOCOLS}
-        assert own == {pair for pair in (*DISTANCES, *SCORES, ("clean", "kid")) if pair[0] == key}
+        assert own == {pair for pair in (*DISTANCES, *KERNELS, *SCORES, ("clean", "kid")) if pair[0] == key}
 
 
 @pytest.mark.parametrize(("key", "metric"), DISTANCES)
@@ -239,6 +264,21 @@ def test_kid_agrees_to_4_digits(runs: Runs, peers: Peers) -> None:
     assert_number(run, "kid", sum(own) - 2 * kernel(a, b).mean(), COUNT, **DIGITS)
 
 
+@pytest.mark.parametrize(("key", "metric"), KERNELS)
+def test_kid_of_clean_fid_agrees_to_4_digits(runs: Runs, peers: Peers, key: str, metric: str) -> None:
+    """By random subsets without a seed, which twenty images on both sides fill."""
+    folders, run = runs(key)
+    a, b = Distance("of_clean_fid", targets=True).features(peers, folders)
+    random, m, total = np.random.default_rng(), COUNT, 0.0
+    for _ in range(100):
+        x, y = a[random.choice(COUNT, m, replace=False)], b[random.choice(COUNT, m, replace=False)]
+        own = (x @ x.T / x.shape[1] + 1) ** 3 + (y @ y.T / x.shape[1] + 1) ** 3
+        total += (own.sum() - np.trace(own)) / (m - 1) - ((x @ y.T / x.shape[1] + 1) ** 3).sum() * 2 / m
+    expected = KERNELS[key, metric] * total / 100 / m
+    assert_number(run, named(dialect_named(key), metric), expected, COUNT, **DIGITS)
+    assert abs(expected) > 1e-3 * KERNELS[key, metric], "the sides must not be alike"
+
+
 @pytest.mark.parametrize(("key", "metric"), SCORES)
 def test_inception_score_agrees_to_4_digits(runs: Runs, peers: Peers, key: str, metric: str) -> None:
     folders, run = runs(key)
@@ -247,8 +287,14 @@ def test_inception_score_agrees_to_4_digits(runs: Runs, peers: Peers, key: str, 
         images = [image * mask for image, mask in zip(images, masks(folders), strict=True)]
     if key == "patn":
         images = [white_at_the_sides(image) for image in images]
-    logits = peers.logits(images) if key == "clean" else peers.rows("of_tensorflow", images)
-    expected = isc_features_to_metric(torch.from_numpy(logits), splits=10, shuffle=False)
+    if key == "ladi-vton":
+        images = [small((384, 512), image) for image in images]
+    if key == "hr-viton":
+        logits = peers.rows("of_torchvision", [small((299, 299), image) for image in images])
+    else:
+        logits = peers.logits(images) if key == "clean" else peers.rows("of_tensorflow", images)
+    splits = 1 if key == "hr-viton" else 10
+    expected = isc_features_to_metric(torch.from_numpy(logits), splits=splits, shuffle=False)
     assert_number(run, named(dialect_named(key), metric), expected["inception_score_mean"], COUNT, **DIGITS)
     assert expected["inception_score_mean"] > 1.05
 

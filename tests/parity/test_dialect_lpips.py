@@ -17,7 +17,7 @@ import lpips
 import numpy as np
 import pytest
 import torch
-from dialect_files import Pixels, bilinear, cropped_and_saved_again, cubic, images_of, lay_out
+from dialect_files import Pixels, bilinear, cropped_and_saved_again, cubic, images_of, lay_out, small
 from dialect_people import masks
 from dialect_runs import Runs, assert_agrees, measured, named, runs_in
 from torchvision import models
@@ -53,6 +53,7 @@ class Lpips:
 
 LPIPS = {
     "clean": Lpips(),
+    "catvton": Lpips("squeeze"),
     "cfld": Lpips(),
     "dior": Lpips(batch=8),
     "disco": Lpips("vgg", scale=not_normalised),
@@ -60,7 +61,11 @@ LPIPS = {
     "dptn-market": Lpips(),
     "gfla": Lpips(batch=64),
     "gfla-market": Lpips(batch=64),
+    "hr-viton": Lpips("alex", partial(small, (128, 128)), partial(small, (128, 128))),
+    "ladi-vton": Lpips("alex", partial(small, (384, 512)), partial(small, (384, 512))),
     "leffa": Lpips("squeeze"),
+    "mcld": Lpips(),
+    "mcld-512": Lpips(),
     "pcdm": Lpips("alex", partial(cubic, (176, 256)), partial(cubic, (176, 256)), not_normalised, 64),
     "pcdm-512": Lpips("alex", partial(cubic, (352, 512)), partial(cubic, (352, 512)), not_normalised, 64),
     "pidm": Lpips("alex", partial(bilinear, (176, 256)), partial(bilinear, (176, 256)), batch=64),

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import pytorch_msssim
 import torch
-from dialect_files import COUNT, Pixels, cubic, files_of, images_of, lay_out, white_at_the_sides
+from dialect_files import COUNT, Pixels, cubic, files_of, images_of, lay_out, small, white_at_the_sides
 from dialect_people import HEAD, masks, people, silhouettes
 from dialect_runs import Runs, assert_agrees, named, per_pair, runs_in
 from PIL import Image
@@ -138,10 +138,11 @@ def ssim_of_grey(generated: Pixels, target: Pixels) -> float:
     return float(metrics.structural_similarity(x, y))
 
 
-def ssim_of_torchmetrics(generated: Pixels, target: Pixels) -> float:
+def ssim_of_torchmetrics(generated: Pixels, target: Pixels, cut: int = 0) -> float:
     """Leffa: a convolution by 11×11 weights, variances from below at 0, the image reflected beyond its edge.
 
-    So since 1.4.2 (its pull request 2721); before, the border of 5 pixels was cut off.
+    So since 1.4.2 (its pull request 2721); before, the border of 5 pixels was cut off
+    (LaDI-VTON with 0.11.4, CatVTON).
     """
     x, y = (torch.from_numpy(unit(image)).permute(2, 0, 1)[:, None] for image in (generated, target))
     x, y = (functional.pad(image, [5] * 4, mode="reflect") for image in (x, y))
@@ -154,7 +155,21 @@ def ssim_of_torchmetrics(generated: Pixels, target: Pixels) -> float:
     mx, my = mean(x), mean(y)
     vx, vy, vxy = (mean(x * x) - mx * mx).clamp(min=0), (mean(y * y) - my * my).clamp(min=0), mean(x * y) - mx * my
     values = (2 * mx * my + 1e-4) * (2 * vxy + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
-    return float(values.mean())
+    return float(values[..., cut : values.shape[-2] - cut, cut : values.shape[-1] - cut].mean())
+
+
+def ssim_of_luma(generated: Pixels, target: Pixels) -> float:
+    """HR-VITON."""
+    x, y = (np.asarray(Image.fromarray(image).convert("L")) for image in (target, generated))
+    return float(
+        metrics.structural_similarity(x, y, data_range=255, gaussian_weights=True, use_sample_covariance=False)
+    )
+
+
+def mse(generated: Pixels, target: Pixels) -> float:
+    """HR-VITON."""
+    x, y = (torch.from_numpy(unit(image)) for image in (target, generated))
+    return float(functional.mse_loss(x, y))
 
 
 def by_pytorch_msssim(compare: Any, generated: Pixels, target: Pixels) -> float:
@@ -243,17 +258,19 @@ PCDM: dict[str, Compare] = {
     "l1": l1,
     "mae": mae,
 }
+CFLD: dict[str, Compare] = {
+    "ssim": partial(ssim_float32, first=1),
+    "ssim_256": partial(ssim_float32, first=1, sigma=1.5),
+    "psnr": psnr,
+}
 SCRIPTS: dict[str, dict[str, Compare]] = {
+    "catvton": {"ssim": partial(ssim_of_torchmetrics, cut=5)},
     "clean": {
         "ssim": ssim_255,
         "psnr": psnr,
         "l1": l1,
     },
-    "cfld": {
-        "ssim": partial(ssim_float32, first=1),
-        "ssim_256": partial(ssim_float32, first=1, sigma=1.5),
-        "psnr": psnr,
-    },
+    "cfld": CFLD,
     "dior": {"ssim": seen_as(white_at_the_sides, ssim_256)},
     "disco": {"ssim": ssim_of_grey, "psnr": psnr_or_100, "l1": l1_by_area},
     "dptn": {name: seen_as(white_at_the_sides, compare) for name, compare in RECONSTRUCTION.items()},
@@ -261,7 +278,11 @@ SCRIPTS: dict[str, dict[str, Compare]] = {
     "dsc": {"ssim": ssim_13, "l1": l1_of_bytes},
     "gfla": RECONSTRUCTION,
     "gfla-market": RECONSTRUCTION,
+    "hr-viton": {"ssim": ssim_of_luma, "mse": mse},
+    "ladi-vton": {"ssim": seen_as(partial(small, (384, 512)), partial(ssim_of_torchmetrics, cut=5))},
     "leffa": {"ssim": ssim_of_torchmetrics},
+    "mcld": CFLD,
+    "mcld-512": CFLD,
     "patn": {
         "ssim": seen_as(white_at_the_sides, ssim_13),
         "l1": seen_as(white_at_the_sides, l1_from_minus_1),
