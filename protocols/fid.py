@@ -158,6 +158,7 @@ class Fid(FeatureDistribution):
     title: ClassVar[str] = "Fréchet Inception distance to the targets, or to --reference"
     metrics: ClassVar[tuple[str, ...]] = ("fid",)
     headlines: ClassVar[tuple[str, ...]] = metrics
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 10
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:

@@ -38,6 +38,7 @@ class Kid(FeatureDistribution):
     name: ClassVar[str] = "kid"
     title: ClassVar[str] = "kernel Inception distance (unbiased) to the targets, or to --reference"
     metrics: ClassVar[tuple[str, ...]] = ("kid",)
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 20
     tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-6, relative=1e-5, arrays=1e-4)
     together: ClassVar[tuple[tuple[str, ...], ...]] = (*FeatureDistribution.together, ("subsets", "subset_size"))

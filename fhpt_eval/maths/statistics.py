@@ -248,35 +248,3 @@ def inception_score(logits: Floats, splits: int) -> Floats:
         log_marginal = special.logsumexp(part, axis=0) - np.log(len(part))
         scores.append(np.exp((np.exp(part) * (part - log_marginal)).sum(axis=1).mean()))
     return np.asarray(scores)
-
-
-def cluster_bootstrap(
-    values: npt.ArrayLike, groups: Sequence[Hashable], resamples: int = 2000, seed: int = 0
-) -> Interval | None:
-    """95 % percentile interval of the mean of ``values``, resampling whole groups.
-
-    Pairs of one garment and person are not independent, so the groups are drawn with replacement and every value of a
-    drawn group counts; the mean is the sum over the drawn values divided by their number.
-
-    Returns:
-        The interval, or None when there are fewer than two groups and nothing can be said.
-    """
-    codes = {group: i for i, group in enumerate(dict.fromkeys(groups))}
-    if len(codes) < 2:
-        return None
-    index = np.array([codes[g] for g in groups])
-    sums = np.bincount(index, np.asarray(values, dtype=np.float64))
-    counts = np.bincount(index).astype(np.float64)
-    from scipy import stats as scipy_stats
-
-    result = scipy_stats.bootstrap(
-        (sums, counts),
-        lambda s, c, axis: s.sum(axis=axis) / c.sum(axis=axis),
-        n_resamples=resamples,
-        batch=max(1, 4_000_000 // len(codes)),
-        paired=True,
-        vectorized=True,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
