@@ -30,7 +30,7 @@ def gaussian(*rows: tuple[float, ...]) -> GaussianStats:
 
 
 def kernel(x: Floats, y: Floats, groups_x: list[str], groups_y: list[str]) -> KernelDistance:
-    return kernel_distance(lambda i, j: x[i:j], lambda i, j: y[i:j], groups_x, groups_y)
+    return kernel_distance(lambda i, j: x[i:j], lambda i, j: y[i:j], groups_x, groups_y, within_groups=True)
 
 
 def test_frechet_distance_of_two_one_dimensional_gaussians() -> None:
