@@ -11,6 +11,7 @@ from pydantic import Field
 
 from fhpt_eval.extract.dlib_face import DlibFace, Landmarks
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.maths.intervals import AT_LEAST_0, SHARE
 from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.protocol import (
@@ -96,6 +97,7 @@ class FaceIdentity(Protocol):
     table: ClassVar[str] = "face"
     rescoring: ClassVar[type[Rescoring]] = FaceThresholds
     thresholds: ClassVar[tuple[Threshold, ...]] = (Threshold("face_distance", "Face pairs", THRESHOLDS),)
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 10
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "source copies": "better"}
     against: Literal["target", "source"] = "target"
@@ -127,11 +129,18 @@ class FaceIdentity(Protocol):
         distances = [self._distance(g, r) for g, r in zip(generated, real, strict=True)]
         both = [d if isinstance(d, Missing) else 1.0 for d in distances]
         lost = [not isinstance(r, Missing) and _no_face(g) for g, r in zip(generated, real, strict=True)]
-        coverage = mean_over_pairs(self._metric("face_coverage"), "higher", pairs, _strict(both, lost))
+        coverage = mean_over_pairs(self._metric("face_coverage"), "higher", pairs, _strict(both, lost), within=SHARE)
+        if not coverage.n and any(map(_no_face, real)):
+            coverage = replace(coverage, warnings=(self._warning(),))
         scores = [
-            coverage if coverage.n or not any(map(_no_face, real)) else replace(coverage, warnings=(self._warning(),)),
+            coverage,
             mean_over_pairs(
-                self._metric("face_distance"), "lower", pairs, distances, details=self._several_faces(records)
+                self._metric("face_distance"),
+                "lower",
+                pairs,
+                distances,
+                within=AT_LEAST_0,
+                details=self._several_faces(records),
             ),
         ]
         return scores + _same(pairs, distances, lost, THRESHOLDS, self.against)
@@ -185,8 +194,8 @@ def _same(
     for threshold in thresholds:
         same = [d if isinstance(d, Missing) else float(d < threshold) for d in distances]
         name = f"face_same@{threshold}"
-        scores.append(mean_over_pairs(_named(name, against), "higher", pairs, _strict(same, lost)))
-        scores.append(mean_over_pairs(_named(name, against, "detected"), "higher", pairs, same))
+        scores.append(mean_over_pairs(_named(name, against), "higher", pairs, _strict(same, lost), within=SHARE))
+        scores.append(mean_over_pairs(_named(name, against, "detected"), "higher", pairs, same, within=SHARE))
     return scores
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from fhpt_eval.extract.gender_classifier import NO_PERSON, UNKNOWN_GENDER, ClassifierNetwork, GenderClassifier
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.maths.statistics import Floats, Interval
+from fhpt_eval.maths.differences import Pooled
+from fhpt_eval.maths.intervals import SHARE, fewest, interval, interval_of_mean
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import (
@@ -22,6 +23,8 @@ from fhpt_eval.measuring.protocol import (
     Score,
     Unscorable,
     mean_over_pairs,
+    resampling_groups,
+    resting_on_items,
 )
 from fhpt_eval.pairing.naming import Gender as Label
 from fhpt_eval.pairing.pairs import Pair, Pairs
@@ -40,8 +43,8 @@ class Gender(Protocol):
 
     * gender_error: mean over the pairs. Of DeepFashion's test pairs 88 % show women, so it says little about men.
     * gender_error_men, gender_error_women: mean over the pairs of that gender.
-    * gender_error_balanced: mean of these two; the one to compare methods by. Its interval resamples the items of
-      each gender.
+    * gender_error_balanced: mean of these two; the one to compare methods by. Its interval comes of theirs, and
+      ``interval_items`` are those of the gender that has fewer.
 
     The controls stand in each score's ``details``: ``targets``, the classifier's own error on the real targets of the
     scored pairs, which no method should be expected to beat, and ``majority``, the error of always answering the
@@ -70,6 +73,7 @@ class Gender(Protocol):
     headlines: ClassVar[tuple[str, ...]] = ("gender_error",)
     table: ClassVar[str] = "gender"
     answers: ClassVar[tuple[Classes, ...]] = (Classes("gender_error", "Gender", "gender", ("WOMEN", "MEN")),)
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 30
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "source copies": "better"}
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet_lite0"}
@@ -124,14 +128,19 @@ class Gender(Protocol):
             return {"controls": found}
 
         everything = [True] * len(pairs)
-        scores = [mean_over_pairs(self._metric(), "lower", pairs, errors, details=details(everything))]
+        scores = [mean_over_pairs(self._metric(), "lower", pairs, errors, within=SHARE, details=details(everything))]
         for label in ("MEN", "WOMEN"):
             # A pair of unknown gender may belong to either.
             part = [row.gender in (label, None) for row in pairs]
             rows = tuple(row for row, inside in zip(pairs, part, strict=True) if inside)
             own = [error for error, inside in zip(errors, part, strict=True) if inside]
             score = mean_over_pairs(
-                self._metric(f"_{label.lower()}"), "lower", replace(pairs, rows=rows), own, details=details(part)
+                self._metric(f"_{label.lower()}"),
+                "lower",
+                replace(pairs, rows=rows),
+                own,
+                within=SHARE,
+                details=details(part),
             )
             # Not a column of its own: the column of gender_error has these values, beside that of the gender.
             scores.append(replace(score, per_pair=()))
@@ -143,7 +152,7 @@ class Gender(Protocol):
 
     def _balanced(self, pairs: Pairs, errors: Sequence[Value], overall: Score, details: dict[str, Any]) -> Score:
         groups = {label: _by_item(pairs, errors, label) for label in ("MEN", "WOMEN")}
-        absent = [label for label, group in groups.items() if not group.counts.size]
+        absent = [label for label, group in groups.items() if not group.count.any()]
         score = Score(
             metric=self._metric("_balanced"),
             value=None,
@@ -154,9 +163,11 @@ class Gender(Protocol):
             details=details,
         )
         if not absent:
-            value = float(np.mean([group.sums.sum() / group.counts.sum() for group in groups.values()]))
-            details["interval_over"] = overall.details["interval_over"]
-            return replace(score, value=value, n=overall.n, interval=_interval(groups["MEN"], groups["WOMEN"]))
+            rates = [group.value for group in groups.values()]
+            found = interval_of_mean(rates, [interval(group, SHARE) for group in groups.values()])
+            fewer = min(int((group.count > 0).sum()) for group in groups.values())
+            score = replace(score, value=float(np.mean(rates)), n=overall.n)
+            return resting_on_items(score, pairs, found, fewer, fewest(SHARE))
         if not overall.n:
             return score
         reason = f"no pair of {absent[0]} is scored, so there is nothing to balance"
@@ -199,46 +210,9 @@ def _control(pairs: Pairs, values: Sequence[Value], part: Sequence[bool], *, bal
     return {"value": float(np.mean([np.mean(group) for group in by_gender])), "n": len(there)}
 
 
-@dataclass(frozen=True)
-class _Items:
-    """The errors of one gender: their sum and their number for each item."""
-
-    sums: Floats
-    counts: Floats
-
-
-def _by_item(pairs: Pairs, errors: Sequence[Value], label: Label) -> _Items:
-    sums: dict[str, float] = {}
-    counts: dict[str, int] = {}
-    for row, error in zip(pairs, errors, strict=True):
-        if row.gender == label and not isinstance(error, Missing):
-            item = row.item or row.pair
-            sums[item] = sums.get(item, 0) + error
-            counts[item] = counts.get(item, 0) + 1
-    return _Items(np.array(list(sums.values()), dtype=np.float64), np.array(list(counts.values()), dtype=np.float64))
-
-
-def _interval(men: _Items, women: _Items, resamples: int = 2000, seed: int = 0) -> Interval | None:
-    """95 % percentile interval of the mean of two error rates, resampling the items of each gender by themselves.
-
-    So no resample lacks a gender. None where a gender has a single item, of which nothing can be said.
-    """
-    if min(len(men.counts), len(women.counts)) < 2:
-        return None
-
-    def balanced(m: Any, w: Any, axis: int) -> Any:
-        rates = [items.sums[i].sum(axis) / items.counts[i].sum(axis) for items, i in ((men, m), (women, w))]
-        return sum(rates) / 2
-
-    from scipy import stats as scipy_stats
-
-    result = scipy_stats.bootstrap(
-        (np.arange(len(men.counts)), np.arange(len(women.counts))),
-        balanced,
-        n_resamples=resamples,
-        batch=max(1, 4_000_000 // max(len(men.counts), len(women.counts))),
-        vectorized=True,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+def _by_item(pairs: Pairs, errors: Sequence[Value], label: Label) -> Pooled:
+    """Return what the errors of one gender come to, item by item."""
+    groups, _ = resampling_groups(pairs)
+    there = [row.gender == label and not isinstance(error, Missing) for row, error in zip(pairs, errors, strict=True)]
+    values = [0.0 if isinstance(error, Missing) else error for error in errors]
+    return Pooled.of_values(np.where(there, values, 0.0), there, groups)

@@ -16,6 +16,8 @@ from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import MediapipeTasks
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.maths.differences import Pooled
+from fhpt_eval.maths.intervals import SHARE
 from fhpt_eval.maths.keypoints import (
     PARTS,
     Floats,
@@ -28,7 +30,6 @@ from fhpt_eval.maths.keypoints import (
     head_size,
     interocular_distance,
 )
-from fhpt_eval.maths.statistics import cluster_bootstrap
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import (
@@ -44,6 +45,7 @@ from fhpt_eval.measuring.protocol import (
     Thresholds,
     resampling_groups,
     tally,
+    with_interval,
 )
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.by_name import Side
@@ -221,6 +223,7 @@ class Kec(KeypointProtocol):
         )
     )
     headlines: ClassVar[tuple[str, ...]] = tuple(f"kec_auc_{part}" for part in PARTS)
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 10
     rescoring: ClassVar[type[Rescoring]] = KecLimits
     # The paper's Fig. 7 gives hands twice the body's axis.
@@ -307,7 +310,7 @@ def mean_over_keypoints(
     details: Mapping[str, Any],
     arrays: Record | None = None,
 ) -> Score:
-    """Score a mean over keypoints of all pairs (a micro-average), with its item-clustered interval.
+    """Score a mean over keypoints of all pairs (a micro-average) of shares, with its interval over items.
 
     Args:
         metric: Its name.
@@ -320,30 +323,23 @@ def mean_over_keypoints(
         details: Goes into the score, beside the number of keypoints.
         arrays: Goes into the score.
     """
-    groups, over = resampling_groups(pairs)
+    count = np.bincount(pair, minlength=len(pairs)).astype(np.float64)
+    total = np.bincount(pair, values, len(pairs)).astype(np.float64)
     present = {int(i) for i in np.unique(pair)}
     absent = [missing.get(i, Missing(otherwise, "finding")) for i in range(len(pairs)) if i not in present]
     reasons, faults = tally(absent)
-    return Score(
+    score = Score(
         metric=metric,
         value=float(values.mean()) if len(values) else None,
         better=better,
         n=len(present),
         missing=reasons,
         faults=faults,
-        interval=cluster_bootstrap(values, [groups[i] for i in pair]) if len(values) else None,
-        details={"keypoints": len(values), **details, "interval_over": over},
-        arrays={
-            "total": np.bincount(pair, values, len(pairs)).astype(np.float64),
-            "count": _counts(pair, len(pairs)),
-            **(arrays or {}),
-        },
+        details={"keypoints": len(values), **details},
+        arrays={"total": total, "count": count, **(arrays or {})},
     )
-
-
-def _counts(pair: npt.NDArray[np.int32], pairs: int) -> Floats:
-    """Return how many keypoints each pair has."""
-    return np.bincount(pair, minlength=pairs).astype(np.float64)
+    groups, _ = resampling_groups(pairs)
+    return with_interval(score, pairs, Pooled.of_values(total, count, groups), SHARE)
 
 
 def _both(generated: Result, target: Result) -> Both:

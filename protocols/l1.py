@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
+from fhpt_eval.maths.intervals import AT_LEAST_0
 from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Record
@@ -32,6 +33,7 @@ class L1(PairedProtocol):
     title: ClassVar[str] = "mean absolute difference to the target, on [0, 1]"
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("l1",)
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 70
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("form", "scale", "arithmetic"),)
     form: Literal["mean", "relative", "root", "squared"] = "mean"
@@ -62,7 +64,7 @@ class L1(PairedProtocol):
             metric = "l1_uint8"
         else:
             metric = {"mean": "l1", "relative": "l1_relative", "root": "l2_root", "squared": "mse"}[self.form]
-        return [mean_over_pairs(metric, "lower", pairs, values)]
+        return [mean_over_pairs(metric, "lower", pairs, values, within=AT_LEAST_0)]
 
     def _value(self, record: Record) -> float | Missing:
         mse, mae, total, area = (float(record[key]) for key in ("mse", "mae", "sum", "area"))

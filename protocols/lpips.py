@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from fhpt_eval.extract.perceptual_distance import InputRange, PerceptualDistance, Trunk
+from fhpt_eval.maths.intervals import AT_LEAST_0
 from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.protocol import (
     Group,
@@ -44,6 +45,7 @@ class Lpips(PairedProtocol, MaskedProtocol):
     metrics: ClassVar[tuple[str, ...]] = ("lpips",)
     headlines: ClassVar[tuple[str, ...]] = metrics
     embedded: ClassVar[Mapping[str, Any]] = {"net": "efficientnet_lite0"}
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 40
     tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-6, relative=1e-5)
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("net", "range"),)
@@ -79,4 +81,4 @@ class Lpips(PairedProtocol, MaskedProtocol):
         values = self.values(records, "distance")
         tail = last_incomplete_batch([i for i, _ in in_file_order(pairs, values)], self.tail)
         values = [dropped(self.tail) if i in tail else value for i, value in enumerate(values)]
-        return [mean_over_pairs(self.prefix() + metric, "lower", pairs, values)]
+        return [mean_over_pairs(self.prefix() + metric, "lower", pairs, values, within=AT_LEAST_0)]

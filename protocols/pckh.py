@@ -63,6 +63,7 @@ class Pckh(KeypointProtocol):
     name: ClassVar[str] = "pckh"
     title: ClassVar[str] = "body joints within half a head of the target's"
     metrics: ClassVar[tuple[str, ...]] = ("pckh",)
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 20
     rescoring: ClassVar[type[Rescoring]] = PckhThresholds
     rule: Literal["radius", "box"] = "radius"

@@ -38,6 +38,7 @@ class Psnr(PairedProtocol, MaskedProtocol):
     title: ClassVar[str] = "peak signal-to-noise ratio against the target"
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("psnr",)
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 60
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**PairedProtocol.flaws, "target copies": "missing"}
     arithmetic: DifferenceArithmetic = "float64"
@@ -66,7 +67,7 @@ class Psnr(PairedProtocol, MaskedProtocol):
                 values[i] = value
         metric = "psnr" if self.arithmetic == "float64" else f"psnr_{self.arithmetic}"
         score = mean_over_pairs(self.prefix() + metric, "higher", pairs, values, unit="dB")
-        return [score if self.batch == 1 else replace(score, interval=None, details={})]
+        return [score if self.batch == 1 else replace(score, interval=None, details={}, warnings=())]
 
     def _decibel(self, mse: float) -> float | Missing:
         if mse > 0:

@@ -15,6 +15,7 @@ from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.extractor import ImageExtractor
 from fhpt_eval.extract.imagenet_features import ImageNetFeatures
 from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.maths.intervals import SHARE
 from fhpt_eval.maths.ranking import Definition, Indices, Questions, Vectors, chance, rank, recall, unit_length
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.protocol import Group, Need, Protocol, Records, Score, Unscorable, mean_over_pairs, tally
@@ -75,6 +76,7 @@ class Retrieval(Protocol):
     metrics: ClassVar[tuple[str, ...]] = tuple(f"recall@{k}[{net}]" for net in ("resnet50", "vgg16") for k in KS)
     headlines: ClassVar[tuple[str, ...]] = metrics
     table: ClassVar[str] = "retrieval"
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 20
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "duplicates": "different", "source copies": "better"}
     libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu",)
@@ -220,6 +222,7 @@ class Retrieval(Protocol):
             "higher",
             pairs,
             [why or float(value) for why, value in zip(missing, values["generated"], strict=True)],
+            within=SHARE,
             details={
                 "gallery_n": len(gallery.features),
                 "relevant_mean": _mean(relevant, scored),
@@ -234,7 +237,7 @@ class Retrieval(Protocol):
             score,
             missing={**score.missing, **lost},
             faults=score.faults + gallery.faults,
-            warnings=_too_small(score.metric, k, len(gallery.features)),
+            warnings=(*score.warnings, *_too_small(score.metric, k, len(gallery.features))),
         )
 
 

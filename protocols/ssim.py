@@ -48,6 +48,7 @@ class Ssim(PairedProtocol, MaskedProtocol):
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("ssim",)
     headlines: ClassVar[tuple[str, ...]] = metrics
+    version: ClassVar[int] = 2
     rank: ClassVar[int] = 50
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("window", "sigma", "taps"),)
     window: Window = "gaussian"
@@ -87,4 +88,4 @@ class Ssim(PairedProtocol, MaskedProtocol):
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Average over the pairs."""
         values = self.values(records, "ssim")
-        return [mean_over_pairs(f"{self.prefix()}ssim", "higher", pairs, values)]
+        return [mean_over_pairs(f"{self.prefix()}ssim", "higher", pairs, values, within=(-1, 1))]

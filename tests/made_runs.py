@@ -135,7 +135,7 @@ def _protocol(key: tuple[type[Protocol], str, str], scores: list[ScoreRecord]) -
     )
     return ProtocolRecord(
         name=protocol.name,
-        dialect=dialect or "clean@1",
+        dialect=dialect or "clean@2",
         metric=metric or None,
         group=protocol.group,
         status="done",

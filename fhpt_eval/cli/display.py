@@ -132,9 +132,11 @@ def summary(run: Run) -> Table:
     without = [protocol for protocol in run.record.protocols if not protocol.scores]
     for protocol in without:
         table.add_row(Text(f"  {visible(protocol.label)}"), Text(protocol.status, style="yellow"))
-    over = {str(s.details["interval_over"]) for s in run.scores.values() if "interval_over" in s.details}
-    if over:
-        table.caption = Text(f"95 % intervals of means over pairs: bootstrap over {', '.join(sorted(over))}")
+    details = [score.details for score in run.scores.values() if "interval_over" in score.details]
+    if details:
+        over = {str(each["interval_over"]) for each in details}
+        how = {str(each.get("interval_by", "bootstrap")) for each in details}
+        table.caption = Text(f"95 % intervals: {', '.join(sorted(how))} over {', '.join(sorted(over))}")
         table.caption_justify = "left"
     return table
 

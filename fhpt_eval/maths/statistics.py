@@ -115,15 +115,30 @@ def polynomial_kernel(x: Floats, y: Floats) -> Floats:
 
 
 class KernelDistance(NamedTuple):
-    """A kernel distance, with its 95 % interval and how much each group moves it, where these can be had."""
+    """A kernel distance.
+
+    Attributes:
+        value: The distance.
+        interval: Of 95 %; None where groups cannot be left out.
+        influences: How much each group moves the value; none where there is no interval.
+        left_out: Pairs of different rows of one group that are in none of the sums: within the first set, within the
+            second, and across.
+    """
 
     value: float
     interval: Interval | None
     influences: Mapping[Hashable, float]
+    left_out: tuple[int, int, int]
 
 
 def kernel_distance(
-    x: RowSource, y: RowSource, groups_x: Sequence[Hashable], groups_y: Sequence[Hashable], block: int = 1024
+    x: RowSource,
+    y: RowSource,
+    groups_x: Sequence[Hashable],
+    groups_y: Sequence[Hashable],
+    *,
+    within_groups: bool,
+    block: int = 1024,
 ) -> KernelDistance:
     """Unbiased squared MMD of all rows (KID; Bińkowski et al., ICLR 2018), with a jackknife interval.
 
@@ -136,10 +151,12 @@ def kernel_distance(
         y: m rows, likewise.
         groups_x: The group of each of the n rows.
         groups_y: The group of each of the m rows.
+        within_groups: Whether pairs of different rows of one group count, as if they were independent. Where rows of a
+            group are alike the value is biased by them: downwards by those across, upwards by those within a set.
         block: Rows in memory at once from either side.
 
     Raises:
-        ValueError: If there are fewer than two rows on a side.
+        ValueError: If there are fewer than two rows on a side, or no pairs of rows that count.
     """
     n, m = len(groups_x), len(groups_y)
     if min(n, m) < 2:
@@ -148,52 +165,63 @@ def kernel_distance(
     gx = np.array([index[g] for g in groups_x])
     gy = np.array([index[g] for g in groups_y])
     k = len(index)
-    xx = _kernel_sums(x, x, gx, gx, k, block, skip_diagonal=True)
-    yy = _kernel_sums(y, y, gy, gy, k, block, skip_diagonal=True)
-    xy = _kernel_sums(x, y, gx, gy, k, block, skip_diagonal=False)
-    count_x, count_y = np.bincount(gx, minlength=k), np.bincount(gy, minlength=k)
+    sides = ((x, gx, x, gx), (y, gy, y, gy), (x, gx, y, gy))
+    sums = [
+        _kernel_sums(*side, k, block, skip_diagonal=same, within_groups=within_groups)
+        for side, same in zip(sides, (True, True, False), strict=True)
+    ]
+    counts = [
+        _pair_counts(one, other, k, skip_diagonal=same, within_groups=within_groups)
+        for (_, one, _, other), same in zip(sides, (True, True, False), strict=True)
+    ]
+    possible = (n * (n - 1), m * (m - 1), n * m)
+    a, b, across = (int(every - float(count.total)) for every, count in zip(possible, counts, strict=True))
+    # Each pair within a set stands twice in its sum.
+    left_out = (a // 2, b // 2, across)
+    if min(float(count.total) for count in counts) == 0:
+        raise ValueError("no pair of rows counts: all of a set are of one group")
 
-    def mmd(xx: Floats, yy: Floats, xy: Floats, n: Any, m: Any) -> Floats:
-        distance: Floats = xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)
+    def mmd(sums: Sequence[Floats], counts: Sequence[Floats]) -> Floats:
+        xx, yy, xy = (np.divide(each, count) for each, count in zip(sums, counts, strict=True))
+        distance: Floats = xx + yy - 2 * xy
         return distance
 
-    value = float(mmd(xx.total, yy.total, xy.total, n, m))
-    left_n, left_m = n - count_x, m - count_y
-    usable = (left_n > 1) & (left_m > 1)
-    if k < 3 or not usable.all():
-        return KernelDistance(value, None, {})
-    replicates = mmd(xx.total - xx.touching, yy.total - yy.touching, xy.total - xy.touching, left_n, left_m)
+    value = float(mmd([each.total for each in sums], [count.total for count in counts]))
+    remaining = [count.total - count.touching for count in counts]
+    if k < 3 or any((count <= 0).any() for count in remaining):
+        return KernelDistance(value, None, {}, left_out)
+    replicates = mmd([each.total - each.touching for each in sums], remaining)
     from scipy import stats as scipy_stats
 
     error = float(np.sqrt((k - 1) / k * np.square(replicates - replicates.mean()).sum()))
     reach = float(scipy_stats.t.ppf(0.975, k - 1)) * error
     influences = (k - 1) / k * (replicates.mean() - replicates)
-    return KernelDistance(
-        value, Interval(value - reach, value + reach), dict(zip(index, influences.tolist(), strict=True))
-    )
+    by_group = dict(zip(index, influences.tolist(), strict=True))
+    return KernelDistance(value, Interval(value - reach, value + reach), by_group, left_out)
 
 
 RowSource = Callable[[int, int], Floats]
 """From the bounds of a slice to those rows, n×D float64."""
 
 
-class _KernelSums(NamedTuple):
+class _Sums(NamedTuple):
     total: Floats
-    """Sum of the kernel over all pairs of rows."""
+    """Over all pairs of rows."""
     touching: Floats
     """For each of the k groups, the part of the sum over pairs with at least one row in the group."""
 
 
 def _kernel_sums(
     x: RowSource,
-    y: RowSource,
     gx: npt.NDArray[np.intp],
+    y: RowSource,
     gy: npt.NDArray[np.intp],
     k: int,
     block: int,
     *,
     skip_diagonal: bool,
-) -> _KernelSums:
+    within_groups: bool,
+) -> _Sums:
     by_row, by_column, inside = np.zeros(k), np.zeros(k), np.zeros(k)
     for i in range(0, len(gx), block):
         rows, rows_group = x(i, min(i + block, len(gx))), gx[i : i + block]
@@ -202,11 +230,24 @@ def _kernel_sums(
             kernel = polynomial_kernel(rows, y(j, min(j + block, len(gy))))
             if skip_diagonal and i == j:
                 np.fill_diagonal(kernel, 0)
+            same = rows_group[:, None] == columns_group[None, :]
+            if within_groups:
+                inside += np.bincount(rows_group, np.where(same, kernel, 0).sum(1), minlength=k)
+            else:
+                kernel[same] = 0
             by_row += np.bincount(rows_group, kernel.sum(1), minlength=k)
             by_column += np.bincount(columns_group, kernel.sum(0), minlength=k)
-            same = rows_group[:, None] == columns_group[None, :]
-            inside += np.bincount(rows_group, np.where(same, kernel, 0).sum(1), minlength=k)
-    return _KernelSums(by_row.sum(), by_row + by_column - inside)
+    return _Sums(by_row.sum(), by_row + by_column - inside)
+
+
+def _pair_counts(
+    gx: npt.NDArray[np.intp], gy: npt.NDArray[np.intp], k: int, *, skip_diagonal: bool, within_groups: bool
+) -> _Sums:
+    """Return what `_kernel_sums` adds up for a kernel of 1."""
+    n, m = (np.bincount(each, minlength=k).astype(np.float64) for each in (gx, gy))
+    inside = n * m - n * skip_diagonal if within_groups else np.zeros(k)
+    by_row, by_column = (own * (other.sum() - other) + inside for own, other in ((n, m), (m, n)))
+    return _Sums(by_row.sum(), by_row + by_column - inside)
 
 
 def subset_kernel_distance(x: Floats, y: Floats, subsets: int, size: int, seed: int = 2020) -> tuple[Floats, int]:
@@ -248,35 +289,3 @@ def inception_score(logits: Floats, splits: int) -> Floats:
         log_marginal = special.logsumexp(part, axis=0) - np.log(len(part))
         scores.append(np.exp((np.exp(part) * (part - log_marginal)).sum(axis=1).mean()))
     return np.asarray(scores)
-
-
-def cluster_bootstrap(
-    values: npt.ArrayLike, groups: Sequence[Hashable], resamples: int = 2000, seed: int = 0
-) -> Interval | None:
-    """95 % percentile interval of the mean of ``values``, resampling whole groups.
-
-    Pairs of one garment and person are not independent, so the groups are drawn with replacement and every value of a
-    drawn group counts; the mean is the sum over the drawn values divided by their number.
-
-    Returns:
-        The interval, or None when there are fewer than two groups and nothing can be said.
-    """
-    codes = {group: i for i, group in enumerate(dict.fromkeys(groups))}
-    if len(codes) < 2:
-        return None
-    index = np.array([codes[g] for g in groups])
-    sums = np.bincount(index, np.asarray(values, dtype=np.float64))
-    counts = np.bincount(index).astype(np.float64)
-    from scipy import stats as scipy_stats
-
-    result = scipy_stats.bootstrap(
-        (sums, counts),
-        lambda s, c, axis: s.sum(axis=axis) / c.sum(axis=axis),
-        n_resamples=resamples,
-        batch=max(1, 4_000_000 // len(codes)),
-        paired=True,
-        vectorized=True,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,7 +16,9 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.maths.statistics import Interval, cluster_bootstrap
+from fhpt_eval.maths.differences import Pooled
+from fhpt_eval.maths.intervals import ANYTHING, METHOD, Range, fewest, interval
+from fhpt_eval.maths.statistics import Interval
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.tolerance import SUMMED, Tolerance
@@ -395,25 +397,76 @@ def mean_over_pairs(
     pairs: Pairs,
     values: Sequence[float | Missing],
     *,
+    within: Range = ANYTHING,
     unit: str = "",
     details: Mapping[str, Any] | None = None,
 ) -> Score:
-    """Score a mean over pairs, with its item-clustered interval and what is missing."""
-    groups, over = resampling_groups(pairs)
-    scored = [(v, group) for v, group in zip(values, groups, strict=True) if not isinstance(v, Missing)]
-    numbers = [v for v, _ in scored]
+    """Score a mean over pairs, with its interval over items and what is missing.
+
+    Args:
+        metric: Its name.
+        better: Its direction.
+        pairs: The pairs.
+        values: Of each pair.
+        within: The least and the largest that a value can be (`fhpt_eval.maths.intervals`: ``SHARE``, ``AT_LEAST_0``).
+        unit: What it is measured in.
+        details: Goes into the score.
+    """
+    there = [not isinstance(value, Missing) for value in values]
+    numbers = [0.0 if isinstance(value, Missing) else value for value in values]
     missing, faults = tally(values)
-    return Score(
+    n = sum(there)
+    score = Score(
         metric=metric,
-        value=float(np.mean(numbers)) if numbers else None,
+        value=float(np.mean([v for v in values if not isinstance(v, Missing)])) if n else None,
         better=better,
         unit=unit,
-        n=len(numbers),
+        n=n,
         missing=missing,
         faults=faults,
-        interval=cluster_bootstrap(numbers, [g for _, g in scored]) if numbers else None,
         per_pair=tuple(values),
-        details={**(details or {}), "interval_over": over},
+        details=details or {},
+    )
+    return with_interval(score, pairs, Pooled.of_values(numbers, there, resampling_groups(pairs)[0]), within)
+
+
+def with_interval(score: Score, pairs: Pairs, number: Pooled, within: Range = ANYTHING) -> Score:
+    """Return a score with its interval over items, what that rests on, and a warning where it rests on few.
+
+    Args:
+        score: Without.
+        pairs: The pairs.
+        number: Its value, as `resampling_groups` add up to it.
+        within: The least and the largest that it can be.
+    """
+    return resting_on_items(score, pairs, interval(number, within), int((number.count > 0).sum()), fewest(within))
+
+
+def resting_on_items(score: Score, pairs: Pairs, found: Interval | None, items: int, enough: int) -> Score:
+    """Return a score with an interval, how that came about, and a warning where it rests on few items.
+
+    Args:
+        score: Without.
+        pairs: The pairs.
+        found: The interval.
+        items: How many it rests on.
+        enough: With how many it holds.
+    """
+    _, over = resampling_groups(pairs)
+    about = {"interval_over": over, "interval_by": METHOD, "interval_items": items}
+    if not 0 < items < enough:
+        return replace(score, interval=found, details={**score.details, **about})
+    one = "pair" if over.startswith("pairs") else "item"
+    told = "can be had" if items == 1 else "may cover less than 92 %"
+    warning = (
+        f"few {one}s: {'no' if items == 1 else 'a'} 95 % interval over {items} {one}{'s' * (items > 1)} {told};"
+        f" {enough} are enough (docs/intervals.md)"
+    )
+    return replace(
+        score,
+        interval=found,
+        details={**score.details, **about, "few_items": True},
+        warnings=(*score.warnings, warning),
     )
 
 

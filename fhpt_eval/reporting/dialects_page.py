@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.measuring.dialects import Dialect, own_dialects
+from fhpt_eval.measuring.dialects import Dialect, default_id, own_dialects
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.options import option_text
@@ -34,7 +34,7 @@ def _table(name: str, measured: list[Measurement]) -> str:
     rows = [["dialect", *options], ["---"] * (len(options) + 1)]
     for m in measured:
         values = m.protocol.parameters()
-        label = m.name if m.dialect else f"clean@1:{m.name}"
+        label = m.name if m.dialect else f"{default_id()}:{m.name}"
         rows.append([f"`{label}`", *("" if values[o] == defaults[o] else f"`{values[o]}`" for o in options)])
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     usual = ", ".join(f"`{o}={option_text(defaults[o])}`" for o in options)

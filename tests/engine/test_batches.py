@@ -21,6 +21,7 @@ from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Protocol, Records, Results, Score, configure
+from fhpt_eval.numbers import number
 from fhpt_eval.pairing.pairs import Pair, PairReport, list_images
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.inception_score import InceptionScore
@@ -237,3 +238,63 @@ def test_tails_are_dropped_in_the_order_of_file_names(tmp_path: Path) -> None:
     for file in ("generated/e", "generated/f", "generated/g", "target/e", "target/f", "train/y", "train/z"):
         (tmp_path / f"{file}.png").unlink()
     assert values(run(tmp_path, *embedded(), reference=(tmp_path / "train"))) == values(with_tails)
+
+
+class Small(Fid):
+    """On features of 4 dimensions."""
+
+    @property
+    def feature(self) -> tuple[str, int]:
+        return "features", 4
+
+
+def rows_of(items: int, each: int, seed: int) -> list[Result]:
+    random = np.random.default_rng(seed)
+    return [{"features": row} for row in random.normal(size=(items * each, 4))]
+
+
+def test_fid_has_an_interval_over_items_and_tells_its_value_of_endlessly_many() -> None:
+    generated, reference = rows_of(40, 1, 0), rows_of(60, 1, 1)
+    pairs = Pairs(
+        tuple(
+            Pair(pair=f"{i}", generated=ImageRef(Path(f"{i:02}.png")), target=None, source=None, item=f"{i // 2}")
+            for i in range(40)
+        ),
+        PairReport(matched=40),
+        "same-name",
+    )
+    records = Features({"generated": generated, "reference": reference})
+    plain, infinity = Small(extrapolate=5, network="efficientnet-lite0").score(pairs, records)
+    assert (plain.metric, infinity.metric) == ("fd_efficientnet_lite0", "fd_efficientnet_lite0_infinity")
+    assert plain.interval is not None
+    assert plain.value is not None
+    assert plain.interval.low < plain.value < plain.interval.high
+    assert plain.details["interval_items"] == 20
+    assert infinity.value == pytest.approx(plain.value - infinity.details["bias"])
+    assert infinity.value is not None
+    assert infinity.interval is not None
+    # As wide as that of the distance, and a little more for what the points are off the line.
+    assert infinity.value - infinity.interval.low > plain.value - plain.interval.low
+    assert infinity.interval.high - infinity.value > plain.interval.high - plain.value
+    assert [point[:2] for point in infinity.details["points"]] == [[n, 60] for n in (20, 25, 30, 35, 40)]
+    assert not plain.warnings
+    (alone,) = Small(network="efficientnet-lite0").score(pairs, records)
+    assert (alone.value, alone.interval) == (plain.value, plain.interval)
+
+
+def test_fid_of_few_images_tells_its_bias_and_has_no_interval_of_endlessly_many() -> None:
+    records = Features({"generated": rows_of(14, 1, 0), "reference": rows_of(60, 1, 1)})
+    _, infinity = Small(extrapolate=2, network="efficientnet-lite0").score(NO_PAIRS, records)
+    assert infinity.interval is None
+    assert infinity.warnings == (
+        "fd_efficientnet_lite0_infinity: 14 images are fewer than 4 times the 4 dimensions, where the line bends: the"
+        " value is still too large, and has no interval",
+    )
+    few = Features({"generated": rows_of(4, 1, 0), "reference": rows_of(60, 1, 1)})
+    (plain,) = Small(network="efficientnet-lite0").score(NO_PAIRS, few)
+    assert plain.details["bias"] > 0
+    assert f"so few bias the value upwards, by {number(plain.details['bias'])} or more" in plain.warnings[0]
+    nothing = Features({"generated": rows_of(3, 1, 0), "reference": rows_of(60, 1, 1)})
+    _, infinity = Small(extrapolate=2, network="efficientnet-lite0").score(NO_PAIRS, nothing)
+    assert (infinity.value, infinity.n) == (None, 0)
+    assert "too few items to take half of" in infinity.missing

@@ -11,7 +11,6 @@ import pytest
 from fhpt_eval.maths.statistics import (
     GaussianStats,
     KernelDistance,
-    cluster_bootstrap,
     frechet_distance,
     inception_score,
     kernel_distance,
@@ -31,7 +30,7 @@ def gaussian(*rows: tuple[float, ...]) -> GaussianStats:
 
 
 def kernel(x: Floats, y: Floats, groups_x: list[str], groups_y: list[str]) -> KernelDistance:
-    return kernel_distance(lambda i, j: x[i:j], lambda i, j: y[i:j], groups_x, groups_y)
+    return kernel_distance(lambda i, j: x[i:j], lambda i, j: y[i:j], groups_x, groups_y, within_groups=True)
 
 
 def test_frechet_distance_of_two_one_dimensional_gaussians() -> None:
@@ -149,17 +148,3 @@ def test_inception_score_cuts_where_the_original_cuts() -> None:
     # 5 rows in 2 parts: rows 0-1 (two classes) and rows 2-4 (three classes).
     one_hot = 100 * np.eye(3)[[0, 1, 0, 1, 2]]
     assert inception_score(one_hot, splits=2) == pytest.approx([2, 3], rel=1e-12)
-
-
-def test_bootstrap_of_one_group_says_nothing() -> None:
-    assert cluster_bootstrap([1.0, 2.0, 3.0], ["a", "a", "a"]) is None
-    assert cluster_bootstrap([], []) is None
-
-
-def test_bootstrap_of_two_groups_reaches_from_one_to_the_other() -> None:
-    # Half of the draws are mixed with mean (0 + 0 + 3)/3; a quarter each has one group only.
-    assert cluster_bootstrap([0.0, 3.0, 0.0], ["a", "b", "a"]) == (0, 3)
-
-
-def test_bootstrap_of_constant_values_is_a_point() -> None:
-    assert cluster_bootstrap([2.5] * 6, ["a", "a", "b", "b", "c", "c"]) == (2.5, 2.5)

@@ -208,7 +208,7 @@ def test_two_dialects_never_share_a_column_and_every_number_names_its_own(measur
     names = list(run.scores)
     assert len(set(names)) == len(names)
     assert {"ssim", "patn@1:ssim", "pocold@1:ssim", "pocold@1:ssim_256", "leffa@1:ssim"} <= set(names)
-    assert {(p.dialect, p.label) for p in run.record.protocols} >= {("clean@1", "ssim"), ("patn@1", "patn@1:ssim")}
+    assert {(p.dialect, p.label) for p in run.record.protocols} >= {("clean@2", "ssim"), ("patn@1", "patn@1:ssim")}
     assert list(run.per_pair.columns[8:]) == names
     assert all(f"{name} " in Csv().text(Leaderboard.of([run], everything=True)) for name in names)
 
@@ -274,7 +274,7 @@ def test_options_that_mean_something_only_together_change_together() -> None:
 def test_families_put_together_what_measures_the_same(measured: Evaluate) -> None:
     found = {family.protocol: family for family in families(measured("clean", "patn", "pise"))}
     assert set(found) == {"ssim", "psnr", "l1"}
-    assert list(found["ssim"].scores) == ["clean@1:ssim", "patn@1:ssim"]
+    assert list(found["ssim"].scores) == ["clean@2:ssim", "patn@1:ssim"]
     numbers = [score.value for score in found["ssim"].measured if score.value is not None]
     assert found["ssim"].spread == pytest.approx(max(numbers) - min(numbers))
 
@@ -296,7 +296,7 @@ def test_numbers_of_different_images_have_no_spread() -> None:
 
 
 def test_a_family_without_a_score_has_no_direction() -> None:
-    assert Family("fid", {"clean@1:fid": None, "gfla@1:fid": None}).better is None
+    assert Family("fid", {"clean@2:fid": None, "gfla@1:fid": None}).better is None
 
 
 def test_the_documentation_says_what_the_files_say() -> None:

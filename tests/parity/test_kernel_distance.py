@@ -22,8 +22,33 @@ def features(n: int, dim: int, seed: int, shift: float = 0.0) -> Floats:
     return rows
 
 
-def distance(x: Floats, y: Floats, groups_x: Sequence[int], groups_y: Sequence[int], block: int) -> KernelDistance:
-    return kernel_distance(lambda i, j: x[i:j], lambda i, j: y[i:j], groups_x, groups_y, block)
+def distance(
+    x: Floats,
+    y: Floats,
+    groups_x: Sequence[int],
+    groups_y: Sequence[int],
+    block: int = 1024,
+    *,
+    within_groups: bool = True,
+) -> KernelDistance:
+    return kernel_distance(
+        lambda i, j: x[i:j], lambda i, j: y[i:j], groups_x, groups_y, within_groups=within_groups, block=block
+    )
+
+
+def apart(x: Floats, y: Floats, gx: npt.NDArray[np.intp], gy: npt.NDArray[np.intp]) -> float:
+    """The distance by a loop over pairs of different groups."""
+
+    def mean(one: Floats, other: Floats, of_one: npt.NDArray[np.intp], of_other: npt.NDArray[np.intp]) -> float:
+        kernels = [
+            float((a @ b / len(a) + 1) ** 3)
+            for a, i in zip(one, of_one, strict=True)
+            for b, j in zip(other, of_other, strict=True)
+            if i != j
+        ]
+        return sum(kernels) / len(kernels)
+
+    return mean(x, x, gx, gx) + mean(y, y, gy, gy) - 2 * mean(x, y, gx, gy)
 
 
 def by_loop(x: Floats, y: Floats) -> float:
@@ -91,3 +116,78 @@ def test_distance_is_unbiased_and_its_interval_covers() -> None:
     intervals = [r.interval for r in results if r.interval is not None]
     assert len(intervals) == draws
     assert sum(low <= 0 <= high for low, high in intervals) / draws > 0.9
+
+
+@pytest.mark.parametrize("block", [3, 1024])
+def test_pairs_of_one_group_are_left_out_of_every_sum(block: int) -> None:
+    rng = np.random.default_rng(7)
+    x, y = features(40, 12, 8), features(33, 12, 9, shift=0.4)
+    gx, gy = rng.integers(0, 9, 40), rng.integers(2, 11, 33)
+    names = sorted({*gx.tolist(), *gy.tolist()})
+    replicates = np.array([apart(x[gx != g], y[gy != g], gx[gx != g], gy[gy != g]) for g in names])
+    k = len(replicates)
+    error = np.sqrt((k - 1) / k * ((replicates - replicates.mean()) ** 2).sum())
+    value, quantile = apart(x, y, gx, gy), stats.t.ppf(0.975, k - 1)
+    result = distance(x, y, gx.tolist(), gy.tolist(), block, within_groups=False)
+    assert result.value == pytest.approx(value, rel=1e-10)
+    assert result.interval == pytest.approx((value - quantile * error, value + quantile * error), rel=1e-10)
+    assert result.left_out == (
+        sum(int(n) * (int(n) - 1) // 2 for n in np.bincount(gx)),
+        sum(int(n) * (int(n) - 1) // 2 for n in np.bincount(gy)),
+        int((gx[:, None] == gy[None, :]).sum()),
+    )
+
+
+def test_without_common_groups_the_two_forms_are_one() -> None:
+    x, y = features(20, 8, 1), features(30, 8, 2)
+    one, other = (distance(x, y, range(20), range(20, 50), within_groups=w) for w in (True, False))
+    assert one.value == pytest.approx(other.value, rel=1e-12)
+    assert one.interval == pytest.approx(other.interval, rel=1e-9)
+    assert one.left_out == other.left_out == (0, 0, 0)
+
+
+def test_a_set_of_one_group_has_no_pairs_that_count() -> None:
+    with pytest.raises(ValueError, match="no pair of rows counts"):
+        distance(features(3, 4, 0), features(3, 4, 1), [0, 0, 0], [0, 1, 2], within_groups=False)
+
+
+def of_the_same_items(
+    random: np.random.Generator, items: int, correlation: float, most: int, shift: float = 0.0
+) -> tuple[KernelDistance, KernelDistance]:
+    """Sets of 1 to ``most`` images of the same items: with pairs of one item left out, and counted."""
+    gx, gy = (np.repeat(np.arange(items), random.integers(1, most + 1, items)) for _ in range(2))
+    of_item = np.sqrt(correlation) * random.normal(size=(items, 16))
+    x, y = (of_item[g] + np.sqrt(1 - correlation) * random.normal(size=(len(g), 16)) for g in (gx, gy))
+    rows = np.maximum(x + 0.5 + shift, 0), np.maximum(y + 0.5, 0)
+    left_out, counted = (distance(*rows, gx.tolist(), gy.tolist(), within_groups=w) for w in (False, True))
+    return left_out, counted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("items", [5, 20, 60])
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("most", [1, 4])
+def test_a_perfect_model_on_the_same_items_is_as_good_as_the_targets(items: int, correlation: float, most: int) -> None:
+    random = np.random.default_rng(items)
+    runs = 200
+    found = [of_the_same_items(random, items, correlation, most) for _ in range(runs)]
+    values = np.array([[one.value for one in both] for both in found])
+    away = values.mean(axis=0) / (values.std(axis=0, ddof=1) / np.sqrt(runs))
+    covered = [
+        np.mean([both[which].interval.low <= 0 <= both[which].interval.high for both in found])  # type: ignore[union-attr]
+        for which in (0, 1)
+    ]
+    assert abs(away[0]) < 3.5
+    assert covered[0] >= 0.92
+    if correlation and items > 5:
+        # What counting them gives, and why they are left out.
+        assert away[1] < -5
+        assert most > 1 or covered[1] < (0.75 if correlation == 0.5 else 0.02)
+
+
+@pytest.mark.slow
+def test_a_worse_model_on_the_same_items_has_an_interval_that_covers() -> None:
+    random = np.random.default_rng(1)
+    truth = np.mean([of_the_same_items(random, 150, 0.5, most=4, shift=0.3)[0].value for _ in range(80)])
+    found = [of_the_same_items(random, 20, 0.5, most=4, shift=0.3)[0].interval for _ in range(300)]
+    assert 0.92 <= np.mean([each is not None and each.low <= truth <= each.high for each in found]) <= 0.99

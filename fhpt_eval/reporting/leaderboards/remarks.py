@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.evaluation.run_record import ProtocolRecord
+from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
 
 
 def once(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
@@ -54,7 +54,16 @@ def remarks_of(run: Run) -> list[str]:
         "images left out": len(record.images.left_out),
     }
     lines += [f"{count} {what}" for what, count in counts.items() if count]
+    few = [score for score in run.scores.values() if score.details.get("few_items")]
+    if few:
+        least = min(int(str(score.details["interval_items"])) for score in few)
+        lines.append(f"few items ({least} or more): 95 % intervals may cover less than 92 % in {_listed(few)}")
     return lines + record.doubts
+
+
+def _listed(scores: Sequence[ScoreRecord], shown: int = 3) -> str:
+    names = ", ".join(score.metric for score in scores[:shown])
+    return f"{names} and {len(scores) - shown} more" if len(scores) > shown else names
 
 
 def _named(protocols: Sequence[ProtocolRecord], *, reasons: bool) -> str:

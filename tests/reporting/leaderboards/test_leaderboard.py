@@ -118,7 +118,9 @@ def test_markdown_marks_the_best_by_the_direction_of_the_metric(run_of: Evaluate
     assert told == [
         "- bold: best; underlined: second",
         "- best and next not compared in ssim: 4 items are too few to tell: it takes 5",
-        "- metrics without the prefix of a dialect: clean@1",
+        "- one: few items (4 or more): 95 % intervals may cover less than 92 % in ssim, l1",
+        "- better: few items (4 or more): 95 % intervals may cover less than 92 % in ssim, l1",
+        "- metrics without the prefix of a dialect: clean@2",
     ]
 
 
@@ -151,8 +153,8 @@ def test_whose_way_numbers_without_a_prefix_are(run_of: Evaluate) -> None:
         (row,) = csv.DictReader(io.StringIO(Csv().text(of([run_of("one", *protocols)]))))
         return row["without prefix"]
 
-    assert told(Ssim(), L1()) == "clean@1"
-    assert told(Ssim(), L1(scale="2")) == "clean@1; own options: l1"
+    assert told(Ssim(), L1()) == "clean@2"
+    assert told(Ssim(), L1(scale="2")) == "clean@2; own options: l1"
     assert told(L1(scale="2")) == "own options: l1"
 
 
