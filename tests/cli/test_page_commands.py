@@ -133,7 +133,8 @@ def lay_out(folder: Path) -> None:
         square.save(folder / "img" / name)
         silhouette = folder / "silhouettes" / f"{name.removesuffix('.jpg')}_sil.png"
         silhouette.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", Image.open(folder / "real" / name).size, "white").save(silhouette)
+        with Image.open(folder / "real" / name) as image:
+            Image.new("L", image.size, "white").save(silhouette)
     shutil.copy(sample.SAMPLE / sample.ANNOTATION, folder / "real.csv")
     write_pack(folder / "buffalo_s")
     (folder / "openpose").mkdir()
