@@ -89,7 +89,7 @@ def test_the_name_of_lpips_says_what_it_was_fed(options: dict[str, str], metric:
         (Kid, "paper", {"tail": -1}, r"option 'kid\.tail' cannot be"),
         (Fid, "paper", {"reference": "train"}, r"option 'fid\.reference' cannot be"),
         (InceptionScore, "paper", {"preprocess": "pytorch-fid-2018"}, r"option 'is\.preprocess' cannot be"),
-        (InceptionScore, "paper", {"network": "inception-v3-imagenet"}, r"option 'is\.network' cannot be"),
+        (InceptionScore, "paper", {"network": "vgg16"}, r"option 'is\.network' cannot be"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -168,11 +168,25 @@ def test_kid_drops_the_tails_of_both_sides(options: dict[str, Any]) -> None:
     assert score.missing == {GONE.format(4): 3, f"reference image: {GONE.format(4)}": 1}
 
 
+@pytest.mark.parametrize("options", [{}, {"subsets": 3, "subset_size": 5}])
+def test_kid_times_1000_is_a_thousandfold_in_all_that_it_says_of_the_number(options: dict[str, Any]) -> None:
+    records = Features({"generated": features(9, 1), "reference": features(9, 2)})
+    one, many = (kid.score(NO_PAIRS, records)[0] for kid in (Kid(**options), Kid(scale="1000", **options)))
+    assert one.value is not None
+    assert many.value == 1000 * one.value
+    assert many.interval == (None if one.interval is None else tuple(1000 * bound for bound in one.interval))
+    assert many.details == {k: 1000 * v if k == "std" else v for k, v in one.details.items()}
+    assert many.n == one.n
+    assert Kid(scale="1000").tolerance.absolute == 1000 * Kid().tolerance.absolute
+    assert Kid(scale="1000").tolerance.relative == Kid().tolerance.relative
+
+
 @pytest.mark.parametrize(
     ("protocol", "metric"),
     [
         (Fid(), "fid"),
         (Kid(), "kid"),
+        (Kid(scale="1000"), "kid_x1000"),
         (Fid(network="inception-v3-imagenet"), "fd_inception_v3_imagenet"),
         (Kid(network="inception-v3-imagenet", preprocess="pytorch-fid-2018"), "kd_inception_v3_imagenet"),
         (Fid(preprocess="pytorch-fid-2018"), "fd_inception_2015"),

@@ -26,6 +26,7 @@ from fhpt_eval.images.geometry import (
     Geometry,
     Grey,
     Jpeg,
+    Luma,
     Pad,
     Resize,
     Round,
@@ -51,7 +52,7 @@ steps = st.one_of(
     st.builds(Resize, sides, sides, st.sampled_from(FILTERS)),
     st.builds(Jpeg, st.integers(1, 100), st.sampled_from(["4:2:0", "4:2:2", "4:4:4"])),
     st.builds(Expect, sides, sides),
-    st.sampled_from([Grey(), Clip(), Round(), Truncate()]),
+    st.sampled_from([Grey(), Luma(), Clip(), Round(), Truncate()]),
 )
 
 
@@ -138,7 +139,7 @@ def test_mistakes_are_named_with_a_way_out(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("filter_name", ["torch-bicubic", "tf1-bilinear", "pil-float-box", "cv2-float-cubic"])
-@pytest.mark.parametrize("step", ["jpeg", "grey", "resize(width=9, height=9, filter=pil-box)"])
+@pytest.mark.parametrize("step", ["jpeg", "grey", "luma", "resize(width=9, height=9, filter=pil-box)"])
 def test_a_step_for_uint8_after_float32_is_refused_before_any_picture(filter_name: str, step: str) -> None:
     float_first = f"resize(width=9, height=9, filter={filter_name})"
     with pytest.raises(UserError, match=r"needs uint8 .* put round or truncate in front of it\.$"):
@@ -220,6 +221,16 @@ def test_grey_is_the_same_in_all_channels_and_leaves_grey_alone() -> None:
     assert (grey == grey[:, :, :1]).all()
     np.testing.assert_array_equal(apply("grey", grey), grey)
     np.testing.assert_allclose(grey[:, :, 0], pixels @ [0.299, 0.587, 0.114], atol=0.51)
+
+
+def test_luma_is_pillows_grey_which_is_not_opencvs() -> None:
+    pixels = noise(70, 90)
+    luma = apply("luma", pixels)
+    assert luma.shape == pixels.shape
+    assert luma.flags.c_contiguous
+    for channel in range(3):
+        np.testing.assert_array_equal(luma[:, :, channel], np.asarray(Image.fromarray(pixels).convert("L")))
+    assert 0 < (luma != apply("grey", pixels)).mean() < 0.01
 
 
 def test_overshoot_stays_in_float_and_is_clipped_on_request() -> None:

@@ -338,6 +338,7 @@ def expected_l1(generated: Image, target: Image) -> dict[str, tuple[L1, str, flo
         "PG2 L2": (L1(form="root", scale="255"), "l2_root", math.sqrt(((x - y) ** 2).sum()) / count),
         "root on [0, 1]": (L1(form="root"), "l2_root", math.sqrt(((x / 255 - y / 255) ** 2).sum()) / count),
         "DisCo": (L1(scale="per-pixel"), "l1", (np.abs(x - y) / (x.shape[0] * x.shape[1])).mean()),
+        "HR-VITON's MSE": (L1(form="squared"), "mse", ((x / 255 - y / 255) ** 2).mean()),
         "GFLA's mae": (L1(form="relative"), "l1_relative", np.abs(y / 255 - x / 255).sum() / (y / 255 + x / 255).sum()),
     }
 
@@ -374,6 +375,7 @@ def test_two_black_images_have_no_relative_difference() -> None:
     [
         ({"form": "relative", "scale": "255"}, "a relative difference has no scale"),
         ({"form": "root", "scale": "per-pixel"}, "scale=per-pixel goes with form=mean"),
+        ({"form": "squared", "scale": "2"}, r"a squared difference is on \[0, 1\]: leave scale out"),
         ({"form": "relative", "arithmetic": "uint8"}, "uint8 arithmetic goes with form=mean and scale=1"),
         ({"form": "root", "arithmetic": "uint8"}, "uint8 arithmetic goes with form=mean and scale=1"),
         ({"scale": "2", "arithmetic": "uint8"}, "uint8 arithmetic goes with form=mean and scale=1"),
