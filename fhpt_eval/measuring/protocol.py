@@ -301,6 +301,11 @@ class Protocol(ABC):
         """How many of a ranking's first one of its metrics looks at, K of ``recall@K``; None for other metrics."""
         return None
 
+    @classmethod
+    def choices(cls) -> Mapping[str, Mapping[str, str]]:
+        """Return what options can name that a library decides, for listings: by option, each name and what it is."""
+        return {}
+
     def keypoint_roles(self) -> frozenset[Role]:
         """Roles of images whose keypoints it looks at, and which therefore can be given."""
         return frozenset(n.roles[0] for n in self.needs() if isinstance(n.extractor, KeypointDetector))
