@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from pydantic import Field
 
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
+from fhpt_eval.extract.embeddings import WIDTHS, Clip, Dinov2, EmbeddingNetwork, embedding
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor
 from fhpt_eval.extract.inception import ImageNetInception, Inception, Preprocess
 from fhpt_eval.images.geometry import Geometry
@@ -44,7 +45,8 @@ from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Record, Role
 
-FidNetwork = Literal["inception-2015", "inception-v3-imagenet", "efficientnet-lite0"]
+InceptionNetwork = Literal["inception-2015", "inception-v3-imagenet"]
+FidNetwork = Literal[InceptionNetwork, "efficientnet-lite0", EmbeddingNetwork]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,9 @@ class FeatureDistribution(Protocol):
 
     Attributes:
         network: ``inception-2015`` (pool3, 2048-d). ``inception-v3-imagenet``: torchvision's (2048-d), the "FID" of
-            GFLA, PIDM, CFLD and their kin; and ``efficientnet-lite0`` (1280-d): neither is called FID or KID.
+            GFLA, PIDM, CFLD and their kin; ``efficientnet-lite0`` (1280-d); ``dinov2-vits14``, ``dinov2-vitb14`` and
+            ``dinov2-vitl14`` (384, 768, 1024-d; the last is FD-DINOv2's); ``clip-vitb32`` and ``clip-vitl14`` (512,
+            768-d): none of these is called FID or KID.
         preprocess: Whose way to 299×299, for Inception: ``pytorch-fid``, ``torch-fidelity`` or ``clean-fid``; or
             ``pytorch-fid-2018``: the normalisation that was fixed in 2019 and that GFLA and its kin still have; what
             comes of it is called neither FID nor KID.
@@ -72,7 +76,7 @@ class FeatureDistribution(Protocol):
     selecting: ClassVar[tuple[str, ...]] = ("tail",)
     tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-4, relative=1e-5, arrays=1e-4)
     tolerance_of: ClassVar[Mapping[str, Tolerance]] = {"pillow": Tolerance(absolute=1e-3, relative=2e-2, arrays=0.1)}
-    extractors: ClassVar[tuple[type[Extractor], ...]] = (ImageNetInception,)
+    extractors: ClassVar[tuple[type[Extractor], ...]] = (ImageNetInception, Dinov2, Clip)
     flaws: ClassVar[Mapping[Flaw, Effect]] = {
         **ON_ANY,
         "fewer": "different",
@@ -87,7 +91,7 @@ class FeatureDistribution(Protocol):
     reference_geometry: Geometry = Geometry()
 
     def __post_init__(self) -> None:
-        if self.network == "efficientnet-lite0" and self.preprocess != "pytorch-fid":
+        if self.network not in get_args(InceptionNetwork) and self.preprocess != "pytorch-fid":
             raise ValueError(f"preprocess belongs to Inception; {self.network} has one way only")
 
     def needs(self) -> tuple[Need, ...]:
@@ -106,8 +110,11 @@ class FeatureDistribution(Protocol):
         geometry = self.generated_geometry if role == "generated" else self.reference_geometry
         if self.network == "efficientnet-lite0":
             return EfficientNetLite0(geometry=geometry)
-        inception = Inception if self.network == "inception-2015" else ImageNetInception
-        return inception(preprocess=self.preprocess, geometry=geometry)
+        if self.network == "inception-2015":
+            return Inception(preprocess=self.preprocess, geometry=geometry)
+        if self.network == "inception-v3-imagenet":
+            return ImageNetInception(preprocess=self.preprocess, geometry=geometry)
+        return embedding(self.network, geometry)
 
     @property
     def reference_role(self) -> Role:
@@ -149,7 +156,11 @@ class FeatureDistribution(Protocol):
     @property
     def feature(self) -> tuple[str, int]:
         """The record's key, and its dimension."""
-        return ("features", 1280) if self.network == "efficientnet-lite0" else ("pool3", 2048)
+        if self.network == "efficientnet-lite0":
+            return "features", 1280
+        if self.network == "inception-2015" or self.network == "inception-v3-imagenet":
+            return "pool3", 2048
+        return "features", WIDTHS[self.network]
 
     def metric(self, canonical: str, generic: str) -> str:
         """Return the canonical name for the canonical network, fed as it expects, else one with the network in it."""
@@ -225,7 +236,8 @@ class Fid(FeatureDistribution):
         """Return the line through distances of parts; without the option it has two points."""
         key, dim = self.feature
         sides, groups = [], []
-        for results, role in ((generated, "generated"), (reference, self.reference_role)):
+        roles: tuple[Role, Role] = ("generated", self.reference_role)
+        for results, role in zip((generated, reference), roles, strict=True):
             of_images = zip(results, records.unique_groups(role), strict=True)
             there = [(r[key], group) for r, group in of_images if not isinstance(r, Missing)]
             sides.append(np.asarray([row for row, _ in there], dtype=np.float64).reshape(-1, dim))

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from pydantic import BeforeValidator, PlainSerializer
 
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
-from fhpt_eval.extract.extractor import ImageExtractor
+from fhpt_eval.extract.embeddings import Clip, Dinov2, EmbeddingNetwork, embedding
+from fhpt_eval.extract.extractor import Extractor, ImageExtractor
 from fhpt_eval.extract.imagenet_features import ImageNetFeatures
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.intervals import SHARE
@@ -23,7 +24,7 @@ from fhpt_eval.pairing.naming import picture_key
 from fhpt_eval.pairing.pairs import Pair, Pairs
 from fhpt_eval.records import Missing, Record, Result
 
-RetrievalNetwork = Literal["resnet50", "vgg16", "efficientnet_lite0"]
+RetrievalNetwork = Literal["resnet50", "vgg16", "efficientnet_lite0", EmbeddingNetwork]
 Asker = Literal["generated", "target", "source"]
 
 Networks = Annotated[
@@ -58,8 +59,9 @@ class Retrieval(Protocol):
     and ``relevant``, whether it shows what is looked for.
 
     Attributes:
-        networks: Any of ``resnet50``, ``vgg16`` and ``efficientnet_lite0``, with commas between them; each gives scores
-            of its own, ``recall@5[vgg16]``.
+        networks: Any of ``resnet50``, ``vgg16``, ``efficientnet_lite0``, ``dinov2-vits14``, ``dinov2-vitb14``,
+            ``dinov2-vitl14``, ``clip-vitb32`` and ``clip-vitl14``, with commas between them; each gives scores of its
+            own, ``recall@5[vgg16]``.
         label: What counts as the same: ``item``, or ``item_colour``, the item in the same colour.
         recall: ``hit``: whether any of the K is relevant. ``fraction``: the share of the relevant ones among the K.
         exclude: What is taken out of the gallery for a query: ``none``, its own ``source``, or ``source+target``. A
@@ -80,6 +82,7 @@ class Retrieval(Protocol):
     rank: ClassVar[int] = 20
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**ON_ANY, "duplicates": "different", "source copies": "better"}
     libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu",)
+    extractors: ClassVar[tuple[type[Extractor], ...]] = (Dinov2, Clip)
     embedded: ClassVar[Mapping[str, Any]] = {"networks": ("efficientnet_lite0",)}
     networks: Networks = ("resnet50", "vgg16")
     label: Literal["item", "item_colour"] = "item"
@@ -110,7 +113,9 @@ class Retrieval(Protocol):
         geometry: Geometry = getattr(self, f"{role}_geometry")
         if network == "efficientnet_lite0":
             return EfficientNetLite0(geometry=geometry)
-        return ImageNetFeatures(backbone=network, geometry=geometry)
+        if network == "resnet50" or network == "vgg16":
+            return ImageNetFeatures(backbone=network, geometry=geometry)
+        return embedding(network, geometry)
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Search by each network, and average over the pairs."""

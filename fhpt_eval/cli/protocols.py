@@ -65,6 +65,7 @@ def describe(protocol: type[Protocol], store: Store) -> dict[str, Any]:
         "asks": {"paper": paper.lacks(Given()), "embedded": embedded.lacks(Given({}, own_classifier("embedded")))},
         "on_request": protocol.on_request,
         "licence": protocol.licence,
+        "choices": {option: dict(names) for option, names in protocol.choices().items()},
     }
 
 
@@ -145,6 +146,12 @@ def _explain(protocol: type[Protocol], row: dict[str, Any]) -> None:
     typer.echo("\nDefaults:")
     for option, default in row["options"].items():
         typer.echo(f"  --set {protocol.name}.{option}={'none' if default is None else default}")
+    for option, names in row["choices"].items():
+        typer.echo(f"\nNames for {protocol.name}.{option}:")
+        width = max(map(len, names), default=0)
+        for name, what in names.items():
+            typer.echo(f"  {name:<{width}}  {what}")
+        typer.echo("")
     for profile, lack in row["lacks"].items():
         weights = f"lacks {', '.join(lack)}: fhpt-eval weights fetch {' '.join(lack)}" if lack else "ready"
         typer.echo(f"profile {profile}: {row['packages'][profile] or row['asks'][profile] or weights}")

@@ -1,4 +1,4 @@
-"""A file that a user names as an option: known by its content, so that recipes and caches do not depend on its path."""
+"""Files that a user names as options: known by their content, so that recipes and caches do not depend on paths."""
 
 from __future__ import annotations
 
@@ -56,6 +56,44 @@ class GivenFile:
         return path_schema(_validate)
 
 
+@dataclass(frozen=True)
+class GivenFolder:
+    """A folder and the hash of the names and contents of all files below it, hidden ones left out.
+
+    Attributes:
+        sha256: 64 lower-case hexadecimal digits.
+        path: Where it lies.
+    """
+
+    sha256: str
+    path: Path = field(compare=False)
+
+    @classmethod
+    def at(cls, path: str | Path) -> GivenFolder:
+        """Hash the folder at ``path``.
+
+        Raises:
+            UserError: It is not there, is empty, or a file in it cannot be read.
+        """
+        folder = Path(path)
+        names = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+        shown = sorted(name for name in names if not any(part.startswith(".") for part in name.split("/")))
+        if not shown:
+            raise UserError(f"there is no file in a folder {folder}: give the path of a folder of files.")
+        digest = hashlib.sha256()
+        for name in shown:
+            digest.update(f"{_sha256_of(folder / name)}  {name}\n".encode())
+        return cls(digest.hexdigest(), folder)
+
+    def __str__(self) -> str:
+        return f"sha256:{self.sha256}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate from a path; serialise to the hash."""
+        return path_schema(lambda value: value if isinstance(value, cls) else cls.at(path_of(value, "a folder")))
+
+
 def path_of(value: object, what: str) -> Path:
     """Return the path that the value of an option is.
 
@@ -83,6 +121,18 @@ def path_schema(validate: Callable[[Any], Any]) -> CoreSchema:
 
 def _validate(value: Any) -> GivenFile:
     return value if isinstance(value, GivenFile) else GivenFile.at(path_of(value, "a file"))
+
+
+def _sha256_of(path: Path) -> str:
+    """Hash a file that may be larger than memory."""
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.sha256()
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): give the path of a readable file.") from None
+    return digest.hexdigest()
 
 
 def _read(path: Path) -> bytes:

@@ -303,6 +303,11 @@ class Protocol(ABC):
         """How many of a ranking's first one of its metrics looks at, K of ``recall@K``; None for other metrics."""
         return None
 
+    @classmethod
+    def choices(cls) -> Mapping[str, Mapping[str, str]]:
+        """Return what options can name that a library decides, for listings: by option, each name and what it is."""
+        return {}
+
     def masked(self) -> bool:
         """Whether it looks at images through masks, which therefore can be given."""
         return False
