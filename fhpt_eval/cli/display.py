@@ -182,7 +182,7 @@ def _say(lines: Sequence[str]) -> None:
 def score_value(score: ScoreRecord) -> str:
     """Return a score by itself, with its unit."""
     unit = f" {score.unit}" if score.unit and score.value is not None else ""
-    return number(score.value) + unit
+    return score.shown() + unit
 
 
 def _cells(metric: Metric, score: ScoreRecord, decimals: int) -> list[Text]:
@@ -192,7 +192,7 @@ def _cells(metric: Metric, score: ScoreRecord, decimals: int) -> list[Text]:
     missing = sum(score.missing.values())
     cells = [
         f"  {visible(heading(metric))}",
-        fixed(score.value, decimals),
+        score.shown(decimals),
         " … ".join(ends) or spread,
         str(score.n),
         str(missing or ""),

@@ -10,7 +10,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from fhpt_eval.evaluation.image_list import ImageList
-from fhpt_eval.measuring.protocol import Better, Group, Profile, Score
+from fhpt_eval.measuring.protocol import Better, Group, NotFinite, Profile, Score
+from fhpt_eval.numbers import decimals_of, fixed
 from fhpt_eval.records import Record
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -36,6 +37,16 @@ class ScoreRecord(_Model):
     faults: int
     interval: tuple[float, float] | None
     details: dict[str, JsonValue]
+    not_finite: NotFinite | None = None
+    """What a published script prints in place of a number; None in records of before."""
+
+    def shown(self, decimals: int | None = None) -> str:
+        """Return the value as text: ``–`` where there is none, ``NaN`` or ``inf`` where a script prints that.
+
+        Args:
+            decimals: How many; None for as many as a number that stands alone has.
+        """
+        return self.not_finite or fixed(self.value, decimals_of([self.value]) if decimals is None else decimals)
 
     @property
     def numbers(self) -> tuple[float | None, ...]:
@@ -206,6 +217,7 @@ def score_record(score: Score) -> ScoreRecord:
         faults=score.faults,
         interval=score.interval,
         details=dict(score.details),
+        not_finite=score.not_finite,
     )
 
 

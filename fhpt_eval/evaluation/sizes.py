@@ -15,7 +15,8 @@ from fhpt_eval.extract.extractor import PairExtractor
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.images.borders import Borders, white_borders
 from fhpt_eval.images.decoding import ImageRef, Rgb, read_image
-from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry, Usual
+from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.records import Missing, Role
 
 _LOOKED_AT = 8
@@ -46,6 +47,29 @@ def of_sizes(images: ImageSets, prepared: Prepared, extraction: Extraction) -> I
             about = f"{count} generated images are {_text(one)} and their targets {_text(other)}: "
             advice = _advice(pairs[one, other], one, other, alone=count == measured) if native else _BY_HAND
             yield about + advice
+
+
+def unusual(
+    images: ImageSets, measurements: Sequence[Measurement], prepared: Prepared, extraction: Extraction
+) -> Iterator[str]:
+    """Say where images are of another size than those that a dialect's published numbers are of."""
+    asked: dict[tuple[str, Role, _Size], None] = {}
+    for measurement in measurements:
+        if measurement.protocol in prepared.unavailable:
+            continue
+        for need in measurement.protocol.needs():
+            for role, geometry in zip(need.roles, need.extractor.geometries, strict=True):
+                if geometry.steps and isinstance(usual := geometry.steps[0], Usual):
+                    asked[measurement.dialect or measurement.name, role, (usual.width, usual.height)] = None
+    for whose, role, usual_size in asked:
+        found = Counter(filter(None, (_size(extraction, ref, Geometry()) for ref in images.unique(role))))
+        others = {size: count for size, count in found.items() if size != usual_size}
+        if others:
+            named = "reference" if role in {"reference", "given"} else role
+            yield (
+                f"{whose}: its published numbers are of images of {_text(usual_size)}, and {sum(others.values())} of"
+                f" {found.total()} {named} images are not: most of these are {_text(max(others, key=others.__getitem__))}"
+            )
 
 
 _BY_HAND = "bring them to one size with --generated-geometry or --target-geometry"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -37,4 +38,8 @@ class Measurement:
 
         A dialect's number is the protocol's first.
         """
-        return list(scores) if self.dialect is None else [replace(scores[0], metric=self.name)]
+        if self.dialect is None:
+            return list(scores)
+        first = scores[0]
+        warnings = [re.sub(rf"^{re.escape(first.metric)}: ", f"{self.name}: ", told) for told in first.warnings]
+        return [replace(first, metric=self.name, warnings=warnings)]

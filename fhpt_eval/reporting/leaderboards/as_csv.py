@@ -50,7 +50,7 @@ def _rows(board: Leaderboard, number: int, block: Block) -> list[dict[str, objec
         title = f"{metric} {about.arrow}"
         for row, run in zip(rows, block.runs, strict=True):
             score = run.scores.get(metric)
-            row[title] = "" if score is None or score.value is None else score.value
+            row[title] = "" if score is None else score.not_finite or ("" if score.value is None else score.value)
             low, high = ("", "") if score is None or score.interval is None else score.interval
             row |= {f"{metric} low": low, f"{metric} high": high}
             row[f"{metric} n"] = "" if score is None else score.n
