@@ -43,6 +43,11 @@ class Psnr(PairedProtocol):
     batch: Annotated[int, Field(ge=1)] = 1
     identical: Annotated[float, Field(allow_inf_nan=False)] | Literal["inf"] | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.identical, int):
+            # Written as a union, a whole number would be told from one with a point.
+            object.__setattr__(self, "identical", float(self.identical))
+
     def depends_on_order(self) -> bool:
         """Where batches are averaged."""
         return self.batch > 1
@@ -70,7 +75,7 @@ class Psnr(PairedProtocol):
     def _decibel(self, mse: float) -> float | Missing:
         if mse > 0:
             return 10 * math.log10(255**2 / mse)
-        if isinstance(self.identical, float):
-            return self.identical
         without = IDENTICAL if self.arithmetic == "float64" else WRAPPED_TO_ZERO
-        return without if self.identical is None else replace(without, kind="inf")
+        if self.identical == "inf":
+            return replace(without, kind="inf")
+        return without if self.identical is None else self.identical

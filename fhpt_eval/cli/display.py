@@ -24,7 +24,7 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.measuring.registry import find_protocols
-from fhpt_eval.numbers import decimals_of, fixed, number
+from fhpt_eval.numbers import decimals_of, fixed
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 from fhpt_eval.reporting.leaderboards.notes import closing_notes, notes
 from fhpt_eval.reporting.leaderboards.tables import CLOSE, Cell, heading, tables

@@ -114,7 +114,7 @@ class ProtocolRecord(_Model):
 
     name: str
     dialect: str | None = None
-    """Whose way of measuring, with its version (``gfla@1``), or the profile ``embedded``; None where an option is the
+    """Whose way of measuring, with its version (``gfla@2``), or the profile ``embedded``; None where an option is the
     user's own."""
     metric: str | None = None
     """What that dialect calls the number, where it is not ours."""
@@ -137,7 +137,7 @@ class ProtocolRecord(_Model):
 
     @property
     def label(self) -> str:
-        """What it is called in tables and remarks: ``ssim``, ``gfla@1:ssim_256``."""
+        """What it is called in tables and remarks: ``ssim``, ``gfla@2:ssim_256``."""
         return self.name if self.metric is None else f"{self.dialect}:{self.metric}"
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 import numpy as np
 from PIL import Image
@@ -53,16 +54,17 @@ def unusual(
     images: ImageSets, measurements: Sequence[Measurement], prepared: Prepared, extraction: Extraction
 ) -> Iterator[str]:
     """Say where images are of another size than those that a dialect's published numbers are of."""
-    asked: dict[tuple[str, Role, _Size], None] = {}
+    asked: dict[tuple[str, Role, Geometry, _Size], None] = {}
     for measurement in measurements:
         if measurement.protocol in prepared.unavailable:
             continue
         for need in measurement.protocol.needs():
             for role, geometry in zip(need.roles, need.extractor.geometries, strict=True):
-                if geometry.steps and isinstance(usual := geometry.steps[0], Usual):
-                    asked[measurement.dialect or measurement.name, role, (usual.width, usual.height)] = None
-    for whose, role, usual_size in asked:
-        found = Counter(filter(None, (_size(extraction, ref, Geometry()) for ref in images.unique(role))))
+                before = Geometry(tuple(takewhile(lambda step: not isinstance(step, Usual), geometry.steps)))
+                if before != geometry and isinstance(usual := geometry.steps[len(before.steps)], Usual):
+                    asked[measurement.dialect or measurement.name, role, before, (usual.width, usual.height)] = None
+    for whose, role, before, usual_size in asked:
+        found = Counter(filter(None, (_size(extraction, ref, before) for ref in images.unique(role))))
         others = {size: count for size, count in found.items() if size != usual_size}
         if others:
             named = "reference" if role in {"reference", "given"} else role
