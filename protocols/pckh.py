@@ -58,8 +58,8 @@ class Pckh(KeypointProtocol):
             the diagonal of the box about the target's nose, neck, eyes and ears. ``box``: what PATN and its kin print:
             half of that box's width in x and half of its height in y, each by itself; called ``pckh_box``. A head seen
             from the side makes a narrow box; one without width has no joint right.
-        keypoints: ``any``: those that are given, or else detected ones; ``given``: lists of both sides alone, as scripts
-            have them (PATN, SPGNet), which look at no image.
+        keypoints: ``any``: those that are given, or else detected ones; ``given``: lists of both sides alone, as
+            scripts have them (PATN, SPGNet), which look at no image.
 
     The run keeps what is compared: arrays ``pair``, ``joint``, ``x``, ``y`` and ``distance`` (px from the target's
     joint, infinite for a miss) and ``width``, ``height`` and ``head`` (px; of the head box, and the head size), one
@@ -79,7 +79,7 @@ class Pckh(KeypointProtocol):
             raise ValueError("nothing is detected where keypoints=given: leave tasks out")
 
     def lacks(self, given: Given) -> str | None:
-        """Lists of keypoints, where nothing is to be detected."""
+        """Return the lists of keypoints that are absent, where nothing is to be detected."""
         absent = [side for side in _SIDES if side not in given.keypoints]
         if self.keypoints == "any" or not absent:
             return super().lacks(given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -108,4 +108,6 @@ class Ssim(PairedProtocol, MaskedProtocol):
 
 def _value(record: Record) -> float | Missing:
     value = float(record["ssim"])
-    return CONSTANT if math.isnan(value) else value
+    if math.isfinite(value):
+        return value
+    return CONSTANT if math.isnan(value) else replace(CONSTANT, kind="inf")

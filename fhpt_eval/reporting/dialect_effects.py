@@ -112,7 +112,11 @@ def brought_to_size(measurement: Measurement) -> Measurement:
     changed = {}
     for field in dataclasses.fields(protocol):
         geometry = getattr(protocol, field.name)
-        if isinstance(geometry, Geometry) and geometry.steps and isinstance(expected := geometry.steps[0], Expect | Usual):
+        if (
+            isinstance(geometry, Geometry)
+            and geometry.steps
+            and isinstance(expected := geometry.steps[0], Expect | Usual)
+        ):
             # A grey mask leaves fractions.
             grey = isinstance(protocol, MaskedProtocol) and protocol.mask == "grey"
             way = "pil-float-bicubic" if grey else "pil-bicubic"
