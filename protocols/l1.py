@@ -22,8 +22,8 @@ class L1(PairedProtocol):
         form: ``mean``; ``relative``: Σ|a − b| / Σ(a + b) (GFLA's "mae"), called ``l1_relative``; or ``root``:
             √Σ(a − b)² / N over the N values of an image (PG2's "L2"), called ``l2_root``. Of two black images the
             relative difference is 0 / 0, and so NaN is what scripts print.
-        scale: Of the pixels: ``1`` for [0, 1], ``2`` for [−1, 1] (DSC, PATN), ``255`` for 0…255 (PG2), or ``per-pixel``: on
-            0…255, and divided once more by width × height (DisCo).
+        scale: Of the pixels: ``1`` for [0, 1], ``2`` for [−1, 1] (DSC, PATN), ``255`` for 0…255 (PG2), or
+            ``per-pixel``: on 0…255, and divided once more by width × height (DisCo).
     """
 
     name: ClassVar[str] = "l1"

@@ -67,10 +67,11 @@ def unusual(
         found = Counter(filter(None, (_size(extraction, ref, before) for ref in images.unique(role))))
         others = {size: count for size, count in found.items() if size != usual_size}
         if others:
+            most = _text(max(others, key=others.__getitem__))
             named = "reference" if role in {"reference", "given"} else role
             yield (
                 f"{whose}: its published numbers are of images of {_text(usual_size)}, and {sum(others.values())} of"
-                f" {found.total()} {named} images are not: most of these are {_text(max(others, key=others.__getitem__))}"
+                f" {found.total()} {named} images are not: most of these are {most}"
             )
 
 
