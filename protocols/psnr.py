@@ -44,8 +44,8 @@ class Psnr(PairedProtocol):
     identical: Annotated[float, Field(allow_inf_nan=False)] | Literal["inf"] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.identical, int):
-            # Written as a union, a whole number would be told from one with a point.
+        if self.identical is not None and self.identical != "inf":
+            # Of a union, a whole number is not taken for one with a point where it is written down.
             object.__setattr__(self, "identical", float(self.identical))
 
     def depends_on_order(self) -> bool:

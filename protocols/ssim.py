@@ -100,7 +100,8 @@ class Ssim(PairedProtocol, MaskedProtocol):
         results = records.per_pair(self.extractor(), "generated", "target")
         values = [r if isinstance(r, Missing) else _value(r) for r in results]
         metric = f"{self.prefix()}ssim"
-        if constant := sum(isinstance(v, float) and "constant" in r for v, r in zip(values, results, strict=True)):
+        finite = (r for r, v in zip(results, values, strict=True) if not isinstance(v, Missing))
+        if constant := sum("constant" in r for r in finite if not isinstance(r, Missing)):
             told = f"{metric}: {constant} × {CONSTANT.reason}: rounding decides what becomes of it, about 0"
             return [mean_over_pairs(metric, "higher", pairs, values, warnings=(told,))]
         return [mean_over_pairs(metric, "higher", pairs, values)]

@@ -63,16 +63,17 @@ def unusual(
                 before = Geometry(tuple(takewhile(lambda step: not isinstance(step, Usual), geometry.steps)))
                 if before != geometry and isinstance(usual := geometry.steps[len(before.steps)], Usual):
                     asked[measurement.dialect or measurement.name, role, before, (usual.width, usual.height)] = None
+    told: dict[tuple[str, _Size], dict[str, None]] = {}
     for whose, role, before, usual_size in asked:
         found = Counter(filter(None, (_size(extraction, ref, before) for ref in images.unique(role))))
-        others = {size: count for size, count in found.items() if size != usual_size}
+        others = Counter({size: count for size, count in found.items() if size != usual_size})
         if others:
-            most = _text(max(others, key=others.__getitem__))
             named = "reference" if role in {"reference", "given"} else role
-            yield (
-                f"{whose}: its published numbers are of images of {_text(usual_size)}, and {sum(others.values())} of"
-                f" {found.total()} {named} images are not: most of these are {most}"
-            )
+            most = _text(others.most_common(1)[0][0])
+            unlike = f"{others.total()} of {found.total()} {named} images ({most})"
+            told.setdefault((whose, usual_size), {})[unlike] = None
+    for (whose, usual_size), unlike in told.items():
+        yield f"{whose}: its published numbers are of {_text(usual_size)}, unlike {' and '.join(unlike)}"
 
 
 _BY_HAND = "bring them to one size with --generated-geometry or --target-geometry"
