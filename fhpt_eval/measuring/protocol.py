@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from fhpt_eval.records import Missing, Record, Result, Role
 Profile: TypeAlias = Literal["paper", "embedded"]
 Group: TypeAlias = Literal["perceptual", "structural", "semantic"]
 Better: TypeAlias = Literal["higher", "lower"]
+NotFinite: TypeAlias = Literal["NaN", "inf"]
 P = TypeVar("P", bound="Protocol")
 
 UNIQUE_TARGETS = "unique targets of the evaluated pairs"
@@ -70,6 +71,7 @@ class Score:
             value by the weight of the pair (which is 1); its sum is 0.
         details: Whatever else belongs to the number: counts of the reference set, standard deviations.
         warnings: What the reader of the number must know or can do, one sentence each.
+        not_finite: What a published script prints in place of a number; there is no value then.
     """
 
     metric: str
@@ -84,6 +86,7 @@ class Score:
     arrays: Record = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    not_finite: NotFinite | None = None
 
 
 @dataclass(frozen=True)
@@ -405,8 +408,11 @@ def mean_over_pairs(
     within: Range = ANYTHING,
     unit: str = "",
     details: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
 ) -> Score:
     """Score a mean over pairs, with its interval over items and what is missing.
+
+    Where a value is `Missing` as NaN or as inf, so is the mean.
 
     Args:
         metric: Its name.
@@ -416,14 +422,18 @@ def mean_over_pairs(
         within: The least and the largest that a value can be (`fhpt_eval.maths.intervals`: ``SHARE``, ``AT_LEAST_0``).
         unit: What it is measured in.
         details: Goes into the score.
+        warnings: Go into the score.
     """
     there = [not isinstance(value, Missing) for value in values]
     numbers = [0.0 if isinstance(value, Missing) else value for value in values]
     missing, faults = tally(values)
     n = sum(there)
+    gone = Counter((v.kind, v.reason) for v in values if isinstance(v, Missing) and v.kind in get_args(NotFinite))
+    spoilt = [f"{metric}: {kind}, because of {count} × {reason}" for (kind, reason), count in gone.items()]
+    kinds = {kind for kind, _ in gone}
     score = Score(
         metric=metric,
-        value=float(np.mean([v for v in values if not isinstance(v, Missing)])) if n else None,
+        value=float(np.mean([v for v in values if not isinstance(v, Missing)])) if n and not kinds else None,
         better=better,
         unit=unit,
         n=n,
@@ -431,7 +441,11 @@ def mean_over_pairs(
         faults=faults,
         per_pair=tuple(values),
         details=details or {},
+        warnings=(*warnings, *spoilt),
+        not_finite=next((kind for kind in get_args(NotFinite) if kind in kinds), None),
     )
+    if kinds:
+        return replace(score, details={**score.details, "interval_over": resampling_groups(pairs)[1]})
     return with_interval(score, pairs, Pooled.of_values(numbers, there, resampling_groups(pairs)[0]), within)
 
 
@@ -529,9 +543,9 @@ def last_incomplete_batch(order: Sequence[int], batch: int) -> frozenset[int]:
     return frozenset(order[whole:] if whole else ())
 
 
-def dropped(batch: int) -> Missing:
-    """Return what stands for a result in the `last_incomplete_batch`."""
-    return Missing(f"dropped: in the last incomplete batch of {batch}", "not asked")
+def dropped(batch: int, why: str = "") -> Missing:
+    """Return what stands for a result in the `last_incomplete_batch`, with what made the batch so small."""
+    return Missing(f"dropped: in the last incomplete batch of {batch}{why and f' ({why})'}", "not asked")
 
 
 def present(results: Iterable[Result]) -> Iterator[Record]:

@@ -50,7 +50,7 @@ def test_without_its_library_it_says_which_extra_brings_it(
 
 def test_convolutions_have_a_gaussian_window(command: Command, folders: tuple[str, ...]) -> None:
     outcome = command(
-        *("run", *folders, "-p", "ssim", "--set", "ssim.arithmetic=float32-torch", "--set", "ssim.border=kept")
+        *("run", *folders, "-p", "ssim", "--set", "ssim.arithmetic=float32-pytorch-msssim", "--set", "ssim.border=kept")
     )
     assert outcome.code == 2
-    assert outcome.sentence.endswith("arithmetic=float32-torch goes with window=gaussian and border=cut.")
+    assert outcome.sentence.endswith("arithmetic=float32-pytorch-msssim goes with window=gaussian and border=cut.")
