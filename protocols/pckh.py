@@ -14,7 +14,7 @@ from fhpt_eval.maths.keypoints import BODY_JOINTS, Floats, errors, errors_by_axi
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Kept, Need, Records, Rescoring, Score, Thresholds
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.people.given_keypoints import Side
+from fhpt_eval.people.by_name import Side
 from fhpt_eval.protocols.kec import Both, KeypointProtocol, mean_over_keypoints, part_points, sides_of
 from fhpt_eval.records import Missing, Record, Result, Role
 
@@ -91,7 +91,7 @@ class Pckh(KeypointProtocol):
         """Keypoints of generated images and targets; nothing of the images where both are given."""
         return () if self.keypoints == "given" else super().needs()
 
-    def keypoint_roles(self) -> frozenset[Role]:
+    def keypoint_roles(self, *, masks: bool = False) -> frozenset[Role]:  # noqa: ARG002 - it draws none
         """Return both sides'."""
         return frozenset(_SIDES)
 

@@ -14,11 +14,19 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left behind."""
+    """What a command left behind.
+
+    Attributes:
+        code: Its exit code.
+        out: What it printed.
+        err: What it told beside, but for `few`.
+        few: That intervals rest on few items, as they do in nearly all tests.
+    """
 
     code: int
     out: str
     err: str
+    few: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -93,7 +101,9 @@ def command(own_folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
             main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         assert isinstance(stop.value.code, int)
-        return Outcome(stop.value.code, captured.out, captured.err)
+        lines = captured.err.splitlines(keepends=True)
+        few = tuple(line for line in lines if line.startswith(("fhpt-eval: few items", "fhpt-eval: few pairs")))
+        return Outcome(stop.value.code, captured.out, "".join(line for line in lines if line not in few), few)
 
     return call
 

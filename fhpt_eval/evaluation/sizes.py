@@ -72,8 +72,8 @@ def unusual(
             most = _text(others.most_common(1)[0][0])
             unlike = f"{others.total()} of {found.total()} {named} images ({most})"
             told.setdefault((whose, usual_size), {})[unlike] = None
-    for (whose, usual_size), unlike in told.items():
-        yield f"{whose}: its published numbers are of {_text(usual_size)}, unlike {' and '.join(unlike)}"
+    for (whose, usual_size), those in told.items():
+        yield f"{whose}: its published numbers are of {_text(usual_size)}, unlike {' and '.join(those)}"
 
 
 _BY_HAND = "bring them to one size with --generated-geometry or --target-geometry"
