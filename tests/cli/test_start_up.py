@@ -42,7 +42,10 @@ if __name__ == "__main__":
         print("\\n" + " ".join(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
-NETWORKS = {"torch", "torchvision", "timm", "mediapipe", "dlib", "face_recognition"}
+NETWORKS = {
+    *("torch", "torchvision", "timm", "mediapipe", "dlib", "face_recognition"),
+    *("pyiqa", "open_clip", "transformers", "huggingface_hub"),
+}
 WITHOUT_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 
 
@@ -79,7 +82,7 @@ def test_a_run_whose_records_are_cached_and_a_leaderboard_load_no_network(folder
     assert not {*NETWORKS, "scipy", "faiss", "matplotlib"} & {*board}
 
 
-@pytest.mark.parametrize("command", ["protocols", "weights list", "dialects list"])
+@pytest.mark.parametrize("command", ["protocols", "protocols iqa", "weights list", "dialects list"])
 def test_listings_load_neither_networks_nor_statistics(own_folders: Path, command: str) -> None:
     assert not {*NETWORKS, "scipy", "faiss", "matplotlib"} & {*python(RUN, *command.split())}
 

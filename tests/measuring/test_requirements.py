@@ -8,6 +8,7 @@ import pytest
 
 from fhpt_eval.cli.weights import registered
 from fhpt_eval.evaluation.environment import describe_environment
+from fhpt_eval.extract.embeddings import WIDTHS
 from fhpt_eval.libraries import version
 from fhpt_eval.measuring import registry
 from fhpt_eval.measuring.protocol import Protocol, configure
@@ -18,11 +19,17 @@ from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.lpips import Lpips
 from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.retrieval import Retrieval
+from fhpt_eval.protocols.similarity import Similarity
 
 
 def test_every_weights_file_that_some_option_asks_for_is_listed() -> None:
     assert list(registered()) == [
         "alexnet",
+        "clip-vitb32",
+        "clip-vitl14",
+        "dinov2-vitb14",
+        "dinov2-vitl14",
+        "dinov2-vits14",
         "efficientnet-lite0",
         "inception-2015",
         "inception-v3-imagenet",
@@ -39,9 +46,10 @@ def test_every_weights_file_that_some_option_asks_for_is_listed() -> None:
 @pytest.mark.parametrize(
     ("protocol", "option", "values"),
     [
-        (Fid, "network", ("inception-2015", "inception-v3-imagenet", "efficientnet-lite0")),
+        (Fid, "network", ("inception-2015", "inception-v3-imagenet", "efficientnet-lite0", *WIDTHS)),
+        (Similarity, "networks", tuple(WIDTHS)),
         (Lpips, "net", ("alex", "vgg", "squeeze", "efficientnet_lite0")),
-        (Retrieval, "networks", ("resnet50", "vgg16", "efficientnet_lite0")),
+        (Retrieval, "networks", ("resnet50", "vgg16", "efficientnet_lite0", *WIDTHS)),
     ],
 )
 def test_no_option_asks_for_a_file_that_is_not_listed(
@@ -54,7 +62,7 @@ def test_no_option_asks_for_a_file_that_is_not_listed(
 
 
 def test_packages_are_those_of_the_protocols_and_of_their_extractors() -> None:
-    assert packages_of([Retrieval]) == ("torch", "torchvision", "timm", "faiss-cpu")
+    assert packages_of([Retrieval]) == ("torch", "torchvision", "timm", "open-clip-torch", "faiss-cpu")
     assert packages_of([L1]) == ()
     found = describe_environment("cpu").packages
     for package in ("fhpt-eval", "torch", "numpy", "timm", "lpips", "mediapipe", "face-recognition", "faiss-cpu"):
@@ -62,14 +70,16 @@ def test_packages_are_those_of_the_protocols_and_of_their_extractors() -> None:
 
 
 def test_tables_have_the_protocols_in_the_order_of_the_field() -> None:
-    ours = [name for name, protocol in find_protocols().classes.items() if protocol.__module__.startswith("fhpt_eval.")]
+    known = find_protocols().classes.items()
+    ours = [name for name, p in known if p.__module__.startswith("fhpt_eval.") and not p.on_request]
     assert ours == (
         "fid kid is lpips ssim ms_ssim psnr l1 kec pckh face_identity retrieval gender".split()  # noqa: SIM905
     )
 
 
 def test_headlines_are_those_of_the_papers_tables() -> None:
-    headlines = [metric for protocol in find_protocols().classes.values() for metric in protocol.headlines]
+    protocols = [protocol for protocol in find_protocols().classes.values() if not protocol.on_request]
+    headlines = [metric for protocol in protocols for metric in protocol.headlines]
     recalls = [f"recall@{k}[{network}]" for network in ("resnet50", "vgg16") for k in (3, 5, 10)]
     curves = ["kec_auc_body", "kec_auc_face", "kec_auc_hands"]
     assert headlines == ["fid", "lpips", "ssim", *curves, "face_same@0.6", "face_same@0.7", *recalls, "gender_error"]
