@@ -22,7 +22,7 @@ from fhpt_eval.protocols.gender import Gender
 from fhpt_eval.protocols.kec import Kec
 from fhpt_eval.protocols.pckh import Pckh
 from fhpt_eval.protocols.retrieval import Retrieval
-from fhpt_eval.records import Record, Result
+from fhpt_eval.records import Record, Result, Role
 
 Array = npt.NDArray[Any]
 
