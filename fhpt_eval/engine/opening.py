@@ -76,7 +76,7 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
     except (ImageError, OSError, MemoryError) as error:
         why = Missing(NO_MEMORY if out_of_memory(error) else str(error))
         return Opened(key, why, dict.fromkeys(geometries, unreadable(why)))
-    return Opened(key, info, {geometry: _view(geometry, pixels) for geometry in geometries})
+    return Opened(key, info, {geometry: _view(geometry, pixels, decoded.stored_as) for geometry in geometries})
 
 
 def _masked(mask: Mask, pixels: Pixels) -> Pixels:
@@ -85,9 +85,9 @@ def _masked(mask: Mask, pixels: Pixels) -> Pixels:
     return mask.apply(pixels)
 
 
-def _view(geometry: Geometry, pixels: Pixels) -> Pixels | Missing:
+def _view(geometry: Geometry, pixels: Pixels, stored_as: str) -> Pixels | Missing:
     try:
-        return geometry.apply(pixels)
+        return geometry.apply(pixels, stored_as)
     except ImageError as error:
         return Missing(str(error))
     except Exception as error:

@@ -19,13 +19,13 @@ from fhpt_eval.extract.gender_classifier import SHIPPED, GenderClassifier
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.extract.pixels import FrameSize
 from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.images.geometry import Clip, Expect, Geometry, Jpeg, Round, Truncate
+from fhpt_eval.images.geometry import Clip, Expect, Geometry, Jpeg, Round, Truncate, Usual
 from fhpt_eval.maths.keypoints import Points, found, inside_frame
 from fhpt_eval.people.given_keypoints import GivenKeypoints, Side
 from fhpt_eval.records import Missing, Record, Result, Role
 
 _SIDES: tuple[Side, ...] = ("generated", "target")
-_LEAVE_THE_FRAME = (Clip, Expect, Jpeg, Round, Truncate)
+_LEAVE_THE_FRAME = (Clip, Expect, Jpeg, Round, Truncate, Usual)
 """Steps of a geometry after which every pixel is where it was."""
 
 NO_JOINT = (

@@ -75,10 +75,12 @@ class Decoded:
         pixels: H×W×3 uint8 RGB, C-contiguous.
         notes: Any of "alpha composited on white", "16-bit reduced to 8", "CMYK converted", "palette", "greyscale",
             "EXIF orientation applied"; empty for an ordinary picture.
+        stored_as: The file's format, by its content: ``JPEG``, ``PNG`` …
     """
 
     pixels: Rgb
     notes: frozenset[str]
+    stored_as: str
 
 
 # EXIF 2.3, table 6: the value of tag 0x0112 → what turns the stored picture upright.
@@ -129,7 +131,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
         raise ImageError(why_broken(name, data, error)) from error
     if upright is not None:
         notes.add("EXIF orientation applied")
-    return Decoded(pixels, frozenset(notes))
+    return Decoded(pixels, frozenset(notes), name)
 
 
 def opened(data: bytes, max_pixels: int) -> tuple[str, ImageFile.ImageFile, int]:

@@ -131,6 +131,8 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "top": (0, 65_500),
     "width": (1, 65_500),
     "height": (1, 65_500),
+    "right": (0, 65_500),
+    "bottom": (0, 65_500),
     "quality": (1, 100),
 }
 
@@ -176,6 +178,10 @@ class Step:
         box = {"left": 0, "top": 0, **vars(self)}
         return (box["left"], box["top"], box.get("width"), box.get("height")) == (0, 0, width, height)
 
+    def leaves_stored(self, stored_as: str) -> bool:  # noqa: ARG002
+        """Whether a picture stays as it is because its file is of this format."""
+        return False
+
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height of what becomes of a picture of this size."""
         made = vars(self)
@@ -209,6 +215,30 @@ class Expect(Step):
         if (width, height) == (self.width, self.height):
             return None
         return f"the picture is {width}×{height}, and {self} wants {self.width}×{self.height}"
+
+    def _apply(self, pixels: Array) -> Array:
+        return pixels
+
+
+@dataclass(frozen=True)
+class Usual(Step):
+    """Change nothing: the size that published numbers of a script are of, which takes any and never resizes.
+
+    A run warns of images of another size.
+    """
+
+    keyword = "usual"
+
+    width: int
+    height: int
+
+    def leaves(self, width: int, height: int) -> bool:  # noqa: ARG002
+        """Return True: whatever the size."""
+        return True
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the picture."""
+        return width, height
 
     def _apply(self, pixels: Array) -> Array:
         return pixels
@@ -284,6 +314,33 @@ class Pad(Step):
 
 
 @dataclass(frozen=True)
+class Border(Step):
+    """Put as many pixels on each side, whatever the picture's size: PATN's ``addBounding`` puts 40 left and right."""
+
+    keyword = "border"
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    colour: str = "white"
+
+    def leaves(self, width: int, height: int) -> bool:  # noqa: ARG002
+        """Whether there is no border."""
+        return not (self.left or self.top or self.right or self.bottom)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height with the border."""
+        return self.left + width + self.right, self.top + height + self.bottom
+
+    def _apply(self, pixels: Array) -> Array:
+        height, width = pixels.shape[:2]
+        bordered = np.full((*self.size(width, height)[::-1], 3), COLOURS[self.colour], dtype=pixels.dtype)
+        bordered[self.top : self.top + height, self.left : self.left + width] = pixels
+        return bordered
+
+
+@dataclass(frozen=True)
 class Resize(Step):
     """Resize to a width and height in pixels; the aspect ratio is not kept.
 
@@ -345,6 +402,17 @@ class Jpeg(Step):
 
 
 @dataclass(frozen=True)
+class Resave(Jpeg):
+    """Encode as JPEG once more what is a JPEG file, and leave others: ``Image.save`` under the file's own name."""
+
+    keyword = "resave"
+
+    def leaves_stored(self, stored_as: str) -> bool:
+        """Whether pictures of a file of this format stay as they are."""
+        return stored_as != "JPEG"
+
+
+@dataclass(frozen=True)
 class Grey(Step):
     """Replace all three channels by OpenCV's RGB to grey of uint8 (``cv2.cvtColor``), as DisCo does before SSIM."""
 
@@ -399,7 +467,8 @@ class Truncate(_Quantise):
 
 
 _STEPS: Mapping[str, type[Step]] = {
-    step.keyword: step for step in (Expect, Crop, CentreCrop, Pad, Resize, Jpeg, Grey, Clip, Round, Truncate)
+    step.keyword: step
+    for step in (Expect, Usual, Crop, CentreCrop, Pad, Border, Resize, Jpeg, Resave, Grey, Clip, Round, Truncate)
 }
 
 
@@ -437,11 +506,12 @@ class Geometry:
                 )
             is_float = step.leaves_float(is_float)
 
-    def apply(self, pixels: Rgb) -> Array:
+    def apply(self, pixels: Rgb, stored_as: str = "PNG") -> Array:
         """Apply all steps.
 
         Args:
             pixels: H×W×3 uint8 RGB; not changed.
+            stored_as: Format of the file that they are from, as `decode` tells it.
 
         Returns:
             H×W×3 on the scale 0…255, C-contiguous: uint8, or float32 where the last resize left fractions that no
@@ -452,7 +522,8 @@ class Geometry:
         """
         result: Array = pixels
         for step in self.steps:
-            result = step(result)
+            if not step.leaves_stored(stored_as):
+                result = step(result)
         return result
 
     def size(self, width: int, height: int) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from fhpt_eval.images.formats import ImageError
 from fhpt_eval.images.geometry import (
     COLOURS,
     FILTERS,
+    Border,
     CentreCrop,
     Clip,
     Crop,
@@ -27,10 +28,12 @@ from fhpt_eval.images.geometry import (
     Grey,
     Jpeg,
     Pad,
+    Resave,
     Resize,
     Round,
     Step,
     Truncate,
+    Usual,
 )
 
 
@@ -51,6 +54,9 @@ steps = st.one_of(
     st.builds(Resize, sides, sides, st.sampled_from(FILTERS)),
     st.builds(Jpeg, st.integers(1, 100), st.sampled_from(["4:2:0", "4:2:2", "4:4:4"])),
     st.builds(Expect, sides, sides),
+    st.builds(Usual, sides, sides),
+    st.builds(Border, corners, corners, corners, corners, st.sampled_from(sorted(COLOURS))),
+    st.builds(Resave, st.integers(1, 100)),
     st.sampled_from([Grey(), Clip(), Round(), Truncate()]),
 )
 
@@ -93,7 +99,9 @@ def test_any_other_text_is_a_user_error_of_whole_sentences(text: str) -> None:
 
 def test_the_text_form_of_each_step() -> None:
     text = (
-        "expect(width=256, height=256) > grey > crop(left=40, top=0, width=176, height=256)"
+        "expect(width=256, height=256) > usual(width=256, height=256) > grey"
+        " > crop(left=40, top=0, width=176, height=256) > resave(quality=75, subsampling=4:2:0)"
+        " > border(left=40, top=0, right=39, bottom=1, colour=black)"
         " > centre-crop(width=170, height=250)"
         " > pad(width=256, height=256, colour=white) > jpeg(quality=75, subsampling=4:2:0)"
         " > resize(width=299, height=299, filter=pil-float-bicubic) > clip > round > truncate"
@@ -128,7 +136,7 @@ def test_defaults_may_be_left_out_and_order_is_free_but_one_form_is_printed() ->
         ("native > round", "native stands alone"),
         ("pad(width=9, height=9", "cannot read"),
         ("round >", "'' is not a step"),
-        ("", "Known: centre-crop, clip, crop"),
+        ("", "Known: border, centre-crop, clip"),
     ],
 )
 def test_mistakes_are_named_with_a_way_out(text: str, message: str) -> None:
@@ -325,3 +333,30 @@ def test_the_size_of_what_becomes_of_a_picture_is_known_without_its_pixels(text:
     except ImageError:
         made = None
     assert geometry.size(40, 48) == made
+
+
+def test_the_usual_size_changes_and_refuses_nothing() -> None:
+    pixels = noise(10, 12)
+    np.testing.assert_array_equal(apply("usual(width=176, height=256)", pixels), pixels)
+    geometry = Geometry.parse("usual(width=176, height=256) > border(left=2, top=0, right=1, bottom=0)")
+    assert geometry.size(12, 10) == (15, 10)
+    assert str(geometry.on(12, 10)) == "border(left=2, top=0, right=1, bottom=0, colour=white)"
+
+
+def test_a_border_is_as_wide_whatever_the_picture() -> None:
+    for height, width in ((10, 12), (256, 176), (300, 300)):
+        pixels = noise(height, width)
+        bordered = apply("border(left=40, top=1, right=39, bottom=0, colour=white)", pixels)
+        assert bordered.shape == (height + 1, width + 79, 3)
+        np.testing.assert_array_equal(bordered[1:, 40:-39], pixels)
+        assert (bordered[0] == 255).all()
+        assert (bordered[:, :40] == 255).all()
+        assert (bordered[:, -39:] == 255).all()
+
+
+def test_only_what_is_a_jpeg_file_is_saved_as_jpeg_again() -> None:
+    pixels = noise(16, 24)
+    again = Geometry.parse("resave")
+    np.testing.assert_array_equal(again.apply(pixels, "PNG"), pixels)
+    np.testing.assert_array_equal(again.apply(pixels, "JPEG"), apply("jpeg(quality=75)", pixels))
+    assert not np.array_equal(again.apply(pixels, "JPEG"), pixels)
