@@ -20,7 +20,7 @@ from fhpt_eval.evaluation.image_list import ImageList, ListedImage, generated_ha
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, RunRecord
-from fhpt_eval.evaluation.sizes import of_sizes
+from fhpt_eval.evaluation.sizes import of_sizes, unusual
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.gender_classifier import GenderClassifier
 from fhpt_eval.files.given import GivenFile
@@ -74,6 +74,7 @@ def start_run(
     if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
         warnings.append(warning)
     warnings += [*doubts.warnings, *of_sizes(images, prepared, extraction)]
+    warnings += unusual(images, measurements, prepared, extraction)
     listed = ImageList((*_generated(images.pairs, contents), *_others(images, prepared, extraction)))
     record = planned.model_copy(
         update={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 import numpy as np
 from PIL import Image
@@ -15,7 +16,8 @@ from fhpt_eval.extract.extractor import PairExtractor
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.images.borders import Borders, white_borders
 from fhpt_eval.images.decoding import ImageRef, Rgb, read_image
-from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.images.geometry import Geometry, Usual
+from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.records import Missing, Role
 
 _LOOKED_AT = 8
@@ -46,6 +48,32 @@ def of_sizes(images: ImageSets, prepared: Prepared, extraction: Extraction) -> I
             about = f"{count} generated images are {_text(one)} and their targets {_text(other)}: "
             advice = _advice(pairs[one, other], one, other, alone=count == measured) if native else _BY_HAND
             yield about + advice
+
+
+def unusual(
+    images: ImageSets, measurements: Sequence[Measurement], prepared: Prepared, extraction: Extraction
+) -> Iterator[str]:
+    """Say where images are of another size than those that a dialect's published numbers are of."""
+    asked: dict[tuple[str, Role, Geometry, _Size], None] = {}
+    for measurement in measurements:
+        if measurement.protocol in prepared.unavailable:
+            continue
+        for need in measurement.protocol.needs():
+            for role, geometry in zip(need.roles, need.extractor.geometries, strict=True):
+                before = Geometry(tuple(takewhile(lambda step: not isinstance(step, Usual), geometry.steps)))
+                if before != geometry and isinstance(usual := geometry.steps[len(before.steps)], Usual):
+                    asked[measurement.dialect or measurement.name, role, before, (usual.width, usual.height)] = None
+    told: dict[tuple[str, _Size], dict[str, None]] = {}
+    for whose, role, before, usual_size in asked:
+        found = Counter(filter(None, (_size(extraction, ref, before) for ref in images.unique(role))))
+        others = Counter({size: count for size, count in found.items() if size != usual_size})
+        if others:
+            named = "reference" if role in {"reference", "given"} else role
+            most = _text(others.most_common(1)[0][0])
+            unlike = f"{others.total()} of {found.total()} {named} images ({most})"
+            told.setdefault((whose, usual_size), {})[unlike] = None
+    for (whose, usual_size), parts in told.items():
+        yield f"{whose}: its published numbers are of {_text(usual_size)}, unlike {' and '.join(parts)}"
 
 
 _BY_HAND = "bring them to one size with --generated-geometry or --target-geometry"

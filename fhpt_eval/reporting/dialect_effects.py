@@ -10,7 +10,7 @@ from typing import Any
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
-from fhpt_eval.images.geometry import Expect, Geometry, Resize
+from fhpt_eval.images.geometry import Expect, Geometry, Resize, Usual
 from fhpt_eval.measuring.dialects import Dialect, default_id
 from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.measurement import Measurement
@@ -107,12 +107,16 @@ def _changes(one: Protocol, other: Protocol) -> tuple[Change, ...]:
 
 
 def brought_to_size(measurement: Measurement) -> Measurement:
-    """Return the same on images of another size: where a geometry expects one, they are resized to it first."""
+    """Return the same on images of another size: where a geometry is for one, they are resized to it first."""
     protocol = measurement.protocol
     changed = {}
     for field in dataclasses.fields(protocol):
         geometry = getattr(protocol, field.name)
-        if isinstance(geometry, Geometry) and geometry.steps and isinstance(expected := geometry.steps[0], Expect):
+        if (
+            isinstance(geometry, Geometry)
+            and geometry.steps
+            and isinstance(expected := geometry.steps[0], Expect | Usual)
+        ):
             # A grey mask leaves fractions.
             grey = isinstance(protocol, MaskedProtocol) and protocol.mask == "grey"
             way = "pil-float-bicubic" if grey else "pil-bicubic"
