@@ -11,7 +11,7 @@ import numpy.typing as npt
 Record: TypeAlias = Mapping[str, npt.NDArray[Any]]
 """What an extractor found, as named arrays; dtypes and shapes are stated by each extractor."""
 
-MissingKind: TypeAlias = Literal["finding", "fault", "not asked"]
+MissingKind: TypeAlias = Literal["finding", "fault", "not asked", "NaN", "inf"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Missing:
         reason: One short phrase for people, the same for all cases alike, because it is counted. Code looks at `kind`.
         kind: ``finding``, where the absence says something about the image, such as a face that is not there;
             ``fault``, where something is wrong with the input or the machine (an unreadable file, a size that does not
-            fit); ``not asked``, where what was chosen does not look for it.
+            fit); ``not asked``, where what was chosen does not look for it; ``NaN`` or ``inf``, where a published
+            script goes on with such a value, so that its mean over all images is one, too.
     """
 
     reason: str

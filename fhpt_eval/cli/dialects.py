@@ -261,9 +261,9 @@ def _print_difference(difference: Difference, scores: Mapping[str, ScoreRecord])
 
 
 def _told(score: ScoreRecord | None) -> str:
-    from fhpt_eval.numbers import number
-
-    return "–" if score is None or score.value is None else f"{number(score.value)} (n {score.n})"
+    if score is None or score.value is None:
+        return "–" if score is None else score.shown()
+    return f"{score.shown()} (n {score.n})"
 
 
 @app.command()

@@ -24,7 +24,7 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.measuring.registry import find_protocols
-from fhpt_eval.numbers import decimals_of, fixed, number
+from fhpt_eval.numbers import decimals_of, fixed
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 from fhpt_eval.reporting.leaderboards.notes import closing_notes, notes
 from fhpt_eval.reporting.leaderboards.tables import CLOSE, Cell, heading, tables
@@ -182,7 +182,7 @@ def _say(lines: Sequence[str]) -> None:
 def score_value(score: ScoreRecord) -> str:
     """Return a score by itself, with its unit."""
     unit = f" {score.unit}" if score.unit and score.value is not None else ""
-    return number(score.value) + unit
+    return score.shown() + unit
 
 
 def _cells(metric: Metric, score: ScoreRecord, decimals: int) -> list[Text]:
@@ -192,7 +192,7 @@ def _cells(metric: Metric, score: ScoreRecord, decimals: int) -> list[Text]:
     missing = sum(score.missing.values())
     cells = [
         f"  {visible(heading(metric))}",
-        fixed(score.value, decimals),
+        score.shown(decimals),
         " … ".join(ends) or spread,
         str(score.n),
         str(missing or ""),

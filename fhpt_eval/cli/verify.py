@@ -200,7 +200,7 @@ def _values(number: NumberCheck) -> tuple[str, str]:
     from fhpt_eval.numbers import number as short
 
     both = (number.recorded, number.found)
-    shown = ["–" if value is None else short(value) for value in both]
+    shown = [value if isinstance(value, str) else short(value) for value in both]
     if shown[0] == shown[1] and both[0] != both[1]:
         shown = [repr(value) for value in both]
     return shown[0], shown[1]

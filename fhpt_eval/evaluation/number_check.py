@@ -35,7 +35,7 @@ class NumberCheck:
     Attributes:
         protocol: The label of what measures it.
         metric: Its name.
-        recorded: What the record says.
+        recorded: What the record says; text where that is no finite number.
         found: What came of it here.
         verdict: Whether the one follows from the other.
         reason: What differs first, or why it was not checked; None where it is the same to the bit.
@@ -44,8 +44,8 @@ class NumberCheck:
 
     protocol: str
     metric: str
-    recorded: float | None
-    found: float | None
+    recorded: float | str | None
+    found: float | str | None
     verdict: Verdict
     reason: str | None = None
     pair: str | None = None
@@ -67,7 +67,7 @@ class _Part:
 
 def unchecked(protocol: str, score: ScoreRecord, why: str) -> NumberCheck:
     """Return that a number was not checked, and why."""
-    return NumberCheck(protocol, score.metric, score.value, None, Verdict.UNCHECKED, why)
+    return NumberCheck(protocol, score.metric, _number(score), None, Verdict.UNCHECKED, why)
 
 
 def check_number(protocol: str, score: ScoreRecord, recorded: Run, found: Run, tolerance: Tolerance) -> NumberCheck:
@@ -75,7 +75,7 @@ def check_number(protocol: str, score: ScoreRecord, recorded: Run, found: Run, t
     again = found.scores.get(score.metric)
     if again is None:
         reason = "its recipe gives no number of that name"
-        return NumberCheck(protocol, score.metric, score.value, None, Verdict.DIFFERS, reason)
+        return NumberCheck(protocol, score.metric, _number(score), None, Verdict.DIFFERS, reason)
     parts = [
         *_of_pairs(score.metric, recorded, found, tolerance),
         *_of_score(score, again, tolerance),
@@ -85,12 +85,12 @@ def check_number(protocol: str, score: ScoreRecord, recorded: Run, found: Run, t
     # What a pair differs in says more than what comes of it.
     first = next(part for part in parts if part.agreement == worst)
     told = (None, None) if worst is Agreement.SAME else (first.reason, first.pair)
-    return NumberCheck(protocol, score.metric, score.value, again.value, _VERDICTS[worst], *told)
+    return NumberCheck(protocol, score.metric, _number(score), _number(again), _VERDICTS[worst], *told)
 
 
 def _of_score(score: ScoreRecord, again: ScoreRecord, tolerance: Tolerance) -> Iterator[_Part]:
     mine, theirs = (json.loads(s.model_dump_json()) for s in (score, again))
-    for field in ("value", "n", "missing", "faults", "interval", "details", "better", "unit"):
+    for field in ("value", "not_finite", "n", "missing", "faults", "interval", "details", "better", "unit"):
         agreement = tolerance.of_values(mine[field], theirs[field])
         shown = f" ({mine[field]} recorded, {theirs[field]} here)" if field not in {"details", "missing"} else ""
         yield _Part(agreement, f"{_WORDS.get(field, field)} differs{shown}")
@@ -99,6 +99,7 @@ def _of_score(score: ScoreRecord, again: ScoreRecord, tolerance: Tolerance) -> I
 _WORDS = {
     "n": "the number of images or pairs",
     "value": "the value",
+    "not_finite": "what stands in place of a value",
     "interval": "the interval",
     "missing": "what is missing",
     "better": "the direction",
@@ -146,6 +147,10 @@ def _reasons(run: Run, metric: str) -> dict[str, str]:
     """Return why pairs have no value."""
     gaps = run.missing[run.missing["metric"] == metric]
     return dict(zip(gaps["pair"], gaps["reason"], strict=True))
+
+
+def _number(score: ScoreRecord) -> float | str | None:
+    return score.value if score.not_finite is None else score.not_finite
 
 
 def _value(value: float) -> str:

@@ -27,11 +27,12 @@ class Run(StoredRun):
         """Return a table of the scores, and a line for each protocol that has none."""
         rows = []
         for score in self.scores.values():
-            value, *ends = (fixed(number, decimals_of(score.numbers)) for number in score.numbers)
+            decimals = decimals_of(score.numbers)
+            ends = [fixed(end, decimals) for end in score.interval or ()]
             rows.append(
                 {
                     "metric": f"{score.metric} {'↑' if score.better == 'higher' else '↓'}",
-                    "value": value,
+                    "value": score.shown(decimals),
                     "95 % interval": " … ".join(ends),
                     "n": score.n,
                     "missing": sum(score.missing.values()) or "",

@@ -10,7 +10,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from fhpt_eval.evaluation.image_list import ImageList
-from fhpt_eval.measuring.protocol import Better, Group, Profile, Score
+from fhpt_eval.measuring.protocol import Better, Group, NotFinite, Profile, Score
+from fhpt_eval.numbers import decimals_of, fixed
 from fhpt_eval.records import Record
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -36,6 +37,16 @@ class ScoreRecord(_Model):
     faults: int
     interval: tuple[float, float] | None
     details: dict[str, JsonValue]
+    not_finite: NotFinite | None = None
+    """What a published script prints in place of a number; None in records of before."""
+
+    def shown(self, decimals: int | None = None) -> str:
+        """Return the value as text: ``–`` where there is none, ``NaN`` or ``inf`` where a script prints that.
+
+        Args:
+            decimals: How many; None for as many as a number that stands alone has.
+        """
+        return self.not_finite or fixed(self.value, decimals_of([self.value]) if decimals is None else decimals)
 
     @property
     def numbers(self) -> tuple[float | None, ...]:
@@ -103,7 +114,7 @@ class ProtocolRecord(_Model):
 
     name: str
     dialect: str | None = None
-    """Whose way of measuring, with its version (``gfla@1``), or the profile ``embedded``; None where an option is the
+    """Whose way of measuring, with its version (``gfla@2``), or the profile ``embedded``; None where an option is the
     user's own."""
     metric: str | None = None
     """What that dialect calls the number, where it is not ours."""
@@ -126,7 +137,7 @@ class ProtocolRecord(_Model):
 
     @property
     def label(self) -> str:
-        """What it is called in tables and remarks: ``ssim``, ``gfla@1:ssim_256``."""
+        """What it is called in tables and remarks: ``ssim``, ``gfla@2:ssim_256``."""
         return self.name if self.metric is None else f"{self.dialect}:{self.metric}"
 
     @property
@@ -206,6 +217,7 @@ def score_record(score: Score) -> ScoreRecord:
         faults=score.faults,
         interval=score.interval,
         details=dict(score.details),
+        not_finite=score.not_finite,
     )
 
 

@@ -90,7 +90,7 @@ class Dialect(_Model):
 
     @property
     def id(self) -> str:
-        """Key and version, as they stand in records: ``gfla@1``."""
+        """Key and version, as they stand in records: ``gfla@2``."""
         return f"{self.key}@{self.version}"
 
     def measurements(self) -> list[Measurement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ class Measurement:
 
     Attributes:
         protocol: Configured.
-        dialect: Whose way, with its version (``gfla@1``); None for ours, with or without options of the user's.
+        dialect: Whose way, with its version (``gfla@2``); None for ours, with or without options of the user's.
         metric: What the dialect calls the number; None for ours.
         note: What the reader of the number must know.
     """
@@ -29,7 +30,7 @@ class Measurement:
 
     @property
     def name(self) -> str:
-        """What it is called in listings and remarks: ``ssim``, ``gfla@1:ssim_256``."""
+        """What it is called in listings and remarks: ``ssim``, ``gfla@2:ssim_256``."""
         return self.protocol.name if self.dialect is None else f"{self.dialect}:{self.metric}"
 
     def named(self, scores: Sequence[Score]) -> list[Score]:
@@ -37,4 +38,8 @@ class Measurement:
 
         A dialect's number is the protocol's first.
         """
-        return list(scores) if self.dialect is None else [replace(scores[0], metric=self.name)]
+        if self.dialect is None:
+            return list(scores)
+        first = scores[0]
+        warnings = [re.sub(rf"^{re.escape(first.metric)}: ", f"{self.name}: ", told) for told in first.warnings]
+        return [replace(first, metric=self.name, warnings=warnings)]

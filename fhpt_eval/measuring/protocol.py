@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from fhpt_eval.records import Missing, Record, Result, Role
 Profile: TypeAlias = Literal["paper", "embedded"]
 Group: TypeAlias = Literal["perceptual", "structural", "semantic"]
 Better: TypeAlias = Literal["higher", "lower"]
+NotFinite: TypeAlias = Literal["NaN", "inf"]
 P = TypeVar("P", bound="Protocol")
 
 UNIQUE_TARGETS = "unique targets of the evaluated pairs"
@@ -68,6 +69,7 @@ class Score:
             value by the weight of the pair (which is 1); its sum is 0.
         details: Whatever else belongs to the number: counts of the reference set, standard deviations.
         warnings: What the reader of the number must know or can do, one sentence each.
+        not_finite: What a published script prints in place of a number; there is no value then.
     """
 
     metric: str
@@ -82,6 +84,7 @@ class Score:
     arrays: Record = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    not_finite: NotFinite | None = None
 
 
 @dataclass(frozen=True)
@@ -389,23 +392,32 @@ def mean_over_pairs(
     *,
     unit: str = "",
     details: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
 ) -> Score:
-    """Score a mean over pairs, with its item-clustered interval and what is missing."""
+    """Score a mean over pairs, with its item-clustered interval and what is missing.
+
+    Where a value is `Missing` as NaN or as inf, so is the mean.
+    """
     groups, over = resampling_groups(pairs)
     scored = [(v, group) for v, group in zip(values, groups, strict=True) if not isinstance(v, Missing)]
     numbers = [v for v, _ in scored]
     missing, faults = tally(values)
+    gone = Counter((v.kind, v.reason) for v in values if isinstance(v, Missing) and v.kind in get_args(NotFinite))
+    spoilt = [f"{metric}: {kind}, because of {count} × {reason}" for (kind, reason), count in gone.items()]
+    kinds = {kind for kind, _ in gone}
     return Score(
         metric=metric,
-        value=float(np.mean(numbers)) if numbers else None,
+        value=float(np.mean(numbers)) if numbers and not kinds else None,
         better=better,
         unit=unit,
         n=len(numbers),
         missing=missing,
         faults=faults,
-        interval=cluster_bootstrap(numbers, [g for _, g in scored]) if numbers else None,
+        interval=cluster_bootstrap(numbers, [g for _, g in scored]) if numbers and not kinds else None,
         per_pair=tuple(values),
         details={**(details or {}), "interval_over": over},
+        warnings=(*warnings, *spoilt),
+        not_finite=next((kind for kind in get_args(NotFinite) if kind in kinds), None),
     )
 
 
@@ -463,9 +475,9 @@ def last_incomplete_batch(order: Sequence[int], batch: int) -> frozenset[int]:
     return frozenset(order[whole:] if whole else ())
 
 
-def dropped(batch: int) -> Missing:
-    """Return what stands for a result in the `last_incomplete_batch`."""
-    return Missing(f"dropped: in the last incomplete batch of {batch}", "not asked")
+def dropped(batch: int, why: str = "") -> Missing:
+    """Return what stands for a result in the `last_incomplete_batch`, with what made the batch so small."""
+    return Missing(f"dropped: in the last incomplete batch of {batch}{why and f' ({why})'}", "not asked")
 
 
 def present(results: Iterable[Result]) -> Iterator[Record]:

@@ -23,7 +23,7 @@ class Metric:
     """A metric that some run has.
 
     Attributes:
-        name: As in records: ``ssim``, ``recall@3[vgg16]``, ``gfla@1:ssim_256``.
+        name: As in records: ``ssim``, ``recall@3[vgg16]``, ``gfla@2:ssim_256``.
         protocol: Whose it is.
         group: Of the protocol.
         table: Which of the paper's tables it stands in: ``perceptual``, ``structural``, ``face`` …

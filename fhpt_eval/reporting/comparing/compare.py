@@ -279,7 +279,9 @@ class _Both:
         for side in (i, j):
             measured = self._measured[side]
             if measured.value is None:
-                return f"{self._names[side]} has no value"
+                score = self._scores[side]
+                told = "has no value" if score is None or score.not_finite is None else f"has {score.not_finite}"
+                return f"{self._names[side]} {told}"
             if measured.total is None and measured.influence is None:
                 return f"{self._names[side]} keeps nothing of it to resample"
         if not common.any():

@@ -14,7 +14,7 @@ from fhpt_eval.reporting.leaderboards.remarks import remarks_of
 class Csv(LeaderboardFormat):
     """One row a run: block, run, profile, then value, low, high, n and missing of every metric.
 
-    The header has the direction of each metric, and its dialect with the version where that is not ours (``gfla@1:``).
+    The header has the direction of each metric, and its dialect with the version where that is not ours (``gfla@2:``).
     The column ``without prefix`` says whose way the others are. Columns ``METRIC common`` hold the mean over the pairs
     on which every run of the block has a value, where runs differ in that. ``remarks`` is there where a run is partial.
 
@@ -50,7 +50,7 @@ def _rows(board: Leaderboard, number: int, block: Block) -> list[dict[str, objec
         title = f"{metric} {about.arrow}"
         for row, run in zip(rows, block.runs, strict=True):
             score = run.scores.get(metric)
-            row[title] = "" if score is None or score.value is None else score.value
+            row[title] = "" if score is None else score.not_finite or ("" if score.value is None else score.value)
             low, high = ("", "") if score is None or score.interval is None else score.interval
             row |= {f"{metric} low": low, f"{metric} high": high}
             row[f"{metric} n"] = "" if score is None else score.n

@@ -124,7 +124,7 @@ class Leaderboard:
 
     def _plain_run(self, run: Run) -> dict[str, Any]:
         scores = {
-            name: {"value": s.value, "interval": s.interval, "n": s.n, "missing": s.missing}
+            name: {"value": s.value, "not_finite": s.not_finite, "interval": s.interval, "n": s.n, "missing": s.missing}
             for name in self.metrics
             if (s := run.scores.get(name)) is not None
         }

@@ -25,7 +25,7 @@ class Published:
         std: Likewise, where it is printed; else empty.
         unit: Empty for plain numbers.
         resolution: Of the images as papers print it, ``256x176``, the height first; empty where it is not told.
-        dialect: Id in the registry (``gfla@1``), or `UNKNOWN`.
+        dialect: Id in the registry (``gfla@2``), or `UNKNOWN`.
         source: Where it stands.
         note: What else must be known.
     """
@@ -42,7 +42,7 @@ class Published:
 
     @property
     def name(self) -> str:
-        """The metric with its dialect, as runs name it: ``gfla@1:ssim_256``."""
+        """The metric with its dialect, as runs name it: ``gfla@2:ssim_256``."""
         return f"{self.dialect}:{self.metric}"
 
     @property

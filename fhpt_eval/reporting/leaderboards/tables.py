@@ -139,7 +139,7 @@ def _table(board: Leaderboard, number: int, metrics: Sequence[Metric], there: Se
 def _cell(board: Leaderboard, block: Block, place: int, metric: Metric, standing: Standing) -> Cell:
     score = block.runs[place].scores.get(metric.name)
     if score is None or score.value is None:
-        return NOTHING
+        return NOTHING if score is None else Cell(score.shown())
     decimals = board.decimals[metric.name]
     best = place in standing.best
     interval = ""

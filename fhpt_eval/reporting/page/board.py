@@ -88,7 +88,7 @@ def _column(runs: Sequence[Run], metric: Metric, standing: Standing) -> list[Cel
 
 def _cell(score: ScoreRecord | None, metric: Metric, decimals: int, standing: Standing, place: int) -> Cell:
     if score is None or score.value is None:
-        return Cell("–")
+        return Cell("–" if score is None else score.shown())
     lacking = sum(score.missing.values())
     ends = [fixed(end, max(decimals - 1, 0)) for end in score.interval or ()]
     return Cell(
