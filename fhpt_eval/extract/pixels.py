@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +25,14 @@ Covariance = Literal["population", "sample"]
 Border = Literal["cut", "kept"]
 DataRange = Literal["255", "1", "generated"]
 AnyFloats = npt.NDArray[np.floating[Any]]
+Filter: TypeAlias = Callable[[AnyFloats], AnyFloats]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StructuralSimilarity(PairExtractor):
     """Records ``ssim`` (float64 scalar, ≤ 1), as scikit-image's ``structural_similarity`` computes it.
+
+    Also ``constant``, where ``data_range=generated`` is 0; ``ssim`` may be NaN then.
 
     Wang et al., IEEE TIP 2004, with K1 = 0.01 and K2 = 0.03; the map is cropped by half a window and averaged over
     pixels and channels. See `fhpt_eval.protocols.ssim` for what the fields mean and who uses which.
@@ -56,7 +59,7 @@ class StructuralSimilarity(PairExtractor):
 class _Ssim(PairModel):
     def __init__(self, spec: StructuralSimilarity) -> None:
         self._spec = spec
-        self._filter = _filter_float64(spec) if spec.arithmetic == "float64" else _filter_float32(spec)
+        self._filter = _filter_cv2(spec) if spec.arithmetic == "float64" else _filter_scipy(spec)
         # scikit-image crops by its nominal window, which for σ = 1.5 is 11 taps whatever the truncation.
         self._crop = (spec.taps if spec.window == "uniform" else gaussian_taps(spec.sigma)) // 2
         count = (2 * self._crop + 1) ** 2
@@ -71,15 +74,14 @@ class _Ssim(PairModel):
             elif self._spec.arithmetic == "float32":
                 # By way of [0, 1], as scripts in float32 do: where digits cancel, this rounding is seen.
                 x = x / 255 * 255
-            mean = self._filter(x)
-            encoded.append((x, mean, self._filter(x * x) - mean * mean))
+            encoded.append((x, *_moments(x, self._filter)))
         return encoded
 
     def compare(self, pairs: Sequence[tuple[Encoded, Encoded]]) -> list[Result]:
         return [self._similarity(first, second) for first, second in pairs]
 
     def _similarity(self, first: Encoded, second: Encoded) -> Result:
-        (x, mean_x, var_x), (y, mean_y, var_y) = first, second
+        x, y = first[0], second[0]
         if mismatch := size_mismatch(x.shape[1::-1], y.shape[1::-1]):
             return mismatch
         side = 2 * self._crop + 1
@@ -87,20 +89,39 @@ class _Ssim(PairModel):
             return Missing(f"smaller than the {side}×{side} window")
         span = float(x.max() - x.min()) if self._spec.data_range == "generated" else float(self._spec.data_range)
         if span == 0:
-            return Missing("constant generated image has no data range")
+            return self._constant(x, y)
+        return {"ssim": np.array(self._mean(first, second, self._filter, span))}
+
+    def _constant(self, x: AnyFloats, y: AnyFloats) -> Result:
+        """Return what is left where nothing keeps 0 from being divided by 0: scikit-image's own rounding decides."""
+        scipys = _filter_scipy(self._spec)
+        first, second = ((image, *_moments(image, scipys)) for image in (x, y))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            similarity = self._mean(first, second, scipys, 0.0)
+        return {"ssim": np.array(similarity), "constant": np.array(True)}
+
+    def _mean(self, first: Encoded, second: Encoded, filtered: Filter, span: float) -> np.float64:
+        """Return the mean of the similarity's map."""
+        (x, mean_x, var_x), (y, mean_y, var_y) = first, second
         c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
         cross = mean_x * mean_y
-        covariance = self._unbias * (self._filter(x * y) - cross)
+        covariance = self._unbias * (filtered(x * y) - cross)
         similarity = ((2 * cross + c1) * (2 * covariance + c2)) / (
             (mean_x * mean_x + mean_y * mean_y + c1) * (self._unbias * (var_x + var_y) + c2)
         )
         c = self._crop
         if self._spec.border == "cut":
             similarity = similarity[c : similarity.shape[0] - c, c : similarity.shape[1] - c]
-        return {"ssim": np.array(similarity.mean(dtype=np.float64))}
+        return np.float64(similarity.mean(dtype=np.float64))
 
 
-def _filter_float64(spec: StructuralSimilarity) -> Callable[[AnyFloats], AnyFloats]:
+def _moments(x: AnyFloats, filtered: Filter) -> tuple[AnyFloats, AnyFloats]:
+    """Return mean and variance about each pixel."""
+    mean = filtered(x)
+    return mean, filtered(x * x) - mean * mean
+
+
+def _filter_cv2(spec: StructuralSimilarity) -> Filter:
     import cv2
 
     kernel = _gaussian(spec.sigma, spec.taps) if spec.window == "gaussian" else np.full(spec.taps, 1 / spec.taps)
@@ -108,7 +129,7 @@ def _filter_float64(spec: StructuralSimilarity) -> Callable[[AnyFloats], AnyFloa
     return lambda x: np.asarray(cv2.sepFilter2D(x, cv2.CV_64F, kernel, kernel, borderType=edge), np.float64)
 
 
-def _filter_float32(spec: StructuralSimilarity) -> Callable[[AnyFloats], AnyFloats]:
+def _filter_scipy(spec: StructuralSimilarity) -> Filter:
     """SciPy's filters, as in scikit-image: where E[x²] − E[x]² cancels, their rounding decides."""
     from scipy.ndimage import gaussian_filter, uniform_filter
 
