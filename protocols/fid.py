@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -53,7 +53,10 @@ class FeatureDistribution(Protocol):
             with ``--reference``; ``given``: such a folder only (GFLA, PIDM, CFLD and their kin use all 48,674 training
             images); ``targets``: the unique targets, whatever is given.
         tail: Batch size whose last incomplete batch is dropped (GFLA: 64, PCDMs: 128), on either side in the order of
-            file names; nothing is dropped where there is less than one batch. 0 keeps all.
+            file names. 0 keeps all.
+        fewer: What becomes of fewer images than one batch. ``lower``: the batch is lowered to the number of reference
+            images, stays so for the generated ones, and is lowered to theirs if they are fewer (GFLA and its kin);
+            ``fail``: there is no whole batch, and so no number (SPGNet).
         generated_geometry: What is done to a generated image before it is handed over.
         reference_geometry: The same for the reference set.
     """
@@ -61,7 +64,7 @@ class FeatureDistribution(Protocol):
     group: ClassVar[Group] = "perceptual"
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
-    selecting: ClassVar[tuple[str, ...]] = ("tail",)
+    selecting: ClassVar[tuple[str, ...]] = ("tail", "fewer")
     tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-4, relative=1e-5, arrays=1e-4)
     tolerance_of: ClassVar[Mapping[str, Tolerance]] = {"pillow": Tolerance(absolute=1e-3, relative=2e-2, arrays=0.1)}
     extractors: ClassVar[tuple[type[Extractor], ...]] = (ImageNetInception,)
@@ -75,10 +78,13 @@ class FeatureDistribution(Protocol):
     preprocess: Preprocess = "pytorch-fid"
     reference: Literal["auto", "given", "targets"] = "auto"
     tail: Annotated[int, Field(ge=0)] = 0
+    fewer: Literal["lower", "fail"] = "lower"
     generated_geometry: Geometry = Geometry()
     reference_geometry: Geometry = Geometry()
 
     def __post_init__(self) -> None:
+        if self.fewer == "fail" and not self.tail:
+            raise ValueError("fewer=fail goes with a batch: set tail")
         if self.network == "efficientnet-lite0" and self.preprocess != "pytorch-fid":
             raise ValueError(f"preprocess belongs to Inception; {self.network} has one way only")
 
@@ -112,17 +118,25 @@ class FeatureDistribution(Protocol):
         return UNIQUE_TARGETS if self.reference == "targets" else records.reference()
 
     def features(self, records: Records) -> tuple[Results, Results]:
-        """Return the records of the generated and of the reference images, without the tails."""
+        """Return the records of the generated and of the reference images, without the tails.
+
+        Raises:
+            Unscorable: A side has less than the one batch that it must have.
+        """
         generated = records.unique(self.extractor("generated"), "generated")
         reference = records.unique(self.extractor("reference"), self.reference_role)
-        return self._without_tail(generated), self._without_tail(reference)
-
-    def _without_tail(self, results: Results) -> Results:
         if not self.tail:
-            return results
-        there = [i for i, result in enumerate(results) if not isinstance(result, Missing)]
-        tail = last_incomplete_batch(there, self.tail)
-        return Results(range(len(results)), lambda i: dropped(self.tail) if i in tail else results[i])
+            return generated, reference
+        there = [[i for i, r in enumerate(side) if not isinstance(r, Missing)] for side in (generated, reference)]
+        if self.fewer == "fail" and min(map(len, there)) < self.tail:
+            raise Unscorable(
+                f"the original's script takes whole batches of {self.tail} and fails on fewer: here are {len(there[0])}"
+                f" generated and {len(there[1])} reference images"
+            )
+        # Scripts look at the reference set first, and keep the batch that they have lowered to its size.
+        batch = max(min(self.tail, len(there[1])), 1)
+        tail = dropped(batch, "" if batch == self.tail else f"{self.tail}, lowered to the number of reference images")
+        return _without_tail(generated, there[0], batch, tail), _without_tail(reference, there[1], batch, tail)
 
     def influence(self, pairs: Pairs, records: Records, generated: Floats, reference: Floats) -> Record:
         """Return what a score keeps of the influence of each image: a given reference set is the same for all methods.
@@ -148,6 +162,11 @@ class FeatureDistribution(Protocol):
         if self.network == "inception-2015" and self.preprocess != "pytorch-fid-2018":
             return canonical
         return f"{generic}_{self.network.replace('-', '_')}"
+
+
+def _without_tail(results: Results, there: Sequence[int], batch: int, instead: Missing) -> Results:
+    tail = last_incomplete_batch(there, batch)
+    return Results(range(len(results)), lambda i: instead if i in tail else results[i])
 
 
 @dataclass(frozen=True, kw_only=True)

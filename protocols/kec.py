@@ -140,7 +140,7 @@ class KeypointProtocol(Protocol):
     def sides(self, records: Records) -> list[Both]:
         """Return the generated and the target record of each pair."""
         generated, target = (records.per_pair(self.detector(side), side) for side in _SIDES)
-        return [_both(g, t) for g, t in zip(generated, target, strict=True)]
+        return [_of_one_size(sides_of(g, t)) for g, t in zip(generated, target, strict=True)]
 
     def lacks_part(self, part: Part, given: Given) -> Missing | None:
         """Why no pair has this part; None where it is looked for on both sides."""
@@ -346,14 +346,21 @@ def _counts(pair: npt.NDArray[np.int32], pairs: int) -> Floats:
     return np.bincount(pair, minlength=pairs).astype(np.float64)
 
 
-def _both(generated: Result, target: Result) -> Both:
+def sides_of(generated: Result, target: Result) -> Both:
+    """Return the two sides of a pair, of which the generated one may lack a person; or why there is nothing to see."""
     if isinstance(generated, Missing) and generated.fault:
         return generated
     if isinstance(target, Missing):
         return target if target.fault else Missing(f"target: {target.reason}", "finding")
     if isinstance(generated, Missing):
         return None, target
-    return size_mismatch(_size(generated), _size(target)) or (generated, target)
+    return generated, target
+
+
+def _of_one_size(both: Both) -> Both:
+    if isinstance(both, Missing) or both[0] is None:
+        return both
+    return size_mismatch(_size(both[0]), _size(both[1])) or both
 
 
 def _size(record: Record) -> tuple[int, int]:

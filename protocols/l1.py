@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
+from fhpt_eval.extract.pixels import PixelDifference
 from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, mean_over_pairs
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing, Record
 
-BLACK = Missing("both images are black: no relative difference", "finding")
+BLACK = Missing("both images are black: no relative difference", "NaN")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +20,10 @@ class L1(PairedProtocol):
 
     Attributes:
         form: ``mean``; ``relative``: Σ|a − b| / Σ(a + b) (GFLA's "mae"), called ``l1_relative``; or ``root``:
-            √Σ(a − b)² / N over the N values of an image (PG2's "L2"), called ``l2_root``.
-        scale: Of the pixels: ``1`` for [0, 1], ``2`` for [−1, 1] (PATN), ``255`` for 0…255 (PG2), or ``per-pixel``: on
-            0…255, and divided once more by width × height (DisCo).
-        arithmetic: ``float64``, or ``uint8``: target minus generated wraps around, by mistake (DSC); called
-            ``l1_uint8``.
+            √Σ(a − b)² / N over the N values of an image (PG2's "L2"), called ``l2_root``. Of two black images the
+            relative difference is 0 / 0, and so NaN is what scripts print.
+        scale: Of the pixels: ``1`` for [0, 1], ``2`` for [−1, 1] (DSC, PATN), ``255`` for 0…255 (PG2), or
+            ``per-pixel``: on 0…255, and divided once more by width × height (DisCo).
     """
 
     name: ClassVar[str] = "l1"
@@ -32,33 +31,25 @@ class L1(PairedProtocol):
     group: ClassVar[Group] = "perceptual"
     metrics: ClassVar[tuple[str, ...]] = ("l1",)
     rank: ClassVar[int] = 70
-    together: ClassVar[tuple[tuple[str, ...], ...]] = (("form", "scale", "arithmetic"),)
+    together: ClassVar[tuple[tuple[str, ...], ...]] = (("form", "scale"),)
     form: Literal["mean", "relative", "root"] = "mean"
     scale: Literal["1", "2", "255", "per-pixel"] = "1"
-    arithmetic: DifferenceArithmetic = "float64"
 
     def __post_init__(self) -> None:
         if self.form == "relative" and self.scale != "1":
             raise ValueError("a relative difference has no scale")
         if self.form == "root" and self.scale == "per-pixel":
             raise ValueError("scale=per-pixel goes with form=mean")
-        if self.arithmetic == "uint8" and (self.form, self.scale) != ("mean", "1"):
-            raise ValueError("uint8 arithmetic goes with form=mean and scale=1")
 
     def extractor(self) -> PixelDifference:
         """Return the difference of generated image and target."""
-        return PixelDifference(
-            arithmetic=self.arithmetic, first_geometry=self.generated_geometry, second_geometry=self.target_geometry
-        )
+        return PixelDifference(first_geometry=self.generated_geometry, second_geometry=self.target_geometry)
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Average over the pairs."""
         results = records.per_pair(self.extractor(), "generated", "target")
         values = [r if isinstance(r, Missing) else self._value(r) for r in results]
-        if self.arithmetic == "uint8":
-            metric = "l1_uint8"
-        else:
-            metric = {"mean": "l1", "relative": "l1_relative", "root": "l2_root"}[self.form]
+        metric = {"mean": "l1", "relative": "l1_relative", "root": "l2_root"}[self.form]
         return [mean_over_pairs(metric, "lower", pairs, values)]
 
     def _value(self, record: Record) -> float | Missing:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import BODY_JOINTS, Floats, errors, errors_by_axis, found, head_box, head_size
-from fhpt_eval.measuring.protocol import Kept, Records, Rescoring, Score, Thresholds
+from fhpt_eval.measuring.given import Given
+from fhpt_eval.measuring.protocol import Kept, Need, Records, Rescoring, Score, Thresholds
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocols.kec import KeypointProtocol, mean_over_keypoints, part_points
-from fhpt_eval.records import Missing, Record
+from fhpt_eval.people.given_keypoints import Side
+from fhpt_eval.protocols.kec import Both, KeypointProtocol, mean_over_keypoints, part_points, sides_of
+from fhpt_eval.records import Missing, Record, Result, Role
 
 ALPHA = 0.5
+_SIDES: tuple[Side, ...] = ("generated", "target")
 
 NO_HEAD = Missing("target: fewer than 2 head joints found", "finding")
 
@@ -54,6 +58,8 @@ class Pckh(KeypointProtocol):
             the diagonal of the box about the target's nose, neck, eyes and ears. ``box``: what PATN and its kin print:
             half of that box's width in x and half of its height in y, each by itself; called ``pckh_box``. A head seen
             from the side makes a narrow box; one without width has no joint right.
+        keypoints: ``any``: those that are given, or else detected ones; ``given``: lists of both sides alone, as
+            scripts have them (PATN, SPGNet), which look at no image.
 
     The run keeps what is compared: arrays ``pair``, ``joint``, ``x``, ``y`` and ``distance`` (px from the target's
     joint, infinite for a miss) and ``width``, ``height`` and ``head`` (px; of the head box, and the head size), one
@@ -66,12 +72,33 @@ class Pckh(KeypointProtocol):
     rank: ClassVar[int] = 20
     rescoring: ClassVar[type[Rescoring]] = PckhThresholds
     rule: Literal["radius", "box"] = "radius"
+    keypoints: Literal["any", "given"] = "any"
+
+    def __post_init__(self) -> None:
+        if self.keypoints == "given" and self.tasks:
+            raise ValueError("nothing is detected where keypoints=given: leave tasks out")
+
+    def lacks(self, given: Given) -> str | None:
+        """Return the lists of keypoints that are absent, where nothing is to be detected."""
+        absent = [side for side in _SIDES if side not in given.keypoints]
+        if self.keypoints == "any" or not absent:
+            return super().lacks(given)
+        options = " and ".join(f"--{side}-keypoints FILE" for side in absent)
+        return f"it compares lists of keypoints and detects none: give them with {options}"
+
+    def needs(self) -> tuple[Need, ...]:
+        """Keypoints of generated images and targets; nothing of the images where both are given."""
+        return () if self.keypoints == "given" else super().needs()
+
+    def keypoint_roles(self) -> frozenset[Role]:
+        """Return both sides'."""
+        return frozenset(_SIDES)
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Pool the joints of all pairs."""
         missing: dict[int, Missing] = {}
         rows = [np.empty((0, len(_ARRAYS)))]
-        for i, both in enumerate(self.sides(records)):
+        for i, both in enumerate(_listed(pairs, records) if self.keypoints == "given" else self.sides(records)):
             result = both if isinstance(both, Missing) else _joints(i, *both)
             if isinstance(result, Missing):
                 missing[i] = result
@@ -81,6 +108,19 @@ class Pckh(KeypointProtocol):
         joints = _Joints(pair.astype(np.int32), joint.astype(np.int32), *measured)
         metric = "pckh" if self.rule == "radius" else "pckh_box"
         return [_share(metric, joints, ALPHA, pairs, missing)]
+
+
+def _listed(pairs: Pairs, records: Records) -> Iterator[Both]:
+    """Yield what the lists have of the two sides of each pair."""
+    given = records.given.keypoints
+
+    def person(side: Side, ref: ImageRef | None) -> Result:
+        found = Missing(f"no {side} image") if ref is None else given[side].person(ref)
+        if isinstance(found, Missing) and found.fault and ref is not None:
+            return replace(found, reason=f"{side}: {found.reason}")
+        return found
+
+    return (sides_of(person("generated", row.generated), person("target", row.target)) for row in pairs)
 
 
 class _Joints(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -29,7 +29,8 @@ class Psnr(PairedProtocol):
             which gives about 27 to 33 dB whatever the images; called ``psnr_uint8``.
         batch: Pairs whose squared error is averaged before the logarithm, in the order of generated file names, the
             last batch as it is (Leffa: 16); each pair has the value of its batch, and there is no interval.
-        identical: Decibel of images without a difference (DisCo: 100). None counts them apart.
+        identical: Decibel of images without a difference (DisCo: 100). None counts them apart; ``inf`` is what a script
+            prints that does not look for them (GFLA and its kin, PG2, PISE, Leffa): so is its mean then.
     """
 
     name: ClassVar[str] = "psnr"
@@ -40,7 +41,12 @@ class Psnr(PairedProtocol):
     flaws: ClassVar[Mapping[Flaw, Effect]] = {**PairedProtocol.flaws, "target copies": "missing"}
     arithmetic: DifferenceArithmetic = "float64"
     batch: Annotated[int, Field(ge=1)] = 1
-    identical: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    identical: Annotated[float, Field(allow_inf_nan=False)] | Literal["inf"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.identical is not None and self.identical != "inf":
+            # Of a union, a whole number is not taken for one with a point where it is written down.
+            object.__setattr__(self, "identical", float(self.identical))
 
     def depends_on_order(self) -> bool:
         """Where batches are averaged."""
@@ -69,6 +75,7 @@ class Psnr(PairedProtocol):
     def _decibel(self, mse: float) -> float | Missing:
         if mse > 0:
             return 10 * math.log10(255**2 / mse)
-        if self.identical is not None:
-            return self.identical
-        return IDENTICAL if self.arithmetic == "float64" else WRAPPED_TO_ZERO
+        without = IDENTICAL if self.arithmetic == "float64" else WRAPPED_TO_ZERO
+        if self.identical == "inf":
+            return replace(without, kind="inf")
+        return without if self.identical is None else self.identical
