@@ -64,11 +64,10 @@ KNOBS: dict[str, tuple[Protocol, dict[str, Protocol]]] = {
     "L1": (
         L1(),
         {
-            "on [−1, 1] (PATN)": L1(scale="2"),
+            "on [−1, 1] (DSC, PATN)": L1(scale="2"),
             "white padding to 256×256 (DPTN)": L1(**PADDED),
             "relative to the sum (GFLA's mae)": L1(form="relative"),
             "divided by the area once more (DisCo)": L1(scale="per-pixel"),
-            "uint8 that wraps around (DSC)": L1(arithmetic="uint8"),
         },
     ),
 }

@@ -24,7 +24,7 @@ def images(draw: Draw) -> tuple[str, ...]:
 def test_list_names_all_and_why_some_are_unknown(command: Command) -> None:
     outcome = command("dialects", "list")
     assert outcome.code == 0
-    assert "gfla@1" in outcome.out
+    assert "gfla@2" in outcome.out
     assert "adgan xinggan" in outcome.out
     assert "unknown: its repository is a README" in outcome.out
     plain = json.loads(command("dialects", "list", "--json").out)
@@ -40,10 +40,10 @@ def test_list_fits_a_terminal_and_cuts_nothing_off(command: Command, monkeypatch
 
 def test_show_has_every_option_and_the_file_itself(command: Command) -> None:
     outcome = command("dialects", "show", "adgan")
-    assert outcome.out.startswith("patn@1: PATN")
+    assert outcome.out.startswith("patn@2: PATN")
     assert "data_range=generated" in outcome.out
     assert "mask=none" in outcome.out
-    assert "pad(width=256, height=256, colour=white)" in outcome.out
+    assert "usual(width=176, height=256) > border(left=40, top=0, right=40, bottom=0, colour=white)" in outcome.out
     plain = json.loads(command("dialects", "show", "patn", "--json").out)
     assert plain["configured"]["ssim"]["taps"] == 13
     assert "unknown: its repository is a README" in command("dialects", "show", "rate").out
@@ -54,9 +54,9 @@ def test_a_file_that_was_shown_can_be_changed_checked_and_used(command: Command,
     Path("mine.toml").write_text(text.replace("sigma = 1.5", "sigma = 1.2"), encoding="utf-8")
     outcome = command("dialects", "check", "mine.toml")
     assert outcome.code == 0
-    assert outcome.out.startswith("mine@1: 7 metrics")
+    assert outcome.out.startswith("mine@2: 7 metrics")
     assert command("run", *images, *PIXELS, "--dialect", "mine.toml", "-o", "out").code == 0
-    assert set(Run.load(Path("out")).scores) == {"mine@1:ssim", "mine@1:ssim_256", "mine@1:psnr"}
+    assert set(Run.load(Path("out")).scores) == {"mine@2:ssim", "mine@2:ssim_256", "mine@2:psnr"}
 
 
 def test_check_refuses_with_one_sentence(command: Command) -> None:
@@ -69,7 +69,7 @@ def test_check_refuses_with_one_sentence(command: Command) -> None:
 def test_diff_tells_options_and_what_they_are_worth(command: Command, images: tuple[str, ...]) -> None:
     outcome = command("dialects", "diff", "pise", "clean")
     assert outcome.code == 0
-    assert "pise@1:psnr → psnr" in outcome.out
+    assert "pise@2:psnr → psnr" in outcome.out
     assert "arithmetic: uint8 → float64" in outcome.out
     assert "on 24 copied sources of the sample of rendered people" in outcome.out
     (only,) = re.findall("only in clean@1: (.*)", outcome.out)
@@ -87,22 +87,21 @@ def test_diff_tells_options_and_what_they_are_worth(command: Command, images: tu
 
 
 def test_diff_gives_no_effect_of_other_images_and_says_why_numbers_are_missing(command: Command, draw: Draw) -> None:
-    """PIDM's frame is 256×256, PoCoLD takes images as they are; half of these are 176×256."""
+    """DPTN's frame is 176×256, PoCoLD takes images as they are; half of these are 256×256."""
     folders = []
     for name, seed in (("mine", 1), ("real", 2)):
         draw(name, ["a", "b"], seed, (256, 256))
         folders.append(str(draw(name, ["c", "d"], seed, (256, 176))))
     images = ("-g", folders[0], "-t", folders[1], "--offline")
-    outcome = command("dialects", "diff", "pidm", "pocold", *images)
+    outcome = command("dialects", "diff", "dptn", "pocold", *images)
     assert outcome.code == 3
     assert re.search(r"generated_geometry, target_geometry: .* → native  [0-9.]+ \(n 4\), of other images", outcome.out)
-    assert "pidm@1:lpips with other" in outcome.err
-    found = json.loads(command("dialects", "diff", "pidm", "pocold", *images, "--json").out)["differences"]
-    (ssim,) = [d for d in found if d["one"] == "pidm@1:ssim_256"]
-    assert (ssim["n"], ssim["other_n"]) == (2, 4)
-    effects = {tuple(c["options"]): c["effect"] for c in ssim["changes"]}
-    assert effects["generated_geometry", "target_geometry"] is None
-    assert effects["sigma",] is not None
+    assert "dptn@2:lpips with other" in outcome.err
+    found = json.loads(command("dialects", "diff", "dptn", "pocold", *images, "--json").out)["differences"]
+    (psnr,) = [d for d in found if d["one"] == "dptn@2:psnr"]
+    assert (psnr["n"], psnr["other_n"]) == (2, 4)
+    effects = {tuple(c["options"]): c["effect"] for c in psnr["changes"]}
+    assert effects == {("generated_geometry", "target_geometry"): None}
 
 
 def test_diff_draws_masks_from_the_keypoints_that_are_given(command: Command, draw: Draw) -> None:
@@ -114,15 +113,15 @@ def test_diff_draws_masks_from_the_keypoints_that_are_given(command: Command, dr
     asked = ("dialects", "diff", "patn-market", "gfla-market", *images, "--json")
     without, given = (json.loads(command(*asked, *more).out) for more in ((), ("--target-keypoints", "list.csv")))
     values = [{d["one"]: d["value"] for d in found["differences"]} for found in (without, given)]
-    assert values[0]["patn-market@1:mask_ssim"] is None
-    assert values[1]["patn-market@1:mask_ssim"] > values[1]["patn-market@1:ssim"]
+    assert values[0]["patn-market@2:mask_ssim"] is None
+    assert values[1]["patn-market@2:mask_ssim"] > values[1]["patn-market@2:ssim"]
     unused = command("dialects", "diff", "pise", "clean", *images, "--target-keypoints", "list.csv")
     assert "none of the chosen protocols looks at keypoints of target images" in unused.sentence
 
 
 def test_diff_brings_the_sample_to_the_size_that_a_dialect_expects(command: Command) -> None:
     differences = json.loads(command("dialects", "diff", "pidm", "pocold", "--json").out)["differences"]
-    (ssim,) = [d for d in differences if d["one"] == "pidm@1:ssim_256"]
+    (ssim,) = [d for d in differences if d["one"] == "pidm@2:ssim_256"]
     frame, sigma = ssim["changes"][-1], ssim["changes"][0]
     assert list(frame["options"]) == ["generated_geometry", "target_geometry"]
     assert frame["value"] < ssim["value"] - 0.005
@@ -138,7 +137,7 @@ def test_explain_shows_the_same_images_under_every_dialect(command: Command, ima
     assert shown.code == 0
     assert "ssim ↑" in shown.out
     assert "spread" in shown.out
-    assert "patn@1:ssim" in shown.out
+    assert "patn@2:ssim" in shown.out
     plain = json.loads(command("dialects", "explain", "out", "--json").out)
     assert {family["protocol"] for family in plain} == {"ssim", "psnr"}
     assert command("run", *images, *PIXELS, "-o", "one").code == 0
@@ -174,4 +173,4 @@ def test_a_geometry_of_the_users_goes_before_the_dialects(command: Command, imag
     geometry = ("--generated-geometry", both, "--target-geometry", both)
     assert command("run", *images, *PIXELS, "--dialect", "gfla", *geometry, "-o", "out").code == 0
     recipe = Run.load(Path("out")).record.protocols[0].recipe
-    assert recipe.parameters["generated_geometry"] == f"{both} > expect(width=256, height=256)"
+    assert recipe.parameters["generated_geometry"] == f"{both} > usual(width=256, height=256)"

@@ -211,7 +211,7 @@ def test_a_record_at_odds_with_its_own_tables_is_refused(
         (lambda p: p["recipe"]["parameters"].update(sigma=1.2), "recorded as measured in clean@1, which is none"),
         (lambda p: p["recipe"].update(weights={"x": "0"}), "other weights"),
         (lambda p: p["recipe"].update(keypoints={"target": "annotations"}), "keypoints of target images are detected"),
-        (lambda p: p.update(dialect="pidm@1", metric="ssim_256"), "its options are not those of pidm@1:ssim_256"),
+        (lambda p: p.update(dialect="pidm@2", metric="ssim_256"), "its options are not those of pidm@2:ssim_256"),
     ],
 )
 def test_a_recipe_that_was_changed_is_found(

@@ -162,7 +162,7 @@ def test_a_dialect_measures_with_and_without_masks_in_one_run(command: Command, 
     outcome = command("run", *images, "--dialect", "patn-market", "-p", "ssim", "--target-keypoints", file, "-o", "out")
     assert outcome.code == 0
     scores = Run.load(Path("out")).scores
-    assert set(scores) == {"patn-market@1:ssim", "patn-market@1:mask_ssim"}
+    assert set(scores) == {"patn-market@2:ssim", "patn-market@2:mask_ssim"}
     plain, masked = (score.value for score in scores.values())
     assert plain is not None
     assert masked is not None

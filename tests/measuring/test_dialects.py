@@ -205,15 +205,15 @@ def test_two_dialects_never_share_a_column_and_every_number_names_its_own(measur
     run = measured("clean", "patn", "pocold", "leffa")
     names = list(run.scores)
     assert len(set(names)) == len(names)
-    assert {"ssim", "patn@1:ssim", "pocold@1:ssim", "pocold@1:ssim_256", "leffa@1:ssim"} <= set(names)
-    assert {(p.dialect, p.label) for p in run.record.protocols} >= {("clean@1", "ssim"), ("patn@1", "patn@1:ssim")}
+    assert {"ssim", "patn@2:ssim", "pocold@2:ssim", "pocold@2:ssim_256", "leffa@2:ssim"} <= set(names)
+    assert {(p.dialect, p.label) for p in run.record.protocols} >= {("clean@1", "ssim"), ("patn@2", "patn@2:ssim")}
     assert list(run.per_pair.columns[8:]) == names
     assert all(f"{name} " in Csv().text(Leaderboard.of([run], everything=True)) for name in names)
 
 
 def test_the_order_of_files_is_noted_where_it_decides(measured: Evaluate) -> None:
     notes = {p.label: p.note for p in measured("leffa", "patn").record.protocols}
-    assert notes.pop("leffa@1:psnr") == "sorted order; the original's order (os.scandir) depends on its file system"
+    assert notes.pop("leffa@2:psnr") == "sorted order; the original's order (os.scandir) depends on its file system"
     assert set(notes.values()) == {None}
 
 
@@ -228,10 +228,19 @@ def test_an_option_of_the_users_own_is_no_dialect(tmp_path: Path) -> None:
 
 
 def test_a_size_that_the_dialect_cannot_have_is_said_with_the_step(measured: Evaluate) -> None:
-    run = measured("gfla", size=(176, 256), count=2)
-    assert run.scores["gfla@1:ssim"].value is None
-    (reason,) = run.scores["gfla@1:ssim"].missing
-    assert reason == "the picture is 176×256, and expect(width=256, height=256) wants 256×256"
+    run = measured("dptn", size=(256, 256), count=2)
+    assert run.scores["dptn@2:ssim"].value is None
+    (reason,) = run.scores["dptn@2:ssim"].missing
+    assert reason == "the picture is 256×256, and expect(width=176, height=256) wants 176×256"
+
+
+def test_another_size_than_published_numbers_are_of_is_measured_with_a_warning(measured: Evaluate) -> None:
+    run = measured("gfla", "patn", size=(176, 256), count=2)
+    assert run.scores["gfla@2:ssim"].n == 2
+    unlike = "2 of 2 generated images (176×256) and 2 of 2 target images (176×256)"
+    warned = [warning for warning in run.record.warnings if "published numbers" in warning]
+    assert warned == [f"gfla@2: its published numbers are of 256×256, unlike {unlike}"]
+    assert run.exit_code == 0
 
 
 def test_strips_of_another_number_of_pictures_are_refused(tmp_path: Path) -> None:
@@ -272,7 +281,7 @@ def test_options_that_mean_something_only_together_change_together() -> None:
 def test_families_put_together_what_measures_the_same(measured: Evaluate) -> None:
     found = {family.protocol: family for family in families(measured("clean", "patn", "pise"))}
     assert set(found) == {"ssim", "psnr", "l1"}
-    assert list(found["ssim"].scores) == ["clean@1:ssim", "patn@1:ssim"]
+    assert list(found["ssim"].scores) == ["clean@1:ssim", "patn@2:ssim"]
     numbers = [score.value for score in found["ssim"].measured if score.value is not None]
     assert found["ssim"].spread == pytest.approx(max(numbers) - min(numbers))
 
@@ -294,7 +303,7 @@ def test_numbers_of_different_images_have_no_spread() -> None:
 
 
 def test_a_family_without_a_score_has_no_direction() -> None:
-    assert Family("fid", {"clean@1:fid": None, "gfla@1:fid": None}).better is None
+    assert Family("fid", {"clean@1:fid": None, "gfla@2:fid": None}).better is None
 
 
 def test_the_documentation_says_what_the_files_say() -> None:

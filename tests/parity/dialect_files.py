@@ -200,7 +200,10 @@ def references_of(folders: Folders) -> list[Pixels]:
 
 def target_name(generated: Path) -> str:
     """What an annotation list calls the target of a generated file."""
-    return generated.stem.split("_2_")[-1].split("___")[-1].split("_vis")[0].removesuffix(".jpg") + ".jpg"
+    name = generated.stem.split("_vis")[0]
+    for between in ("_2_", "___", ".jpg_"):
+        name = name.split(between)[-1]
+    return name.removesuffix(".jpg") + ".jpg"
 
 
 # What scripts do to a picture
@@ -222,8 +225,11 @@ def bilinear(size: tuple[int, int], image: Pixels) -> Pixels:
     return cv2.resize(image.astype(np.float32), size)
 
 
-def cropped_and_saved_again(image: Pixels) -> Pixels:
-    """SPGNet: as Pillow saves a JPEG."""
-    stream = BytesIO()
-    Image.fromarray(image).crop((40, 0, 216, 256)).save(stream, "JPEG")
-    return np.array(Image.open(stream))
+def crops_saved_again(folders: Folders) -> list[tuple[Pixels, Pixels]]:
+    """SPGNet: generated images cropped and saved by Pillow under their own names, read again, with their targets."""
+    found = []
+    for (file, _), (_, target) in zip(files_of(folders), images_of(folders), strict=True):
+        saved = folders.root / f"crop{file.suffix}"
+        Image.open(file).crop((40, 0, 216, 256)).save(saved)
+        found.append((np.array(Image.open(saved)), target))
+    return found

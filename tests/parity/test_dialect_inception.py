@@ -31,7 +31,7 @@ from dialect_files import (
     Folders,
     Pixels,
     bilinear,
-    cropped_and_saved_again,
+    crops_saved_again,
     cubic,
     images_of,
     lay_out,
@@ -139,6 +139,7 @@ class Distance:
         real: The same for the others.
         targets: Whether these are the targets.
         batch: Size of batches; the last one that is not full is dropped.
+        cropped: Whether generated images are SPGNet's crops.
     """
 
     way: str = "of_2018"
@@ -146,14 +147,18 @@ class Distance:
     real: Callable[[Pixels], Pixels] = np.asarray
     targets: bool = False
     batch: int = 1
+    cropped: bool = False
 
     def features(self, peers: Peers, folders: Folders) -> list[Floats]:
         """Of generated and real images, in the order of file names."""
-        images = images_of(folders)
+        images = crops_saved_again(folders) if self.cropped else images_of(folders)
         real = [target for _, target in images] if self.targets else references_of(folders)
         sides = [self.generated(image) for image, _ in images], [self.real(image) for image in real]
-        batch = min(self.batch, *map(len, sides))
-        return [peers.rows(self.way, side[: len(side) // batch * batch]) for side in sides]
+        found, batch = [], self.batch
+        for side in reversed(sides):  # what one side lowers stays so for the next
+            batch = min(batch, len(side))
+            found.append(peers.rows(self.way, side[: len(side) // batch * batch]))
+        return found[::-1]
 
 
 CUBIC_256, CUBIC_512 = partial(cubic, (176, 256)), partial(cubic, (352, 512))
@@ -172,11 +177,11 @@ DISTANCES = {
     ("pcdm-512", "fid"): Distance(generated=CUBIC_512, real=CUBIC_512, batch=128),
     ("pidm", "fid"): Distance(generated=BILINEAR, real=BILINEAR, batch=64),
     ("pocold", "fid"): Distance(batch=64),
-    ("spgnet", "fid"): Distance(generated=cropped_and_saved_again, batch=64),
 }
 SCORES = [
     ("clean", "is"),
     ("dsc", "is"),
+    ("dsc", "mask_is"),
     ("patn", "is"),
     ("patn-market", "is"),
     ("patn-market", "mask_is"),
@@ -211,7 +216,7 @@ def frechet(a: Floats, b: Floats) -> float:
 def test_every_inception_metric_of_every_dialect_is_compared() -> None:
     for key, dialect in find_dialects().items():
         own = {(key, metric.name) for metric in dialect.metrics if metric.protocol in PROTOCOLS}
-        assert own == {pair for pair in (*DISTANCES, *SCORES, ("clean", "kid")) if pair[0] == key}
+        assert own == {pair for pair in (*DISTANCES, *SCORES, ("clean", "kid"), ("spgnet", "fid")) if pair[0] == key}
 
 
 @pytest.mark.parametrize(("key", "metric"), DISTANCES)
@@ -256,5 +261,38 @@ def test_frechet_distance_with_a_tail_of_8_takes_the_first_16_names(runs: Runs, 
     run = measured(dialect, folders, ("fid",), peers.folder / "cache", peers.folder)
     generated, real = Distance(batch=8).features(peers, folders)
     assert len(generated) == len(real) == 16
-    assert_number(run, "gfla-8@1:fid", frechet(generated, real), 16, **DIGITS)
-    assert whole.scores["gfla@1:fid"].value != pytest.approx(frechet(generated, real), rel=1e-3)
+    assert_number(run, "gfla-8@2:fid", frechet(generated, real), 16, **DIGITS)
+    assert whole.scores["gfla@2:fid"].value != pytest.approx(frechet(generated, real), rel=1e-3)
+
+
+def test_with_fewer_references_than_a_batch_generated_images_are_cut_to_a_multiple_of_these(
+    peers: Peers, tmp_path: Path
+) -> None:
+    dialect = dialect_named("gfla")
+    folders = lay_out(tmp_path / "files", dialect, different=DIFFERENT)
+    for file in sorted(folders.reference.iterdir())[8:]:
+        file.unlink()
+    run = measured(dialect, folders, ("fid",), peers.folder / "cache", peers.folder)
+    generated, real = DISTANCES["gfla", "fid"].features(peers, folders)
+    assert (len(generated), len(real)) == (16, 8)
+    assert_number(run, "gfla@2:fid", frechet(generated, real), 16, **DIGITS)
+    told = "dropped: in the last incomplete batch of 8 (64, lowered to the number of reference images)"
+    assert run.scores["gfla@2:fid"].missing == {told: 4}
+
+
+def test_spgnet_takes_whole_batches_of_crops_or_nothing(peers: Peers, tmp_path: Path) -> None:
+    folders = lay_out(tmp_path / "files", dialect_named("spgnet"), different=DIFFERENT)
+    text = (FOLDER / "spgnet.toml").read_text(encoding="utf-8")
+    (tmp_path / "spgnet-8.toml").write_text(text.replace("tail = 64, fewer", "tail = 8, fewer"), encoding="utf-8")
+    dialect = dialect_named(str(tmp_path / "spgnet-8.toml"))
+    run = measured(dialect, folders, ("fid",), peers.folder / "cache", peers.folder)
+    generated, real = Distance(batch=8, cropped=True).features(peers, folders)
+    assert len(generated) == len(real) == 16
+    assert_number(run, "spgnet-8@2:fid", frechet(generated, real), 16, **DIGITS)
+    run = measured(dialect_named("spgnet"), folders, ("fid",), peers.folder / "cache", peers.folder, done=False)
+    (record,) = run.record.protocols
+    assert record.status == "unavailable"
+    assert record.reason == (
+        "the original's script takes whole batches of 64 and fails on fewer: here are 20 generated and 20 reference"
+        " images"
+    )

@@ -236,8 +236,8 @@ def test_wrapped_psnr_is_about_the_same_whatever_the_images(photograph: str) -> 
     assert 27 < wrong < 31
 
 
-@pytest.mark.parametrize("protocol", [Psnr(arithmetic="uint8"), L1(arithmetic="uint8")])
-def test_pixels_with_fractions_do_not_wrap(protocol: PairedProtocol) -> None:
+def test_pixels_with_fractions_do_not_wrap() -> None:
+    protocol = Psnr(arithmetic="uint8")
     fractions, whole = pictures()["float"][0], np.zeros((90, 61, 3), np.uint8)
     for first, second in ((fractions, whole), (whole, fractions)):
         missing = compared(protocol.extractor(), first, second)
@@ -339,18 +339,6 @@ def test_l1_is_that_of_each_script(script: str, picture: str) -> None:
     assert of_pairs(protocol, [compared(protocol.extractor(), generated, target)]).metric == metric
 
 
-@pytest.mark.parametrize("picture", ["photographs", "JPEG", "nearly constant"])
-def test_l1_in_uint8_is_target_minus_generated_modulo_256(picture: str) -> None:
-    generated, target = (image.astype(np.int64) for image in pictures()[picture])
-    expected = wrapped(target - generated).mean() / 255
-    protocol = L1(arithmetic="uint8")
-    assert alone(protocol, *pictures()[picture]) == pytest.approx(expected, rel=1e-12)
-    # By the script's own words, NumPy does not take an absolute value either.
-    x, y = pictures()[picture]
-    assert np.abs(y - x).mean() / 255 == pytest.approx(expected, rel=1e-12)
-    assert of_pairs(protocol, [compared(protocol.extractor(), x, y)]).metric == "l1_uint8"
-
-
 def test_two_black_images_have_no_relative_difference() -> None:
     black = np.zeros((9, 7, 3), np.uint8)
     assert alone(L1(form="relative"), black, black) == BLACK
@@ -362,9 +350,6 @@ def test_two_black_images_have_no_relative_difference() -> None:
     [
         ({"form": "relative", "scale": "255"}, "a relative difference has no scale"),
         ({"form": "root", "scale": "per-pixel"}, "scale=per-pixel goes with form=mean"),
-        ({"form": "relative", "arithmetic": "uint8"}, "uint8 arithmetic goes with form=mean and scale=1"),
-        ({"form": "root", "arithmetic": "uint8"}, "uint8 arithmetic goes with form=mean and scale=1"),
-        ({"scale": "2", "arithmetic": "uint8"}, "uint8 arithmetic goes with form=mean and scale=1"),
     ],
 )
 def test_what_makes_no_sense_together_is_refused(options: dict[str, str], sentence: str) -> None:
@@ -372,8 +357,8 @@ def test_what_makes_no_sense_together_is_refused(options: dict[str, str], senten
         configure(L1, "paper", options)
 
 
-@pytest.mark.parametrize("option", ["inf", "nan"])
-def test_identical_images_cannot_be_infinite_again(option: str) -> None:
+@pytest.mark.parametrize("option", ["nan", "-inf", "1e999"])
+def test_identical_images_have_a_number_or_are_inf(option: str) -> None:
     with pytest.raises(UserError, match=r"option 'psnr\.identical' cannot be"):
         configure(Psnr, "paper", {"identical": option})
 

@@ -39,8 +39,8 @@ def board() -> Leaderboard:
     close = [value + 0.02 + 0.1 * (-1) ** i * (1 + i % 3) for i, value in enumerate(VALUES)]
     return Leaderboard.of(
         [
-            made_run("one", {"ssim": VALUES, "psnr": [20.0 + v for v in VALUES], "patn@1:ssim": VALUES}),
-            made_run("two", {"ssim": close, "psnr": VALUES, "patn@1:ssim": VALUES}),
+            made_run("one", {"ssim": VALUES, "psnr": [20.0 + v for v in VALUES], "patn@2:ssim": VALUES}),
+            made_run("two", {"ssim": close, "psnr": VALUES, "patn@2:ssim": VALUES}),
             made_run(HOSTILE, {"ssim": VALUES}, hash="other"),
             made_run("[b] * é", {"ssim": VALUES}, hash="other", generated="x"),
         ],
@@ -52,7 +52,7 @@ def board() -> Leaderboard:
 
 def test_the_best_is_bold_the_second_underlined_and_published_numbers_stand_below_a_rule() -> None:
     text = Latex().text(
-        Leaderboard.of(board().blocks[0].runs, metrics=["psnr", "ssim", "patn@1:ssim"], literature=read_literature())
+        Leaderboard.of(board().blocks[0].runs, metrics=["psnr", "ssim", "patn@2:ssim"], literature=read_literature())
     )
     lines = text.splitlines()
     assert any(re.fullmatch(r"one & \\textbf\{20\.65\} & .* \\\\", line) for line in lines)

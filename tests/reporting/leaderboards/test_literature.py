@@ -62,33 +62,33 @@ def test_no_number_stands_there_twice() -> None:
     [
         ("PG2", "ssim", "", "unknown", "0.614"),
         ("VUNet", "is", "", "unknown", "3.440"),
-        ("PATN", "ssim", "256x176", "patn@1", "0.773"),
-        ("PATN", "is", "256x176", "patn@1", "3.209"),
-        ("PATN (re-run)", "ssim", "256x176", "patn@1", "0.77259"),
-        ("PATN (re-run)", "is", "256x176", "patn@1", "3.2041"),
+        ("PATN", "ssim", "256x176", "patn@2", "0.773"),
+        ("PATN", "is", "256x176", "patn@2", "3.209"),
+        ("PATN (re-run)", "ssim", "256x176", "patn@2", "0.77259"),
+        ("PATN (re-run)", "is", "256x176", "patn@2", "3.2041"),
         ("real images", "is", "", "unknown", "4.053"),
         ("APS", "pckh", "", "unknown", "0.96"),
         ("DSC", "is", "", "unknown", "3.265"),
-        ("DSC (re-run)", "l1", "256x256", "dsc@1", "0.1255"),
+        ("DSC (re-run)", "l1", "256x256", "dsc@2", "0.1255"),
         ("PATN", "parameters", "", "unknown", "41.36"),
         ("DSC", "fid", "256x176", "unknown", "18.46"),
         ("PATN", "ssim", "256x176", "unknown", "0.671"),
-        ("GFLA", "fid", "256x176", "gfla@1", "10.57"),
+        ("GFLA", "fid", "256x176", "gfla@2", "10.57"),
         ("GFLA", "lpips", "256x176", "unknown", "0.223"),
-        ("GFLA", "lpips", "256x256", "gfla@1", "0.2341"),
-        ("PIDM", "fid", "256x176", "pidm@1", "6.37"),
-        ("PIDM", "ssim_256", "", "pidm@1", "0.7312"),
-        ("PIDM (re-run)", "ssim_256", "", "gfla@1", "0.7168"),
+        ("GFLA", "lpips", "256x256", "gfla@2", "0.2341"),
+        ("PIDM", "fid", "256x176", "pidm@2", "6.37"),
+        ("PIDM", "ssim_256", "", "pidm@2", "0.7312"),
+        ("PIDM (re-run)", "ssim_256", "", "gfla@2", "0.7168"),
         ("CFLD", "lpips", "512x352", "unknown", "0.152"),
-        ("Leffa", "lpips", "512x352", "leffa@1", "0.119"),
-        ("MCLD", "psnr", "512x352", "cfld@1", "18.211"),
+        ("Leffa", "lpips", "512x352", "leffa@2", "0.119"),
+        ("MCLD", "psnr", "512x352", "cfld@2", "18.211"),
         ("CFLD", "face_distance", "512x352", "unknown", "27.54"),
         ("X-MDPT-S", "fid", "", "unknown", "7.42"),
-        ("PISE", "psnr", "256x176", "pise@1", "31.38"),
-        ("DiOr", "fid", "", "dior@1", "13.10"),
-        ("DPTN (re-run)", "fid", "", "dptn@1", "11.4556"),
+        ("PISE", "psnr", "256x176", "pise@2", "31.38"),
+        ("DiOr", "fid", "", "dior@2", "13.10"),
+        ("DPTN (re-run)", "fid", "", "dptn@2", "11.4556"),
         ("PIDM (baseline)", "fid", "", "unknown", "9.8510"),
-        ("GFLA (re-run)", "ssim_256", "256x176", "gfla@1", "0.68"),
+        ("GFLA (re-run)", "ssim_256", "256x176", "gfla@2", "0.68"),
     ],
 )
 def test_it_is_what_our_notes_have(method: str, metric: str, resolution: str, dialect: str, value: str) -> None:
@@ -123,13 +123,13 @@ def cells(shown: Leaderboard, row: str) -> list[tuple[str, bool]]:
 
 
 def test_a_number_stands_in_the_column_of_its_dialect_or_grey_with_the_dialects_name() -> None:
-    assert cells(board("ssim", "patn@1:ssim"), "PATN 176×256 [1]") == [("", False), ("0.773", False)]
-    assert cells(board("ssim"), "PATN 176×256 [1]") == [("0.773 (patn@1)", True)]
+    assert cells(board("ssim", "patn@2:ssim"), "PATN 176×256 [1]") == [("", False), ("0.773", False)]
+    assert cells(board("ssim"), "PATN 176×256 [1]") == [("0.773 (patn@2)", True)]
     assert cells(board("ssim"), "VUNet")[0] == ("0.763 (unknown)", True)
     # Ours before another's; and where only another's is there, in that.
-    assert cells(board("gfla@1:ssim_256"), "PATN 176×256 [1]") == [("0.773 (patn@1:ssim)", True)]
+    assert cells(board("gfla@2:ssim_256"), "PATN 176×256 [1]") == [("0.773 (patn@2:ssim)", True)]
     # Two numbers of a source for one column.
-    assert cells(board("ssim"), "GFLA (re-run)") == [("0.65 (gfla@1)", True), ("0.68 (gfla@1:ssim_256)", True)]
+    assert cells(board("ssim"), "GFLA (re-run)") == [("0.65 (gfla@2)", True), ("0.68 (gfla@2:ssim_256)", True)]
 
 
 def test_nothing_published_stands_beside_a_number_of_another_network() -> None:
@@ -161,11 +161,11 @@ def test_sources_are_numbered_as_shown_and_named_below_with_their_notes() -> Non
 
 
 def test_markdown_has_them_in_italics_and_csv_in_columns_of_their_own_name() -> None:
-    text = Markdown().text(board("ssim", "patn@1:ssim"))
+    text = Markdown().text(board("ssim", "patn@2:ssim"))
     assert "| PATN 176×256 [1] |  | 0.773 |" in text
     assert "| VUNet [1] | *0.763 (unknown)* |  |" in text
-    rows = list(csv.DictReader(Csv().text(board("ssim", "patn@1:ssim")).splitlines()))
-    patn = next(row for row in rows if row["run"] == "PATN" and row["patn@1:ssim ↑"] == "0.773")
+    rows = list(csv.DictReader(Csv().text(board("ssim", "patn@2:ssim")).splitlines()))
+    patn = next(row for row in rows if row["run"] == "PATN" and row["patn@2:ssim ↑"] == "0.773")
     assert (patn["block"], patn["ssim ↑"], patn["source"]) == ("literature", "", "2s-ATN, Table 1 (arXiv 2011.04181)")
     assert all(row["ssim ↑"] == "" for row in rows if row["block"] == "literature")
     assert (
