@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
@@ -15,10 +17,15 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ScoreRecord
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measuring.dialects import FOLDER, Dialect, dialect_named, find_dialects, measurements_of, read_dialect
+from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import configure
 from fhpt_eval.pairing.naming import NAMINGS
 from fhpt_eval.pairing.pairs import Pairs
+from fhpt_eval.protocols.fid import Fid
+from fhpt_eval.protocols.l1 import L1
+from fhpt_eval.protocols.pckh import Pckh
 from fhpt_eval.protocols.ssim import Ssim
 from fhpt_eval.reporting.dialect_effects import Family, differences, families
 from fhpt_eval.reporting.dialects_page import BEGIN, with_page
@@ -310,3 +317,42 @@ def test_the_documentation_says_what_the_files_say() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "dialects.md").read_text(encoding="utf-8")
     assert BEGIN in text
     assert with_page(text) == text, "run python -m fhpt_eval.reporting.dialects_page docs/dialects.md"
+
+
+# What only some files or inputs have
+
+
+def test_the_same_pixels_of_a_png_and_of_a_jpeg_are_two_things_to_what_saves_them_again(tmp_path: Path) -> None:
+    for folder in ("mine", "real"):
+        (tmp_path / folder).mkdir()
+    noise = np.random.default_rng(1).integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "mine" / "a.jpg")
+    pixels = Image.open(tmp_path / "mine" / "a.jpg").copy()
+    for file in ("mine/b.png", "real/a.png", "real/b.png"):
+        pixels.save(tmp_path / file)
+    again = L1(generated_geometry=Geometry.parse("resave"))
+    pairs = Pairs.from_folders(tmp_path / "mine", tmp_path / "real")
+    for _ in range(2):  # computed, then from the cache
+        with Cache(tmp_path / "cache") as cache:
+            run = evaluate(pairs, [again], engine=open_engine("local", cache, device="cpu"))
+        jpeg, png = run.per_pair.sort_values("generated")["l1"]
+        assert jpeg > 0.001
+        assert png == 0
+
+
+def test_pckh_of_lists_is_unavailable_until_both_are_given() -> None:
+    lists = "it compares lists of keypoints and detects none: give them with {}"
+    both = "--generated-keypoints FILE and --target-keypoints FILE"
+    assert Pckh(keypoints="given").lacks(Given()) == lists.format(both)
+    assert Pckh().lacks(Given()) is None
+    measured_by = {
+        m.name: m.protocol for key in ("patn", "patn-market", "spgnet") for m in DIALECTS[key].measurements()
+    }
+    for name in ("patn@2:pckh", "patn-market@2:pckh", "spgnet@2:pckh"):
+        assert measured_by[name].lacks(Given()) == lists.format(both)
+        assert measured_by[name].needs() == ()
+
+
+def test_batches_that_must_be_whole_need_a_size() -> None:
+    with pytest.raises(UserError, match="fewer=fail goes with a batch: set tail"):
+        configure(Fid, "paper", {"fewer": "fail"})
