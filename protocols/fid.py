@@ -225,7 +225,8 @@ class Fid(FeatureDistribution):
         """Return the line through distances of parts; without the option it has two points."""
         key, dim = self.feature
         sides, groups = [], []
-        for results, role in ((generated, "generated"), (reference, self.reference_role)):
+        roles: tuple[Role, Role] = ("generated", self.reference_role)
+        for results, role in zip((generated, reference), roles, strict=True):
             of_images = zip(results, records.unique_groups(role), strict=True)
             there = [(r[key], group) for r, group in of_images if not isinstance(r, Missing)]
             sides.append(np.asarray([row for row, _ in there], dtype=np.float64).reshape(-1, dim))
