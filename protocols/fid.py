@@ -266,7 +266,9 @@ class Fid(FeatureDistribution):
 
     def _too_few(self, fid: Score, reference_n: int, line: Extrapolated | None) -> str:
         _, dim = self.feature
-        told = f", by {number(line.bias)} or more as far as half of them tell" if line and line.bias > 0 else ""
+        # A set that is nearly its reference has less bias than halves tell.
+        there = line is not None and 0 < line.bias < (fid.value or 0)
+        told = f", by {number(line.bias)} or more as far as half of them tell" if line and there else ""
         return (
             f"{fid.metric}: {fid.n} generated and {reference_n} reference images for {dim} dimensions: so few bias the"
             f" value upwards{told}; compare it only at equal counts, or use {self.metric('kid', 'kd')}"
@@ -289,7 +291,7 @@ class Fid(FeatureDistribution):
         if fewer < TIMES * dim:
             warning = (
                 f"{metric}: {fewer} images are fewer than {TIMES} times the {dim} dimensions, where the line bends: the"
-                " value is still too large, and has no interval"
+                " value is a rough one, mostly too large, and has no interval"
             )
             return replace(score, warnings=(warning,))
         if fid.interval is None or fid.value is None or line.error is None:

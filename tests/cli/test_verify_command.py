@@ -227,7 +227,7 @@ def test_a_recipe_that_was_changed_is_found(
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda p: p["recipe"].update(version=9), "version 9 of ssim, and this fhpt-eval has version 1"),
+        (lambda p: p["recipe"].update(version=9), "version 9 of ssim, and this fhpt-eval has version 2"),
         (lambda p: p["recipe"].update(protocol="ours"), "no protocol 'ours' is installed here"),
         (lambda p: p["recipe"].update(extractors={"ssim": 7}), "it rests on version 7 of ssim"),
         (lambda p: p["recipe"]["parameters"].update(nonsense=1), "has no option 'nonsense'"),

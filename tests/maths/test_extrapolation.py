@@ -114,7 +114,7 @@ def test_intervals_cover_the_distance_of_as_many_images_and_bias_is_told(items: 
     mean = np.mean([distance(*sets(random, items, dim)[:2]) for _ in range(300)])
     found = [found_by(random, items, dim) for _ in range(150)]
     ends = [interval(pooled, AT_LEAST_0) for *_, pooled in found]
-    covered = np.mean([each is not None and bool(each.low <= mean <= each.high) for each in ends])
+    covered = sum(bool(each is not None and each.low <= mean <= each.high) for each in ends) / len(ends)
     assert 0.89 <= covered <= 1
     bias, told = mean - truth(dim), np.mean([each[1] for each in found])
     # With fewer images than dimensions a straight line tells a part of it only.

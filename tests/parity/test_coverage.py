@@ -113,9 +113,12 @@ def galleries(random: np.random.Generator, items: int) -> Drawn:
     look = random.normal(size=(items, 6))[item]
     blur = random.gamma(2, 0.5, items)[item, None]
     generated, source = look + blur * random.normal(size=look.shape), look + 0.5 * random.normal(size=look.shape)
-    results: dict[tuple[Role, ...], np.ndarray] = {("generated",): generated, ("source",): source}
     # A source of its own for each pair, so that unique sources are those of the pairs.
-    return Drawn(table(item), StubRecords({k: [{"features": row} for row in v] for k, v in results.items()}))
+    found: dict[tuple[Role, ...], list[Result]] = {
+        ("generated",): [{"features": row} for row in generated],
+        ("source",): [{"features": row} for row in source],
+    }
+    return Drawn(table(item), StubRecords(found))
 
 
 def coverage(
