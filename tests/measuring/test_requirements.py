@@ -64,7 +64,7 @@ def test_packages_are_those_of_the_protocols_and_of_their_extractors() -> None:
 def test_tables_have_the_protocols_in_the_order_of_the_field() -> None:
     ours = [name for name, protocol in find_protocols().classes.items() if protocol.__module__.startswith("fhpt_eval.")]
     assert ours == (
-        "fid kid is lpips ssim psnr l1 kec pckh face_identity retrieval gender".split()  # noqa: SIM905
+        "fid kid is lpips ssim psnr l1 kec pckh face_identity face_similarity retrieval gender".split()  # noqa: SIM905
     )
 
 
