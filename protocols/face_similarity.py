@@ -55,7 +55,6 @@ class FaceSimilarity(Protocol):
     title: ClassVar[str] = "cosine and distance of InsightFace's embeddings of the faces"
     group: ClassVar[Group] = "semantic"
     metrics: ClassVar[tuple[str, ...]] = ("face_cosine", "face_euclidean")
-    headlines: ClassVar[tuple[str, ...]] = ("face_cosine",)
     table: ClassVar[str] = "face"
     rank: ClassVar[int] = 15
     on_request: ClassVar[bool] = True
