@@ -86,7 +86,7 @@ class Iqa(Protocol):
         """Return the weights, where a metric needs some and no folder is given."""
         reading = [m.name for m in self._asked() if m.reads_files]
         if reading and self.weights is None:
-            return f"{' and '.join(reading)} of pyiqa needs weights, which it may not download: {how_to_bring(reading)}"
+            return f"pyiqa may not download the weights of {' and '.join(reading)}: {how_to_bring(reading)}"
         return super().lacks(given)
 
     def _asked(self) -> list[Metric]:

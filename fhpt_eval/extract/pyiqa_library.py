@@ -91,11 +91,11 @@ def known() -> Mapping[str, Metric]:
             name,
             about["metric_mode"] == "FR",
             "lower" if about.get("lower_better") else "higher",
-            about["score_range"],
+            about.get("score_range", "~"),
             name not in _FORMULAS,
         )
         for name, about in sorted(module.DEFAULT_CONFIGS.items())
-        if name not in REFUSED
+        if name not in REFUSED and about.get("metric_mode") in ("FR", "NR")
     }
 
 

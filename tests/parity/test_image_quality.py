@@ -85,6 +85,38 @@ def test_a_metric_with_weights_reads_those_of_the_folder(seeded: Path) -> None:
     assert ours("msswd", *both, files=files) == plain("msswd", *both, pretrained=False, state=state)
 
 
+def test_a_metric_on_torchvisions_network_reads_that_from_the_folder_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyiqa.utils import download_util
+    from torchvision.models import vgg16
+
+    torch.manual_seed(4)
+    state = vgg16(weights=None, init_weights=False).state_dict()
+    for name, tensor in state.items():
+        if name.startswith("classifier"):
+            # DISTS does not look at it: one number takes the place of 120 million.
+            state[name] = torch.zeros(1).expand(tensor.shape)
+        elif tensor.ndim > 1:
+            torch.nn.init.kaiming_normal_(tensor, nonlinearity="relu")
+    hub = tmp_path / "hub"
+    for folder in ("checkpoints", "pyiqa"):
+        (hub / folder).mkdir(parents=True)
+    torch.save(state, hub / "checkpoints" / "vgg16-397923af.pth")
+    learned = {name: torch.rand(1, 1475, 1, 1) for name in ("alpha", "beta")}
+    torch.save(learned, hub / "pyiqa" / "DISTS_weights-f5e65c96.pth")
+    images = (image(1), image(2))
+    found = ours("dists", *images, files=GivenFolder.at(tmp_path))
+    before = torch.hub.get_dir()
+    torch.hub.set_dir(hub)
+    monkeypatch.setattr(download_util, "DEFAULT_CACHE_DIR", str(hub / "pyiqa"))
+    try:
+        assert found == plain("dists", *images)
+    finally:
+        torch.hub.set_dir(before)
+    assert 0.01 < found < 1
+
+
 def test_no_batch_and_no_neighbour_changes_a_value() -> None:
     extract = ImageQuality(metric="piqe").load(Context())
     images = [image(1), image(2, 96, 64), image(3)]

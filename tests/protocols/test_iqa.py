@@ -96,7 +96,7 @@ def test_what_is_not_offered_is_refused_in_one_sentence(metric: str, told: str) 
 def test_a_metric_that_needs_weights_tells_how_to_bring_them(tmp_path: Path) -> None:
     lacking = configure(Iqa, "paper", {"metric": "fsim,dists,niqe"}).lacks(Given())
     assert lacking is not None
-    assert lacking.startswith("dists and niqe of pyiqa needs weights")
+    assert lacking.startswith("pyiqa may not download the weights of dists and niqe: where there is a network, run")
     assert "pyiqa.create_metric('dists'); pyiqa.create_metric('niqe')" in lacking
     (tmp_path / "file").write_bytes(b"x")
     protocol = configure(Iqa, "paper", {"metric": "fsim,dists", "weights": str(tmp_path)})
