@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def command(own_folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
         captured = capsys.readouterr()
         assert isinstance(stop.value.code, int)
         lines = captured.err.splitlines(keepends=True)
-        few = tuple(line for line in lines if line.startswith(("fhpt-eval: few items", "fhpt-eval: few pairs")))
+        few = tuple(line for line in lines if re.match(r"fhpt-eval: (.+: )?few (items|pairs)\b", line))
         return Outcome(stop.value.code, captured.out, "".join(line for line in lines if line not in few), few)
 
     return call
