@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
@@ -26,6 +26,8 @@ from fhpt_eval.records import Missing, Record
 
 CONSTANT = Missing("constant generated image, whose data range is 0", "NaN")
 
+OfTorchmetrics: TypeAlias = Literal["float32-torchmetrics", "float32-torchmetrics-1.3"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ssim(PairedProtocol, MaskedProtocol):
@@ -44,7 +46,8 @@ class Ssim(PairedProtocol, MaskedProtocol):
             taps); or ``generated``: maximum less minimum of the generated image (PATN and its kin). It is 0 where
             that is constant: SSIM is then what rounding makes of it, about 0, or NaN where it is 0 / 0, as in scripts.
         arithmetic: ``float64``, or ``float32``: scikit-image's since 0.19 on images of float32 (CFLD), which loses
-            digits where an image is nearly constant; ``float32-torchmetrics``: torchmetrics' (Leffa, CatVTON); or
+            digits where an image is nearly constant; ``float32-torchmetrics``: torchmetrics' (Leffa, CatVTON), and
+            ``float32-torchmetrics-1.3``: its own before 1.4 (LaDI-VTON), where rounding makes variances negative; or
             ``float32-pytorch-msssim``: pytorch-msssim's (upgpt).
         border: ``cut``: half a window is cut off all around, as scikit-image does; ``kept``: the image is mirrored
             beyond its edge (torchmetrics since 1.4.2).
@@ -65,7 +68,7 @@ class Ssim(PairedProtocol, MaskedProtocol):
     taps: Annotated[int, Field(ge=3, le=999)] | None = None
     covariance: Covariance = "population"
     data_range: DataRange = "255"
-    arithmetic: Arithmetic | Literal["float32-torchmetrics"] = "float64"
+    arithmetic: Arithmetic | OfTorchmetrics = "float64"
     border: Border = "cut"
 
     def __post_init__(self) -> None:
@@ -79,18 +82,19 @@ class Ssim(PairedProtocol, MaskedProtocol):
         if self.arithmetic == "float32-pytorch-msssim" and (self.window, self.border) != ("gaussian", "cut"):
             raise ValueError("arithmetic=float32-pytorch-msssim goes with window=gaussian and border=cut")
         of_torchmetrics = (self.window, self.covariance, self.data_range) == ("gaussian", "population", "1")
-        if self.arithmetic == "float32-torchmetrics" and not of_torchmetrics:
+        if self.arithmetic in get_args(OfTorchmetrics) and not of_torchmetrics:
             raise ValueError(
-                "arithmetic=float32-torchmetrics goes with window=gaussian, covariance=population and data_range=1"
+                f"arithmetic={self.arithmetic} goes with window=gaussian, covariance=population and data_range=1"
             )
 
     def extractor(self) -> StructuralSimilarity | TorchmetricsSsim:
         """Return the similarity of generated image and target."""
-        if self.arithmetic == "float32-torchmetrics":
+        if self.arithmetic == "float32-torchmetrics" or self.arithmetic == "float32-torchmetrics-1.3":
             return TorchmetricsSsim(
                 sigma=self.sigma,
                 taps=self.taps if self.taps is not None else gaussian_taps(self.sigma),
                 border=self.border,
+                clamped=self.arithmetic == "float32-torchmetrics",
                 first_geometry=self.generated_geometry,
                 second_geometry=self.target_geometry,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -26,13 +27,14 @@ _C1, _C2 = 0.01**2, 0.03**2
 class TorchmetricsSsim(PairExtractor):
     """Records ``ssim`` (float64 scalar, ≤ 1) of two H×W×3 images on [0, 1].
 
-    As torchmetrics: one convolution by the Gaussian window in float32, variances from 0 up, the image reflected beyond
-    its edge. On a white background it is off in the fourth digit, and so are published numbers.
+    As torchmetrics: one convolution by the Gaussian window in float32, the image reflected beyond its edge. On a white
+    background it is off in the fourth digit, and so are published numbers.
 
     Attributes:
         sigma: Standard deviation of the Gaussian window in pixels.
         taps: Width of the window in pixels.
         border: ``kept``, or ``cut`` by half a window all around, as before 1.4.2.
+        clamped: Whether variances are 0 where rounding makes them negative; so since 1.4.
     """
 
     name: ClassVar[str] = "torchmetrics-ssim"
@@ -43,6 +45,7 @@ class TorchmetricsSsim(PairExtractor):
     sigma: float = 1.5
     taps: int = 11
     border: Border = "kept"
+    clamped: bool = True
 
     @property
     def on_device(self) -> bool:
@@ -61,6 +64,7 @@ class _Model(PairModel):
         place = torch.arange(spec.taps, dtype=torch.float32) - spec.taps // 2
         line = torch.exp(-((place / spec.sigma) ** 2) / 2)
         line = line / line.sum()
+        self._least = 0.0 if spec.clamped else -math.inf
         self._cut = spec.taps // 2 if spec.border == "cut" else 0
         self._window = (line[:, None] @ line[None]).expand(3, 1, -1, -1).contiguous()
 
@@ -89,7 +93,8 @@ class _Model(PairModel):
             mx, my, xx, yy, xy = functional.conv2d(torch.cat([x, y, x * x, y * y, x * y]), self._window, groups=3)
         mxx, myy, mxy = mx.pow(2), my.pow(2), mx * my
         upper = (2 * mxy + _C1) * (2 * (xy - mxy) + _C2)
-        lower = (mxx + myy + _C1) * ((xx - mxx).clamp(min=0) + (yy - myy).clamp(min=0) + _C2)
+        variances = (xx - mxx).clamp(min=self._least) + (yy - myy).clamp(min=self._least)
+        lower = (mxx + myy + _C1) * (variances + _C2)
         similarity, c = upper / lower, self._cut
         within = similarity[..., c : similarity.shape[-2] - c, c : similarity.shape[-1] - c]
         return {"ssim": np.array(float(within.mean()))}
