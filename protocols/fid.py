@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -233,7 +233,7 @@ class Fid(FeatureDistribution):
             pairs, records, at_present(generated, of_generated), at_present(reference, of_reference)
         )
         few = min(a.n, b.n) <= dim
-        line = self._line(records, generated, reference) if few or self.extrapolate else None
+        line = self._line(records, generated, reference, b) if few or self.extrapolate else None
         fid = Score(
             metric=self.metric("fid", "fd"),
             value=frechet_distance(a, b),
@@ -251,18 +251,27 @@ class Fid(FeatureDistribution):
         fid = _with_interval(fid, pairs)
         return [fid] if self.extrapolate is None else [fid, self._infinity(fid, min(a.n, b.n), line)]
 
-    def _line(self, records: Records, generated: Results, reference: Results) -> Extrapolated | None:
-        """Return the line through distances of parts; without the option it has two points."""
-        key, dim = self.feature
-        sides, groups = [], []
-        roles: tuple[Role, Role] = ("generated", self.reference_role)
-        for results, role in zip((generated, reference), roles, strict=True):
+    def _line(
+        self, records: Records, generated: Results, reference: Results, statistics: GaussianStats
+    ) -> Extrapolated | None:
+        """Return the line through distances of parts; without the option it has two points.
+
+        Args:
+            records: Which tell the item of each image.
+            generated: Results of the generated images.
+            reference: Of the reference set, which is drawn along where it is of the same items.
+            statistics: Of the reference set.
+        """
+
+        def rows(results: Results, role: Role) -> tuple[Floats, list[Hashable]]:
             of_images = zip(results, records.unique_groups(role), strict=True)
             there = [(r[key], group) for r, group in of_images if not isinstance(r, Missing)]
-            sides.append(np.asarray([row for row, _ in there], dtype=np.float64).reshape(-1, dim))
-            groups.append([group for _, group in there])
-        drawn = groups[1] if self.compared_with(records) == UNIQUE_TARGETS else None
-        return extrapolated(sides[0], sides[1], groups[0], drawn, self.extrapolate or 2)
+            return np.asarray([row for row, _ in there], dtype=np.float64), [group for _, group in there]
+
+        key, _ = self.feature
+        own = self.compared_with(records) != UNIQUE_TARGETS
+        other = statistics if own else rows(reference, self.reference_role)
+        return extrapolated(*rows(generated, "generated"), other, self.extrapolate or 2)
 
     def _too_few(self, fid: Score, reference_n: int, line: Extrapolated | None) -> str:
         _, dim = self.feature

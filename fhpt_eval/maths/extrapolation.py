@@ -41,9 +41,8 @@ class Extrapolated(NamedTuple):
 
 def extrapolated(
     x: Floats,
-    y: Floats,
-    groups_x: Sequence[Hashable],
-    groups_y: Sequence[Hashable] | None,
+    groups: Sequence[Hashable],
+    reference: GaussianStats | tuple[Floats, Sequence[Hashable]],
     points: int,
     seed: int = SEED,
 ) -> Extrapolated | None:
@@ -54,30 +53,29 @@ def extrapolated(
 
     Args:
         x: n rows of dimension D.
-        y: m rows.
-        groups_x: The group of each of the n rows.
-        groups_y: Of each of the m rows, which are drawn along; None where they stay as they are.
+        groups: The group of each of the n rows.
+        reference: The other set: its statistics, which stay as they are, or rows of its own and their groups, which are
+            drawn along.
         points: Of the line, two or more.
         seed: Of the draws.
 
     Returns:
         The line; None where there are too few groups.
     """
-    names = [*dict.fromkeys([*groups_x, *(groups_y or ())])]
-    code = {name: i for i, name in enumerate(names)}
-    gx = np.array([code[g] for g in groups_x])
-    gy = None if groups_y is None else np.array([code[g] for g in groups_y])
-    if len({*groups_x}) < FEWEST_ITEMS or (groups_y is not None and len({*groups_y}) < FEWEST_ITEMS):
+    sides = [(x, groups)] if isinstance(reference, GaussianStats) else [(x, groups), reference]
+    if any(len({*names}) < FEWEST_ITEMS for _, names in sides):
         return None
+    code = {name: i for i, name in enumerate(dict.fromkeys(name for _, names in sides for name in names))}
+    indexed = [(rows, np.array([code[name] for name in names])) for rows, names in sides]
     random = np.random.default_rng(seed)
     found = []
     for share in np.linspace(0.5, 1, points):
-        drawn = np.zeros(len(names), dtype=np.bool_)
-        drawn[random.permutation(len(names))[: round(share * len(names))]] = True
-        a, b = x[drawn[gx]], y if gy is None else y[drawn[gy]]
-        if min(len(a), len(b)) >= 2:
-            value = frechet_distance(GaussianStats.of(a, a.shape[1]), GaussianStats.of(b, b.shape[1]))
-            found.append(Point(len(a), len(b), value))
+        drawn = np.zeros(len(code), dtype=np.bool_)
+        drawn[random.permutation(len(code))[: round(share * len(code))]] = True
+        a, *others = (GaussianStats.of(rows[drawn[group]], rows.shape[1]) for rows, group in indexed)
+        b = reference if isinstance(reference, GaussianStats) else others[0]
+        if min(a.n, b.n) >= 2:
+            found.append(Point(a.n, b.n, frechet_distance(a, b)))
     if len(found) < 2:
         return None
     design = np.stack([np.ones(len(found)), [len(x) / point.generated for point in found]], axis=1)

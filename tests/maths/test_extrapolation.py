@@ -49,7 +49,7 @@ def distance(x: Floats, y: Floats) -> float:
 
 def test_a_line_through_two_points_ends_twice_the_step_below_the_distance_of_half() -> None:
     x, y, item = sets(np.random.default_rng(0), 40, 5)
-    found = extrapolated(x, y, item.tolist(), item.tolist(), 2)
+    found = extrapolated(x, item.tolist(), (y, item.tolist()), 2)
     assert found is not None
     half, whole = found.points
     assert half[:2] == (80, 80)
@@ -57,15 +57,16 @@ def test_a_line_through_two_points_ends_twice_the_step_below_the_distance_of_hal
     assert whole.value == pytest.approx(distance(x, y), rel=1e-9)
     assert found.value == pytest.approx(2 * whole.value - half.value, rel=1e-9)
     assert found.bias == pytest.approx(half.value - whole.value, rel=1e-6)
-    assert found == extrapolated(x, y, [f"item {i}" for i in item], [f"item {i}" for i in item], 2)
-    assert found != extrapolated(x, y, item.tolist(), item.tolist(), 2, seed=1)
+    names = [f"item {i}" for i in item]
+    assert found == extrapolated(x, names, (y, names), 2)
+    assert found != extrapolated(x, item.tolist(), (y, item.tolist()), 2, seed=1)
 
 
 def test_items_are_drawn_with_all_images_on_both_sides() -> None:
     x, y, item = sets(np.random.default_rng(0), 11, 5)
     # The column tells the item, so that covariances tell whether both sides have the same items.
     x[:, 0] = y[:, 0] = item
-    found = extrapolated(x, x, item.tolist(), item.tolist(), 6)
+    found = extrapolated(x, item.tolist(), (x, item.tolist()), 6)
     assert found is not None
     assert [point.value for point in found.points] == pytest.approx([0] * 6, abs=1e-6)
     assert [point.generated for point in found.points] == [IMAGES * n for n in (6, 7, 8, 9, 10, 11)]
@@ -73,14 +74,14 @@ def test_items_are_drawn_with_all_images_on_both_sides() -> None:
 
 def test_a_reference_set_of_its_own_stays_whole() -> None:
     x, y, item = sets(np.random.default_rng(0), 20, 5)
-    found = extrapolated(x, y, item.tolist(), None, 3)
+    found = extrapolated(x, item.tolist(), stats_of(y), 3)
     assert found is not None
     assert [point[:2] for point in found.points] == [(40, 80), (60, 80), (80, 80)]
 
 
 def test_the_line_is_numpys() -> None:
     x, y, item = sets(np.random.default_rng(0), 40, 5)
-    found = extrapolated(x, y, item.tolist(), item.tolist(), 15)
+    found = extrapolated(x, item.tolist(), (y, item.tolist()), 15)
     assert found is not None
     design = np.stack([np.ones(15), [1 / point.generated for point in found.points]], axis=1)
     (end, _), *_ = np.linalg.lstsq(design, np.array([point.value for point in found.points]), rcond=None)
@@ -91,15 +92,15 @@ def test_the_line_is_numpys() -> None:
 
 def test_few_items_have_no_line() -> None:
     x, y, item = sets(np.random.default_rng(0), 3, 2)
-    assert extrapolated(x, y, item.tolist(), item.tolist(), 2) is None
-    assert extrapolated(x, y, range(12), item.tolist(), 2) is None
-    assert extrapolated(x, y, range(12), None, 2) is not None
+    assert extrapolated(x, item.tolist(), (y, item.tolist()), 2) is None
+    assert extrapolated(x, range(12), (y, item.tolist()), 2) is None
+    assert extrapolated(x, range(12), stats_of(y), 2) is not None
 
 
 def found_by(random: np.random.Generator, items: int, dim: int) -> tuple[float, float, Pooled]:
     """The distance, its bias by halves, and what its interval is of."""
     x, y, item = sets(random, items, dim)
-    line = extrapolated(x, y, item.tolist(), item.tolist(), 2)
+    line = extrapolated(x, item.tolist(), (y, item.tolist()), 2)
     assert line is not None
     moved = frechet_influences(stats_of(x), stats_of(y), x, y)
     value = distance(x, y)
