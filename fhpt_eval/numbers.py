@@ -12,14 +12,14 @@ def decimals_of(values: Iterable[float | None]) -> int:
     """Return how many decimals some values are shown with.
 
     Four; where the largest is 10 or more two, from 1000 on one; where even the largest is below 0.001 as many as show
-    three of its digits.
+    three of its digits. What is below 1e-10 is what rounding leaves of 0.
     """
     largest = max((abs(value) for value in values if value is not None and math.isfinite(value)), default=0.0)
     if largest >= 1000:
         return 1
     if largest >= 10:
         return 2
-    if largest >= 1e-3 or largest == 0:
+    if largest >= 1e-3 or largest < 1e-10:
         return 4
     return min(2 - math.floor(math.log10(largest)), MOST_DECIMALS)
 

@@ -215,7 +215,7 @@ class Fid(FeatureDistribution):
     headlines: ClassVar[tuple[str, ...]] = metrics
     version: ClassVar[int] = 2
     rank: ClassVar[int] = 10
-    extrapolate: Annotated[int, Field(ge=2)] | None = None
+    extrapolate: Annotated[int, Field(ge=2, le=100)] | None = None
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Stream both sides' features into mean and covariance, and compare."""

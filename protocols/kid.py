@@ -60,6 +60,7 @@ class Kid(FeatureDistribution):
     rank: ClassVar[int] = 20
     tolerance: ClassVar[Tolerance] = Tolerance(absolute=1e-6, relative=1e-5, arrays=1e-4)
     together: ClassVar[tuple[tuple[str, ...], ...]] = (*FeatureDistribution.together, ("subsets", "subset_size"))
+    units: ClassVar[tuple[str, ...]] = ("scale",)
     same_item: Literal["left-out", "counted"] = "left-out"
     subsets: Annotated[int, Field(ge=1)] | None = None
     subset_size: Annotated[int, Field(ge=2)] | None = None

@@ -35,6 +35,7 @@ class L1(PairedProtocol):
     version: ClassVar[int] = 2
     rank: ClassVar[int] = 70
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("form", "scale"),)
+    units: ClassVar[tuple[str, ...]] = ("form", "scale")
     form: Literal["mean", "relative", "root", "squared"] = "mean"
     scale: Literal["1", "2", "255", "per-pixel"] = "1"
 

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from fhpt_eval.extract.pixels import DifferenceArithmetic, PixelDifference
+from fhpt_eval.maths.intervals import ANYTHING
 from fhpt_eval.measuring.flaws import Effect, Flaw
 from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.protocol import Group, PairedProtocol, Records, Score, in_file_order, mean_over_pairs
@@ -72,8 +73,8 @@ class Psnr(PairedProtocol, MaskedProtocol):
             for i, _ in batch:
                 values[i] = value
         metric = "psnr" if self.arithmetic == "float64" else f"psnr_{self.arithmetic}"
-        score = mean_over_pairs(self.prefix() + metric, "higher", pairs, values, unit="dB")
-        return [score if self.batch == 1 else replace(score, interval=None, details={}, warnings=())]
+        within = ANYTHING if self.batch == 1 else None
+        return [mean_over_pairs(self.prefix() + metric, "higher", pairs, values, within=within, unit="dB")]
 
     def _decibel(self, mse: float) -> float | Missing:
         if mse > 0:

@@ -79,8 +79,12 @@ class Ssim(PairedProtocol, MaskedProtocol):
             raise ValueError("a uniform window needs its width: set taps, 7 or 51 for example")
         if self.window == "uniform" and self.sigma != 1.5:
             raise ValueError("sigma belongs to the Gaussian window")
-        if self.arithmetic == "float32-pytorch-msssim" and (self.window, self.border) != ("gaussian", "cut"):
-            raise ValueError("arithmetic=float32-pytorch-msssim goes with window=gaussian and border=cut")
+        convolved = (self.window, self.border, self.covariance) == ("gaussian", "cut", "population")
+        if self.arithmetic == "float32-pytorch-msssim" and not (convolved and self.data_range != "generated"):
+            raise ValueError(
+                "arithmetic=float32-pytorch-msssim goes with window=gaussian, covariance=population, border=cut and"
+                " data_range=1 or 255"
+            )
         of_torchmetrics = (self.window, self.covariance, self.data_range) == ("gaussian", "population", "1")
         if self.arithmetic in get_args(OfTorchmetrics) and not of_torchmetrics:
             raise ValueError(

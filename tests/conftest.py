@@ -103,7 +103,9 @@ def command(own_folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
         captured = capsys.readouterr()
         assert isinstance(stop.value.code, int)
         lines = captured.err.splitlines(keepends=True)
-        few = tuple(line for line in lines if re.match(r"fhpt-eval: (.+: )?few (items|pairs)\b", line))
+        few = tuple(
+            line for line in lines if re.match(r"fhpt-eval: (.+: )?(few (items|pairs)|one (item|pair))\b", line)
+        )
         return Outcome(stop.value.code, captured.out, "".join(line for line in lines if line not in few), few)
 
     return call

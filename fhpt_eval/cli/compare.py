@@ -143,7 +143,9 @@ def _table(rows: list[MetricDifference]) -> Table:
             *([str(row.n)] if len(counts) > 1 else []),
         ]
         table.add_row(*map(Text, cells))
-    about = ["±: of each difference by itself. p: adjusted over all tests (Holm). ahead: how often better on a pair."]
+    about = ["p: adjusted over all tests (Holm). ahead: how often better on a pair, ties half."]
+    if any(row.interval is not None for row in rows):
+        about.insert(0, "±: of each difference by itself.")
     if len(counts) == 1:
         ((n, items),) = counts
         about.insert(0, f"{n} common pairs, {items} of them resampled." if n == items else f"{n} common pairs.")

@@ -342,7 +342,10 @@ def _print_families(found: list[Family]) -> None:
         told = spread if family.comparable else "of different images"
         title = f"{family.protocol} {ARROWS[family.better]}" if family.better else family.protocol
         table.add_row(Text(title, style="bold"), Text(told, style="bold"))
-        for name, score in family.scores.items():
-            table.add_row(f"  {name}", score_value(score) if score else "–", str(score.n if score else 0))
+        there = {name: score for name, score in family.scores.items() if score and score.shown() != "–"}
+        for name, score in there.items():
+            table.add_row(f"  {name}", score_value(score), str(score.n))
+        if absent := len(family.scores) - len(there):
+            table.add_row(Text(f"  not measured: {absent}", style="dim"))
         table.add_section()
     print_table(table)

@@ -132,7 +132,7 @@ def summary(run: Run) -> Table:
     without = [protocol for protocol in run.record.protocols if not protocol.scores]
     for protocol in without:
         table.add_row(Text(f"  {visible(protocol.label)}"), Text(protocol.status, style="yellow"))
-    details = [score.details for score in run.scores.values() if "interval_over" in score.details]
+    details = [score.details for score in run.scores.values() if score.interval and "interval_over" in score.details]
     if details:
         over = {str(each["interval_over"]) for each in details}
         how = {str(each.get("interval_by", "bootstrap")) for each in details}

@@ -156,7 +156,7 @@ def _check_roles(protocol: Protocol, images: ImageSets) -> None:
             continue
         if role == "given":
             raise Unavailable(
-                "it compares with real images of their own, such as the whole training split: give their folder with"
+                "it compares with a set of real images, such as the whole training split: give their folder with"
                 " --reference DIR"
             )
         if role == "reference":

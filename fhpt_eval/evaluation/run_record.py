@@ -152,8 +152,8 @@ class ProtocolRecord(_Model):
 
     @property
     def measured(self) -> bool:
-        """Whether there is a number."""
-        return any(score.value is not None for score in self.scores)
+        """Whether there is a number, or what a script prints in its place."""
+        return any(score.value is not None or score.not_finite is not None for score in self.scores)
 
 
 class PairsRecord(_Model):

@@ -30,7 +30,8 @@ _Size = tuple[int, int]
 
 def of_sizes(images: ImageSets, prepared: Prepared, extraction: Extraction) -> Iterator[str]:
     """Say what would bring both sides to one size, where a protocol compares them pixel by pixel and they have two."""
-    for generated, target in _compared(prepared):
+    told: set[tuple[ImageRef, ImageRef]] = set()
+    for generated, target in sorted(_compared(prepared), key=lambda both: both != (Geometry(), Geometry())):
         pairs: dict[tuple[_Size, _Size], list[tuple[ImageRef, ImageRef]]] = {}
         measured = 0
         for pair in images.pairs:
@@ -45,6 +46,10 @@ def of_sizes(images: ImageSets, prepared: Prepared, extraction: Extraction) -> I
         native = generated == target == Geometry()
         counts = Counter({sizes: len(group) for sizes, group in pairs.items()})
         for (one, other), count in counts.most_common(_SAID):
+            # In the sizes of the files, where they differ there: what a geometry makes of them is not the user's.
+            if told.issuperset(pairs[one, other]):
+                continue
+            told.update(pairs[one, other])
             about = f"{count} generated images are {_text(one)} and their targets {_text(other)}: "
             advice = _advice(pairs[one, other], one, other, alone=count == measured) if native else _BY_HAND
             yield about + advice

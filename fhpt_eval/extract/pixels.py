@@ -62,7 +62,8 @@ class _Ssim(PairModel):
         self._spec = spec
         self._filter = _FILTERS[spec.arithmetic](spec)
         # scikit-image crops by its nominal window, which for σ = 1.5 is 11 taps whatever the truncation.
-        self._crop = (spec.taps if spec.window == "uniform" else gaussian_taps(spec.sigma)) // 2
+        nominal = spec.window == "gaussian" and spec.arithmetic != "float32-pytorch-msssim"
+        self._crop = (gaussian_taps(spec.sigma) if nominal else spec.taps) // 2
         count = (2 * self._crop + 1) ** 2
         self._unbias = count / (count - 1) if spec.covariance == "sample" else 1.0
 

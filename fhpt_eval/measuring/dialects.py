@@ -88,7 +88,7 @@ class Dialect(_Model):
     repository: str = ""
     commit: str = ""
     files: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[_Name, ...] = ()
     naming: str = ""
     order: str = ""
     reference: str = ""
@@ -199,7 +199,8 @@ def file_of(name: str) -> Traversable:
     if name not in keys:
         if Path(name).is_file():
             raise UserError(f"{name}: the name of a file with a dialect ends in .toml: rename it.")
-        raise UserError(f"there is no dialect '{name}'.{did_you_mean(name, keys)}")
+        measured = {name for dialect in known if not dialect.refused for name in (dialect.key, *dialect.aliases)}
+        raise UserError(f"there is no dialect '{name}'.{did_you_mean(name, measured)}")
     return others.files.get(keys[name]) or FOLDER / f"{keys[name]}.toml"
 
 
@@ -265,7 +266,7 @@ class Found:
 def dialects_of_packages() -> Found:
     """Read the ``*.toml`` files of every package that an installed distribution declares; a broken one is a warning."""
     found = Found()
-    taken = _names(own_dialects().values())
+    taken = {name.lower() for name in _names(own_dialects().values())}
     for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
         distribution = entry.dist.name if entry.dist else "?"
         try:
@@ -288,11 +289,11 @@ def dialects_of_packages() -> Found:
                 found.warnings.append(f"dialect '{key}' of {distribution} cannot be used ({why(error)})")
                 continue
             names = _names([dialect])
-            if names & taken:
-                name = min(names & taken)
+            if clash := {name for name in names if name.lower() in taken}:
+                name = min(clash)
                 found.warnings.append(f"dialect '{key}' of {distribution} is left out: the name '{name}' is taken")
                 continue
-            taken |= names
+            taken |= {name.lower() for name in names}
             found.dialects[key], found.files[key], found.packages[key] = dialect, file, distribution
     return found
 
@@ -316,7 +317,8 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"'{where}' is missing."
     if first["type"] == "string_pattern_mismatch":
-        return f"{'the file name' if where == 'key' else repr(where)} may have letters, digits, '.', '_' and '-' only."
+        what = {"key": "the file name", "aliases": "an alias"}.get(str(first["loc"][0]), repr(where))
+        return f"{what} may have letters, digits, '.', '_' and '-' only."
     return f"'{where}' cannot be {first['input']!r}: {sentence(first['msg'].removeprefix('Value error, '))}"
 
 

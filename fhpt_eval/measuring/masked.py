@@ -31,7 +31,7 @@ class MaskedProtocol(Protocol):
             ``silhouette`` is black with masks from files alone (pose-with-style).
     """
 
-    mask: Fill | Literal["silhouette"] | None = None
+    mask: Literal["black", "grey", "silhouette"] | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -259,6 +259,7 @@ class Protocol(ABC):
         thresholds: Distances of pairs that a report shows beside the threshold.
         answers: Errors of classifiers that a report breaks down by class.
         together: Options that mean something only together, and change together between two dialects.
+        units: Options that change what a number is measured in: at other values no two can be compared.
         selecting: Options that decide which images count: what they leave out is part of their effect.
         extractors: Those that only other options than the defaults of the two profiles bring in.
         libraries: Distributions whose version matters to the scores, beside those of the extractors.
@@ -283,6 +284,7 @@ class Protocol(ABC):
     thresholds: ClassVar[tuple[Threshold, ...]] = ()
     answers: ClassVar[tuple[Classes, ...]] = ()
     together: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    units: ClassVar[tuple[str, ...]] = ()
     selecting: ClassVar[tuple[str, ...]] = ()
     extractors: ClassVar[tuple[type[Extractor], ...]] = ()
     libraries: ClassVar[tuple[str, ...]] = ()
@@ -405,7 +407,7 @@ def mean_over_pairs(
     pairs: Pairs,
     values: Sequence[float | Missing],
     *,
-    within: Range = ANYTHING,
+    within: Range | None = ANYTHING,
     unit: str = "",
     details: Mapping[str, Any] | None = None,
     warnings: Sequence[str] = (),
@@ -419,7 +421,8 @@ def mean_over_pairs(
         better: Its direction.
         pairs: The pairs.
         values: Of each pair.
-        within: The least and the largest that a value can be (`fhpt_eval.maths.intervals`: ``SHARE``, ``AT_LEAST_0``).
+        within: The least and the largest that a value can be (`fhpt_eval.maths.intervals`: ``SHARE``, ``AT_LEAST_0``);
+            None for no interval, where the values of pairs are not of these alone.
         unit: What it is measured in.
         details: Goes into the score.
         warnings: Go into the score.
@@ -444,6 +447,8 @@ def mean_over_pairs(
         warnings=(*warnings, *spoilt),
         not_finite=next((kind for kind in get_args(NotFinite) if kind in kinds), None),
     )
+    if within is None:
+        return score
     if kinds:
         return replace(score, details={**score.details, "interval_over": resampling_groups(pairs)[1]})
     return with_interval(score, pairs, Pooled.of_values(numbers, there, resampling_groups(pairs)[0]), within)
@@ -461,6 +466,10 @@ def with_interval(score: Score, pairs: Pairs, number: Pooled, within: Range = AN
     return resting_on_items(score, pairs, interval(number, within), int((number.count > 0).sum()), fewest(within))
 
 
+FEW = "may cover less than 92 % (docs/intervals.md)"
+"""What is said of 95 % intervals over few items."""
+
+
 def resting_on_items(score: Score, pairs: Pairs, found: Interval | None, items: int, enough: int) -> Score:
     """Return a score with an interval, how that came about, and a warning where it rests on few items.
 
@@ -476,11 +485,8 @@ def resting_on_items(score: Score, pairs: Pairs, found: Interval | None, items: 
     if not 0 < items < enough:
         return replace(score, interval=found, details={**score.details, **about})
     one = "pair" if over.startswith("pairs") else "item"
-    told = "can be had" if items == 1 else "may cover less than 92 %"
-    warning = (
-        f"few {one}s: {'no' if items == 1 else 'a'} 95 % interval over {items} {one}{'s' * (items > 1)} {told};"
-        f" {enough} are enough (docs/intervals.md)"
-    )
+    # In the same words of all metrics: it is said once then.
+    warning = f"few {one}s ({items}): 95 % intervals {FEW}" if items > 1 else f"one {one}: no 95 % interval can be had"
     return replace(
         score,
         interval=found,

@@ -35,7 +35,7 @@ def _try_out(protocol: type[Protocol]) -> None:
         raise ValueError(f"its headline or curve '{strange[0]}' is none of its metrics")
     if strange := sorted(protocol.flaws.keys() - {*get_args(Flaw)}):
         raise ValueError(f"it says something of the flaw '{strange[0]}', which is none of {', '.join(get_args(Flaw))}")
-    named = {*protocol.selecting, *(option for group in protocol.together for option in group)}
+    named = {*protocol.selecting, *protocol.units, *(option for group in protocol.together for option in group)}
     if strange := sorted(named - {field.name for field in dataclasses.fields(protocol)}):
         raise ValueError(f"it says something of '{strange[0]}', which is none of its options")
     for profile in PROFILES:

@@ -14,7 +14,8 @@ from fhpt_eval.images.geometry import Expect, Geometry, Resize, Usual
 from fhpt_eval.measuring.dialects import Dialect, default_id
 from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.measurement import Measurement
-from fhpt_eval.measuring.protocol import Better, Protocol
+from fhpt_eval.measuring.protocol import Better, Protocol, configure
+from fhpt_eval.measuring.registry import find_protocols
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,10 @@ def brought_to_size(measurement: Measurement) -> Measurement:
 
 @dataclass(frozen=True)
 class Family:
-    """All numbers of a run that measure the same thing in some dialect.
+    """All numbers of a run that measure the same thing, in the same units, in some dialect.
 
     Attributes:
-        protocol: What measures it.
+        protocol: What measures it, with the options that change the units.
         scores: By dialect and metric; None where there is none.
     """
 
@@ -166,9 +167,13 @@ class Family:
 
 def families(run: Run) -> list[Family]:
     """Put a run's numbers together by what they measure, those that two dialects have."""
+    known = find_protocols().classes
     groups: dict[str, list[ProtocolRecord]] = {}
     for record in run.record.protocols:
-        groups.setdefault(record.name, []).append(record)
+        units = known[record.name].units if record.name in known else ()
+        usual = configure(known[record.name], "paper", {}).parameters() if units else {}
+        changed = [f"{o}={v}" for o in units if (v := record.recipe.parameters.get(o, usual[o])) != usual[o]]
+        groups.setdefault(f"{record.name}[{','.join(changed)}]" if changed else record.name, []).append(record)
     return [
         Family(name, {_title(record): record.scores[0] if record.scores else None for record in records})
         for name, records in groups.items()

@@ -111,8 +111,9 @@ def test_diff_draws_masks_from_the_keypoints_that_are_given(command: Command, dr
         "\n".join(["name:keypoints_y:keypoints_x", *(f"{name}.png:{places}:{places}" for name in "ab")]) + "\n"
     )
     asked = ("dialects", "diff", "patn-market", "gfla-market", *images, "--json")
-    without, given = (json.loads(command(*asked, *more).out) for more in ((), ("--target-keypoints", "list.csv")))
-    values = [{d["one"]: d["value"] for d in found["differences"]} for found in (without, given)]
+    outcomes = [command(*asked, *more) for more in ((), ("--target-keypoints", "list.csv"))]
+    assert [outcome.code for outcome in outcomes] == [3, 3], outcomes
+    values = [{d["one"]: d["value"] for d in json.loads(outcome.out)["differences"]} for outcome in outcomes]
     assert values[0]["patn-market@2:mask_ssim"] is None
     assert values[1]["patn-market@2:mask_ssim"] > values[1]["patn-market@2:ssim"]
     unused = command("dialects", "diff", "pise", "clean", *images, "--target-keypoints", "list.csv")

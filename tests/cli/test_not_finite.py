@@ -77,3 +77,37 @@ def test_a_record_that_has_a_number_instead_does_not_follow(command: Command, fo
     outcome = command("verify", "of-odd", "-g", generated, "-t", real, "--device", "cpu")
     assert outcome.code != 0
     assert f"{INF} does not follow: what stands in place of a value differs (NaN recorded, inf here)" in outcome.out
+
+
+def test_such_a_number_is_a_result_that_stays(command: Command, folders: tuple[str, str]) -> None:
+    """Others join it, other images do not take its place, and it can take the place of a number."""
+    generated, real = folders
+    psnr = ("run", "-g", generated, "-t", real, "-p", "psnr", "-o", "kept", "--set", "psnr.identical=inf")
+    assert command(*psnr).code in {0, 3}
+    assert command("run", "-g", generated, "-t", real, "-p", "ssim", "-o", "kept").code == 0
+    protocols = json.loads(Path("kept/run.json").read_text(encoding="utf-8"))["protocols"]
+    assert {p["name"]: p["scores"][0]["not_finite"] for p in protocols} == {"psnr": "inf", "ssim": None}
+    other = command("run", "-g", "good", "-t", real, "-p", "psnr", "-o", "kept", "--set", "psnr.identical=inf")
+    assert other.code == 2
+    assert command("pack", "kept", "-o", "kept.zip").code == 0
+    finite = ("run", "-g", generated, "-t", real, "-p", "psnr", "-o", "finite")
+    assert command(*finite).code in {0, 3}
+    assert command(*finite, "--overwrite", "--set", "psnr.identical=inf").code in {0, 3}
+    (replaced,) = json.loads(Path("finite/run.json").read_text(encoding="utf-8"))["protocols"]
+    assert replaced["scores"][0]["not_finite"] == "inf"
+
+
+def test_no_run_is_marked_as_best_beside_it(command: Command, folders: tuple[str, str]) -> None:
+    board = command("leaderboard", "of-good", "of-odd", "--metrics", f"{INF},gfla@2:l1", "--format", "md")
+    rows = [line for line in board.out.splitlines() if line.startswith(("| good", "| odd"))]
+    assert ["**" in line.split("|")[2] for line in rows] == [False, False]
+    assert sorted("**" in line.split("|")[3] for line in rows) == [False, True]
+    assert f"no run is marked as best in {INF}: a run has NaN or inf" in board.out
+
+
+def test_batches_say_why_their_mean_is_infinite(command: Command, draw: Draw) -> None:
+    real = str(draw("real", "abc", 1))
+    options = ("--set", "psnr.batch=2", "--set", "psnr.identical=inf")
+    outcome = command("run", "-g", real, "-t", real, "-p", "psnr", *options, "--naming", "same-name")
+    assert "psnr: inf, because of 3 × identical images (infinite PSNR)" in outcome.err
+    assert "95 % intervals" not in outcome.out

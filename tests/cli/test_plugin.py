@@ -265,6 +265,12 @@ def install_package(own_folders: Path, install: Install) -> Install:
             {"odd.toml": "aliases = ['adgan']" + LAB},
             "dialect 'odd' of lab_alias is left out: the name 'adgan' is taken",
         ),
+        (
+            "lab_case",
+            {"odd.toml": "aliases = ['ADGAN']" + LAB},
+            "dialect 'odd' of lab_case is left out: the name 'ADGAN' is taken",
+        ),
+        ("lab_path", {"odd.toml": "aliases = ['../etc']" + LAB}, "an alias may have letters, digits, '.', '_' and '-'"),
     ],
 )
 def test_dialects_that_cannot_be_used_are_a_warning_and_the_others_are_there(

@@ -67,7 +67,7 @@ def test_both_denominators_of_six_pairs() -> None:
         "face_distance": "lower"
     }
     assert not any(score.faults for score in found.values())
-    assert {warning[:10] for score in found.values() for warning in score.warnings} == {"few pairs:"}
+    assert {warning[:9] for score in found.values() for warning in score.warnings} == {"few pairs"}
 
 
 def test_values_of_each_pair_allow_a_common_subset() -> None:

@@ -173,7 +173,7 @@ def test_the_balanced_interval_says_where_a_gender_has_few_items() -> None:
     rows = [pair("MEN", "a"), *[pair("MEN", "b")] * 99, *[pair("WOMEN", f"w{i}") for i in range(5)]]
     (_, men, _, balanced) = score_all(rows, [1, *[-1.0] * 99, 1, 1, 1, 1, -1]).values()
     assert [len(score.warnings) for score in (men, balanced)] == [1, 1]
-    assert balanced.warnings[0].startswith("few items: a 95 % interval over 2 items may cover less than 92 %")
+    assert balanced.warnings[0].startswith("few items (2): 95 % intervals may cover less than 92 %")
 
 
 def test_the_balanced_interval_is_near_the_normal_one_for_many_items() -> None:

@@ -53,4 +53,6 @@ def test_convolutions_have_a_gaussian_window(command: Command, folders: tuple[st
         *("run", *folders, "-p", "ssim", "--set", "ssim.arithmetic=float32-pytorch-msssim", "--set", "ssim.border=kept")
     )
     assert outcome.code == 2
-    assert outcome.sentence.endswith("arithmetic=float32-pytorch-msssim goes with window=gaussian and border=cut.")
+    assert outcome.sentence.endswith(
+        "goes with window=gaussian, covariance=population, border=cut and data_range=1 or 255."
+    )

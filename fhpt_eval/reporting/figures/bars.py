@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ScoreRecord
-from fhpt_eval.numbers import fixed
 from fhpt_eval.reporting.comparing.compare import compare
 from fhpt_eval.reporting.figures.checking import check_runs
 from fhpt_eval.reporting.figures.style import COLUMN, GREY, NORMAL, PAGE, SMALL, look, plain, shown
@@ -44,11 +43,11 @@ def plot_bars(runs: Sequence[Run], metrics: Sequence[str] | None = None, *, tabl
     down = math.ceil(len(chosen) / across)
     width = COLUMN if across == 1 else PAGE
     figure = Figure(figsize=(width, down * (0.42 + 0.16 * len(runs)) + 0.3), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, sharey=True).flat
+    grid = [*figure.subplots(down, across, squeeze=False, sharey=True).flat]
     for panel, metric in zip(grid, chosen.values(), strict=False):
         scores = [run.scores.get(metric.name) for run in runs]
         _draw(panel, metric, scores, letters.get(metric.name, ("",) * len(runs)), shown_decimals(runs, metric.name))
-    for panel in [*grid][len(chosen) :]:
+    for panel in grid[len(chosen) :]:
         panel.set_axis_off()
     first = figure.axes[0]
     first.set_yticks(range(len(runs)), [shown(run.record.name) for run in runs])
@@ -75,7 +74,7 @@ def _draw(
                 panel.plot(score.interval, (row, row), "|", color="black", markersize=3.5, markeredgewidth=0.9)
                 ends += score.interval
         panel.annotate(
-            f"{fixed(value, decimals)} {letter}".rstrip(),
+            f"{'–' if score is None else score.shown(decimals)} {letter}".rstrip(),
             (1.02, row),
             xycoords=("axes fraction", "data"),
             fontsize=SMALL,

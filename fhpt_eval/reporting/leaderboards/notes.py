@@ -56,7 +56,10 @@ def _about_standings(standing: Mapping[str, Standing]) -> list[str]:
     for name, found in standing.items():
         if found.why:
             reasons.setdefault(found.why, []).append(name)
-    return lines + [f"best and next not compared in {', '.join(names)}: {why}" for why, names in reasons.items()]
+    for why, names in reasons.items():
+        what = "best and next not compared" if standing[names[0]].best else "no run is marked as best"
+        lines.append(f"{what} in {', '.join(names)}: {why}")
+    return lines
 
 
 def _missing(block: Block, metrics: Iterable[Metric]) -> list[str]:

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.evaluation.run_record import ProtocolRecord, ScoreRecord
+from fhpt_eval.evaluation.run_record import ProtocolRecord
+from fhpt_eval.measuring.protocol import FEW
 
 
 def once(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
@@ -56,14 +57,12 @@ def remarks_of(run: Run) -> list[str]:
     lines += [f"{count} {what}" for what, count in counts.items() if count]
     few = [score for score in run.scores.values() if score.details.get("few_items")]
     if few:
-        least = min(int(str(score.details["interval_items"])) for score in few)
-        lines.append(f"few items ({least} or more): 95 % intervals may cover less than 92 % in {_listed(few)}")
+        counts_of_items = sorted({int(str(score.details["interval_items"])) for score in few})
+        items = " to ".join(str(n) for n in dict.fromkeys((counts_of_items[0], counts_of_items[-1])))
+        of = f"{len(few)} metrics" if len(few) > 1 else few[0].metric
+        told = f"few items ({items}): 95 % intervals of {of} {FEW}"
+        lines.append(told if counts_of_items[-1] > 1 else f"one item: no 95 % intervals of {of}")
     return lines + record.doubts
-
-
-def _listed(scores: Sequence[ScoreRecord], shown: int = 3) -> str:
-    names = ", ".join(score.metric for score in scores[:shown])
-    return f"{names} and {len(scores) - shown} more" if len(scores) > shown else names
 
 
 def _named(protocols: Sequence[ProtocolRecord], *, reasons: bool) -> str:

@@ -15,10 +15,11 @@ class Standing:
     """Who is best in a block by one metric.
 
     Attributes:
-        best: Places in the block of the runs with the best value; none where fewer than two runs have one.
+        best: Places in the block of the runs with the best value; none where fewer than two runs have one, or one is no
+            finite number: whether its images are better is not what NaN or inf says.
         second: Of those with the next value.
         close: Whether the best is not told apart from the next; None where that was not tested.
-        why: Why not.
+        why: Why not, or why there is no best.
     """
 
     best: tuple[int, ...] = ()
@@ -66,6 +67,8 @@ def standings(
 def _ranked(block: Block, metric: Metric) -> Standing:
     values = {i: s.value for i, run in enumerate(block.runs) if (s := run.scores.get(metric.name)) is not None}
     known = {i: value for i, value in values.items() if value is not None}
+    if any(s.not_finite for run in block.runs if (s := run.scores.get(metric.name)) is not None):
+        return Standing(why="a run has NaN or inf")
     if len(known) < 2:
         return Standing()
     first, *others = sorted(set(known.values()), reverse=metric.better == "higher")

@@ -118,8 +118,8 @@ def test_markdown_marks_the_best_by_the_direction_of_the_metric(run_of: Evaluate
     assert told == [
         "- bold: best; underlined: second",
         "- best and next not compared in ssim: 4 items are too few to tell: it takes 5",
-        "- one: few items (4 or more): 95 % intervals may cover less than 92 % in ssim, l1",
-        "- better: few items (4 or more): 95 % intervals may cover less than 92 % in ssim, l1",
+        "- one: few items (4): 95 % intervals of 2 metrics may cover less than 92 % (docs/intervals.md)",
+        "- better: few items (4): 95 % intervals of 2 metrics may cover less than 92 % (docs/intervals.md)",
         "- metrics without the prefix of a dialect: clean@2",
     ]
 
