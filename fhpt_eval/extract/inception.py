@@ -28,7 +28,7 @@ INCEPTION_2015 = Weights(
     bytes=95_628_359,
     sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     licence="Apache-2.0",
-    used_by="fid, kid, is",
+    used_by="fid, kid, is, prdc",
     url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
 )
 INCEPTION_V3_IMAGENET = Weights(

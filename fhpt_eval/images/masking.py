@@ -56,7 +56,9 @@ def _read(file: GivenFile, max_pixels: int) -> Bool:
         raise ImageError("its mask is transparent in places: save it in black and white")
     inside: Bool = decoded.pixels >= _PERSON
     if (inside != inside[..., :1]).any():
-        raise ImageError("its mask has colours: save it in black and white, the person in white")
+        raise ImageError(
+            "its mask has colours: save it in black and white, the person in white (of a map of labels, what is not 0)"
+        )
     if not inside.any():
         raise ImageError(f"its mask has no pixel of {_PERSON} or more: save the person in white (255), not as 1")
     return inside[..., 0]
