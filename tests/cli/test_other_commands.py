@@ -180,7 +180,7 @@ def test_completion_script_is_shown(command: Command, monkeypatch: pytest.Monkey
     ("words", "proposed"),
     [
         ("fhpt-eval pro", {"protocols"}),
-        ("fhpt-eval run --target", {"--target", "--target-geometry", "--target-keypoints"}),
+        ("fhpt-eval run --target", {"--target", "--target-geometry", "--target-keypoints", "--target-masks"}),
     ],
 )
 def test_shell_completes_commands_and_options(

@@ -90,7 +90,7 @@ def test_a_run_on_damaged_results_has_the_same_scores_and_says_so(command: Comma
     assert after.scores == before.scores
     assert after.record.images == before.record.images
     assert after.record.warnings[0] == outcome.sentence
-    assert [line.startswith("few items") for line in after.record.warnings] == [False, True]
+    assert [line.startswith("few pairs") for line in after.record.warnings] == [False, True]
     assert command("run", *options, "-o", "third").err == ""
 
 

@@ -288,7 +288,7 @@ def test_a_mask_that_no_protocol_looks_at_is_refused(command: Command, images: t
 
 def test_what_a_mask_is_worth_is_measured_with_masks(command: Command, images: tuple[str, ...]) -> None:
     outcome = command("dialects", "diff", "pocold", "pose-with-style", *images, "--target-masks", stored("abc"))
-    assert "pocold@1:psnr → pose-with-style@1:psnr" in outcome.out
+    assert "pocold@2:psnr → pose-with-style@1:psnr" in outcome.out
     worth = [line.split()[-1] for line in outcome.out.splitlines() if line.startswith("  mask: none → silhouette ")]
     assert len(worth) == 3
     assert all(float(effect) > 0.05 for effect in worth)

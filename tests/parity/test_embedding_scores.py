@@ -48,7 +48,7 @@ def test_scores_are_those_of_the_features(tmp_path: Path) -> None:
             Pairs.from_folders(tmp_path / "mine", tmp_path / "real", naming="same-name"),
             [
                 Fid(network="dinov2-vits14"),
-                Kid(network="dinov2-vits14"),
+                Kid(network="dinov2-vits14", same_item="counted"),
                 Prdc(network="dinov2-vits14", neighbourhood=3, density_neighbourhood=3),
                 Similarity(networks=("dinov2-vits14",)),
             ],
