@@ -135,7 +135,7 @@ def _table(rows: list[MetricDifference]) -> Table:
         sign = "+" if row.difference is not None and row.difference > 0 else ""
         cells = [
             title,
-            *(fixed(value, decimals) for value in values),
+            *(odd or fixed(value, decimals) for odd, value in zip(row.not_finite, values, strict=True)),
             sign + fixed(row.difference, finer) + half,
             probability(row.p_adjusted),
             "" if row.superiority is None else f"{100 * row.superiority:.0f} %",

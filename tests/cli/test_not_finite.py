@@ -56,6 +56,8 @@ def test_every_command_shows_it(command: Command, folders: tuple[str, str]) -> N
     assert compared.code in {0, 3}, compared
     assert "odd has inf" in compared.out
     assert "odd has NaN" in compared.out
+    (psnr,) = (line for line in compared.out.splitlines() if f"{INF} ↑" in line)
+    assert psnr.split()[3] == "inf"
     reported = command("report", *both, "-o", "page.html")
     assert reported.code in {0, 3}, reported
     page = Path("page.html").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.differences import FEWEST_ITEMS, LEVEL, Difference, differences, holm, superiority
 from fhpt_eval.maths.statistics import Interval
-from fhpt_eval.measuring.protocol import resampled
+from fhpt_eval.measuring.protocol import NotFinite, resampled
 from fhpt_eval.progress import Progress
 from fhpt_eval.reporting.blocks import Block, blocks_of
 from fhpt_eval.reporting.comparing.measured import Mask, Measured
@@ -53,6 +53,7 @@ class MetricDifference:
             None: cannot be told.
         detectable: Size of the difference that these pairs show in four of five samples, likewise.
         error: Standard error of the difference.
+        not_finite: ``NaN`` or ``inf``, where a script prints that in place of the first or the second value.
     """
 
     metric: Metric
@@ -73,6 +74,7 @@ class MetricDifference:
     needed: int | None = None
     detectable: float | None = None
     error: float | None = None
+    not_finite: tuple[NotFinite | None, NotFinite | None] = (None, None)
 
 
 @dataclass(frozen=True, repr=False)
@@ -260,7 +262,12 @@ class _Both:
             verdict="not tested",
             why=self._untestable(i, j, common),
             part=part,
+            not_finite=(self._not_finite(i), self._not_finite(j)),
         )
+
+    def _not_finite(self, side: int) -> NotFinite | None:
+        score = self._scores[side]
+        return None if score is None else score.not_finite
 
     def _n(self, i: int, j: int, common: Mask) -> int:
         if self._measured[i].total is not None:
@@ -279,9 +286,7 @@ class _Both:
         for side in (i, j):
             measured = self._measured[side]
             if measured.value is None:
-                score = self._scores[side]
-                told = "has no value" if score is None or score.not_finite is None else f"has {score.not_finite}"
-                return f"{self._names[side]} {told}"
+                return f"{self._names[side]} has {self._not_finite(side) or 'no value'}"
             if measured.total is None and measured.influence is None:
                 return f"{self._names[side]} keeps nothing of it to resample"
         if not common.any():
