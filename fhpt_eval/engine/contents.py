@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fhpt_eval.engine.opening import hash_file
@@ -12,6 +12,9 @@ from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
 
 _READERS = 4
+
+_AT_ONCE = 32
+"""Files that a reader takes at once: handing one over costs as much as reading a small one."""
 
 
 class Contents:
@@ -24,12 +27,13 @@ class Contents:
 
     def __init__(self, paths: Iterable[Path], progress: Progress) -> None:
         ordered = sorted(set(paths))
+        parts = [ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE)]
         self._found: dict[Path, str | Missing] = {}
         progress("reading files", 0, len(ordered))
         with threads(_READERS) as readers:
-            for done, (path, content) in enumerate(zip(ordered, readers.map(hash_file, ordered), strict=True), start=1):
-                self._found[path] = content
-                progress("reading files", done, len(ordered))
+            for part, contents in zip(parts, readers.map(_hash_files, parts), strict=True):
+                self._found.update(zip(part, contents, strict=True))
+                progress("reading files", len(self._found), len(ordered))
 
     def of_file(self, path: Path) -> str | None:
         """Return the hash of a file's bytes; None where it is not known."""
@@ -49,5 +53,12 @@ class Contents:
 
     def lacks(self, ref: ImageRef) -> Missing | None:
         """Return why an image's file could not be opened; None where it could."""
-        content = self._found.get(ref.path, Missing("not read", "not asked"))
+        content = self._found.get(ref.path, NOT_READ)
         return content if isinstance(content, Missing) else None
+
+
+NOT_READ = Missing("not read", "not asked")
+
+
+def _hash_files(paths: Sequence[Path]) -> list[str | Missing]:
+    return [hash_file(path) for path in paths]

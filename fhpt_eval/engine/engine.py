@@ -70,6 +70,7 @@ class Engine:
 
         def compute(*, read: bool = False) -> None:
             todo = find_todo(plan, contents.key, self._cache, fingerprints, weights, self._max_pixels, read=read)
+            findings.infos.update(todo.infos)
             findings.undecoded.update(todo.refused)
             findings.faults.update(todo.mismatched)
             if todo.work.files:
@@ -127,6 +128,7 @@ def _keep(outcomes: Iterable[Outcome], cache: Cache, fingerprints: Mapping[Extra
         for outcome in outcomes:
             match outcome:
                 case Decoded(key, ImageInfo() as info):
+                    findings.infos[key] = info
                     unsaved.add(None, key, dump_info(info))
                 case Decoded(key, Missing() as why):
                     findings.undecoded[key] = why

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.contents import Contents
+from fhpt_eval.engine.contents import NOT_READ, Contents
 from fhpt_eval.engine.contract import ImageInfo, Key
-from fhpt_eval.engine.opening import DECODING, parse_info, unreadable
+from fhpt_eval.engine.opening import unreadable
 from fhpt_eval.engine.todo import cache_key
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.images.decoding import ImageRef
@@ -18,9 +18,10 @@ from fhpt_eval.records import Missing, Result
 
 @dataclass
 class Findings:
-    """What a run found that the cache does not keep.
+    """What a run found, beside the records in the cache.
 
     Attributes:
+        infos: What decoding told, by content key; the cache keeps it, too, for later runs.
         undecoded: Why an image cannot be read, by content key.
         faults: Why there is no record, by extractor and key.
         broken: Extractors that failed, and how; what they were to give is missing.
@@ -28,6 +29,7 @@ class Findings:
         computed: How many results were computed, by extractor id; the others came from the cache.
     """
 
+    infos: dict[str, ImageInfo] = field(default_factory=dict)
     undecoded: dict[str, Missing] = field(default_factory=dict)
     faults: dict[tuple[Extractor, Key], Missing] = field(default_factory=dict)
     broken: dict[Extractor, Exception] = field(default_factory=dict)
@@ -91,8 +93,7 @@ class Extraction:
         """Return what decoding told of an image, or in bare words why it could not be read."""
         if (why := self._undecoded(ref)) is not None:
             return why
-        stored = self._stored(DECODING, str(self._contents.key(ref)))
-        return Missing("not read", "not asked") if stored is None or isinstance(stored, Missing) else parse_info(stored)
+        return self._findings.infos.get(str(self._contents.key(ref)), NOT_READ)
 
     def content(self, ref: ImageRef) -> str | None:
         """Return a hash of what an image shows: of the file's bytes, or of the panel's pixels.
@@ -112,17 +113,16 @@ class Extraction:
             return Missing(f"{extractor.name} failed")
         if (fault := self._findings.faults.get((extractor, key))) is not None:
             return fault
-        result = self._stored(self._fingerprints[extractor], cache_key(key), planned=True)
+        result = self._stored(self._fingerprints[extractor], cache_key(key))
         if result is not None:
             return result
         # Where it was computed again, that may have ended in a fault.
         return self._findings.faults.get((extractor, key), _LOST)
 
-    def _stored(self, fingerprint: str, key: str, *, planned: bool = False) -> Result | None:
+    def _stored(self, fingerprint: str, key: str) -> Result | None:
         """Return what the cache holds; what it has lost of the plan, through damage for example, is computed again."""
-        damaged = self._cache.damaged
         result = self._cache.get(fingerprint, key)
-        if result is None and (planned or self._cache.damaged > damaged) and self._attempts < _ATTEMPTS:
+        if result is None and self._attempts < _ATTEMPTS:
             self._attempts += 1
             self._compute_again()
             result = self._cache.get(fingerprint, key)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fhpt_eval.engine.contract import Key, PairOfKeys, Plan, Work
+from fhpt_eval.engine.contract import ImageInfo, Key, PairOfKeys, Plan, Work
 from fhpt_eval.engine.opening import DECODING, parse_info
 from fhpt_eval.extract.extractor import Extractor, PairExtractor, size_mismatch
 from fhpt_eval.images.decoding import ImageRef, size_of
@@ -34,11 +34,13 @@ class Todo:
 
     Attributes:
         work: What has to be computed.
+        infos: What decoding told, in this run's plan before, by content key.
         refused: Images that an earlier run decoded and that are over this run's pixel limit, by content key.
         mismatched: Why images cannot be compared whose headers tell that their sizes differ, by extractor and pair.
     """
 
     work: Work
+    infos: Mapping[str, ImageInfo]
     refused: Mapping[str, Missing]
     mismatched: Mapping[tuple[Extractor, Key], Missing]
 
@@ -70,7 +72,11 @@ def find_todo(
         if (key := key_of(ref)) is not None:
             files.setdefault(key, ref)
     # These are read in any case; one that is damaged is decoded again.
-    decoded = {key: info for key in cache.known(DECODING, files) if (info := cache.get(DECODING, key)) is not None}
+    decoded = {
+        key: parse_info(stored)
+        for key in cache.known(DECODING, files)
+        if (stored := cache.get(DECODING, key)) is not None and not isinstance(stored, Missing)
+    }
     refused = _too_large(decoded, max_pixels)
 
     def usable(ref: ImageRef) -> str | None:
@@ -96,13 +102,13 @@ def find_todo(
     asked |= {key for left in pairs.values() for pair in left for key in pair}
     to_decode = {key: ref for key, ref in files.items() if key not in refused and (key not in decoded or key in asked)}
     known_sizes = {key: size for key in to_decode if (size := sizes.of(key)) is not None}
-    return Todo(Work(to_decode, images, pairs, weights, max_pixels, known_sizes), refused, mismatched)
+    return Todo(Work(to_decode, images, pairs, weights, max_pixels, known_sizes), decoded, refused, mismatched)
 
 
 class _Sizes:
     """Width and height of images: of what was decoded before as it was found, of others by the header of the file."""
 
-    def __init__(self, files: Mapping[str, ImageRef], decoded: Mapping[str, Result]) -> None:
+    def __init__(self, files: Mapping[str, ImageRef], decoded: Mapping[str, ImageInfo]) -> None:
         self._files = files
         self._decoded = decoded
         self._known: dict[str, tuple[int, int] | None] = {}
@@ -125,10 +131,7 @@ class _Sizes:
         return None if left[0] is None or left[1] is None else size_mismatch(left[0], left[1])
 
     def _look(self, key: str) -> tuple[int, int] | None:
-        if (stored := self._decoded.get(key)) is not None:
-            if isinstance(stored, Missing):
-                return None
-            info = parse_info(stored)
+        if (info := self._decoded.get(key)) is not None:
             return info.width, info.height
         try:
             return size_of(self._files[key])
@@ -145,13 +148,10 @@ def _pair(first: str | None, second: str | None) -> PairOfKeys | None:
     return None if first is None or second is None else (first, second)
 
 
-def _too_large(decoded: Mapping[str, Result], max_pixels: int) -> dict[str, Missing]:
+def _too_large(decoded: Mapping[str, ImageInfo], max_pixels: int) -> dict[str, Missing]:
     """Return the images that were decoded before, under a higher limit, and would be refused today."""
-    refused = {}
-    for key, stored in decoded.items():
-        if isinstance(stored, Missing):
-            continue
-        info = parse_info(stored)
-        if info.width * info.height > max_pixels:
-            refused[key] = Missing(f"{info.width}×{info.height} pixels, over the limit of {max_pixels}")
-    return refused
+    return {
+        key: Missing(f"{info.width}×{info.height} pixels, over the limit of {max_pixels}")
+        for key, info in decoded.items()
+        if info.width * info.height > max_pixels
+    }
