@@ -191,10 +191,10 @@ def kernel_distance(
     if k < 3 or any((count <= 0).any() for count in remaining):
         return KernelDistance(value, None, {}, left_out)
     replicates = mmd([each.total - each.touching for each in sums], remaining)
-    from scipy import stats as scipy_stats
+    from scipy import special
 
     error = float(np.sqrt((k - 1) / k * np.square(replicates - replicates.mean()).sum()))
-    reach = float(scipy_stats.t.ppf(0.975, k - 1)) * error
+    reach = float(special.stdtrit(k - 1, 0.975)) * error
     influences = (k - 1) / k * (replicates.mean() - replicates)
     by_group = dict(zip(index, influences.tolist(), strict=True))
     return KernelDistance(value, Interval(value - reach, value + reach), by_group, left_out)

@@ -28,6 +28,9 @@ GENDERS: dict[str, Gender] = {
     **dict.fromkeys(("women", "woman", "female", "f"), "WOMEN"),
 }
 """What lists call them, in lower case."""
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+"""A name that needs no look at its parts, as nearly all have."""
+
 _FLAT = re.compile(r"6|(?:6[-_ ]?)?flat(?:[-_ ]?lay)?")
 _HEADERS = f"'from,to', or 'generated' with any of '{','.join(_COLUMNS[1:])}'"
 
@@ -191,6 +194,8 @@ def _listed_pair(where: str, row: int, cells: Mapping[str, str], folders: Mappin
 
 def _relative(cell: str, role: PairRole, folder: Path | None, where: str) -> str:
     """Return a listed path relative to its folder; an absolute one may lie inside of it."""
+    if _PLAIN.fullmatch(cell):
+        return cell
     path = PurePosixPath(one_spelling(cell))
     if folder and path.is_absolute():
         for root in (folder, folder.resolve()):

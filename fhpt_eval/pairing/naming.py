@@ -5,6 +5,7 @@ Only text is looked at here; which files exist is the business of :mod:`fhpt_eva
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ class DeepFashionName:
         return f"{self.item_colour}_{self.shot}_{self.view}"
 
 
+@functools.lru_cache(maxsize=1 << 15)
 def parse_deepfashion(name: str) -> DeepFashionName | None:
     """Read a DeepFashion name in any spelling of the field, with or without folders before it and image suffix.
 
