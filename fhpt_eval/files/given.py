@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -15,16 +16,36 @@ from fhpt_eval.errors import UserError
 
 
 @dataclass(frozen=True)
-class GivenFile:
-    """A file and the hash of what was in it; two files with one content are equal.
+class _Given(ABC):
+    """What lies at a path and the hash of what was in it; two with one content are equal.
 
     Attributes:
         sha256: 64 lower-case hexadecimal digits.
         path: Where it lies.
     """
 
+    _what: ClassVar[str]
     sha256: str
     path: Path = field(compare=False)
+
+    @classmethod
+    @abstractmethod
+    def at(cls, path: str | Path) -> Any:
+        """Hash what lies at ``path``."""
+
+    def __str__(self) -> str:
+        return f"sha256:{self.sha256}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate from a path; serialise to the hash."""
+        return path_schema(lambda value: value if isinstance(value, cls) else cls.at(path_of(value, cls._what)))
+
+
+class GivenFile(_Given):
+    """A file and the hash of what was in it."""
+
+    _what: ClassVar[str] = "a file"
 
     @classmethod
     def at(cls, path: str | Path) -> GivenFile:
@@ -47,26 +68,11 @@ class GivenFile:
             raise UserError(f"{self.path} was changed while it was in use: run again.")
         return data
 
-    def __str__(self) -> str:
-        return f"sha256:{self.sha256}"
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate from a path; serialise to the hash."""
-        return path_schema(_validate)
+class GivenFolder(_Given):
+    """A folder and the hash of the names and contents of all files below it, hidden ones left out."""
 
-
-@dataclass(frozen=True)
-class GivenFolder:
-    """A folder and the hash of the names and contents of all files below it, hidden ones left out.
-
-    Attributes:
-        sha256: 64 lower-case hexadecimal digits.
-        path: Where it lies.
-    """
-
-    sha256: str
-    path: Path = field(compare=False)
+    _what: ClassVar[str] = "a folder"
 
     @classmethod
     def at(cls, path: str | Path) -> GivenFolder:
@@ -84,14 +90,6 @@ class GivenFolder:
         for name in shown:
             digest.update(f"{_sha256_of(folder / name)}  {name}\n".encode())
         return cls(digest.hexdigest(), folder)
-
-    def __str__(self) -> str:
-        return f"sha256:{self.sha256}"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate from a path; serialise to the hash."""
-        return path_schema(lambda value: value if isinstance(value, cls) else cls.at(path_of(value, "a folder")))
 
 
 def path_of(value: object, what: str) -> Path:
@@ -117,10 +115,6 @@ def path_schema(validate: Callable[[Any], Any]) -> CoreSchema:
     return core_schema.no_info_plain_validator_function(
         validate, serialization=core_schema.to_string_ser_schema(when_used="always")
     )
-
-
-def _validate(value: Any) -> GivenFile:
-    return value if isinstance(value, GivenFile) else GivenFile.at(path_of(value, "a file"))
 
 
 def _sha256_of(path: Path) -> str:

@@ -447,10 +447,8 @@ def mean_over_pairs(
         warnings=(*warnings, *spoilt),
         not_finite=next((kind for kind in get_args(NotFinite) if kind in kinds), None),
     )
-    if within is None:
+    if within is None or kinds:
         return score
-    if kinds:
-        return replace(score, details={**score.details, "interval_over": resampling_groups(pairs)[1]})
     return with_interval(score, pairs, Pooled.of_values(numbers, there, resampling_groups(pairs)[0]), within)
 
 
