@@ -14,6 +14,7 @@ from fhpt_eval.engine.executor import Executor, ExecutorOptions
 from fhpt_eval.engine.machine import one_thread
 from fhpt_eval.engine.opening import open_image
 from fhpt_eval.extract.extractor import Context
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
 
@@ -29,8 +30,8 @@ class OneByOne(Executor):
         self._random = random.Random(options.batch_size)
 
     @property
-    def device(self) -> str:
-        return "cpu"
+    def numerics(self) -> Numerics:
+        return Numerics()
 
     def run(self, work: Work, progress: Progress) -> Generator[Outcome, None, None]:
         steps = self._steps(work, progress)
@@ -40,7 +41,7 @@ class OneByOne(Executor):
                 yield outcome
 
     def _steps(self, work: Work, progress: Progress) -> Iterator[Outcome]:
-        context = Context(self.device, work.weights)
+        context = Context(weights=work.weights)
         models = {extractor: extractor.load(context) for extractor in (*work.images, *work.pairs)}
         one_thread()  # once more: torch may have been imported since
         views = work.views()

@@ -23,13 +23,14 @@ def doctor(
     from fhpt_eval.engine.executor import find_executors
     from fhpt_eval.engine.machine import cpu_count, pick_device
     from fhpt_eval.evaluation.environment import describe_environment
+    from fhpt_eval.extract.numerics import Numerics
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.libraries import load_errors
     from fhpt_eval.measuring.dialects import dialects_of_packages
     from fhpt_eval.measuring.registry import find_protocols
 
     found = find_protocols()
-    environment = describe_environment(pick_device("auto"))
+    environment = describe_environment(Numerics(pick_device("auto")))
     broken: list[str | None] = [*load_errors()]
     todo = [
         *(broken or [_torch_trouble()]),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fhpt_eval.cli.shared import EVALUATED, MACHINE
+from fhpt_eval.extract.numerics import Precision
 from fhpt_eval.pairing.naming import NAMINGS
 
 Generated = Annotated[
@@ -74,11 +75,11 @@ FaceModelsFolder = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 …", rich_help_panel=MACHINE)]
 
 BatchSize = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--batch-size",
         min=1,
-        help="Images in work at once; lowered when memory is short.",
+        help="Images in work at once; by default as many as suit the device. Lowered when memory is short.",
         rich_help_panel=MACHINE,
     ),
 ]
@@ -89,6 +90,24 @@ Workers = Annotated[
         "--workers",
         min=1,
         help="Threads for networks, processes for detectors; one per core.",
+        rich_help_panel=MACHINE,
+    ),
+]
+
+PrecisionName = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="Of networks: float32, or, faster on a GPU and named in the recipe, tf32 or bfloat16.",
+        rich_help_panel=MACHINE,
+    ),
+]
+
+ReferenceMath = Annotated[
+    bool,
+    typer.Option(
+        "--reference-math",
+        help="Compute everything by its definition instead of the fast way: slower, to check it.",
         rich_help_panel=MACHINE,
     ),
 ]

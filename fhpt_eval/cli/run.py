@@ -19,7 +19,9 @@ from fhpt_eval.cli.evaluating import (
     NamingOption,
     Offline,
     PairList,
+    PrecisionName,
     Reference,
+    ReferenceMath,
     Source,
     Target,
     WeightsFolder,
@@ -158,9 +160,11 @@ def run(
     ] = False,
     engine_name: EngineName = "local",
     device: Device = "auto",
-    batch_size: BatchSize = 16,
+    batch_size: BatchSize = None,
     workers: Workers = None,
     detector_timeout: DetectorTimeout = 60.0,
+    precision: PrecisionName = "float32",
+    reference_math: ReferenceMath = False,
     max_pixels: MaxPixels = None,
     weights_dir: WeightsFolder = None,
     offline: Offline = False,
@@ -253,6 +257,8 @@ def run(
             workers=workers,
             max_pixels=max_pixels or MAX_PIXELS,
             detector_timeout=detector_timeout,
+            precision=precision,
+            reference_math=reference_math,
         )
         # Names of files are UTF-8 on disk, also where the locale is ASCII.
         folder = output or Path("results") / os.fsdecode(chosen_name.encode())

@@ -16,6 +16,7 @@ from fhpt_eval.engine.reading import Extraction, Findings
 from fhpt_eval.engine.todo import cache_key, find_todo
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.extract.extractor import Extractor
+from fhpt_eval.extract.numerics import Numerics, Precision
 from fhpt_eval.images.decoding import MAX_PIXELS
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing, Result
@@ -39,9 +40,9 @@ class Engine:
         self._max_pixels = max_pixels
 
     @property
-    def device(self) -> str:
-        """The torch device that networks run on, as recorded with a run."""
-        return self._executor.device
+    def numerics(self) -> Numerics:
+        """How it computes, as recorded with a run."""
+        return self._executor.numerics
 
     @staticmethod
     def identify(plan: Plan, progress: Progress | None = None) -> Contents:
@@ -65,7 +66,7 @@ class Engine:
         """
         progress = progress or _silent
         contents = contents or self.identify(plan, progress)
-        fingerprints = {e: e.fingerprint(self.device) for e in plan.extractors()}
+        fingerprints = {e: e.fingerprint(self.numerics) for e in plan.extractors()}
         findings = Findings()
 
         def compute(*, read: bool = False) -> None:
@@ -86,10 +87,12 @@ def open_engine(
     cache: Cache,
     *,
     device: str = "auto",
-    batch_size: int = 16,
+    batch_size: int | None = None,
     workers: int | None = None,
     max_pixels: int = MAX_PIXELS,
     detector_timeout: float = 60.0,
+    precision: Precision = "float32",
+    reference_math: bool = False,
 ) -> Engine:
     """Return an engine.
 
@@ -97,15 +100,17 @@ def open_engine(
         name: ``local`` for this machine, or an executor of another package.
         cache: Where results are kept.
         device: See `ExecutorOptions`, as for all that follows.
-        batch_size: Images in work at once.
+        batch_size: Images in work at once; None for as many as suit the device.
         workers: Threads and processes.
         max_pixels: Larger images are refused before they are decoded.
         detector_timeout: Seconds a detector may take for an image.
+        precision: Of networks.
+        reference_math: Compute by definitions, to check the fast way.
 
     Raises:
         UserError: There is no such engine, or it cannot be used with these options.
     """
-    options = ExecutorOptions(device, batch_size, workers, detector_timeout)
+    options = ExecutorOptions(device, batch_size, workers, detector_timeout, precision, reference_math)
     return Engine(_executor_named(name)(options), cache, max_pixels)
 
 

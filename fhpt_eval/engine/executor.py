@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fhpt_eval.engine.contract import Outcome, Work
+from fhpt_eval.extract.numerics import Numerics, Precision
 from fhpt_eval.plugins import Found, find_plugins
 from fhpt_eval.progress import Progress
 
@@ -22,18 +23,23 @@ class ExecutorOptions:
 
     Attributes:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``…
-        batch_size: Images in work at once; lowered, and said, when memory does not suffice. On a GPU a network sees
+        batch_size: Images in work at once, None for as many as suit the device; lowered, and said, when memory does
+            not suffice. On a GPU a network sees
             that many together, and its results may differ in the last digit of float32. On a CPU every image goes
             through by itself in one thread, as many at once as there are workers: that is as fast, and the results do
             not depend by a single bit on batch size, order or number of cores.
         workers: Threads for networks on the CPU, and processes for detectors; None for one a core.
         detector_timeout: Seconds that a detector may take for an image before it is stopped.
+        precision: See `Numerics`.
+        reference_math: See `Numerics`.
     """
 
     device: str = "auto"
-    batch_size: int = 16
+    batch_size: int | None = None
     workers: int | None = None
     detector_timeout: float = 60.0
+    precision: Precision = "float32"
+    reference_math: bool = False
 
 
 class Executor(ABC):
@@ -59,8 +65,8 @@ class Executor(ABC):
 
     @property
     @abstractmethod
-    def device(self) -> str:
-        """The torch device that networks run on, as recorded with a run."""
+    def numerics(self) -> Numerics:
+        """How it computes, as recorded with a run; part of the keys under which results are kept."""
 
     @abstractmethod
     def run(self, work: Work, progress: Progress) -> Generator[Outcome, None, None]:

@@ -16,9 +16,10 @@ from fhpt_eval.engine.machine import cpu_count, one_thread, pick_device
 from fhpt_eval.engine.models import Failed, Models
 from fhpt_eval.engine.opening import Opened
 from fhpt_eval.engine.processes import threads
-from fhpt_eval.engine.stream import batches
+from fhpt_eval.engine.stream import BATCH_SIZE, batches
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.extract.extractor import Context, Encoded, Extractor, ImageExtractor, PairExtractor
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing, Result
@@ -42,12 +43,13 @@ class LocalExecutor(Executor):
         """
         self._options = options
         self._workers = options.workers or cpu_count()
-        self._device = pick_device(options.device)
+        self._numerics = Numerics(pick_device(options.device), options.precision, options.reference_math)
+        self._batch_size = options.batch_size or BATCH_SIZE
 
     @property
-    def device(self) -> str:
-        """The torch device."""
-        return self._device
+    def numerics(self) -> Numerics:
+        """The options, with the device that is here."""
+        return self._numerics
 
     def run(self, work: Work, progress: Progress) -> Generator[Outcome, None, None]:
         """Yield what comes of each batch of images."""
@@ -55,8 +57,8 @@ class LocalExecutor(Executor):
             decoders = stack.enter_context(threads(_DECODERS))
             cores = stack.enter_context(threads(self._workers, one_thread))
             workers = stack.enter_context(Workers(self._workers, work.weights, self._options.detector_timeout))
-            models = Models(Context(self._device, work.weights), self._options.batch_size, cores)
-            yield from _Pass(work, models, workers, decoders, self._options.batch_size, progress).run()
+            models = Models(Context(**vars(self._numerics), weights=work.weights), self._batch_size, cores)
+            yield from _Pass(work, models, workers, decoders, self._batch_size, progress).run()
 
 
 class _Pass:

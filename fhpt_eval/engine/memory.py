@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.join import BUDGET
-from fhpt_eval.engine.stream import AT_ONCE
+from fhpt_eval.engine.stream import AT_ONCE, BATCH_SIZE
 from fhpt_eval.engine.todo import find_todo
 from fhpt_eval.images.decoding import MAX_PIXELS, ImageRef
 
@@ -21,7 +21,7 @@ _DETECTOR = 900 * 2**20
 
 
 def memory_of(
-    plan: Plan, weights: Mapping[str, Path], *, batch_size: int, workers: int, max_pixels: int = MAX_PIXELS
+    plan: Plan, weights: Mapping[str, Path], *, batch_size: int | None, workers: int, max_pixels: int = MAX_PIXELS
 ) -> int:
     """Return how many bytes of memory a plan takes, at most, when nothing of it is in the cache.
 
@@ -32,7 +32,7 @@ def memory_of(
     Args:
         plan: What is to be computed.
         weights: The file of each weights name that an extractor of the plan asks for.
-        batch_size: Images in a batch, at most.
+        batch_size: Images in a batch, at most; None for as many as the executor takes.
         workers: Threads for networks, and processes for detectors.
         max_pixels: Larger images are refused.
     """
@@ -43,7 +43,7 @@ def memory_of(
     here = max((taken for e, taken in at_work if not e.process), default=0)
     elsewhere = max((taken + _DETECTOR for e, taken in at_work if e.process), default=0)
     largest = max(images, default=0)
-    batch = max(min(AT_ONCE, batch_size * largest), largest)
+    batch = max(min(AT_ONCE, (batch_size or BATCH_SIZE) * largest), largest)
     held = min(sum(images), 2 * batch + (BUDGET if work.pairs else 0))
     networks = 2 * sum(path.stat().st_size for path in weights.values())
     torch = _TORCH if any("torch" in e.libraries for e in plan.extractors()) else 0

@@ -10,6 +10,9 @@ from concurrent.futures import Future
 from fhpt_eval.engine.contract import Work
 from fhpt_eval.engine.opening import Opened, open_image
 
+BATCH_SIZE = 16
+"""Images in a batch where nothing else is asked for."""
+
 AT_ONCE = 2**30
 """Bytes that the images of a batch may take, and those decoded ahead of it, whatever the batch size; one always may."""
 

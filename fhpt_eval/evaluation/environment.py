@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from fhpt_eval.evaluation.run_record import Environment
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.libraries import version
 from fhpt_eval.measuring.dialects import dialects_of_packages
 from fhpt_eval.measuring.registry import find_protocols
@@ -16,16 +17,17 @@ _ALWAYS = ("fhpt-eval", "torch", "numpy", "scipy", "pandas", "pillow", "opencv")
 """What reading images and statistics rest on; protocols and extractors name the rest, and dialects come with some."""
 
 
-def describe_environment(device: str) -> Environment:
+def describe_environment(numerics: Numerics) -> Environment:
     """Versions, platform, device (with the GPU's name) and the commit of the checkout, where there is one."""
     rested_on = packages_of(find_protocols().classes.values())
     packages = dict.fromkeys((*_ALWAYS, *rested_on, *dialects_of_packages().packages.values()))
     return Environment(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        device=_device_name(device),
+        device=_device_name(numerics.device),
         packages={name: found for name in packages if (found := version(name)) is not None},
         git=_commit(),
+        reference_math=numerics.reference_math,
     )
 
 

@@ -29,6 +29,7 @@ from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.libraries import explained
+from fhpt_eval.maths.definition import by_definition
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
@@ -112,7 +113,7 @@ def evaluate(
         started = time.monotonic()
         prepared = prepare(images, wanted, store or Store(), progress)
         contents = engine.identify(prepared.plan, progress)
-        planned = plan_record(name, profile, images, chosen, prepared, contents, engine.device, command)
+        planned = plan_record(name, profile, images, chosen, prepared, contents, engine.numerics, command)
         if folder is not None:
             folder.require_same(planned, planned=True)
         if tell is not None and (seen := at_a_glance(pairs, contents)) is not None:
@@ -126,7 +127,8 @@ def evaluate(
             folder.require_same(run.record)
         ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
         for done, (index, measurement) in enumerate(ready, start=1):
-            run = _scored(run, index, measurement, images, prepared, extraction, told)
+            with by_definition(on=engine.numerics.reference_math):
+                run = _scored(run, index, measurement, images, prepared, extraction, told)
             if folder is not None:
                 folder.save(run)
             if progress is not None:

@@ -22,6 +22,7 @@ from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, RunRecord
 from fhpt_eval.evaluation.sizes import of_sizes, unusual
 from fhpt_eval.extract.extractor import Extractor
+from fhpt_eval.extract.numerics import Numerics, Precision
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.listing import Listing
@@ -40,7 +41,7 @@ def plan_record(
     measurements: Sequence[Measurement],
     prepared: Prepared,
     contents: Contents,
-    device: str,
+    numerics: Numerics,
     command: Sequence[str] | None = None,
 ) -> RunRecord:
     """Return the record before anything is decoded; its protocols are pending, or unavailable with the reason."""
@@ -50,8 +51,10 @@ def plan_record(
         profile=profile,
         pairs=_pairs_record(images.pairs, contents),
         images=ImagesRecord(sizes={}, notes={}, unreadable={}),
-        protocols=[_pending(measurement, profile, images, prepared, contents, device) for measurement in measurements],
-        environment=describe_environment(device),
+        protocols=[
+            _pending(measurement, profile, images, prepared, contents, numerics) for measurement in measurements
+        ],
+        environment=describe_environment(numerics),
         command=None if command is None else [visible(word) for word in command],
         seconds={},
         warnings=[],
@@ -80,7 +83,9 @@ def start_run(
             "pairs": planned.pairs.model_copy(update={"content": targets}),
             "images": _images_record(images, prepared, extraction).model_copy(update={"root": listed.hash}),
             "protocols": [
-                pending.model_copy(update={"recipe": _recipe(measurement.protocol, images, extraction)})
+                pending.model_copy(
+                    update={"recipe": _recipe(measurement.protocol, images, extraction, pending.recipe.precision)}
+                )
                 for pending, measurement in zip(planned.protocols, measurements, strict=True)
             ],
             "warnings": warnings,
@@ -97,7 +102,7 @@ def _pending(
     images: ImageSets,
     prepared: Prepared,
     contents: Contents,
-    device: str,
+    numerics: Numerics,
 ) -> ProtocolRecord:
     protocol = measurement.protocol
     ran = [prepared.ran(need.extractor) for need in images.needs(protocol)]
@@ -109,8 +114,8 @@ def _pending(
         group=protocol.group,
         status="unavailable" if protocol in prepared.unavailable else "pending",
         reason=prepared.unavailable.get(protocol),
-        recipe=_recipe(protocol, images, contents),
-        extractors={extractor.id: extractor.fingerprint(device) for extractor in ran},
+        recipe=_recipe(protocol, images, contents, numerics.precision),
+        extractors={extractor.id: extractor.fingerprint(numerics) for extractor in ran},
     )
 
 
@@ -137,7 +142,7 @@ def _brought(needs: Iterable[Need]) -> set[GivenFile]:
     return {file for need in needs for file in need.extractor.brought().values()}
 
 
-def _recipe(protocol: Protocol, images: ImageSets, contents: Contents | Extraction) -> Recipe:
+def _recipe(protocol: Protocol, images: ImageSets, contents: Contents | Extraction, precision: Precision) -> Recipe:
     needs = images.needs(protocol)
     roles = {role for need in needs for role in need.roles}
     return Recipe(
@@ -150,6 +155,7 @@ def _recipe(protocol: Protocol, images: ImageSets, contents: Contents | Extracti
         keypoints=used_keypoints(protocol, images.given),
         masks=used_masks(protocol, images.given),
         sources=content_hash(images.unique("source"), contents) if "source" in roles else None,
+        precision=precision if any(need.extractor.on_device for need in needs) else "float32",
     )
 
 

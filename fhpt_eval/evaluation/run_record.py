@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from fhpt_eval.evaluation.image_list import ImageList
+from fhpt_eval.extract.numerics import Precision
 from fhpt_eval.measuring.protocol import Better, Group, NotFinite, Profile, Score
 from fhpt_eval.numbers import decimals_of, fixed
 from fhpt_eval.records import Record
@@ -72,6 +73,8 @@ class Recipe(_Model):
     """Content hash of the targets' masks that were given as files; None where there are none."""
     sources: str | None = None
     """The source images' content hash, for metrics that look at them; None in records of before."""
+    precision: Precision = "float32"
+    """Of the networks."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -93,6 +96,8 @@ class Recipe(_Model):
             yield "another reference set"
         if None not in (self.sources, other.sources) and self.sources != other.sources:
             yield "other source images"
+        if self.precision != other.precision:
+            yield f"networks compute in {other.precision} instead of {self.precision}"
         if self.weights != other.weights:
             yield "other weights"
         for extractor, mine, theirs in _unequal(self.extractors, other.extractors):
@@ -117,6 +122,8 @@ class Environment(_Model):
     packages: dict[str, str]
     git: str | None
     """Commit of the checkout that the code ran from, with ``+`` when it was changed; None when it was installed."""
+    reference_math: bool = False
+    """Whether it was computed by definitions, instead of in the fast way."""
 
 
 class ProtocolRecord(_Model):

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy.typing as npt
 
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.extract.weights import Weights
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import DECODE_VERSION
@@ -31,10 +32,9 @@ Encoded: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Context:
-    """Where an extractor runs: the torch device, and the verified files of its weights by name."""
+class Context(Numerics):
+    """How an extractor computes, and the verified files of its weights by name."""
 
-    device: str = "cpu"
     weights: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
 
@@ -105,8 +105,8 @@ class Extractor(ABC):
         """Whether it computes on the torch device; otherwise on the CPU, whatever the device is."""
         return "torch" in self.libraries
 
-    def fingerprint(self, device: str) -> str:
-        """Hash of all that can change the records: parameters, weights, versions of code and libraries, device."""
+    def fingerprint(self, numerics: Numerics) -> str:
+        """Hash of all that can change the records: parameters, weights, versions of code and libraries, numerics."""
         about = {
             "name": self.name,
             "version": self.version,
@@ -114,8 +114,13 @@ class Extractor(ABC):
             "weights": {w.name: w.sha256 for w in self.weights()},
             "libraries": {lib: version(lib) for lib in (*_ALWAYS, *self.libraries)},
             "decoding": DECODE_VERSION,
-            "device": device.split(":")[0] if self.on_device else "cpu",
+            "device": numerics.device.split(":")[0] if self.on_device else "cpu",
         }
+        # Left out where they are usual, so that results of before they could be chosen stay known.
+        if self.on_device and numerics.precision != "float32":
+            about["precision"] = numerics.precision
+        if numerics.reference_math:
+            about["reference_math"] = True
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 

@@ -205,7 +205,7 @@ def test_executor_of_another_package_computes_the_same(
     [
         ("executor_thief", EXECUTOR.replace('"toy"', '"local"'), "the name local is taken"),
         ("executor_function", "def Toy(): return 1", "not a fhpt_eval.Executor class"),
-        ("executor_half", "from fhpt_eval.engine.executor import Executor as Toy", "it lacks __init__, device, run"),
+        ("executor_half", "from fhpt_eval.engine.executor import Executor as Toy", "it lacks __init__, numerics, run"),
         ("executor_import", "import no_such_module_anywhere", "no_such_module_anywhere"),
     ],
 )

@@ -16,6 +16,7 @@ from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.engine.opening import DECODING
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.records import Missing
 
@@ -44,7 +45,7 @@ def test_damaged_results_are_computed_again_at_once(tmp_path: Path, monkeypatch:
         whole = engine.run(plan, {})
         expected = [whole.image(MEAN, ref) for ref in images]
         infos = [whole.info(ref) for ref in images]
-        assert damage(cache, MEAN.fingerprint("cpu")) == 4
+        assert damage(cache, MEAN.fingerprint(Numerics())) == 4
         assert damage(cache, DECODING) == 4
         monkeypatch.setattr(MeanColour, "calls", [])
         again = engine.run(plan, {})

@@ -17,6 +17,7 @@ from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.imagenet_features import ImageNetFeatures
 from fhpt_eval.extract.inception import Inception
 from fhpt_eval.extract.mediapipe_keypoints import MediapipeKeypoints
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.extract.perceptual_distance import PerceptualDistance
 from fhpt_eval.extract.pixels import PixelDifference, StructuralSimilarity
 from fhpt_eval.extract.weights import Weights
@@ -44,22 +45,22 @@ def by_name(extractor: Extractor) -> str:
 
 @pytest.mark.parametrize("extractor", [*SINGLE, *PAIRED], ids=by_name)
 def test_equal_extractors_have_equal_fingerprints_and_no_two_share_one(extractor: Extractor) -> None:
-    assert replace(extractor).fingerprint("cpu") == extractor.fingerprint("cpu")
-    assert len({e.fingerprint("cpu") for e in [*SINGLE, *PAIRED]}) == len(SINGLE) + len(PAIRED)
+    assert replace(extractor).fingerprint(Numerics()) == extractor.fingerprint(Numerics())
+    assert len({e.fingerprint(Numerics()) for e in [*SINGLE, *PAIRED]}) == len(SINGLE) + len(PAIRED)
     assert extractor.id == extractor.name
 
 
 @pytest.mark.parametrize("extractor", SINGLE, ids=by_name)
 def test_the_geometry_is_in_fingerprint_and_id(extractor: Any) -> None:
     cropped = replace(extractor, geometry=CROP)
-    assert cropped.fingerprint("cpu") != extractor.fingerprint("cpu")
+    assert cropped.fingerprint(Numerics()) != extractor.fingerprint(Numerics())
     assert cropped.id == f"{extractor.name}[geometry={CROP}]"
 
 
 @pytest.mark.parametrize("extractor", PAIRED, ids=by_name)
 def test_the_geometry_of_either_side_is_in_fingerprint_and_id(extractor: Any) -> None:
     first, second = replace(extractor, first_geometry=CROP), replace(extractor, second_geometry=CROP)
-    assert len({e.fingerprint("cpu") for e in (extractor, first, second)}) == 3
+    assert len({e.fingerprint(Numerics()) for e in (extractor, first, second)}) == 3
     assert (first.id, second.id) == tuple(f"{extractor.name}[{s}_geometry={CROP}]" for s in ("first", "second"))
 
 
@@ -74,26 +75,30 @@ def test_the_geometry_of_either_side_is_in_fingerprint_and_id(extractor: Any) ->
     ids=["net", "sigma", "backbone", "upsample"],
 )
 def test_parameters_are_in_the_fingerprint(one: Extractor, other: Extractor) -> None:
-    assert one.fingerprint("cpu") != other.fingerprint("cpu")
+    assert one.fingerprint(Numerics()) != other.fingerprint(Numerics())
 
 
 def test_code_weights_libraries_and_decoding_are_in_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = {WithWeights().fingerprint("cpu")}
+    seen = {WithWeights().fingerprint(Numerics())}
     monkeypatch.setattr(WithWeights, "version", 2)
-    seen.add(WithWeights().fingerprint("cpu"))
+    seen.add(WithWeights().fingerprint(Numerics()))
     monkeypatch.setattr(WithWeights, "sha256", "1" * 64)
-    seen.add(WithWeights().fingerprint("cpu"))
+    seen.add(WithWeights().fingerprint(Numerics()))
     monkeypatch.setattr(extractor, "DECODE_VERSION", "other")
-    seen.add(WithWeights().fingerprint("cpu"))
+    seen.add(WithWeights().fingerprint(Numerics()))
     monkeypatch.setattr(metadata, "version", lambda _: "99")
-    seen.add(WithWeights().fingerprint("cpu"))
+    seen.add(WithWeights().fingerprint(Numerics()))
     assert len(seen) == 5
 
 
 def test_the_kind_of_device_counts_for_networks_only_and_its_number_never() -> None:
     network, detector = EfficientNetLite0(), DlibFace()
-    assert network.fingerprint("cuda:0") == network.fingerprint("cuda:1") != network.fingerprint("cpu")
-    assert detector.fingerprint("cuda") == detector.fingerprint("cpu")
+    assert (
+        network.fingerprint(Numerics("cuda:0"))
+        == network.fingerprint(Numerics("cuda:1"))
+        != network.fingerprint(Numerics())
+    )
+    assert detector.fingerprint(Numerics("cuda")) == detector.fingerprint(Numerics())
 
 
 def test_a_given_file_counts_by_its_content(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Context, Pixels
 from fhpt_eval.extract.mediapipe_keypoints import NO_PERSON, MediapipeKeypoints
 from fhpt_eval.extract.mediapipe_tasks import MediapipeTasks, task_kind, tasks_by_kind
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.maths.keypoints import errors, found, hand_size, interocular_distance
@@ -144,11 +145,11 @@ def test_an_extractor_is_known_by_the_content_of_its_tasks(tmp_path: Path) -> No
     pose, face = named(tmp_path, "pose"), named(tmp_path, "face")
     one, other = MediapipeTasks(tasks=(pose, face)), MediapipeTasks(tasks=(face, pose))
     assert one.id == other.id == f"mediapipe-tasks[tasks={'+'.join(sorted((str(pose), str(face))))}]"
-    assert one.fingerprint("cpu") == other.fingerprint("cpu")
+    assert one.fingerprint(Numerics()) == other.fingerprint(Numerics())
     assert str(tmp_path) not in str(one.parameters())
     alone = MediapipeTasks(tasks=(pose,))
     changed = MediapipeTasks(tasks=(named(tmp_path, "pose", b"retrained"),))
-    prints = {e.fingerprint("cpu") for e in (one, alone, changed, MediapipeTasks(), MediapipeKeypoints())}
+    prints = {e.fingerprint(Numerics()) for e in (one, alone, changed, MediapipeTasks(), MediapipeKeypoints())}
     assert len(prints) == 5
     with pytest.raises(UserError, match="was changed while it was in use"):
         alone.load(Context())

@@ -14,6 +14,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.plan import ImageSets, prepare
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.extract.pixels import PixelDifference
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.images.decoding import ImageRef, read_image, size_of
@@ -95,7 +96,7 @@ def test_what_differs_in_nothing_is_computed_once(tmp_path: Path) -> None:
     assert run.record.protocols[1].recipe.parameters["generated_geometry"] == "expect(width=24, height=32)"
     # The record names the extractor that ran, and not the one that was asked for.
     ran = PixelDifference()
-    assert all(p.extractors == {ran.id: ran.fingerprint("cpu")} for p in run.record.protocols)
+    assert all(p.extractors == {ran.id: ran.fingerprint(Numerics())} for p in run.record.protocols)
 
 
 def test_nothing_is_left_out_where_sizes_differ(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from fhpt_eval.cli.weights import registered
 from fhpt_eval.evaluation.environment import describe_environment
 from fhpt_eval.extract.embeddings import WIDTHS
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.libraries import version
 from fhpt_eval.measuring import registry
 from fhpt_eval.measuring.protocol import Protocol, configure
@@ -64,7 +65,7 @@ def test_no_option_asks_for_a_file_that_is_not_listed(
 def test_packages_are_those_of_the_protocols_and_of_their_extractors() -> None:
     assert packages_of([Retrieval]) == ("torch", "torchvision", "timm", "open-clip-torch", "faiss-cpu")
     assert packages_of([L1]) == ()
-    found = describe_environment("cpu").packages
+    found = describe_environment(Numerics()).packages
     for package in ("fhpt-eval", "torch", "numpy", "timm", "lpips", "mediapipe", "face-recognition", "faiss-cpu"):
         assert found[package] == version(package)
 

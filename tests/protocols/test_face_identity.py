@@ -15,6 +15,7 @@ from fhpt_eval import Pairs, Score
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.dlib_face import NO_FACE, DlibFace
 from fhpt_eval.extract.extractor import Context
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import explained, import_face_recognition
 from fhpt_eval.measuring.protocol import configure
@@ -170,7 +171,7 @@ def test_options_reach_the_detector_of_each_side() -> None:
 
 def test_each_parameter_and_the_installed_dlib_enter_the_fingerprint() -> None:
     variants = [DlibFace(), DlibFace(upsample=1), DlibFace(landmarks="large")]
-    assert len({extractor.fingerprint("cpu") for extractor in variants}) == 3
+    assert len({extractor.fingerprint(Numerics()) for extractor in variants}) == 3
     assert {"face-recognition", "face-recognition-models"} < set(DlibFace.libraries)
     assert {"dlib", "dlib-bin"} & set(DlibFace.libraries)
 

@@ -16,6 +16,7 @@ from toys import StubRecords
 from fhpt_eval import Geometry, Missing, Pair, Pairs, Score, UserError
 from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.insight_face import NO_FACE, FaceModels, InsightFace
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.pairing.pairs import PairReport
 from fhpt_eval.protocols.face_similarity import FaceSimilarity
@@ -93,7 +94,7 @@ def test_a_pack_is_known_by_what_the_two_networks_hold_alone(tmp_path: Path) -> 
     (tmp_path / "1" / "2d106det.onnx").unlink()
     assert FaceModels.at(tmp_path / "1") == one
     assert (one.detector.path.name, one.recogniser.path.name) == ("det_toy.onnx", "w600k_toy.onnx")
-    prints = {InsightFace(models=models).fingerprint("cpu") for models in (one, same, other)}
+    prints = {InsightFace(models=models).fingerprint(Numerics()) for models in (one, same, other)}
     assert len(prints) == 2
 
 

@@ -32,6 +32,7 @@ from fhpt_eval.extract.gender_classifier import (
     shapes,
 )
 from fhpt_eval.extract.gender_network import LinearClassifier, Vgg16Classifier, arrays_of
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import Card, dump, parse
@@ -259,7 +260,7 @@ def test_a_good_file_ends_what_is_lacking_and_counts_by_content(tmp_path: Path) 
     assert configure(Gender, "embedded", {}).lacks(given[0]) is None
     one, two, three = (each.in_place_of(asked, ("generated",)) for each in given)
     assert one == two != three
-    prints = [extractor.fingerprint("cpu") for extractor in (one, two, three)]
+    prints = [extractor.fingerprint(Numerics()) for extractor in (one, two, three)]
     assert prints[0] == prints[1] != prints[2]
     assert str(tmp_path) not in one.id
 
