@@ -221,6 +221,8 @@ def _uncheckable(recorded: ProtocolRecord, found: ProtocolRecord) -> str | None:
     if found.recipe.options != recorded.recipe.options:
         differing = recorded.recipe.difference(found.recipe)
         return f"{differing}: give the recorded one with --set"
+    if found.recipe.precision != recorded.recipe.precision:
+        return f"its networks computed in {recorded.recipe.precision}: give --precision {recorded.recipe.precision}"
     for name, version in recorded.recipe.extractors.items():
         if found.recipe.extractors.get(name) != version:
             here = found.recipe.extractors.get(name, "none")
