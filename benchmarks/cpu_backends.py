@@ -1,6 +1,6 @@
 """One network in several CPU back ends, on the same image in turn: time, error, start, memory, and what bits depend on.
 
-python benchmarks/cpu_backends.py [NETWORK ...]
+python benchmarks/cpu_backends.py [NETWORK ...] [BACK END ...]
 
 Besides torch, those are tried that are installed: openvino, onnxruntime (with onnx and onnxscript), and torch.compile
 where there is a C++ compiler. Weights are seeded, except EfficientNet-Lite0's. All use one thread, as the engine does.
@@ -36,7 +36,7 @@ SIZES = {
     "alexnet": (256, 176),
     "efficientnet_lite0": (224, 224),
 }
-REPEATS = 15
+REPEATS = 9
 
 
 class Averaged(nn.Module):
@@ -207,12 +207,18 @@ class Served:
         self._process.communicate("")
 
 
-def main(names: list[str]) -> None:
-    """Print a table."""
-    print("network | back end | CPU ms an image | eager / it | error | start, CPU s | MB | same in a batch | in 2 threads")
-    for name in names or SIZES:
+def main(asked: list[str]) -> None:
+    """Print a table, of all networks and back ends unless some are asked for."""
+    names = [name for name in SIZES if name in asked] or list(SIZES)
+    backends = [name for name in BACKENDS if name in asked] or list(BACKENDS)
+    print(
+        "network | back end | CPU ms an image | eager / it | error | start, CPU s | MB | same in a batch | in 2 threads"
+    )
+    for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            served = {b: Served(name, b, Path(folder) / f"{b}.npy") for b in BACKENDS}
+            served = {
+                b: Served(name, b, Path(folder) / f"{b}.npy") for b in dict.fromkeys(["published", "eager", *backends])
+            }
         times: dict[str, list[float]] = {b: [] for b, s in served.items() if s.about}
         for _ in range(REPEATS):
             for b, taken in times.items():

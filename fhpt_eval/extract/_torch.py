@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -126,8 +127,7 @@ def fold_batch_norm(network: nn.Module) -> None:
     One follows the other where a module lists them so: in all of torchvision's networks.
     """
     for module in network.modules():
-        children = list(module.named_children())
-        for (name, layer), (following, norm) in zip(children, children[1:], strict=False):
+        for (name, layer), (following, norm) in pairwise(list(module.named_children())):
             if isinstance(layer, nn.Conv2d) and type(norm) is nn.BatchNorm2d:
                 setattr(module, name, fuse_conv_bn_eval(layer, norm))
                 setattr(module, following, nn.Identity())

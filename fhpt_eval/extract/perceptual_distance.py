@@ -221,7 +221,8 @@ class _Model(PairModel):
         with torch.inference_mode():
             for indices in same_size.values():
                 # One list of tensors for each part of the codes.
-                first, second = ([list(part) for part in zip(*(pairs[i][k][:-1] for i in indices))] for k in (0, 1))
+                sides = ([pairs[i][side][:-1] for i in indices] for side in (0, 1))
+                first, second = ([list(part) for part in zip(*codes, strict=True)] for codes in sides)
                 for i, distance in zip(indices, self._distances(first, second).tolist(), strict=True):
                     results[i] = {"distance": np.array(distance)}
         return results

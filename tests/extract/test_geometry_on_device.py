@@ -20,7 +20,9 @@ SIDES = st.integers(1, 70)
 
 def images(seed: int, height: int, width: int, count: int = 2) -> npt.NDArray[np.uint8]:
     """Noise of extremes, which a bicubic filter overshoots."""
-    return np.random.default_rng(seed).choice(np.array([0, 1, 128, 254, 255], dtype=np.uint8), (count, height, width, 3))
+    return np.random.default_rng(seed).choice(
+        np.array([0, 1, 128, 254, 255], dtype=np.uint8), (count, height, width, 3)
+    )
 
 
 def both(geometry: Geometry, given: npt.NDArray[Any]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -133,7 +133,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.extract
 
 
 def records(extractor: Extractor, context: Context) -> list[dict[str, npt.NDArray[Any]]]:
-    """What an extractor finds in all images at once: of pairs, in those of the two of one size, and of one with itself."""
+    """What an extractor finds in all images at once: of pairs, with themselves upside down and of two."""
     model = extractor.load(context)
     if isinstance(extractor, PerceptualDistance):
         codes = model.encode(IMAGES)
@@ -212,5 +212,5 @@ def test_fingerprints_claim_no_precision_that_was_not_used(extractor: Extractor,
 
 
 def test_tf32_is_refused_on_a_cpu() -> None:
-    with pytest.raises(UserError, match="tf32 is arithmetic of GPUs.*float32 or bfloat16"):
+    with pytest.raises(UserError, match=r"tf32 is arithmetic of GPUs.*float32 or bfloat16"):
         Numerics(precision="tf32")
