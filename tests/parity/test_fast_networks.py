@@ -121,7 +121,7 @@ CASES = [
     Case(ImageNetClasses(), 1e-5, 5e-2),
     Case(ImageNetFeatures(), 1e-5, 5e-2),
     Case(ImageNetFeatures(backbone="vgg16"), 1e-5, 5e-2),
-    Case(EfficientNetLite0(), 1e-5, 5e-2),
+    Case(EfficientNetLite0(), 1e-5, 1e-1),
     Case(Dinov2(network="dinov2-vits14"), 1e-5, 5e-2),
     Case(GenderClassifier(network="efficientnet_lite0", classifier=GivenFile.at(SHIPPED)), 1e-4, 2e-1),
     Case(PerceptualDistance(), 1e-5, 5e-2),
@@ -165,8 +165,8 @@ def test_fast_reference_device_and_bfloat16_agree(case: Case, files: dict[str, P
     rough = records(case.extractor, Context(precision="bfloat16", weights=files))
     assert off(fast, by_reference) <= case.fast
     assert off(batched, by_reference) <= case.fast
-    # Not nothing: it was in bfloat16.
-    assert 1e-4 < off(rough, by_reference) <= case.bfloat16
+    # Not the same: it was in bfloat16.
+    assert off(fast, by_reference) < off(rough, by_reference) <= case.bfloat16
 
 
 def test_batch_norm_of_resnet_is_folded_and_each_map_is_the_same_to_six_digits() -> None:
