@@ -155,7 +155,7 @@ def _recipe(protocol: Protocol, images: ImageSets, contents: Contents | Extracti
         keypoints=used_keypoints(protocol, images.given),
         masks=used_masks(protocol, images.given),
         sources=content_hash(images.unique("source"), contents) if "source" in roles else None,
-        precision=precision if any(need.extractor.on_device for need in needs) else "float32",
+        precision=precision if any(need.extractor.precision(precision) == precision for need in needs) else "float32",
     )
 
 

@@ -50,20 +50,19 @@ class EfficientNetLite0(ImageExtractor):
         """Build timm's network and load the state dict by order."""
         import torch
 
-        from fhpt_eval.extract._torch import exact_float32, freeze, stack, to_tensor
+        from fhpt_eval.extract._torch import batch, in_bfloat16, ready
 
-        exact_float32()
-        network: Any = freeze(build_network(context.weights[EFFICIENTNET_LITE0.name]), context.device)
+        network: Any = ready(build_network(context.weights[EFFICIENTNET_LITE0.name]), context)
 
         @torch.inference_mode()
         def extract(images: Sequence[Pixels]) -> list[Result]:
-            sized = [(_RESIZE if image.dtype == np.uint8 else _RESIZE_FLOATS).apply(image) for image in images]
-            x = stack([(to_tensor(image, context.device) - 127) / 128 for image in sized])
-            features = network.forward_features(x).mean((2, 3))
-            logits = network.classifier(features)
-            return [
-                {"features": f, "logits": q} for f, q in zip(features.cpu().numpy(), logits.cpu().numpy(), strict=True)
-            ]
+            x = batch(images, context, lambda image: _RESIZE if image.dtype == np.uint8 else _RESIZE_FLOATS)
+            with in_bfloat16(context):
+                maps = network.forward_features((x - 127) / 128)
+            features = maps.float().mean((2, 3))
+            found = torch.cat([features, network.classifier(features)], 1).cpu().numpy()
+            width = features.shape[1]
+            return [{"features": row[:width], "logits": row[width:]} for row in found]
 
         return extract
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
 from fhpt_eval.extract.weights import Weights, load_state_dict
-from fhpt_eval.images.geometry import Geometry
+from fhpt_eval.images.geometry import Crop, Geometry, Resize, Round, Step
 from fhpt_eval.records import Result
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Dinov2(ImageExtractor):
         state["pos_embed"] = torch.cat([first, grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
         network = timm.create_model(_TIMM[self.network], pretrained=False, img_size=SIDE)
         network.load_state_dict(state)
-        return _on_images(network, imagenet_normalisation(context.device), _squeezed, context.device)
+        return _on_images(network, imagenet_normalisation(context.device), _squeezed, context)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,10 +169,12 @@ class Clip(ImageExtractor):
         import torch
         from open_clip.model import build_model_from_openai_state_dict
 
+        from fhpt_eval.extract._torch import channel_values
+
         state = _openai_state(context.weights[FILES[self.network].name])
         network = build_model_from_openai_state_dict(state, cast_dtype=torch.float32).visual.float()
-        mean, std = (torch.tensor(v, device=context.device).view(1, 3, 1, 1) for v in (_CLIP_MEAN, _CLIP_STD))
-        return _on_images(network, (mean, std), _middle, context.device)
+        mean, std = (channel_values(v, context.device) for v in (_CLIP_MEAN, _CLIP_STD))
+        return _on_images(network, (mean, std), _middle, context)
 
 
 def embedding(network: EmbeddingNetwork, geometry: Geometry) -> Dinov2 | Clip:
@@ -199,39 +201,39 @@ def _openai_state(file: Path) -> dict[str, Tensor]:
 
 
 def _on_images(
-    network: nn.Module, normalisation: tuple[Tensor, Tensor], sized: Callable[[Pixels], Pixels], device: str
+    network: nn.Module, normalisation: tuple[Tensor, Tensor], sized: Callable[[Pixels], Geometry], context: Context
 ) -> Callable[[Sequence[Pixels]], list[Result]]:
     """Make a network ready for inference, and bring images to what it takes."""
     import torch
 
-    from fhpt_eval.extract._torch import exact_float32, freeze, stack, to_tensor
+    from fhpt_eval.extract._torch import batch, in_bfloat16, ready
 
-    exact_float32()
-    freeze(network, device)
+    ready(network, context)
     mean, std = normalisation
 
     @torch.inference_mode()
     def extract(images: Sequence[Pixels]) -> list[Result]:
-        x = stack([(to_tensor(sized(image), device) / 255 - mean) / std for image in images])
-        return [{"features": row} for row in network(x).cpu().numpy()]
+        x = (batch(images, context, sized) / 255 - mean) / std
+        with in_bfloat16(context):
+            found = network(x)
+        return [{"features": row} for row in found.float().cpu().numpy()]
 
     return extract
 
 
-def _resized(image: Pixels, width: int, height: int) -> Pixels:
-    whole = "" if image.dtype == np.uint8 else "round > "
-    resized: Pixels = Geometry.parse(f"{whole}resize(width={width}, height={height}, filter=pil-bicubic)").apply(image)
-    return resized
+def _resized(image: Pixels, width: int, height: int) -> tuple[Step, ...]:
+    resize = Resize(width=width, height=height, filter="pil-bicubic")
+    return (resize,) if image.dtype == np.uint8 else (Round(), resize)
 
 
-def _squeezed(image: Pixels) -> Pixels:
-    return _resized(image, SIDE, SIDE)
+def _squeezed(image: Pixels) -> Geometry:
+    return Geometry(_resized(image, SIDE, SIDE))
 
 
-def _middle(image: Pixels) -> Pixels:
+def _middle(image: Pixels) -> Geometry:
     """Resize the shorter side, and cut out the middle, both rounded as torchvision does."""
     height, width = image.shape[:2]
     shorter = min(height, width)
     width, height = (SIDE * side // shorter for side in (width, height))
     left, top = (round((side - SIDE) / 2) for side in (width, height))
-    return _resized(image, width, height)[top : top + SIDE, left : left + SIDE]
+    return Geometry((*_resized(image, width, height), Crop(left=left, top=top, width=SIDE, height=SIDE)))

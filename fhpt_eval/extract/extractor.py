@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, get_args
 
 import numpy.typing as npt
 
-from fhpt_eval.extract.numerics import Numerics
+from fhpt_eval.extract.numerics import Numerics, Precision
 from fhpt_eval.extract.weights import Weights
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import DECODE_VERSION
@@ -49,6 +49,7 @@ class Extractor(ABC):
         extra: The optional extra of this package that brings ``libraries``; empty where it always brings them.
         all_weights: Every weights file that some setting of the parameters asks for; `fhpt-eval weights` lists them.
         process: Run in worker processes (CPU detectors that hold the interpreter) instead of in the main process.
+        precisions: Those that it can compute in, where it computes on the torch device; float32 where another is asked.
         bytes_per_pixel: Memory that the loaded code takes while it works, for each pixel that it is shown, at most.
     """
 
@@ -58,6 +59,7 @@ class Extractor(ABC):
     extra: ClassVar[str] = ""
     all_weights: ClassVar[tuple[Weights, ...]] = ()
     process: ClassVar[bool] = False
+    precisions: ClassVar[tuple[Precision, ...]] = get_args(Precision)
     bytes_per_pixel: ClassVar[int] = 1500
 
     @property
@@ -105,6 +107,10 @@ class Extractor(ABC):
         """Whether it computes on the torch device; otherwise on the CPU, whatever the device is."""
         return "torch" in self.libraries
 
+    def precision(self, asked: Precision) -> Precision:
+        """Return what it computes in where this is asked for."""
+        return asked if self.on_device and asked in self.precisions else "float32"
+
     def fingerprint(self, numerics: Numerics) -> str:
         """Hash of all that can change the records: parameters, weights, versions of code and libraries, numerics."""
         about = {
@@ -117,8 +123,8 @@ class Extractor(ABC):
             "device": numerics.device.split(":")[0] if self.on_device else "cpu",
         }
         # Left out where they are usual, so that results of before they could be chosen stay known.
-        if self.on_device and numerics.precision != "float32":
-            about["precision"] = numerics.precision
+        if (precision := self.precision(numerics.precision)) != "float32":
+            about["precision"] = precision
         if numerics.reference_math:
             about["reference_math"] = True
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()

@@ -155,7 +155,7 @@ class GenderClassifier(ImageExtractor):
             raise UserError("no gender classifier is given: give one with --gender-classifier FILE.")
         state = read_checkpoint(self.classifier, self.network).state
         if self.network == "vgg16":
-            return _vgg16(state, context.device)
+            return _vgg16(state, context)
         return _on_features(EfficientNetLite0(geometry=self.geometry).load(context), state)
 
 
@@ -173,16 +173,15 @@ def _on_features(
     return extract
 
 
-def _vgg16(state: Arrays, device: str) -> Callable[[Sequence[Pixels]], list[Result]]:
+def _vgg16(state: Arrays, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
     import torch
 
-    from fhpt_eval.extract._torch import exact_float32, freeze
+    from fhpt_eval.extract._torch import ready
     from fhpt_eval.extract.gender_network import Vgg16Classifier, load
 
-    exact_float32()
-    network: Any = Vgg16Classifier()
+    network: Any = Vgg16Classifier(context)
     load(network, state)
-    freeze(network, device)
+    ready(network, context)
 
     @torch.inference_mode()
     def extract(images: Sequence[Pixels]) -> list[Result]:

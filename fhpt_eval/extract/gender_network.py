@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fhpt_eval.extract._torch import batches_of_one_size, imagenet_normalisation, stack, to_tensor
+from fhpt_eval.extract._torch import batches, imagenet_normalisation, in_bfloat16
 from fhpt_eval.extract.extractor import Pixels
+from fhpt_eval.extract.numerics import Numerics
 
 
 def linear(width: int) -> nn.Linear:
@@ -40,15 +41,20 @@ class LinearClassifier(nn.Module):
 
 
 class Vgg16Classifier(nn.Module):
-    """VGG-16's convolutions, the mean over the image, and the linear layer."""
+    """VGG-16's convolutions, the mean over the image, and the linear layer.
+
+    Args:
+        numerics: Where and how it will compute; it begins on the CPU.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, numerics: Numerics) -> None:
         from torchvision.models.vgg import cfgs, make_layers
 
         super().__init__()
+        self._numerics = numerics
         layers = cfgs["D"]
         # The last entry is a pooling; what it pools has this many channels.
         self.head = linear(int(layers[-2]))
@@ -58,11 +64,11 @@ class Vgg16Classifier(nn.Module):
 
     def forward(self, images: Sequence[Pixels]) -> Tensor:
         """N images, H×W×3 on 0…255, which may differ in size, to N logits."""
-        device = str(self.mean.device)
         logits = self.mean.new_zeros(len(images))
-        for indices in batches_of_one_size(images):
-            x = (stack([to_tensor(images[i], device) for i in indices]) / 255 - self.mean) / self.std
-            logits[indices] = self.head(self.features(x).mean((2, 3))).squeeze(1)
+        for indices, x in batches(images, self._numerics):
+            with in_bfloat16(self._numerics):
+                maps = self.features((x / 255 - self.mean) / self.std)
+            logits[indices] = self.head(maps.float().mean((2, 3))).squeeze(1)
         return logits
 
 

@@ -17,6 +17,7 @@ from fhpt_eval.extract.extractor import (
     Pixels,
     size_mismatch,
 )
+from fhpt_eval.extract.numerics import Precision
 from fhpt_eval.files.given import GivenFolder
 from fhpt_eval.records import Missing, Result
 
@@ -38,6 +39,7 @@ class ImageQuality(ImageExtractor):
     name: ClassVar[str] = "image-quality"
     libraries: ClassVar[tuple[str, ...]] = _LIBRARIES
     extra: ClassVar[str] = "iqa"
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32", "tf32")
     metric: str = "piqe"
     files: GivenFolder | None = None
 
@@ -59,6 +61,7 @@ class ImageFidelity(PairExtractor):
     name: ClassVar[str] = "image-fidelity"
     libraries: ClassVar[tuple[str, ...]] = _LIBRARIES
     extra: ClassVar[str] = "iqa"
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32", "tf32")
     one_size: ClassVar[bool] = True
     bytes_per_encoded_pixel: ClassVar[int] = 12
     metric: str = "fsim"
@@ -87,20 +90,20 @@ class _Pairs(PairModel):
 
 
 def _loaded(metric: str, files: GivenFolder | None, context: Context) -> Measure:
-    from fhpt_eval.extract._torch import exact_float32
+    from fhpt_eval.extract._torch import set_tf32
     from fhpt_eval.extract.pyiqa_library import load
 
-    exact_float32()
+    set_tf32(context)
     return load(metric, files, context.device)
 
 
 def _value(measure: Measure, metric: str, device: str, *images: Pixels) -> Result:
     import torch
 
-    from fhpt_eval.extract._torch import to_tensor
+    from fhpt_eval.extract._torch import upload
 
     try:
-        found = measure(*((to_tensor(image, device).clamp(0, 255) / 255).contiguous() for image in images))
+        found = measure(*((upload([image], device).float().clamp(0, 255) / 255).contiguous() for image in images))
     except torch.OutOfMemoryError:
         raise
     except (AssertionError, IndexError, RuntimeError, ValueError) as error:

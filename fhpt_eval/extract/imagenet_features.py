@@ -48,6 +48,7 @@ class ImageNetFeatures(ImageExtractor):
     """
 
     name: ClassVar[str] = "imagenet-features"
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision")
     all_weights: ClassVar[tuple[Weights, ...]] = tuple(FILES.values())
     backbone: Backbone = "resnet50"
@@ -60,29 +61,22 @@ class ImageNetFeatures(ImageExtractor):
         """Build the backbone and load its weights."""
         import torch
 
-        from fhpt_eval.extract._torch import (
-            batches_of_one_size,
-            exact_float32,
-            freeze,
-            imagenet_normalisation,
-            stack,
-            to_tensor,
-        )
+        from fhpt_eval.extract._torch import batches, imagenet_normalisation, in_bfloat16, ready
 
-        exact_float32()
         build = {"resnet50": _resnet50, "vgg16": _vgg16}[self.backbone]
-        maps: Any = freeze(build(context.weights[FILES[self.backbone].name]), context.device)
+        network = ready(build(context.weights[FILES[self.backbone].name]), context)
         mean, std = imagenet_normalisation(context.device)
         smallest = _SMALLEST[self.backbone]
 
         @torch.inference_mode()
         def extract(images: Sequence[Pixels]) -> list[Result]:
             results: list[Result] = [Missing(f"smaller than the network's {smallest} pixels a side")] * len(images)
-            for indices in batches_of_one_size(images):
-                if min(images[indices[0]].shape[:2]) < smallest:
+            for indices, x in batches(images, context):
+                if min(x.shape[2:]) < smallest:
                     continue
-                x = stack([(to_tensor(images[i], context.device) / 255 - mean) / std for i in indices])
-                for i, features in zip(indices, maps(x).mean((2, 3)).cpu().numpy(), strict=True):
+                with in_bfloat16(context):
+                    maps = network((x / 255 - mean) / std)
+                for i, features in zip(indices, maps.float().mean((2, 3)).cpu().numpy(), strict=True):
                     results[i] = {"features": features}
             return results
 

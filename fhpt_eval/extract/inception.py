@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-
 from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
 from fhpt_eval.extract.weights import Weights, load_state_dict
 from fhpt_eval.images.geometry import Geometry
@@ -69,22 +67,20 @@ class Inception(ImageExtractor):
     preprocess: Preprocess = "pytorch-fid"
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
-        """Build the network, load the weights and fold batch normalisation into the convolutions."""
+        """Build the network, and load the weights."""
         import torch
 
         network = build_network()
         network.load_state_dict(load_state_dict(context.weights[INCEPTION_2015.name]))
-        features = _on_images(network, self.preprocess, context.device)
+        features = _on_images(network, self.preprocess, context)
         head: Any = network.fc
 
         @torch.inference_mode()
         def extract(images: Sequence[Pixels]) -> list[Result]:
             pool3 = features(images)
-            logits = pool3 @ head.weight.T
-            return [
-                {"pool3": p, "logits": q}
-                for p, q in zip(pool3.cpu().numpy(), logits.cpu().numpy().astype(np.float32), strict=True)
-            ]
+            found = torch.cat([pool3, pool3 @ head.weight.T], 1).cpu().numpy()
+            width = pool3.shape[1]
+            return [{"pool3": row[:width], "logits": row[width:]} for row in found]
 
         return extract
 
@@ -103,10 +99,10 @@ class ImageNetInception(ImageExtractor):
     preprocess: Preprocess = "pytorch-fid"
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
-        """Build the network, load the weights and fold batch normalisation into the convolutions."""
+        """Build the network, and load the weights."""
         import torch
 
-        features = _on_images(_torchvision(context, "AuxLogits.", "fc."), self.preprocess, context.device)
+        features = _on_images(_torchvision(context, "AuxLogits.", "fc."), self.preprocess, context)
 
         @torch.inference_mode()
         def extract(images: Sequence[Pixels]) -> list[Result]:
@@ -129,10 +125,10 @@ class ImageNetClasses(ImageExtractor):
     preprocess: Preprocess = "pytorch-fid"
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
-        """Build the network, load the weights and fold batch normalisation into the convolutions."""
+        """Build the network, and load the weights."""
         import torch
 
-        logits = _on_images(_torchvision(context, "AuxLogits."), self.preprocess, context.device)
+        logits = _on_images(_torchvision(context, "AuxLogits."), self.preprocess, context)
 
         @torch.inference_mode()
         def extract(images: Sequence[Pixels]) -> list[Result]:
@@ -146,34 +142,36 @@ def _torchvision(context: Context, *without: str) -> Any:
     import torch
     from torchvision.models import inception_v3
 
+    from fhpt_eval.extract._torch import FloatMean
+
     state = load_state_dict(context.weights[INCEPTION_V3_IMAGENET.name])
     network = inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
     if "fc." in without:
         network.fc = torch.nn.Identity()
     network.load_state_dict({k: v for k, v in state.items() if not k.startswith(without)})
+    network.avgpool = FloatMean()
     return network
 
 
-def _on_images(network: nn.Module, preprocess: Preprocess, device: str) -> Callable[[Sequence[Pixels]], Tensor]:
+def _on_images(network: nn.Module, preprocess: Preprocess, context: Context) -> Callable[[Sequence[Pixels]], Tensor]:
     """Make a network ready for inference, and bring images to what it takes."""
-    from fhpt_eval.extract._torch import exact_float32, freeze, imagenet_normalisation, stack, to_tensor
+    from fhpt_eval.extract._torch import batch, imagenet_normalisation, in_bfloat16, ready
 
-    exact_float32()
-    network.eval()
-    fold_batch_norm(network)
-    freeze(network, device)
+    ready(network, context)
     resize = _RESIZE[preprocess]
     scale: float | Tensor
     shift: float | Tensor
     if preprocess == "pytorch-fid-2018":
-        mean, std = imagenet_normalisation(device)
-        scale, shift = std / 127.5, 1 - 2 * mean
+        mean, std = imagenet_normalisation("cpu")
+        scale, shift = (std / 127.5).to(context.device), (1 - 2 * mean).to(context.device)
     else:
         scale, shift = (1 / 127.5 if preprocess == "pytorch-fid" else 1 / 128), 1.0
 
     def features(images: Sequence[Pixels]) -> Tensor:
-        found: Tensor = network(stack([to_tensor(resize.apply(i), device) * scale - shift for i in images]))
-        return found
+        x = batch(images, context, lambda _: resize) * scale - shift
+        with in_bfloat16(context):
+            found: Tensor = network(x)
+        return found.float()
 
     return features
 
@@ -263,18 +261,6 @@ def build_network() -> nn.Module:
 
         def forward(self, x: Tensor) -> Tensor:
             layers = [layer for layer in self.children() if layer is not self.fc]
-            return chain(x, *layers).mean((2, 3))
+            return chain(x, *layers).float().mean((2, 3))
 
     return FidInception()
-
-
-def fold_batch_norm(network: nn.Module) -> None:
-    """Fold each convolution's batch normalisation into its weights, in place: the same values to 3e-7 relative."""
-    from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-    from torchvision.models.inception import BasicConv2d
-
-    for module in network.modules():
-        if isinstance(module, BasicConv2d):
-            module.conv = fuse_conv_bn_eval(module.conv, module.bn)
-            module.bn = nn.Identity()

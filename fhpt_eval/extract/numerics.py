@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fhpt_eval.errors import UserError
+
 Precision = Literal["float32", "tf32", "bfloat16"]
 
 
@@ -23,3 +25,12 @@ class Numerics:
     device: str = "cpu"
     precision: Precision = "float32"
     reference_math: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what the device does not have.
+
+        Raises:
+            UserError: It is a CPU, and TF32 is asked for.
+        """
+        if self.device == "cpu" and self.precision == "tf32":
+            raise UserError("tf32 is arithmetic of GPUs, and the device is cpu: give --precision float32 or bfloat16.")

@@ -7,15 +7,17 @@ the features, that sum is the squared Euclidean distance of two long vectors: on
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.efficientnet_lite0 import build_network as build_efficientnet
 from fhpt_eval.extract.extractor import Context, Encoded, PairExtractor, PairModel, Pixels, size_mismatch
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.extract.weights import Weights, load_state_dict
 from fhpt_eval.records import Missing, Result
 
@@ -111,23 +113,27 @@ class PerceptualDistance(PairExtractor):
 
     def load(self, context: Context) -> PairModel:
         """Build the trunk and load its weights and heads."""
-        from fhpt_eval.extract._torch import exact_float32
-
-        exact_float32()
-        if self.net == "efficientnet_lite0":
-            return _Model(_efficientnet_layers(context), context.device, self.net)
-        return _Model(_lpips_layers(context, self.net, self.range), context.device, self.net)
+        trunk = _efficientnet(context) if self.net == "efficientnet_lite0" else _lpips(context, self.net, self.range)
+        model = _LayerByLayer if context.reference_math else _OneVector
+        return model(trunk, context, _SMALLEST[self.net])
 
 
-Layers = list[tuple["Tensor", "Tensor"]]
-"""For each layer: N×C×H×W features, and the C channel weights."""
+class _Trunk(NamedTuple):
+    """What features are taken from.
+
+    Attributes:
+        layers: From N×3×H×W images on 0…255 to N×C×H×W features, float32, of each layer.
+        weights: Of the channels of each layer: C of them, or one for all.
+    """
+
+    layers: Callable[[Tensor], list[Tensor]]
+    weights: list[Tensor]
 
 
-def _lpips_layers(context: Context, net: TorchTrunk, input_range: InputRange) -> Callable[[Tensor], Layers]:
-    import torch
+def _lpips(context: Context, net: TorchTrunk, input_range: InputRange) -> _Trunk:
     from torchvision import models
 
-    from fhpt_eval.extract._torch import freeze, load_features
+    from fhpt_eval.extract._torch import channel_values, in_bfloat16, load_features, ready
 
     builders: dict[str, Callable[..., Any]] = {
         "alex": models.alexnet,
@@ -136,94 +142,137 @@ def _lpips_layers(context: Context, net: TorchTrunk, input_range: InputRange) ->
     }
     state = load_state_dict(context.weights[TRUNKS[net].name])
     trunk = builders[net](weights=None, init_weights=False) if net == "vgg" else builders[net](weights=None)
-    features: Any = freeze(load_features(trunk, state), context.device)
+    features: Any = ready(load_features(trunk, state), context)
     heads = load_state_dict(context.weights[HEADS[net].name])
-    weights = [heads[f"lin{i}.model.1.weight"].flatten().to(context.device) for i in range(len(_LAYER_ENDS[net]))]
+    weights = [heads[f"lin{i}.model.1.weight"].flatten() for i in range(len(_LAYER_ENDS[net]))]
     if any((w < 0).any() for w in weights):
         raise ValueError(f"the {net} heads of LPIPS hold a negative weight")
-    shift, scale = (torch.tensor(v, device=context.device).view(1, 3, 1, 1) for v in (_SHIFT, _SCALE))
+    shift, scale = (channel_values(v, context.device) for v in (_SHIFT, _SCALE))
 
-    def layers(x: Tensor) -> Layers:
+    def layers(x: Tensor) -> list[Tensor]:
         x = ((x / 127.5 - 1 if input_range == "-1..1" else x / 255) - shift) / scale
-        found: Layers = []
+        found = []
         start = 0
-        for end, weight in zip(_LAYER_ENDS[net], weights, strict=True):
-            x = features[start:end](x)
-            found.append((x, weight))
+        for end in _LAYER_ENDS[net]:
+            with in_bfloat16(context):
+                x = features[start:end](x)
+            found.append(x.float())
             start = end
         return found
 
-    return layers
+    return _Trunk(layers, [w.to(context.device) for w in weights])
 
 
-def _efficientnet_layers(context: Context) -> Callable[[Tensor], Layers]:
+def _efficientnet(context: Context) -> _Trunk:
     import torch
 
-    from fhpt_eval.extract._torch import freeze
+    from fhpt_eval.extract._torch import in_bfloat16, ready
 
-    network: Any = freeze(build_efficientnet(context.weights[EFFICIENTNET_LITE0.name]), context.device)
+    network: Any = ready(build_efficientnet(context.weights[EFFICIENTNET_LITE0.name]), context)
+    stages = len(network.feature_info)
 
-    def layers(x: Tensor) -> Layers:
-        stages = network.forward_intermediates((x - 127) / 128, intermediates_only=True)
-        return [(s, torch.full((s.shape[1],), 1 / len(stages), device=s.device)) for s in stages]
+    def layers(x: Tensor) -> list[Tensor]:
+        with in_bfloat16(context):
+            maps = network.forward_intermediates((x - 127) / 128, intermediates_only=True)
+        return [m.float() for m in maps]
 
-    return layers
+    return _Trunk(layers, [torch.full((1,), 1 / stages).to(context.device)] * stages)
 
 
 class _Model(PairModel):
-    def __init__(self, layers: Callable[[Tensor], Layers], device: str, net: Trunk) -> None:
-        self._layers = layers
-        self._device = device
-        self._smallest = _SMALLEST[net]
-        self._too_small = Missing(f"smaller than the network's {self._smallest} pixels a side")
+    """Sorts images and pairs by size; how images are encoded and compared is left open.
+
+    What an image is encoded as is a tuple of tensors, followed by its size.
+    """
+
+    def __init__(self, trunk: _Trunk, numerics: Numerics, smallest: int) -> None:
+        self._trunk = trunk
+        self._numerics = numerics
+        self._smallest = smallest
+        self._too_small = Missing(f"smaller than the network's {smallest} pixels a side")
 
     def encode(self, images: Sequence[Pixels]) -> list[Encoded]:
         import torch
 
-        from fhpt_eval.extract._torch import batches_of_one_size, stack, to_tensor
+        from fhpt_eval.extract._torch import batches, finish
 
         encoded: list[Encoded] = [()] * len(images)
         with torch.inference_mode():
-            for indices in batches_of_one_size(images):
-                height, width = images[indices[0]].shape[:2]
-                size = (width, height)
-                if min(height, width) < self._smallest:
-                    for i in indices:
-                        encoded[i] = (None, size)
-                    continue
-                layers = self._layers(stack([to_tensor(images[i], self._device) for i in indices]))
-                parts = [_unit_weighted(x, weight) for x, weight in layers]
-                for row, i in enumerate(indices):
-                    encoded[i] = (torch.cat([p[row] for p in parts]), size)
+            for indices, x in batches(images, self._numerics):
+                height, width = x.shape[2:]
+                small = min(height, width) < self._smallest
+                codes: list[Encoded] = [()] * len(indices) if small else self._codes(self._trunk.layers(x))
+                for i, code in zip(indices, codes, strict=True):
+                    encoded[i] = (*code, (width, height))
+        # They are compared on whatever stream asks.
+        finish(self._numerics.device)
         return encoded
 
     def compare(self, pairs: Sequence[tuple[Encoded, Encoded]]) -> list[Result]:
+        import torch
+
         results: list[Result] = [self._too_small] * len(pairs)
         same_size: dict[tuple[int, int], list[int]] = {}
-        for i, ((a, size), (_, other_size)) in enumerate(pairs):
+        for i, ((*code, size), (*_, other_size)) in enumerate(pairs):
             if mismatch := size_mismatch(size, other_size):
                 results[i] = mismatch
-            elif a is not None:
+            elif code:
                 same_size.setdefault(size, []).append(i)
-        for indices in same_size.values():
-            distances = _squared_distances([pairs[i][0][0] for i in indices], [pairs[i][1][0] for i in indices])
-            for i, distance in zip(indices, distances, strict=True):
-                results[i] = {"distance": np.array(distance)}
+        with torch.inference_mode():
+            for indices in same_size.values():
+                # One list of tensors for each part of the codes.
+                sides = ([pairs[i][side][:-1] for i in indices] for side in (0, 1))
+                first, second = ([list(part) for part in zip(*codes, strict=True)] for codes in sides)
+                for i, distance in zip(indices, self._distances(first, second).tolist(), strict=True):
+                    results[i] = {"distance": np.array(distance)}
         return results
 
+    @abstractmethod
+    def _codes(self, layers: list[Tensor]) -> list[Encoded]:
+        """Return what each image is encoded as."""
 
-def _squared_distances(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[float]:
-    """Return Σ(a − b)² of vectors of one length, summed in float64; a GPU is waited for once."""
-    import torch
+    @abstractmethod
+    def _distances(self, first: list[list[Tensor]], second: list[list[Tensor]]) -> Tensor:
+        """Return N distances, float64: for each part of the codes come the N tensors of either side."""
 
-    with torch.inference_mode():
-        differences = (torch.stack(list(first)) - torch.stack(list(second))).double()
-        distances: list[float] = torch.stack([d @ d for d in differences]).tolist()
-    return distances
+
+class _OneVector(_Model):
+    def _codes(self, layers: list[Tensor]) -> list[Encoded]:
+        import torch
+
+        rows = torch.cat([_unit_weighted(x, w) for x, w in zip(layers, self._trunk.weights, strict=True)], 1)
+        # A row that is a view would keep those of all images in memory.
+        return [(row,) for row in (rows if len(rows) == 1 else torch.unbind_copy(rows))]
+
+    def _distances(self, first: list[list[Tensor]], second: list[list[Tensor]]) -> Tensor:
+        import torch
+
+        differences = (torch.stack(*first) - torch.stack(*second)).double()
+        return torch.stack([d @ d for d in differences])
+
+
+class _LayerByLayer(_Model):
+    """The formula as it stands: over the layers, the sum of the spatial means of w·(a − b)²."""
+
+    def _codes(self, layers: list[Tensor]) -> list[Encoded]:
+        return list(zip(*(_unit(x).unbind() for x in layers), strict=True))
+
+    def _distances(self, first: list[list[Tensor]], second: list[list[Tensor]]) -> Tensor:
+        import torch
+
+        found = []
+        for a, b, weight in zip(first, second, self._trunk.weights, strict=True):
+            squares = (torch.stack(a) - torch.stack(b)) ** 2
+            found.append((squares * weight.view(1, -1, 1, 1)).sum(1).mean((1, 2)))
+        return torch.stack(found).sum(0).double()
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Scale features to unit length over the channels."""
+    return x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)
 
 
 def _unit_weighted(x: Tensor, weight: Tensor) -> Tensor:
     """N×C×H×W to N×(C·H·W), so that squared distances between rows are the layer's share of LPIPS."""
-    unit = x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)
     area = x.shape[2] * x.shape[3]
-    return (unit * (weight / area).sqrt().view(1, -1, 1, 1)).flatten(1)
+    return (_unit(x) * (weight / area).sqrt().view(1, -1, 1, 1)).flatten(1)

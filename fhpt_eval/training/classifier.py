@@ -21,6 +21,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.extract.efficientnet_lite0 import EFFICIENTNET_LITE0
 from fhpt_eval.extract.gender_classifier import FORMAT, VERSION, WIDTHS
 from fhpt_eval.extract.imagenet_features import FILES
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.extract.weights import Store, Weights, load_state_dict
 from fhpt_eval.files.csv_table import csv_text
 from fhpt_eval.files.tensors import Card, dump
@@ -260,14 +261,15 @@ def _inputs(
 def _network(options: GenderTraining, start: Path, device: str) -> nn.Module:
     import torch
 
-    from fhpt_eval.extract._torch import exact_float32, load_features
+    from fhpt_eval.extract._torch import load_features, set_tf32
     from fhpt_eval.extract.gender_network import LinearClassifier, Vgg16Classifier
 
-    exact_float32()
+    numerics = Numerics(device)
+    set_tf32(numerics)
     torch.backends.cudnn.deterministic = True
     network: Any = LinearClassifier(WIDTHS[options.network])
     if options.network == "vgg16":
-        network = Vgg16Classifier()
+        network = Vgg16Classifier(numerics)
         load_features(network, load_state_dict(start))
     moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)
     return moved

@@ -243,7 +243,7 @@ HEAD = {"head.weight": np.ones((1, 1280), np.float32), "head.bias": np.zeros(1, 
 
 def test_a_checkpoint_holds_what_the_networks_hold() -> None:
     modules: dict[ClassifierNetwork, torch.nn.Module] = {
-        "vgg16": Vgg16Classifier(),
+        "vgg16": Vgg16Classifier(Numerics()),
         "efficientnet_lite0": LinearClassifier(1280),
     }
     for network, module in modules.items():

@@ -20,6 +20,7 @@ from fhpt_eval.engine.engine import Engine, open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.gender_classifier import NO_PERSON, TOO_SMALL, UNKNOWN_GENDER, read_checkpoint
 from fhpt_eval.extract.gender_network import LinearClassifier, Vgg16Classifier
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.extract.weights import Store, Weights
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.tensors import dump, parse
@@ -521,7 +522,7 @@ class SeededStore(Store):
         assert weights.name == "vgg16"
         if not self.file.exists():
             torch.manual_seed(5)
-            network = Vgg16Classifier().features
+            network = Vgg16Classifier(Numerics()).features
             for module in network:
                 if isinstance(module, torch.nn.Conv2d):
                     torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
