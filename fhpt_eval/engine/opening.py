@@ -75,8 +75,13 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
             pixels = masked(ref.mask, pixels, max_pixels)
     except (ImageError, OSError, MemoryError) as error:
         why = Missing(NO_MEMORY if out_of_memory(error) else str(error))
-        return Opened(key, why, dict.fromkeys(geometries, unreadable(why)))
+        return unopened(key, why, geometries)
     return Opened(key, info, {geometry: _view(geometry, pixels, decoded.stored_as) for geometry in geometries})
+
+
+def unopened(key: str, why: Missing, geometries: Iterable[Geometry]) -> Opened:
+    """Return an image that cannot be read, for this reason in bare words."""
+    return Opened(key, why, dict.fromkeys(geometries, unreadable(why)))
 
 
 def _view(geometry: Geometry, pixels: Pixels, stored_as: str) -> Pixels | Missing:
