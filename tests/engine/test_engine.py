@@ -263,19 +263,22 @@ def test_a_run_that_is_stopped_leaves_no_detector_behind(tmp_path: Path, cache: 
     before = set(multiprocessing.active_children())
 
     def interrupt() -> None:
-        while not set(multiprocessing.active_children()) - before:
-            over.wait(0.01)
-        over.wait(wait)
-        os.kill(os.getpid(), signal.SIGINT)
+        while not over.wait(0.01) and not set(multiprocessing.active_children()) - before:
+            pass
+        if not over.wait(wait):
+            os.kill(os.getpid(), signal.SIGINT)
 
     over = threading.Event()
     thread = threading.Thread(target=interrupt)
     # Without a limit in reach: the end of the run has to end the detector, also one that is only about to start.
     engine = open_engine("local", cache, device="cpu", workers=1, detector_timeout=10_000)
-    with pytest.raises(KeyboardInterrupt):
-        thread.start()
-        engine.run(image_plan(endless, extractor=InProcess()), {})
-    thread.join()
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            engine.run(image_plan(endless, extractor=InProcess()), {})
+    finally:
+        over.set()
+        thread.join()
     assert set(multiprocessing.active_children()) <= before
 
 
