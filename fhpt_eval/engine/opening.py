@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
         if ref.panel is not None and ref.panels is not None:
             pixels = cut_panel(pixels, ref.panel, ref.panels)
         height, width = pixels.shape[:2]
-        info = ImageInfo(width, height, decoded.notes, hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
+        info = ImageInfo(width, height, _shared(decoded.notes), hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
         if ref.mask is not None:
             pixels = masked(ref.mask, pixels, max_pixels)
     except (ImageError, OSError, MemoryError) as error:
@@ -107,4 +108,10 @@ def parse_info(record: Record) -> ImageInfo:
     """Read what `dump_info` wrote."""
     width, height = (int(v) for v in record["size"])
     about = json.loads(record["about"].tobytes())
-    return ImageInfo(width, height, frozenset(about["notes"]), about["pixels"])
+    return ImageInfo(width, height, _shared(frozenset(about["notes"])), about["pixels"])
+
+
+@cache
+def _shared(notes: frozenset[str]) -> frozenset[str]:
+    """Return the same object for equal notes: there are few different ones, and one for each image."""
+    return notes
