@@ -71,7 +71,9 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
         if ref.panel is not None and ref.panels is not None:
             pixels = cut_panel(pixels, ref.panel, ref.panels)
         height, width = pixels.shape[:2]
-        info = ImageInfo(width, height, _shared(decoded.notes), hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
+        info = ImageInfo(
+            width, height, _shared(decoded.notes), hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+        )
         if ref.mask is not None:
             pixels = masked(ref.mask, pixels, max_pixels)
     except (ImageError, OSError, MemoryError) as error:

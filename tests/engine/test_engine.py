@@ -272,6 +272,7 @@ def test_a_run_that_is_stopped_leaves_no_detector_behind(tmp_path: Path, cache: 
     thread = threading.Thread(target=interrupt)
     # Without a limit in reach: the end of the run has to end the detector, also one that is only about to start.
     engine = open_engine("local", cache, device="cpu", workers=1, detector_timeout=10_000)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # which is another after commands of other tests
     thread.start()
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -279,6 +280,7 @@ def test_a_run_that_is_stopped_leaves_no_detector_behind(tmp_path: Path, cache: 
     finally:
         over.set()
         thread.join()
+        signal.signal(signal.SIGINT, handler)
     assert set(multiprocessing.active_children()) <= before
 
 
