@@ -20,7 +20,7 @@ _TORCH = 900 * 2**20
 """What torch and its libraries add."""
 _CUDA = 3 * 2**30
 """What the libraries of a GPU take of the machine's memory."""
-_DECODER = 150 * 2**20
+_DECODER = 100 * 2**20
 """Bytes of a worker process that decodes."""
 _PER_IMAGE = 4000
 """Bytes of what is known of an image for the whole run."""
