@@ -183,7 +183,7 @@ def run(
     from fhpt_eval.cli.run_name import run_name
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.engine import open_engine
-    from fhpt_eval.engine.machine import cpu_count
+    from fhpt_eval.engine.machine import cpu_count, pick_device
     from fhpt_eval.engine.memory import memory_of
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.giving import check_given, given_for
@@ -238,6 +238,7 @@ def run(
             batch_size=batch_size,
             workers=workers or cpu_count(),
             max_pixels=max_pixels or MAX_PIXELS,
+            device=pick_device(device),
         )
         print_plan(images, chosen, prepared, memory, as_json=as_json)
         return

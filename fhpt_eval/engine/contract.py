@@ -126,15 +126,22 @@ class Work:
 
     def views(self) -> dict[str, frozenset[Geometry]]:
         """In which geometries each image is asked for; none of an image that only has to be decoded."""
-        views: dict[str, set[Geometry]] = {key: set() for key in self.files}
+        none: frozenset[Geometry] = frozenset()
+        views = dict.fromkeys(self.files, none)
+        shared = {none: none}  # the few sets that there are, not one for each image
+
+        def ask(key: str, geometry: Geometry) -> None:
+            more = views[key] | {geometry}
+            views[key] = shared.setdefault(more, more)
+
         for extractor, keys in self.images.items():
             for key in keys:
-                views[key].add(extractor.geometry)
+                ask(key, extractor.geometry)
         for comparison, pairs in self.pairs.items():
             for first, second in pairs:
-                views[first].add(comparison.first_geometry)
-                views[second].add(comparison.second_geometry)
-        return {key: frozenset(geometries) for key, geometries in views.items()}
+                ask(first, comparison.first_geometry)
+                ask(second, comparison.second_geometry)
+        return views
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contents import Contents
@@ -128,8 +130,7 @@ def _executor_named(name: str) -> type[Executor]:
 
 def _keep(outcomes: Iterable[Outcome], cache: Cache, fingerprints: Mapping[Extractor, str], findings: Findings) -> None:
     """Put what comes into the cache, and what the cache does not keep into the findings."""
-    unsaved = _Unsaved(cache, fingerprints)
-    try:
+    with _Saving(cache, fingerprints) as unsaved:
         for outcome in outcomes:
             match outcome:
                 case Decoded(key, ImageInfo() as info):
@@ -146,34 +147,55 @@ def _keep(outcomes: Iterable[Outcome], cache: Cache, fingerprints: Mapping[Extra
                     findings.broken.setdefault(extractor, error)
                 case Warned(sentence):
                     findings.warnings.append(sentence)
-    finally:
-        unsaved.save()
 
 
-class _Unsaved:
-    """Results on their way to the cache."""
+Results: TypeAlias = dict[Extractor | None, dict[str, Result]]
+"""By what computed them, None for decoding, and by what the cache calls the image or the pair."""
+
+
+class _Saving:
+    """Results on their way to the cache, which a thread writes while more of them come; all are saved at the exit."""
 
     def __init__(self, cache: Cache, fingerprints: Mapping[Extractor, str]) -> None:
         self._cache = cache
         self._fingerprints = fingerprints
-        self._results: dict[Extractor | None, dict[str, Result]] = {}
+        self._results: Results = {}
         self._saved = time.monotonic()
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> _Saving:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._save()
+        finally:
+            self._thread.shutdown()
+        if self._writing is not None:
+            self._writing.result()
 
     def add(self, extractor: Extractor | None, key: Key, result: Result) -> None:
         """Take in a result of an extractor, or where it is None, of decoding."""
         self._results.setdefault(extractor, {})[cache_key(key)] = result
         if time.monotonic() - self._saved > _SECONDS_UNSAVED:
-            self.save()
+            self._save()
 
-    def save(self) -> None:
-        """Write what is held."""
-        for extractor, results in self._results.items():
-            if extractor is None:
-                self._cache.put("decode", DECODING, results)
-            else:
-                self._cache.put(extractor.id, self._fingerprints[extractor], results)
-        self._results = {}
+    def _save(self) -> None:
+        """Have written what is held, once what was held before is written."""
+        before, self._writing = self._writing, None
+        if before is not None:
+            before.result()
+        results, self._results = self._results, {}
+        self._writing = self._thread.submit(self._write, results)
         self._saved = time.monotonic()
+
+    def _write(self, results: Results) -> None:
+        for extractor, found in results.items():
+            if extractor is None:
+                self._cache.put("decode", DECODING, found)
+            else:
+                self._cache.put(extractor.id, self._fingerprints[extractor], found)
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:

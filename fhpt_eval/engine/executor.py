@@ -23,12 +23,13 @@ class ExecutorOptions:
 
     Attributes:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``…
-        batch_size: Images in work at once, None for as many as suit the device; lowered, and said, when memory does
-            not suffice. On a GPU a network sees
-            that many together, and its results may differ in the last digit of float32. On a CPU every image goes
-            through by itself in one thread, as many at once as there are workers: that is as fast, and the results do
-            not depend by a single bit on batch size, order or number of cores.
-        workers: Threads for networks on the CPU, and processes for detectors; None for one a core.
+        batch_size: Images of an extractor at work at once, at most; None for as many as suit the device and its
+            memory. Lowered, and said, when memory does not suffice. On a GPU a network sees that many together, and its
+            results may differ in the last digit of float32. On a CPU every image goes through by itself in one thread,
+            as many at once as there are workers: that is as fast, and the results do not depend by a single bit on
+            batch size, order or number of cores.
+        workers: Threads for networks on the CPU, processes for detectors and, where there is another device, for
+            decoding; None for one a core.
         detector_timeout: Seconds that a detector may take for an image before it is stopped.
         precision: See `Numerics`.
         reference_math: See `Numerics`.

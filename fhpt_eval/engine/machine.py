@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,37 @@ def one_thread() -> None:
     """Keep torch from splitting one image's work over threads, which changes rounding with the number of cores."""
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(1)
+
+
+def own_stream(device: str) -> None:
+    """Give this thread a CUDA stream of its own, in which its work follows what the main thread has queued so far."""
+    torch = sys.modules.get("torch")
+    if torch is not None and device.startswith("cuda") and torch.cuda.is_available():
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.default_stream(device))
+        torch.cuda.set_stream(stream)
+
+
+def await_stream(device: str) -> None:
+    """Wait until what this thread had computed in its stream is there for others; they can compute meanwhile."""
+    torch = sys.modules.get("torch")
+    if torch is not None and device.startswith("cuda") and torch.cuda.is_available():
+        torch.cuda.current_stream(device).synchronize()
+
+
+def free_device_memory(device: str) -> float:
+    """Bytes that are free on a CUDA device; infinitely many on any other, where that is not known."""
+    torch = sys.modules.get("torch")
+    if torch is None or not device.startswith("cuda") or not torch.cuda.is_available():
+        return math.inf
+    return float(torch.cuda.mem_get_info(device)[0])
+
+
+def free_gpu_memory() -> None:
+    """Give cached blocks back before trying again."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 DEVICES = Path("/dev")

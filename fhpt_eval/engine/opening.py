@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -70,13 +71,20 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
         if ref.panel is not None and ref.panels is not None:
             pixels = cut_panel(pixels, ref.panel, ref.panels)
         height, width = pixels.shape[:2]
-        info = ImageInfo(width, height, decoded.notes, hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
+        info = ImageInfo(
+            width, height, _shared(decoded.notes), hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+        )
         if ref.mask is not None:
             pixels = masked(ref.mask, pixels, max_pixels)
     except (ImageError, OSError, MemoryError) as error:
         why = Missing(NO_MEMORY if out_of_memory(error) else str(error))
-        return Opened(key, why, dict.fromkeys(geometries, unreadable(why)))
+        return unopened(key, why, geometries)
     return Opened(key, info, {geometry: _view(geometry, pixels, decoded.stored_as) for geometry in geometries})
+
+
+def unopened(key: str, why: Missing, geometries: Iterable[Geometry]) -> Opened:
+    """Return an image that cannot be read, for this reason in bare words."""
+    return Opened(key, why, dict.fromkeys(geometries, unreadable(why)))
 
 
 def _view(geometry: Geometry, pixels: Pixels, stored_as: str) -> Pixels | Missing:
@@ -102,4 +110,10 @@ def parse_info(record: Record) -> ImageInfo:
     """Read what `dump_info` wrote."""
     width, height = (int(v) for v in record["size"])
     about = json.loads(record["about"].tobytes())
-    return ImageInfo(width, height, frozenset(about["notes"]), about["pixels"])
+    return ImageInfo(width, height, _shared(frozenset(about["notes"])), about["pixels"])
+
+
+@cache
+def _shared(notes: frozenset[str]) -> frozenset[str]:
+    """Return the same object for equal notes: there are few different ones, and one for each image."""
+    return notes

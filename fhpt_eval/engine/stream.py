@@ -1,57 +1,47 @@
-"""Images decoded ahead of the networks, in batches that fit into memory."""
+"""The images of some work in batches that fit into memory."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor as Threads
-from concurrent.futures import Future
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from fhpt_eval.engine.contract import Work
-from fhpt_eval.engine.opening import Opened, open_image
-
-BATCH_SIZE = 16
-"""Images in a batch where nothing else is asked for."""
+from fhpt_eval.engine.opening import Opened
 
 AT_ONCE = 2**30
-"""Bytes that the images of a batch may take, and those decoded ahead of it, whatever the batch size; one always may."""
+"""Bytes that the images of a batch may take, whatever the batch size, and half of what those may that are under way."""
+
+UNDER_WAY = 4
+"""Batches under way at once: two at work, one that waits for them, one that is being decoded."""
 
 
-def batches(work: Work, threads: Threads, size: int) -> Iterator[list[Opened]]:
-    """Decode in threads, a batch ahead at the most, and yield batches in the order of the files.
+@dataclass(eq=False)
+class Batch:
+    """Images that are decoded, and shown to each extractor, together.
 
-    Args:
-        work: What the images are wanted for.
-        threads: Decode; Pillow lets go of the interpreter meanwhile.
-        size: Images in a batch, at most.
+    Attributes:
+        keys: Of its images.
+        bytes: That they take, at most.
+        images: Those that are decoded.
+        open: Pieces of work on them that are under way.
     """
+
+    keys: list[str] = field(default_factory=list)
+    bytes: int = 0
+    images: list[Opened] = field(default_factory=list)
+    open: int = 0
+
+
+def batches(work: Work, size: int) -> Iterator[Batch]:
+    """Yield batches of at most ``size`` images, in the order of the files; one image may always be held."""
     memory = work.memory()
-    batch: list[Opened] = []
-    held = 0
-    for image in _opened(work, memory, threads, size):
-        taken = memory.get(image.key, 0)
-        if batch and held + taken > AT_ONCE:
+    batch = Batch()
+    for key in work.files:
+        taken = memory.get(key, 0)
+        if batch.keys and (len(batch.keys) == size or batch.bytes + taken > AT_ONCE):
             yield batch
-            batch, held = [], 0
-        batch.append(image)
-        held += taken
-        if len(batch) >= size:
-            yield batch
-            batch, held = [], 0
-    if batch:
+            batch = Batch()
+        batch.keys.append(key)
+        batch.bytes += taken
+    if batch.keys:
         yield batch
-
-
-def _opened(work: Work, memory: Mapping[str, int], threads: Threads, ahead: int) -> Iterator[Opened]:
-    views = work.views()
-    waiting: deque[tuple[str, Future[Opened]]] = deque()
-    held = 0
-    for key, ref in work.files.items():
-        while waiting and (len(waiting) > ahead or held + memory.get(key, 0) > AT_ONCE):
-            before, image = waiting.popleft()
-            held -= memory.get(before, 0)
-            yield image.result()
-        waiting.append((key, threads.submit(open_image, key, ref, views[key], work.max_pixels)))
-        held += memory.get(key, 0)
-    while waiting:
-        yield waiting.popleft()[1].result()

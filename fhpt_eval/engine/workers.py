@@ -1,24 +1,35 @@
-"""Worker processes for detectors that hold the interpreter: started once a run, each loads a detector once."""
+"""Worker processes for what holds the interpreter: started once a run, each loads a detector or a decoder once."""
 
 from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fhpt_eval.engine.processes import without_interrupts
 from fhpt_eval.engine.serving import serve
 from fhpt_eval.errors import Unavailable, UserError
-from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
+from fhpt_eval.extract.extractor import Context
 from fhpt_eval.images.formats import NO_MEMORY
 from fhpt_eval.memory import out_of_memory
-from fhpt_eval.records import Missing, Result
+from fhpt_eval.records import Missing
 
 _LOADING_TIMEOUT = 600.0
 """Seconds that a detector may take to be loaded, for which a machine under load needs a minute."""
+
+
+class Job(Protocol):
+    """What a process does again and again: an image extractor, for example. A value, which a process is sent."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where it fails."""
+
+    def load(self, context: Context) -> Callable[[Sequence[Any]], list[Any]]:
+        """Return a function from what is given to what comes of it."""
 
 
 class Workers:
@@ -42,9 +53,8 @@ class Workers:
         self._of_thread = threading.local()
         self._processes: list[_Process] = []
         self._closed = False
-        self._loaded: set[ImageExtractor] = set()
-        self._given_up: dict[ImageExtractor, Unavailable] = {}
-        self._jobs: dict[Future[Result], tuple[ImageExtractor, str]] = {}
+        self._loaded: set[Job] = set()
+        self._given_up: dict[Job, Unavailable] = {}
 
     def __enter__(self) -> Workers:
         return self
@@ -64,47 +74,40 @@ class Workers:
         for process in self._processes:  # that was only about to start
             process.end()
 
-    def submit(self, extractor: ImageExtractor, key: str, image: Pixels) -> None:
-        """Queue one image."""
-        self._jobs[self._threads.submit(self._extract, extractor, image)] = (extractor, key)
+    def submit(self, job: Job, image: Any) -> Future[Any]:
+        """Queue one image.
 
-    def finished(self, *, all_of_them: bool = False) -> Iterator[tuple[ImageExtractor, str, Result | Exception]]:
-        """Yield what is done; wait while more than a few jobs a worker are queued, or until all are done."""
-        while self._jobs and (all_of_them or len(self._jobs) > 4 * self._count):
-            done, _ = wait(self._jobs, return_when=FIRST_COMPLETED)
-            for future in done:
-                extractor, key = self._jobs.pop(future)
-                error = future.exception()
-                if isinstance(error, _CannotStart):
-                    raise UserError(str(error))
-                yield extractor, key, error if isinstance(error, Exception) else future.result()
+        Returns:
+            What comes of it. It raises `CannotStart` where that is the matter, and else what the job raises.
+        """
+        return self._threads.submit(self._do, job, image)
 
-    def _extract(self, extractor: ImageExtractor, image: Pixels) -> Result:
+    def _do(self, job: Job, image: Any) -> Any:
         """Have the process of this thread look at an image."""
-        if extractor in self._given_up:
-            raise self._given_up[extractor]
+        if job in self._given_up:
+            raise self._given_up[job]
         for _ in range(2):
             process = self._process()
             try:
-                process.ask(extractor, image)
-                self._loaded.add(extractor)
+                process.ask(job, image)
+                self._loaded.add(job)
                 return process.answer(self._timeout)
             except _Died:
                 process.end()
             except _TookTooLong:
                 process.end()
-                return Missing(f"{extractor.name} was stopped on this image after {self._timeout:g} s")
+                return Missing(f"{job.name} was stopped on this image after {self._timeout:g} s")
             except Exception as error:
-                if out_of_memory(error) and (process.ended or extractor in self._loaded):
+                if out_of_memory(error) and (process.ended or job in self._loaded):
                     return Missing(NO_MEMORY)
                 raise
-        if extractor not in self._loaded:
-            self._given_up[extractor] = Unavailable(
-                f"{extractor.name} crashes where it is loaded: give fewer --workers if memory is short; otherwise a"
+        if job not in self._loaded:
+            self._given_up[job] = Unavailable(
+                f"{job.name} crashes where it is loaded: give fewer --workers if memory is short; otherwise a"
                 " library of its does not fit this machine."
             )
-            raise self._given_up[extractor]
-        return Missing(f"{extractor.name} crashed on this image")
+            raise self._given_up[job]
+        return Missing(f"{job.name} crashed on this image")
 
     def _process(self) -> _Process:
         process: _Process | None = getattr(self._of_thread, "process", None)
@@ -127,7 +130,7 @@ class _TookTooLong(Exception):
     """A detector did not answer in time."""
 
 
-class _CannotStart(Exception):
+class CannotStart(UserError):
     """A process ended before it could take work."""
 
 
@@ -147,33 +150,33 @@ class _Process:
         """Say where detectors run, and wait until it can take work.
 
         Raises:
-            _CannotStart: It ended before.
+            CannotStart: It ended before.
         """
         try:
             self._say(context)
             self._hear(_LOADING_TIMEOUT)
         except (_Died, _TookTooLong):
             self.end()
-            raise _CannotStart(
+            raise CannotStart(
                 "worker processes cannot start: if this is a script of yours, put what it does under"
                 " `if __name__ == '__main__':`, because each worker imports it."
             ) from None
 
-    def ask(self, extractor: ImageExtractor, image: Pixels) -> None:
+    def ask(self, job: Job, image: Any) -> None:
         """Have a detector, which is loaded first if need be, look at an image; return once it looks.
 
         Raises:
             _Died: The process ended.
             Exception: What the detector raised.
         """
-        self._say((extractor, image))
+        self._say((job, image))
         try:
             self._hear(_LOADING_TIMEOUT)
         except _TookTooLong:
             self.end()
-            raise TimeoutError(f"{extractor.name} could not be loaded in {_LOADING_TIMEOUT:g} s") from None
+            raise TimeoutError(f"{job.name} could not be loaded in {_LOADING_TIMEOUT:g} s") from None
 
-    def answer(self, timeout: float) -> Result:
+    def answer(self, timeout: float) -> Any:
         """Return what the detector finds in the image.
 
         Raises:
@@ -181,8 +184,7 @@ class _Process:
             _TookTooLong: The detector took longer than ``timeout`` seconds.
             Exception: What the detector raised.
         """
-        result: Result = self._hear(timeout)
-        return result
+        return self._hear(timeout)
 
     def end(self) -> None:
         """Kill it."""

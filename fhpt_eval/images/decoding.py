@@ -278,7 +278,7 @@ def _rgb(image: Image.Image, notes: set[str]) -> Rgb:
         notes.add("CMYK converted")
     if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
         return _on_white(image, notes)
-    return np.array(image.convert("RGB"), order="C")
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), order="C")
 
 
 def _from_16_bit_grey(image: Image.Image, notes: set[str]) -> Rgb:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from toys import (
     write_image,
 )
 
-from fhpt_eval.engine import local, stream
+from fhpt_eval.engine import decoders, local
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import open_engine
@@ -253,20 +255,39 @@ def test_a_detector_that_hangs_costs_that_image_only_and_is_not_cached(tmp_path:
     )
 
 
-def test_a_run_that_is_stopped_leaves_no_detector_behind(tmp_path: Path, cache: Cache) -> None:
+@pytest.mark.parametrize("wait", [0, 2])
+def test_a_run_that_is_stopped_leaves_no_detector_behind(tmp_path: Path, cache: Cache, wait: float) -> None:
     endless = ImageRef(tmp_path / "endless.png")
     Image.new("RGB", (8, 8), (200, 0, 0)).save(endless.path)
 
-    def stop(stage: str, done: int, _total: int) -> None:
-        if stage == "extracting" and done:
-            raise KeyboardInterrupt
-
     before = set(multiprocessing.active_children())
-    # Without a limit in reach: the end of the run has to end the detector, also one that was only about to start.
+
+    def interrupt() -> None:
+        while not over.wait(0.01) and not set(multiprocessing.active_children()) - before:
+            pass
+        if not over.wait(wait):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    over = threading.Event()
+    thread = threading.Thread(target=interrupt)
+    # Without a limit in reach: the end of the run has to end the detector, also one that is only about to start.
     engine = open_engine("local", cache, device="cpu", workers=1, detector_timeout=10_000)
-    with pytest.raises(KeyboardInterrupt):
-        engine.run(image_plan(endless, extractor=InProcess()), {}, stop)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # which is another after commands of other tests
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            engine.run(image_plan(endless, extractor=InProcess()), {})
+    finally:
+        over.set()
+        thread.join()
+        signal.signal(signal.SIGINT, handler)
     assert set(multiprocessing.active_children()) <= before
+
+
+def results_of(models: Models, extractor: PairExtractor, pairs: Mapping[int, Any]) -> dict[int, Any]:
+    """What comes of comparing."""
+    parts = models.submit(extractor, lambda model, batch: model.compare(batch), pairs, too_large=Missing("too large"))
+    return {index: result for part in parts for index, result in part.result().items()}
 
 
 def test_what_runs_on_a_gpu_compares_batches_and_halves_them_when_memory_is_short(
@@ -274,14 +295,14 @@ def test_what_runs_on_a_gpu_compares_batches_and_halves_them_when_memory_is_shor
 ) -> None:
     monkeypatch.setattr(Difference, "memory_errors", [MemoryError(), MemoryError()])
     pairs = [((np.full(2, float(i)),), (np.zeros(2),)) for i in range(5)]
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(2) as cores, ThreadPoolExecutor(1) as streams:
         for extractor, calls in ((DifferenceOnDevice(), [2, 2, 1]), (Difference(), [1, 1, 1, 1, 1])):
             monkeypatch.setattr(Difference, "compared", [])
-            models = Models(Context("cuda"), 8, threads)
-            results = models.call(
-                extractor, lambda model, batch: model.compare(batch), pairs, too_large=Missing("too large")
+            models = Models(Context("cuda"), 8, cores, streams)
+            results = results_of(models, extractor, dict(enumerate(pairs)))
+            assert {index: float(result["difference"]) for index, result in results.items()} == dict(
+                enumerate(range(5))
             )
-            assert [float(result["difference"]) for result in results] == [0, 1, 2, 3, 4]
             assert Difference.compared == calls
             said = [f"not enough memory for on-device: its batch size was lowered to {n}" for n in (4, 2)]
             assert list(models.warnings()) == (said if extractor.on_device else [])
@@ -312,7 +333,10 @@ def test_progress_ends_where_it_said_it_would(tmp_path: Path, cache: Cache) -> N
     open_engine("local", cache, batch_size=2).run(
         image_plan(*refs(tmp_path, 5)), {}, lambda stage, done, total: calls.append((stage, done, total))
     )
-    assert [c for c in calls if c[0] == "extracting"] == [("extracting", n, 5) for n in (0, 2, 4, 5)]
+    told = [c for c in calls if c[0] == "extracting"]
+    assert (told[0], told[-1]) == (("extracting", 0, 5), ("extracting", 5, 5))
+    assert told == sorted(told)
+    assert len(told) == 4  # batches of 2, 2 and 1, whichever is done first
 
 
 def test_what_decoding_changed_is_known_on_a_second_run_too(tmp_path: Path, cache: Cache) -> None:
@@ -352,7 +376,7 @@ def test_a_file_that_changes_while_it_is_evaluated_is_named_and_not_cached(
         write_image(image.path, 99)
         return open_image(*arguments)
 
-    monkeypatch.setattr(stream, "open_image", swap_then_open)
+    monkeypatch.setattr(decoders, "open_image", swap_then_open)
     assert open_engine("local", cache).run(image_plan(image), {}).image(MEAN, image) == Missing(
         "unreadable: changed while it was being evaluated"
     )
@@ -365,12 +389,8 @@ def test_a_file_that_changes_while_it_is_evaluated_is_named_and_not_cached(
 def test_a_worker_that_died_does_not_end_the_run(tmp_path: Path) -> None:
     white, noise = np.full((4, 4, 3), 255, np.uint8), np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     with Workers(1, {}, timeout=60) as workers:
-        workers.submit(InProcess(), "white", white)
-        wait(workers._jobs)
-        workers.submit(InProcess(), "noise", noise)
-        found = {key: result for _, key, result in workers.finished(all_of_them=True)}
-    assert found["white"] == Missing("in-process crashed on this image")
-    assert "mean" in found["noise"]
+        assert workers.submit(InProcess(), white).result() == Missing("in-process crashed on this image")
+        assert "mean" in workers.submit(InProcess(), noise).result()
 
 
 def test_a_panel_is_known_by_its_pixels_and_a_file_by_its_bytes(tmp_path: Path, cache: Cache) -> None:

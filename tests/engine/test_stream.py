@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,11 +44,11 @@ def test_batches_hold_no_more_than_there_is_room_for(
 ) -> None:
     work = work_on(tmp_path, 7)
     monkeypatch.setattr(stream, "AT_ONCE", room * max(work.memory().values()))
-    with ThreadPoolExecutor(2) as threads:
-        found = [[image.key for image in batch] for batch in stream.batches(work, threads, size=5)]
-    assert [key for keys in found for key in keys] == list(work.files)
-    assert max(map(len, found)) <= at_most
+    found = list(stream.batches(work, size=5))
+    assert [key for batch in found for key in batch.keys] == list(work.files)
+    assert max(len(batch.keys) for batch in found) <= at_most
     taken = work.memory()
-    assert all(len(keys) == 1 or sum(taken[key] for key in keys) <= stream.AT_ONCE for keys in found)
+    assert all(batch.bytes == sum(taken[key] for key in batch.keys) for batch in found)
+    assert all(len(batch.keys) == 1 or batch.bytes <= stream.AT_ONCE for batch in found)
     if room == 100:
-        assert list(map(len, found)) == [5, 2]
+        assert [len(batch.keys) for batch in found] == [5, 2]
