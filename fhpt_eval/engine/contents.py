@@ -26,9 +26,10 @@ class Contents:
     """
 
     def __init__(self, paths: Iterable[Path], progress: Progress) -> None:
-        ordered = sorted(set(paths))
+        ordered = sorted(set(paths), key=str)
         parts = [ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE)]
         self._found: dict[Path, str | Missing] = {}
+        self._keys: dict[ImageRef, str | None] = {}
         progress("reading files", 0, len(ordered))
         with threads(_READERS) as readers:
             for part, contents in zip(parts, readers.map(_hash_files, parts), strict=True):
@@ -42,6 +43,11 @@ class Contents:
 
     def key(self, ref: ImageRef) -> str | None:
         """Return the content key of an image: of the file's bytes, the panel, and the mask; None if it is unknown."""
+        if ref not in self._keys:
+            self._keys[ref] = self._key(ref)
+        return self._keys[ref]
+
+    def _key(self, ref: ImageRef) -> str | None:
         if (content := self.of_file(ref.path)) is None:
             return None
         panel = "" if ref.panel is None else f"#{ref.panel}/{ref.panels}"
@@ -53,6 +59,8 @@ class Contents:
 
     def lacks(self, ref: ImageRef) -> Missing | None:
         """Return why an image's file could not be opened; None where it could."""
+        if self.key(ref) is not None:
+            return None
         content = self._found.get(ref.path, NOT_READ)
         return content if isinstance(content, Missing) else None
 
