@@ -43,9 +43,10 @@ class Contents:
 
     def key(self, ref: ImageRef) -> str | None:
         """Return the content key of an image: of the file's bytes, the panel, and the mask; None if it is unknown."""
-        if ref not in self._keys:
-            self._keys[ref] = self._key(ref)
-        return self._keys[ref]
+        try:
+            return self._keys[ref]
+        except KeyError:
+            return self._keys.setdefault(ref, self._key(ref))
 
     def _key(self, ref: ImageRef) -> str | None:
         if (content := self.of_file(ref.path)) is None:

@@ -102,9 +102,8 @@ class Extraction:
 
     def info(self, ref: ImageRef) -> ImageInfo | Missing:
         """Return what decoding told of an image, or in bare words why it could not be read."""
-        if (why := self._undecoded(ref)) is not None:
-            return why
-        return self._findings.infos.get(str(self._contents.key(ref)), NOT_READ)
+        key = self._key(ref)
+        return key if isinstance(key, Missing) else self._findings.infos.get(key, NOT_READ)
 
     def content(self, ref: ImageRef) -> str | None:
         """Return a hash of what an image shows: of the file's bytes, or of the panel's pixels.
@@ -116,21 +115,28 @@ class Extraction:
         info = self.info(ref)
         return None if isinstance(info, Missing) else info.pixels
 
-    def _undecoded(self, ref: ImageRef) -> Missing | None:
-        return self._contents.lacks(ref) or self._findings.undecoded.get(str(self._contents.key(ref)))
+    def _key(self, ref: ImageRef) -> str | Missing:
+        """Return the content key of an image, or why it cannot be read."""
+        if (key := self._contents.key(ref)) is None:
+            return self._contents.lacks(ref) or NOT_READ
+        return self._findings.undecoded.get(key, key)
 
     def _place(self, extractor: Extractor, refs: tuple[ImageRef | Missing, ...]) -> Key | Missing:
         """Return the key under which the cache has a result, or why there is none."""
-        there = [ref for ref in refs if not isinstance(ref, Missing)]
-        if len(there) < len(refs):
-            return next(ref for ref in refs if isinstance(ref, Missing))
-        for ref in there:
-            if (why := self._undecoded(ref)) is not None:
-                return unreadable(why)
+        keys: list[str] = []
+        why: Missing | None = None
+        for ref in refs:
+            if isinstance(ref, Missing):
+                return ref
+            if isinstance(found := self._key(ref), Missing):
+                why = why or unreadable(found)
+            else:
+                keys.append(found)
+        if why is not None:
+            return why
         if self._findings.broken and extractor in self._findings.broken:
             return Missing(f"{extractor.name} failed")
-        first, *second = (str(self._contents.key(ref)) for ref in there)
-        key = (first, second[0]) if second else first
+        key = keys[0] if len(keys) == 1 else (keys[0], keys[1])
         # Mostly empty, and an extractor's hash is that of all its fields.
         return self._findings.faults.get((extractor, key), key) if self._findings.faults else key
 

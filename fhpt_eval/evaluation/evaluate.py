@@ -41,6 +41,10 @@ from fhpt_eval.people.mask_files import MaskFiles
 from fhpt_eval.progress import Progress
 
 
+_SECONDS_UNSAVED = 1.0
+"""Scoring that a killed run may lose: where records come from the cache, writing the tables would take longer."""
+
+
 def evaluate(
     pairs: Pairs,
     protocols: Sequence[Measurement | Protocol | str] | None = None,
@@ -116,7 +120,7 @@ def evaluate(
         planned = plan_record(name, profile, images, chosen, prepared, contents, engine.numerics, command)
         if folder is not None:
             folder.require_same(planned, planned=True)
-        if tell is not None and (seen := at_a_glance(pairs, contents)) is not None:
+        if tell is not None and (seen := at_a_glance(pairs, contents, engine.cache)) is not None:
             tell(seen)
         extraction = engine.run(prepared.plan, prepared.weights, progress, contents)
         extracted = time.monotonic()
@@ -125,12 +129,14 @@ def evaluate(
         run = run.timed("extract", extracted - started)
         if folder is not None:
             folder.require_same(run.record)
+        saved = extracted
         ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
         for done, (index, measurement) in enumerate(ready, start=1):
             with by_definition(on=engine.numerics.reference_math):
                 run = _scored(run, index, measurement, images, prepared, extraction, told)
-            if folder is not None:
+            if folder is not None and time.monotonic() - saved > _SECONDS_UNSAVED:
                 folder.save(run)
+                saved = time.monotonic()
             if progress is not None:
                 progress("scoring", done, len(ready))
         # Of what was read since: a damaged cache, for example.
