@@ -216,7 +216,8 @@ def _look(folder: Path, name: str, known: Picture | None = None) -> Picture:
             content = hashlib.sha256(data).hexdigest()
         decoded = decode(data)
         borders = white_borders([decoded.pixels])
-        return Picture(name, header_of(data), content=content, notes=decoded.notes, borders=borders)
+        header = header_of(data) if known is None else known.header
+        return Picture(name, header, content=content, notes=decoded.notes, borders=borders)
     except (OSError, ImageError, MemoryError) as error:
         return Picture(name, unreadable=_why(error), content=content)
 

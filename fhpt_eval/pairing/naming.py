@@ -193,6 +193,8 @@ class Naming:
         if not self.separator:
             return ((stem, stem),)
         text = stem.rpartition("/")[2].removesuffix(self.ending)
+        if self.suffixed and "." not in text:
+            return ()
         found = []
         at = text.rfind(self.separator)
         while at > 0:
