@@ -26,6 +26,9 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.files.mounts import network_file_system
 from fhpt_eval.records import Missing, Result
 
+LIBRARIES = "libraries.json"
+"""Beside the results: from which files `fhpt-eval doctor` could load every library."""
+
 DEFAULT_LIMIT = 20 * 2**30
 """Bytes on disk before the oldest results are dropped."""
 
@@ -308,7 +311,7 @@ class Cache:
 def clear(folder: str | Path | None = None) -> int:
     """Delete the cache; return the bytes that were freed. A process that has it open goes on with its own copy."""
     folder = Path(folder) if folder else default_folder()
-    files = [f for f in (folder / NAME, folder / "lock.mdb") if f.exists()]
+    files = [f for f in (folder / NAME, folder / "lock.mdb", folder / LIBRARIES) if f.exists()]
     freed = sum(f.stat().st_blocks * 512 for f in files)
     for file in files:
         file.unlink()
