@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fhpt_eval.engine.opening import hash_file
@@ -15,6 +17,9 @@ _READERS = 4
 
 _AT_ONCE = 32
 """Files that a reader takes at once: handing one over costs as much as reading a small one."""
+
+_WAITING = 8
+"""How many times longer than it works a reader takes, where it waits for the disk."""
 
 
 class Contents:
@@ -32,7 +37,7 @@ class Contents:
         self._keys: dict[ImageRef, str | None] = {}
         progress("reading files", 0, len(ordered))
         with threads(_READERS) as readers:
-            for part, contents in zip(parts, readers.map(_hash_files, parts), strict=True):
+            for part, contents in zip(parts, _hashed(parts, readers), strict=True):
                 self._found.update(zip(part, contents, strict=True))
                 progress("reading files", len(self._found), len(ordered))
 
@@ -67,6 +72,16 @@ class Contents:
 
 
 NOT_READ = Missing("not read", "not asked")
+
+
+def _hashed(parts: Sequence[Sequence[Path]], readers: ThreadPoolExecutor) -> Iterator[list[str | Missing]]:
+    """Yield the hashes of each part: read by this thread, or where it mostly waits for the disk, by several."""
+    for done, part in enumerate(parts):
+        began, worked = time.perf_counter(), time.thread_time()
+        yield _hash_files(part)
+        if time.perf_counter() - began > _WAITING * (time.thread_time() - worked):
+            yield from readers.map(_hash_files, parts[done + 1 :])
+            return
 
 
 def _hash_files(paths: Sequence[Path]) -> list[str | Missing]:

@@ -35,27 +35,22 @@ def parse(data: bytes | memoryview) -> Result:
     if kind == _FINDING:
         return Missing(bytes(stored).decode(), "finding")
     start = 8 + int.from_bytes(stored[:8], "little")
-    # Copied, because the bytes are aligned for no type.
+    # A copy: in the cache's bytes, numbers are aligned for no type.
+    values = bytearray(stored[start:])
     return {
-        name: np.frombuffer(stored, dtype, count, start + offset).reshape(shape).copy()
-        for name, dtype, shape, count, offset in _layout(bytes(stored[8:start]))
+        name: np.ndarray(shape, dtype, values, offset)
+        for name, dtype, shape, offset in _layout(bytes(stored[8:start]))
     }
 
 
 @lru_cache(maxsize=1024)
-def _layout(header: bytes) -> tuple[tuple[str, np.dtype[Any], tuple[int, ...], int, int], ...]:
-    """Return name, type, shape, size and place of each array; the records of an extractor mostly have one layout.
+def _layout(header: bytes) -> tuple[tuple[str, np.dtype[Any], tuple[int, ...], int], ...]:
+    """Return name, type, shape and place of each array; the records of an extractor mostly have one layout.
 
     safetensors' own reader looks at the header of each record again, which takes longer than its few numbers.
     """
     arrays = {name: about for name, about in json.loads(header).items() if name != "__metadata__"}
     return tuple(
-        (
-            name,
-            np.dtype(_TYPES[about["dtype"]]),
-            tuple(about["shape"]),
-            int(np.prod(about["shape"], dtype=np.int64)),
-            about["data_offsets"][0],
-        )
+        (name, np.dtype(_TYPES[about["dtype"]]), tuple(about["shape"]), about["data_offsets"][0])
         for name, about in arrays.items()
     )
