@@ -155,7 +155,9 @@ class _Check:
                 # The first key of a branch stands for all that is smaller, whatever it is.
                 keys = nodes.keys if depth == 1 else nodes.keys[1:]
                 keys = [key[::-1] for key in keys] if numbers else keys
-                if not all(map(operator.lt, keys, keys[1:])) or (keys and (keys[0] < low or (high and keys[-1] >= high))):
+                if not all(map(operator.lt, keys, keys[1:])) or (
+                    keys and (keys[0] < low or (high and keys[-1] >= high))
+                ):
                     raise DamagedError(f"page {number} is out of order")
                 if depth > 1:
                     branches += 1
@@ -203,9 +205,7 @@ class _Check:
         all_kinds, all_sizes, found, first = kinds.tolist(), sizes.tolist(), [], 0
         for flag, count in zip(flags.tolist(), counts.tolist(), strict=True):
             own_nodes = slice(first, first + count)
-            found.append(
-                (flag, _Nodes(keys[own_nodes], all_kinds[own_nodes], all_sizes[own_nodes], held[own_nodes]))
-            )
+            found.append((flag, _Nodes(keys[own_nodes], all_kinds[own_nodes], all_sizes[own_nodes], held[own_nodes])))
             first += count
         return found
 

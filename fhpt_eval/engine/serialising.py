@@ -38,8 +38,7 @@ def parse(data: bytes | memoryview) -> Result:
     # A copy: in the cache's bytes, numbers are aligned for no type.
     values = bytearray(stored[start:])
     return {
-        name: np.ndarray(shape, dtype, values, offset)
-        for name, dtype, shape, offset in _layout(bytes(stored[8:start]))
+        name: np.ndarray(shape, dtype, values, offset) for name, dtype, shape, offset in _layout(bytes(stored[8:start]))
     }
 
 

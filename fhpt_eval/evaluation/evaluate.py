@@ -40,9 +40,8 @@ from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.people.mask_files import MaskFiles
 from fhpt_eval.progress import Progress
 
-
 _SECONDS_UNSAVED = 1.0
-"""Scoring that a killed run may lose: where records come from the cache, writing the tables would take longer."""
+"""Scoring that a killed run may lose: of records from the cache it takes less time than to write the tables."""
 
 
 def evaluate(
@@ -79,8 +78,9 @@ def evaluate(
         gender_classifier: What `fhpt-eval train gender` wrote; the profile ``embedded`` has one of its own.
         face_models: InsightFace's networks, or the folder of their ONNX files.
         name: What the run is called in leaderboards.
-        output: A folder for the run's record, written after every protocol; None writes nothing. Where it holds scores
-            of the same pairs and generated images, those of other protocols stay.
+        output: A folder for the run's record, written while protocols are scored, each second at most, and at the end;
+            None writes nothing. Where it holds scores of the same pairs and generated images, those of other protocols
+            stay.
         overwrite: Replace the record that the folder holds, of whatever evaluation, once this one is complete.
         engine: What computes; by default this machine with the user's cache.
         store: Where weights are looked for.

@@ -35,7 +35,7 @@ def open_regular(path: Path) -> IO[bytes]:
         OSError: It cannot be opened, or is no file; ``strerror`` says which.
     """
     _check(path)
-    return open(path, "rb", buffering=0)  # noqa: PTH123, SIM115
+    return open(path, "rb", buffering=0)  # noqa: PTH123
 
 
 def read_regular(path: Path) -> bytes:

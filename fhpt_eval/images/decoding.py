@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,8 +59,9 @@ class ImageRef:
     mask: Mask | Silhouette | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, Path):
-            object.__setattr__(self, "path", Path(self.path))
+        given: Any = self.path
+        if not isinstance(given, Path):
+            object.__setattr__(self, "path", Path(given))
         if (self.panel is None) != (self.panels is None):
             raise ValueError("panel and panels go together")
         if self.panel is not None and self.panels is not None and not 0 <= self.panel < self.panels:
