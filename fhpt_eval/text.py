@@ -15,9 +15,14 @@ _FORMULA = re.compile("'*[=+\\-@\t\r]")
 """How a cell begins that a spreadsheet computes, or that would look like one of `cell`."""
 
 
+_FIRST = frozenset("'=+-@\t\r")
+"""Its first character."""
+
+
 def unsafe(text: str) -> bool:
     """Whether a text holds a character that does something instead of being seen."""
-    return _UNSAFE.search(text) is not None
+    # None of these is printable, which Python tells at once.
+    return not text.isprintable() and _UNSAFE.search(text) is not None
 
 
 def visible(text: str, keep: str = "") -> str:
@@ -38,6 +43,8 @@ def cell(value: T) -> T | str:
     if not isinstance(value, str):
         return value
     shown = visible(value)
+    if value[:1] not in _FIRST:
+        return shown
     return f"'{shown}" if _FORMULA.match(value) and not _is_number(value) else shown
 
 

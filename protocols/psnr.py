@@ -69,7 +69,7 @@ class Psnr(PairedProtocol, MaskedProtocol):
         values = list(errors)
         for start in range(0, len(order), self.batch):
             batch = order[start : start + self.batch]
-            value = self._decibel(float(np.mean([error for _, error in batch])))
+            value = self._decibel(float(np.mean([error for _, error in batch])) if len(batch) > 1 else batch[0][1])
             for i, _ in batch:
                 values[i] = value
         metric = "psnr" if self.arithmetic == "float64" else f"psnr_{self.arithmetic}"

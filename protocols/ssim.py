@@ -116,11 +116,14 @@ class Ssim(PairedProtocol, MaskedProtocol):
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Average over the pairs."""
-        results = records.per_pair(self.extractor(), "generated", "target")
-        values = [r if isinstance(r, Missing) else _value(r) for r in results]
+        values: list[float | Missing] = []
+        constant = 0
+        for result in records.per_pair(self.extractor(), "generated", "target"):
+            values.append(result if isinstance(result, Missing) else _value(result))
+            if not isinstance(result, Missing) and not isinstance(values[-1], Missing):
+                constant += "constant" in result
         metric = f"{self.prefix()}ssim"
-        finite = (r for r, v in zip(results, values, strict=True) if not isinstance(v, Missing))
-        if constant := sum("constant" in r for r in finite if not isinstance(r, Missing)):
+        if constant:
             told = f"{metric}: {constant} × {CONSTANT.reason}: rounding decides what becomes of it, about 0"
             return [mean_over_pairs(metric, "higher", pairs, values, within=(-1, 1), warnings=(told,))]
         return [mean_over_pairs(metric, "higher", pairs, values, within=(-1, 1))]

@@ -179,22 +179,30 @@ def audit_folder(folder: str | Path, progress: Progress | None = None) -> Folder
     return FolderAudit(listing, tuple(pictures))
 
 
-def glance(listing: Listing, content: Callable[[Path], str | None]) -> FolderAudit:
+def glance(
+    listing: Listing, contents: Mapping[str, str] | None = None, known: Mapping[str, Header] | None = None
+) -> FolderAudit:
     """Look at the headers of a folder's images, and at the pixels of a few small ones.
 
     Args:
         listing: All that is in it.
-        content: Hash of a file's bytes, where it is known.
+        contents: Hash of a file's bytes, by its name, where that is known.
+        known: Headers by the hash of the bytes that they are of; others are read.
     """
-    pictures = [_header(listing.folder, name, content(listing.folder / name)) for name in listing.images]
+    contents, known = contents or {}, known or {}
+    pictures = [_header(listing.folder, name, contents.get(name), known) for name in listing.images]
     small = [p for p in pictures if p.header is not None and p.header.size[0] * p.header.size[1] <= _SMALL]
     sample = {p.name for p in small[:: -(-len(small) // _SAMPLE) or 1]}
     return FolderAudit(listing, tuple(_look(listing.folder, p.name, p) if p.name in sample else p for p in pictures))
 
 
-def _header(folder: Path, name: str, content: str | None) -> Picture:
+def _header(folder: Path, name: str, content: str | None, known: Mapping[str, Header]) -> Picture:
+    if content is not None and content in known:
+        return Picture(name, known[content], content=content)
     try:
-        return Picture(name, header_of(read_regular(folder / name)), content=content)
+        data = read_regular(folder / name)
+        # Hashed again: the file may have been changed since, and a header is kept for these bytes.
+        return Picture(name, header_of(data), content=hashlib.sha256(data).hexdigest())
     except (OSError, ImageError, MemoryError) as error:
         return Picture(name, unreadable=_why(error), content=content)
 
@@ -208,7 +216,8 @@ def _look(folder: Path, name: str, known: Picture | None = None) -> Picture:
             content = hashlib.sha256(data).hexdigest()
         decoded = decode(data)
         borders = white_borders([decoded.pixels])
-        return Picture(name, header_of(data), content=content, notes=decoded.notes, borders=borders)
+        header = header_of(data) if known is None else known.header
+        return Picture(name, header, content=content, notes=decoded.notes, borders=borders)
     except (OSError, ImageError, MemoryError) as error:
         return Picture(name, unreadable=_why(error), content=content)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -48,6 +49,9 @@ ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ =
 _INTERRUPTED = "interrupted; what was done is kept, the same command goes on from there."
 _KEEP_NOTHING = {"audit", "compare", "leaderboard", "pack", "plot", "report"}
 """Commands of which the same words begin again."""
+
+_OBJECTS = 100_000
+"""How many more there are each time Python looks for cycles."""
 
 _SHOW_CURSOR = b"\x1b[?25h"
 
@@ -100,6 +104,8 @@ def about(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command; exit with a code that scripts can trust."""
+    # Pairs and records are many and hold no cycles: Python need not look through all of them again and again.
+    gc.set_threshold(_OBJECTS)
     in_main_thread = threading.current_thread() is threading.main_thread()
     # A shell that starts what runs in the background has Ctrl-C ignored, which stays so.
     if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:

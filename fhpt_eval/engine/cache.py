@@ -10,8 +10,9 @@ import hashlib
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,16 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.files.mounts import network_file_system
 from fhpt_eval.records import Missing, Result
 
+LIBRARIES = "libraries.json"
+"""Beside the results: from which files `fhpt-eval doctor` could load every library."""
+
 DEFAULT_LIMIT = 20 * 2**30
 """Bytes on disk before the oldest results are dropped."""
 
 _FORMAT = b"2"
+
+_AT_ONCE = 64
+"""Results that are read in one transaction."""
 
 
 def default_folder() -> Path:
@@ -129,7 +136,8 @@ class Cache:
 
     def known(self, fingerprint: str, keys: Iterable[str]) -> set[str]:
         """Return which of ``keys`` are there, without reading the results; they stay until this cache is closed."""
-        addresses = {key: _address(fingerprint, key) for key in keys}
+        prefix = _prefix(fingerprint)
+        addresses = {key: prefix + _suffix(key) for key in keys}
         stored = self._stored([address for address in addresses.values() if address not in self._memory])
         found = {key for key, address in addresses.items() if address in self._memory or address in stored}
         self._in_use.update(addresses[key] for key in found)
@@ -137,22 +145,34 @@ class Cache:
 
     def intact(self, fingerprint: str, keys: Iterable[str]) -> set[str]:
         """Return which of ``keys`` are there and can be read."""
-        return {key for key in self.known(fingerprint, keys) if self.get(fingerprint, key) is not None}
+        known = [*self.known(fingerprint, keys)]
+        return {key for key, result in zip(known, self.read(fingerprint, known), strict=True) if result is not None}
 
     def get(self, fingerprint: str, key: str) -> Result | None:
         """Read one result; None when it is not there or damaged, and a damaged one is gone from then on."""
-        address = _address(fingerprint, key)
+        return next(self.read(fingerprint, [key]))
+
+    def read(self, fingerprint: str, keys: Iterable[str]) -> Iterator[Result | None]:
+        """Yield the result of each key, as `get` does; some are read at once, and never all of them held."""
+        prefix, remaining = _prefix(fingerprint), iter(keys)
+        while some := [prefix + _suffix(key) for key in islice(remaining, _AT_ONCE)]:
+            yield from map(self._opened, some, self._sealed(some))
+
+    def _opened(self, address: bytes, sealed: bytes | None) -> Result | None:
         if address in self._memory:
             return parse(self._memory[address])
-        sealed: bytes | None = self._with_results(lambda results: results.get(address))
         if sealed is None:
             return None
-        data = _unseal(sealed)
-        if data is None:
-            self.damaged += 1
-            self._with_results(lambda results: results.delete(address), write=True)
-            return None
-        return parse(data)
+        data = memoryview(sealed)[_SEAL:]
+        if _seal(data) == sealed[:_SEAL]:
+            return parse(data)
+        self.damaged += 1
+        self._with_results(lambda results: results.delete(address), write=True)
+        return None
+
+    def _sealed(self, addresses: Sequence[bytes]) -> list[bytes | None]:
+        """Return what the file has at each address."""
+        return self._with_results(lambda results: [*map(results.get, addresses)]) or [None] * len(addresses)
 
     def _stored(self, addresses: Sequence[bytes]) -> set[bytes]:
         """Which addresses the file has; the values behind them are not read."""
@@ -175,8 +195,9 @@ class Cache:
 
     def put(self, extractor: str, fingerprint: str, results: Mapping[str, Result]) -> None:
         """Keep results (other than faults) under their keys, in one transaction."""
+        prefix = _prefix(fingerprint)
         items = {
-            _address(fingerprint, key): dump(result)
+            prefix + _suffix(key): dump(result)
             for key, result in results.items()
             if not (isinstance(result, Missing) and result.fault)
         }
@@ -230,7 +251,7 @@ class Cache:
                 if transaction.get(address, db=self._results) is None:
                     transaction.put(number.to_bytes(8, "big"), address, db=self._order)
                     number += 1
-                transaction.put(address, _seal(data), db=self._results)
+                transaction.put(address, _seal(data) + data, db=self._results)
 
         self._in_transaction(insert, write=True)
 
@@ -290,7 +311,7 @@ class Cache:
 def clear(folder: str | Path | None = None) -> int:
     """Delete the cache; return the bytes that were freed. A process that has it open goes on with its own copy."""
     folder = Path(folder) if folder else default_folder()
-    files = [f for f in (folder / NAME, folder / "lock.mdb") if f.exists()]
+    files = [f for f in (folder / NAME, folder / "lock.mdb", folder / LIBRARIES) if f.exists()]
     freed = sum(f.stat().st_blocks * 512 for f in files)
     for file in files:
         file.unlink()
@@ -314,13 +335,12 @@ class _Full(Exception):
     """All that could be dropped is in use."""
 
 
-def _seal(data: bytes) -> bytes:
-    return zlib.crc32(data).to_bytes(4, "big") + data
+_SEAL = 4
+"""Bytes before a result that tell whether it is damaged."""
 
 
-def _unseal(sealed: bytes) -> bytes | None:
-    data = sealed[4:]
-    return data if zlib.crc32(data).to_bytes(4, "big") == sealed[:4] else None
+def _seal(data: bytes | memoryview) -> bytes:
+    return zlib.crc32(data).to_bytes(_SEAL, "big")
 
 
 _PREFIX = 16
@@ -331,5 +351,5 @@ def _prefix(fingerprint: str) -> bytes:
     return bytes.fromhex(fingerprint)[:_PREFIX]
 
 
-def _address(fingerprint: str, key: str) -> bytes:
-    return _prefix(fingerprint) + hashlib.sha256(key.encode()).digest()
+def _suffix(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

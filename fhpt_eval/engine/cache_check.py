@@ -10,10 +10,11 @@ from __future__ import annotations
 import operator
 import os
 import struct
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _BRANCH, _LEAF, _OVERFLOW, _META = 1, 2, 4, 8
@@ -25,6 +26,9 @@ _NONE = 2**64 - 1
 _META_PAGES = 2
 _PAGE, _NODE = 16, 8
 """Bytes of a page's and of a node's header."""
+
+_AT_ONCE = 64
+"""Pages that are looked at together."""
 
 _HEADER = struct.Struct("<QHHHH")
 _TREE = struct.Struct("<IHHQQQQQ")
@@ -140,55 +144,70 @@ class _Check:
         branches = leaves = overflows = entries = 0
         below = [(tree.root, tree.depth, b"", b"")]
         while below:
-            number, depth, low, high = below.pop()
-            flags, nodes = self._page(number)
-            if flags != (_LEAF if depth == 1 else _BRANCH) or (depth > 1 and len(nodes.keys) < 2):
-                raise DamagedError(f"page {number} is of the wrong kind")
-            # The first key of a branch stands for all that is smaller, whatever it is.
-            keys = nodes.keys if depth == 1 else nodes.keys[1:]
-            keys = [key[::-1] for key in keys] if numbers else keys
-            if not all(map(operator.lt, keys, keys[1:])) or (keys and (keys[0] < low or (high and keys[-1] >= high))):
-                raise DamagedError(f"page {number} is out of order")
-            if depth > 1:
-                branches += 1
-                pages = [int.from_bytes(held, "little") for held in nodes.held]
-                below += zip(pages, [depth - 1] * len(pages), [low, *keys], [*keys, high], strict=True)
-                continue
-            leaves, entries = leaves + 1, entries + len(keys)
-            for kind, size, held in zip(nodes.kinds, nodes.sizes, nodes.held, strict=True):
-                overflows += self._overflow(held, size) if kind & _BIGDATA else 0
-                yield kind, size, held
+            # Pages of one level, because the many leaves are looked at faster together.
+            depth = below[-1][1]
+            some: list[tuple[int, int, bytes, bytes]] = []
+            while below and below[-1][1] == depth and len(some) < _AT_ONCE:
+                some.append(below.pop())
+            for (number, _, low, high), (flags, nodes) in zip(some, self._pages([p[0] for p in some]), strict=True):
+                if flags != (_LEAF if depth == 1 else _BRANCH) or (depth > 1 and len(nodes.keys) < 2):
+                    raise DamagedError(f"page {number} is of the wrong kind")
+                # The first key of a branch stands for all that is smaller, whatever it is.
+                keys = nodes.keys if depth == 1 else nodes.keys[1:]
+                keys = [key[::-1] for key in keys] if numbers else keys
+                if not all(map(operator.lt, keys, keys[1:])) or (
+                    keys and (keys[0] < low or (high and keys[-1] >= high))
+                ):
+                    raise DamagedError(f"page {number} is out of order")
+                if depth > 1:
+                    branches += 1
+                    pages = [int.from_bytes(held, "little") for held in nodes.held]
+                    below += zip(pages, [depth - 1] * len(pages), [low, *keys], [*keys, high], strict=True)
+                    continue
+                leaves, entries = leaves + 1, entries + len(keys)
+                for kind, size, held in zip(nodes.kinds, nodes.sizes, nodes.held, strict=True):
+                    overflows += self._overflow(held, size) if kind & _BIGDATA else 0
+                    yield kind, size, held
         if (branches, leaves, overflows, entries) != (tree.branches, tree.leaves, tree.overflows, tree.entries):
             raise DamagedError("a tree has not as many pages or entries as it says")
 
-    def _page(self, number: int) -> tuple[int, _Nodes]:
-        self._take(number, 1)
-        page = os.pread(self._file, self._size, number * self._size)
-        own, _, flags, lower, upper = _HEADER.unpack_from(page)
-        flags &= ~_DIRTY
-        if own != number or not _PAGE <= lower <= upper <= self._size or lower % 2:
-            raise DamagedError(f"page {number} has a wrong head")
-        words = np.frombuffer(page, "<u2").astype(np.int64)
-        at = words[_PAGE // 2 : lower // 2]
-        if len(at) and (at.min() < upper or at.max() > self._size - _NODE or (at % 2).any()):
-            raise DamagedError(f"page {number} has a node outside of it")
-        low, high, kind, length = (words[at // 2 + i] for i in range(4))
+    def _pages(self, numbers: Sequence[int]) -> list[tuple[int, _Nodes]]:
+        """Check pages; return the kind and the nodes of each."""
+        for number in numbers:
+            self._take(number, 1)
+        data = b"".join(os.pread(self._file, self._size, number * self._size) for number in numbers)
+        if len(data) != len(numbers) * self._size:
+            raise DamagedError("it is cut off")
+        words = np.frombuffer(data, "<u2").reshape(len(numbers), -1).astype(np.int64)
+        own = np.frombuffer(data, "<u8").reshape(len(numbers), -1)[:, 0]
+        flags, lower, upper = words[:, 5] & ~_DIRTY, words[:, 6], words[:, 7]
+        wrong = (own != np.array(numbers, np.uint64)) | (lower < _PAGE) | (lower > upper) | (upper > self._size)
+        _refuse(wrong | (lower % 2 != 0), numbers, "has a wrong head")
+        counts = (lower - _PAGE) // 2
+        page = np.repeat(np.arange(len(numbers)), counts)
+        at = words[:, _PAGE // 2 :][np.arange(words.shape[1] - _PAGE // 2) < counts[:, None]]
+        wrong = (at < upper[page]) | (at > self._size - _NODE) | (at % 2 != 0)
+        _refuse(page[wrong], numbers, "has a node outside of it")
+        low, high, kind, length = (words[page, at // 2 + i] for i in range(4))
         starts = at + _NODE + length
-        if flags == _BRANCH:
-            # A branch has the number of the page below where a leaf has kind and size.
-            held = [page[i : i + 6] for i in at.tolist()]
-            ends, sizes, kinds = starts, low, np.zeros_like(low)
-        else:
-            sizes, kinds = low | high << 16, kind
-            ends = starts + np.where(kinds & _BIGDATA, 8, sizes)
-            held = [page[i:j] for i, j in zip(starts.tolist(), ends.tolist(), strict=True)]
-        order = np.argsort(at)
-        if (ends > self._size).any() or (kinds & ~(_BIGDATA | _SUBDATA)).any():
-            raise DamagedError(f"page {number} has a damaged node")
-        if (ends[order][:-1] > at[order][1:]).any():
-            raise DamagedError(f"page {number} has nodes in each other's place")
-        keys = [page[i:j] for i, j in zip((at + _NODE).tolist(), starts.tolist(), strict=True)]
-        return flags, _Nodes(keys, kinds.tolist(), sizes.tolist(), held)
+        # A branch has the number of the page below where a leaf has kind and size.
+        branch = flags[page] == _BRANCH
+        sizes = np.where(branch, low, low | high << 16)
+        kinds = np.where(branch, 0, kind)
+        ends = np.where(branch, starts, starts + np.where(kinds & _BIGDATA, 8, sizes))
+        _refuse(page[(ends > self._size) | ((kinds & ~(_BIGDATA | _SUBDATA)) != 0)], numbers, "has a damaged node")
+        order = np.lexsort((at, page))
+        after = (ends[order][:-1] > at[order][1:]) & (page[order][:-1] == page[order][1:])
+        _refuse(page[order][1:][after], numbers, "has nodes in each other's place")
+        begin = page * self._size
+        keys = _slices(data, begin + at + _NODE, begin + starts)
+        held = _slices(data, begin + np.where(branch, at, starts), begin + np.where(branch, at + 6, ends))
+        all_kinds, all_sizes, found, first = kinds.tolist(), sizes.tolist(), [], 0
+        for flag, count in zip(flags.tolist(), counts.tolist(), strict=True):
+            own_nodes = slice(first, first + count)
+            found.append((flag, _Nodes(keys[own_nodes], all_kinds[own_nodes], all_sizes[own_nodes], held[own_nodes])))
+            first += count
+        return found
 
     def _overflow(self, held: bytes, size: int) -> int:
         """Check the pages of a value that is too long for a leaf; return how many they are."""
@@ -220,3 +239,13 @@ class _Check:
             if each in self._seen:
                 raise DamagedError(f"page {each} is used twice")
             self._seen.add(each)
+
+
+def _refuse(wrong: npt.NDArray[Any], numbers: Sequence[int], what: str) -> None:
+    """Name the first page that is wrong: by a mask of all, or by the places of those that are."""
+    if (places := np.flatnonzero(wrong) if wrong.dtype == bool else wrong).size:
+        raise DamagedError(f"page {numbers[int(places[0])]} {what}")
+
+
+def _slices(data: bytes, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> list[bytes]:
+    return [data[i:j] for i, j in zip(starts.tolist(), ends.tolist(), strict=True)]

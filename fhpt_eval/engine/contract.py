@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -49,6 +50,10 @@ class Plan:
 
     def refs(self) -> tuple[ImageRef, ...]:
         """Every image that is read, once, in an order that keeps the images of a pair together."""
+        return self._refs
+
+    @cached_property
+    def _refs(self) -> tuple[ImageRef, ...]:
         pairs = {pair for group in self.pairs.values() for pair in group}
         by_target = sorted(pairs, key=lambda pair: (_place(pair[1]), _place(pair[0])))
         in_pairs = [ref for first, second in by_target for ref in (second, first)]

@@ -34,11 +34,14 @@ class Engine:
         executor: Computes.
         cache: Where results are kept; an in-memory one lasts for the run.
         max_pixels: Larger images are refused before they are decoded.
+
+    Attributes:
+        cache: As given.
     """
 
     def __init__(self, executor: Executor, cache: Cache, max_pixels: int = MAX_PIXELS) -> None:
         self._executor = executor
-        self._cache = cache
+        self.cache = cache
         self._max_pixels = max_pixels
 
     @property
@@ -72,16 +75,16 @@ class Engine:
         findings = Findings()
 
         def compute(*, read: bool = False) -> None:
-            todo = find_todo(plan, contents.key, self._cache, fingerprints, weights, self._max_pixels, read=read)
+            todo = find_todo(plan, contents.key, self.cache, fingerprints, weights, self._max_pixels, read=read)
             findings.infos.update(todo.infos)
             findings.undecoded.update(todo.refused)
             findings.faults.update(todo.mismatched)
             if todo.work.files:
                 with closing(self._executor.run(todo.work, progress)) as outcomes:
-                    _keep(outcomes, self._cache, fingerprints, findings)
+                    _keep(outcomes, self.cache, fingerprints, findings)
 
         compute()
-        return Extraction(contents, self._cache, fingerprints, findings, lambda: compute(read=True))
+        return Extraction(contents, self.cache, fingerprints, findings, lambda: compute(read=True))
 
 
 def open_engine(

@@ -28,6 +28,10 @@ DECODING = hashlib.sha256(f"decode {DECODE_VERSION}, pillow {metadata.version('p
 """The fingerprint under which the cache keeps what decoding told of an image."""
 
 
+_BLOCK = 1 << 16
+"""Bytes that are hashed at once: of larger blocks, each would be given back to the system."""
+
+
 @dataclass(frozen=True)
 class Opened:
     """One decoded image, in every geometry that is asked for.
@@ -46,9 +50,9 @@ class Opened:
 def hash_file(path: Path) -> str | Missing:
     """Return the SHA-256 of a file's bytes, or in bare words why it cannot be opened."""
     try:
+        digest = hashlib.sha256()
         with open_regular(path) as stream:
-            digest = hashlib.sha256()
-            while block := stream.read(1 << 20):
+            while block := stream.read(_BLOCK):
                 digest.update(block)
     except OSError as error:
         return Missing(error.strerror or type(error).__name__)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contents import NOT_READ, Contents
@@ -80,20 +81,29 @@ class Extraction:
 
     def image(self, extractor: ImageExtractor, ref: ImageRef) -> Result:
         """Return the result of an image extractor on one image."""
-        why = self._undecoded(ref)
-        return self._read(extractor, str(self._contents.key(ref))) if why is None else unreadable(why)
+        return next(self.read(extractor, [(ref,)]))
 
     def pair(self, extractor: PairExtractor, first: ImageRef, second: ImageRef) -> Result:
         """Return the result of a pair extractor on two images."""
-        key = (str(self._contents.key(first)), str(self._contents.key(second)))
-        why = self._undecoded(first) or self._undecoded(second)
-        return self._read(extractor, key) if why is None else unreadable(why)
+        return next(self.read(extractor, [(first, second)]))
+
+    def read(self, extractor: Extractor, asked: Iterable[tuple[ImageRef | Missing, ...]]) -> Iterator[Result]:
+        """Yield the result of an extractor on each image or pair; never all of them are held.
+
+        Args:
+            extractor: Of the plan.
+            asked: An image or both of a pair; where one is `Missing`, so is the result.
+        """
+        remaining = iter(asked)
+        while some := [self._place(extractor, refs) for refs in islice(remaining, _AT_ONCE)]:
+            keys = [place for place in some if not isinstance(place, Missing)]
+            results = iter(self._stored(extractor, keys))
+            yield from (place if isinstance(place, Missing) else next(results) for place in some)
 
     def info(self, ref: ImageRef) -> ImageInfo | Missing:
         """Return what decoding told of an image, or in bare words why it could not be read."""
-        if (why := self._undecoded(ref)) is not None:
-            return why
-        return self._findings.infos.get(str(self._contents.key(ref)), NOT_READ)
+        key = self._key(ref)
+        return key if isinstance(key, Missing) else self._findings.infos.get(key, NOT_READ)
 
     def content(self, ref: ImageRef) -> str | None:
         """Return a hash of what an image shows: of the file's bytes, or of the panel's pixels.
@@ -105,29 +115,48 @@ class Extraction:
         info = self.info(ref)
         return None if isinstance(info, Missing) else info.pixels
 
-    def _undecoded(self, ref: ImageRef) -> Missing | None:
-        return self._contents.lacks(ref) or self._findings.undecoded.get(str(self._contents.key(ref)))
+    def _key(self, ref: ImageRef) -> str | Missing:
+        """Return the content key of an image, or why it cannot be read."""
+        if (key := self._contents.key(ref)) is None:
+            return self._contents.lacks(ref) or NOT_READ
+        return self._findings.undecoded.get(key, key)
 
-    def _read(self, extractor: Extractor, key: Key) -> Result:
-        if extractor in self._findings.broken:
+    def _place(self, extractor: Extractor, refs: tuple[ImageRef | Missing, ...]) -> Key | Missing:
+        """Return the key under which the cache has a result, or why there is none."""
+        keys: list[str] = []
+        why: Missing | None = None
+        for ref in refs:
+            if isinstance(ref, Missing):
+                return ref
+            if isinstance(found := self._key(ref), Missing):
+                why = why or unreadable(found)
+            else:
+                keys.append(found)
+        if why is not None:
+            return why
+        if self._findings.broken and extractor in self._findings.broken:
             return Missing(f"{extractor.name} failed")
-        if (fault := self._findings.faults.get((extractor, key))) is not None:
-            return fault
-        result = self._stored(self._fingerprints[extractor], cache_key(key))
-        if result is not None:
-            return result
-        # Where it was computed again, that may have ended in a fault.
-        return self._findings.faults.get((extractor, key), _LOST)
+        key = keys[0] if len(keys) == 1 else (keys[0], keys[1])
+        # Mostly empty, and an extractor's hash is that of all its fields.
+        return self._findings.faults.get((extractor, key), key) if self._findings.faults else key
 
-    def _stored(self, fingerprint: str, key: str) -> Result | None:
+    def _stored(self, extractor: Extractor, keys: Sequence[Key]) -> list[Result]:
         """Return what the cache holds; what it has lost of the plan, through damage for example, is computed again."""
-        result = self._cache.get(fingerprint, key)
-        if result is None and self._attempts < _ATTEMPTS:
+        names, fingerprint = [cache_key(key) for key in keys], self._fingerprints[extractor]
+        found = [*self._cache.read(fingerprint, names)]
+        if None in found and self._attempts < _ATTEMPTS:
             self._attempts += 1
             self._compute_again()
-            result = self._cache.get(fingerprint, key)
-        return result
+            found = [*self._cache.read(fingerprint, names)]
+        # Where it was computed again, that may have ended in a fault.
+        return [
+            self._findings.faults.get((extractor, key), _LOST) if result is None else result
+            for key, result in zip(keys, found, strict=True)
+        ]
 
+
+_AT_ONCE = 64
+"""Results that are read at once."""
 
 _LOST = Missing("damaged in the cache: run `fhpt-eval cache clear`, and the same command again")
 

@@ -40,6 +40,9 @@ from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.people.mask_files import MaskFiles
 from fhpt_eval.progress import Progress
 
+_SECONDS_UNSAVED = 1.0
+"""Scoring that a killed run may lose: of records from the cache it takes less time than to write the tables."""
+
 
 def evaluate(
     pairs: Pairs,
@@ -75,8 +78,9 @@ def evaluate(
         gender_classifier: What `fhpt-eval train gender` wrote; the profile ``embedded`` has one of its own.
         face_models: InsightFace's networks, or the folder of their ONNX files.
         name: What the run is called in leaderboards.
-        output: A folder for the run's record, written after every protocol; None writes nothing. Where it holds scores
-            of the same pairs and generated images, those of other protocols stay.
+        output: A folder for the run's record, written while protocols are scored, each second at most, and at the end;
+            None writes nothing. Where it holds scores of the same pairs and generated images, those of other protocols
+            stay.
         overwrite: Replace the record that the folder holds, of whatever evaluation, once this one is complete.
         engine: What computes; by default this machine with the user's cache.
         store: Where weights are looked for.
@@ -116,7 +120,7 @@ def evaluate(
         planned = plan_record(name, profile, images, chosen, prepared, contents, engine.numerics, command)
         if folder is not None:
             folder.require_same(planned, planned=True)
-        if tell is not None and (seen := at_a_glance(pairs, contents)) is not None:
+        if tell is not None and (seen := at_a_glance(pairs, contents, engine.cache)) is not None:
             tell(seen)
         extraction = engine.run(prepared.plan, prepared.weights, progress, contents)
         extracted = time.monotonic()
@@ -125,12 +129,14 @@ def evaluate(
         run = run.timed("extract", extracted - started)
         if folder is not None:
             folder.require_same(run.record)
+        saved = extracted
         ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
         for done, (index, measurement) in enumerate(ready, start=1):
             with by_definition(on=engine.numerics.reference_math):
                 run = _scored(run, index, measurement, images, prepared, extraction, told)
-            if folder is not None:
+            if folder is not None and time.monotonic() - saved > _SECONDS_UNSAVED:
                 folder.save(run)
+                saved = time.monotonic()
             if progress is not None:
                 progress("scoring", done, len(ready))
         # Of what was read since: a damaged cache, for example.

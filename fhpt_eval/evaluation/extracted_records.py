@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import UNIQUE_TARGETS, Records, Results
 from fhpt_eval.pairing.naming import parse_deepfashion, without_suffix
 from fhpt_eval.pairing.pairs import Pair
+from fhpt_eval.people.given_keypoints import GivenKeypoints
 from fhpt_eval.records import Missing, Result, Role
 
 
@@ -47,22 +48,11 @@ class ExtractedRecords(Records):
             return Missing(f"no {role} image") if ref is None else first.get(ref.name, ref)
 
         keys = [tuple(of_pair(pair, role) for role in roles) for pair in self._images.pairs]
-
-        def read(refs: tuple[ImageRef | Missing, ...]) -> Result:
-            present = [ref for ref in refs if not isinstance(ref, Missing)]
-            if len(present) < len(refs):
-                return next(ref for ref in refs if isinstance(ref, Missing))
-            if isinstance(extractor, PairExtractor):
-                return self._extraction.pair(self._ran(extractor, roles), present[0], present[1])
-            return self._of_image(extractor, roles[0], present[0])
-
-        return Results(keys, read)
+        return self._results(extractor, roles, keys)
 
     def unique(self, extractor: ImageExtractor, role: Role) -> Results:
         """Results of each different image of a role, and what pairs lack of it."""
-        return Results(
-            self._keys(role), lambda ref: ref if isinstance(ref, Missing) else self._of_image(extractor, role, ref)
-        )
+        return self._results(extractor, (role,), [(ref,) for ref in self._keys(role)])
 
     def unique_groups(self, role: Role) -> Sequence[Hashable]:
         """Return the item of each image of `unique`."""
@@ -84,16 +74,20 @@ class ExtractedRecords(Records):
         """What the user gave."""
         return self._images.given
 
-    def _of_image(self, extractor: ImageExtractor, role: Role, ref: ImageRef) -> Result:
-        result = self._extraction.image(self._ran(extractor, (role,)), ref)
-        keypoints = self.given.keypoints.get(role)
-        if keypoints is None or isinstance(result, Missing) or not isinstance(extractor, KeypointDetector):
-            return result
-        # What ran has measured the size alone.
-        person = keypoints.person(ref)
-        if isinstance(person, Missing):
-            return replace(person, reason=f"{role}: {person.reason}") if person.fault else person
-        return {**person, **result}
+    def _results(
+        self,
+        extractor: ImageExtractor | PairExtractor,
+        roles: Sequence[Role],
+        keys: Sequence[tuple[ImageRef | Missing, ...]],
+    ) -> Results:
+        def read_all(asked: Sequence[tuple[ImageRef | Missing, ...]]) -> Iterator[Result]:
+            found = self._extraction.read(self._ran(extractor, roles), asked)
+            keypoints = self.given.keypoints.get(roles[0]) if isinstance(extractor, KeypointDetector) else None
+            if keypoints is None:
+                return found
+            return (_of_person(keypoints, roles[0], refs[0], size) for refs, size in zip(asked, found, strict=True))
+
+        return Results(keys, lambda key: next(read_all([key])), read_all)
 
     def _ran(self, extractor: Any, roles: Sequence[Role]) -> Any:
         asked = self.given.in_place_of(extractor, roles)
@@ -103,6 +97,16 @@ class ExtractedRecords(Records):
         refs: list[ImageRef | Missing] = list(self._images.unique(role))
         what = "target" if role == "reference" else role
         return refs + [Missing(f"no {what} image")] * self._images.lacking(role)
+
+
+def _of_person(keypoints: GivenKeypoints, role: Role, ref: ImageRef | Missing, size: Result) -> Result:
+    """Return the keypoints that are given of an image; what ran has measured its size alone."""
+    if isinstance(size, Missing) or isinstance(ref, Missing):
+        return size
+    person = keypoints.person(ref)
+    if isinstance(person, Missing):
+        return replace(person, reason=f"{role}: {person.reason}") if person.fault else person
+    return {**person, **size}
 
 
 def _group(ref: ImageRef | Missing, items: Mapping[str, str]) -> Hashable:

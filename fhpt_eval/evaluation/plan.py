@@ -67,7 +67,7 @@ class ImageSets:
     @staticmethod
     def of_pair(pair: Pair, role: Role) -> ImageRef | None:
         """Return the image that a pair has in a role."""
-        return {"generated": pair.generated, "target": pair.target, "source": pair.source}.get(role)
+        return None if role in {"reference", "given"} else getattr(pair, role)
 
     def lacking(self, role: Role) -> int:
         """How many pairs have no image in a role although such images were given."""

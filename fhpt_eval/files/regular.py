@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -20,7 +20,7 @@ _KINDS = {
 def not_regular(path: Path) -> str | None:
     """Return what stands in a file's place, in a few words; None for a file."""
     try:
-        mode = path.stat().st_mode
+        mode = os.stat(path).st_mode  # noqa: PTH116 - half the time of Path.stat, for each of many files
     except FileNotFoundError:
         return "a link to what is not there" if path.is_symlink() else os.strerror(errno.ENOENT)
     except OSError as error:
@@ -28,14 +28,14 @@ def not_regular(path: Path) -> str | None:
     return None if stat.S_ISREG(mode) else f"{_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file"
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading.
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file for reading in large blocks: unbuffered, a small one is opened in half the time.
 
     Raises:
         OSError: It cannot be opened, or is no file; ``strerror`` says which.
     """
     _check(path)
-    return path.open("rb")
+    return open(path, "rb", buffering=0)  # noqa: PTH123
 
 
 def read_regular(path: Path) -> bytes:
@@ -44,8 +44,8 @@ def read_regular(path: Path) -> bytes:
     Raises:
         OSError: As `open_regular`.
     """
-    _check(path)
-    return path.read_bytes()
+    with open_regular(path) as stream:
+        return stream.read()
 
 
 def _check(path: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,13 +59,19 @@ class ImageRef:
     mask: Mask | Silhouette | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))
+        given: Any = self.path
+        if not isinstance(given, Path):
+            object.__setattr__(self, "path", Path(given))
         if (self.panel is None) != (self.panels is None):
             raise ValueError("panel and panels go together")
         if self.panel is not None and self.panels is not None and not 0 <= self.panel < self.panels:
             raise ValueError(f"panel {self.panel} is not one of {self.panels} (they count from 0)")
         if not self.name:
             object.__setattr__(self, "name", str(self.path))
+
+    def __hash__(self) -> int:
+        """Return the name's, which Python keeps: that of all fields would be made again at each look-up."""
+        return hash(self.name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.regular import not_regular
@@ -56,8 +56,8 @@ def list_folder(folder: Path) -> Listing:
     images: list[str] = []
     left_out: dict[str, str] = {}
     others: list[str] = []
-    for name, why in _walk(folder, PurePosixPath(), {}):
-        hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
+    for name, why in _walk(folder, "", {}):
+        hidden = name.startswith(".") or "/." in name
         if why is None and not hidden and _suffix(name) in SUFFIXES:
             images.append(_storable(name, folder))
         elif why := why or _why_left_out(folder / name, hidden=hidden):
@@ -73,29 +73,29 @@ def list_folder(folder: Path) -> Listing:
     )
 
 
-def _walk(folder: Path, at: PurePosixPath, seen: dict[tuple[int, int], str]) -> Iterator[tuple[str, str | None]]:
+def _walk(folder: Path, at: str, seen: dict[tuple[int, int], str]) -> Iterator[tuple[str, str | None]]:
     """Yield every entry that is no folder, and every folder that is not entered with the reason."""
     try:
         status = (folder / at).stat()
-        seen[status.st_dev, status.st_ino] = str(at)
+        seen[status.st_dev, status.st_ino] = at
         with os.scandir(folder / at) as entries:
             # Real folders first: what a link leads to as well is called by its own name.
             ordered = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
     except OSError as error:
         raise UserError(f"cannot read the folder {folder / at}: {error.strerror}; change its permissions.") from None
     for entry in ordered:
-        name = at / entry.name
+        name = f"{at}/{entry.name}" if at else entry.name
         try:
             is_folder = entry.is_dir()
         except OSError:  # a link to itself
             is_folder = False
         if not is_folder:
-            yield str(name), None
+            yield name, None
             continue
         status = (folder / name).stat()
         if (there := seen.get((status.st_dev, status.st_ino))) is not None:
-            same = "the folder itself" if there == "." else there
-            yield str(name), f"a link to {same}, which is looked at already"
+            same = there or "the folder itself"
+            yield name, f"a link to {same}, which is looked at already"
         else:
             yield from _walk(folder, name, seen)
 
@@ -140,7 +140,8 @@ def _second_best(folder: Path, images: Sequence[str]) -> dict[str, str]:
 
 
 def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+    stem, _, ending = name.rpartition("/")[2].rpartition(".")
+    return f".{ending.lower()}" if stem and ending else ""
 
 
 def _storable(name: str, folder: Path) -> str:

@@ -150,22 +150,34 @@ class Unscorable(Exception):
 
 
 class Results(Sequence[Result]):
-    """Results of one extractor in a fixed order, read one at a time: the data set is never held in memory."""
+    """Results of one extractor in a fixed order, read as they are asked for: the data set is never held in memory.
 
-    def __init__(self, keys: Sequence[Any], read: Callable[[Any], Result]) -> None:
+    Args:
+        keys: Of the results.
+        read: Returns the result of a key.
+        read_all: Yields the results of many keys, where that is faster than one after the other.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[Any],
+        read: Callable[[Any], Result],
+        read_all: Callable[[Sequence[Any]], Iterator[Result]] | None = None,
+    ) -> None:
         self._keys = keys
         self._read = read
+        self._read_all = read_all
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return Results(self._keys[index], self._read)
+            return Results(self._keys[index], self._read, self._read_all)
         return self._read(self._keys[index])
 
     def __iter__(self) -> Iterator[Result]:
-        return (self._read(key) for key in self._keys)
+        return map(self._read, self._keys) if self._read_all is None else self._read_all(self._keys)
 
 
 class Records(ABC):

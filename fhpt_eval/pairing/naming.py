@@ -147,6 +147,7 @@ def without_suffix(name: str) -> str:
     return head if head and f".{tail.lower()}" in SUFFIXES else name
 
 
+@functools.lru_cache(maxsize=1 << 15)
 def picture_key(name: str) -> str:
     """Return one spelling for one picture: the flat DeepFashion name, otherwise ``name`` without image suffix."""
     deepfashion = parse_deepfashion(name)
@@ -192,6 +193,8 @@ class Naming:
         if not self.separator:
             return ((stem, stem),)
         text = stem.rpartition("/")[2].removesuffix(self.ending)
+        if self.suffixed and "." not in text:
+            return ()
         found = []
         at = text.rfind(self.separator)
         while at > 0:

@@ -7,8 +7,9 @@ placed is named in the report.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import overload
 
@@ -166,11 +167,20 @@ class Pairs:
 
         Where several files hold one picture (a target that stands in several strips), the first path counts.
         """
-        refs: list[ImageRef | None] = [getattr(row, role) for row in self.rows]
-        first: dict[str, ImageRef] = {}
-        for ref in sorted((ref for ref in refs if ref), key=lambda ref: (ref.name, ref.path)):
-            first.setdefault(ref.name, ref)
-        return tuple(first.values())
+        return self._unique[role]
+
+    @cached_property
+    def _unique(self) -> dict[PairRole, tuple[ImageRef, ...]]:
+        roles: tuple[PairRole, ...] = ("generated", "target", "source")
+        return {role: _first_of_each(getattr(row, role) for row in self.rows) for role in roles}
+
+
+def _first_of_each(refs: Iterable[ImageRef | None]) -> tuple[ImageRef, ...]:
+    first: dict[str, ImageRef] = {}
+    for ref in refs:
+        if ref is not None and (seen := first.setdefault(ref.name, ref)) is not ref and ref.path < seen.path:
+            first[ref.name] = ref
+    return tuple(first[name] for name in sorted(first))
 
 
 def _paths(

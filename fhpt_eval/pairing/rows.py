@@ -133,6 +133,7 @@ class _Search:
         self.missing: list[str] = []
         self.stands_for: dict[tuple[str, str], str] = {}
         self.ambiguous = list(named.ambiguous)
+        self.real: dict[tuple[Path, str], ImageRef] = {}
 
     def row(self, named: NamedPair) -> Pair:
         generated = self._generated(named)
@@ -170,7 +171,11 @@ class _Search:
             key = without_suffix(picture_key(name))
             other = self.stands_for.setdefault((role, hits[0]), key)
             if same_tail(key, other):
-                return ImageRef(folder.path / hits[0], name=one_spelling(hits[0]))
+                # One value for one image: where it stands in many pairs, comparing it takes no time.
+                at = folder.path, hits[0]
+                if at not in self.real:
+                    self.real[at] = ImageRef(folder.path / hits[0], name=one_spelling(hits[0]))
+                return self.real[at]
             self.ambiguous.append(f"{named.pair}: {role} '{hits[0]}' stands for '{other}' and for '{key}'")
         elif hits:
             self.ambiguous.append(f"{named.pair}: {role} '{name}' can be {' and '.join(hits[:2])}")

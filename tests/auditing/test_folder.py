@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 from PIL import Image
 
 from fhpt_eval.auditing.folder import audit_folder, glance
+from fhpt_eval.auditing.known_headers import keep_headers, known_headers
+from fhpt_eval.engine.cache import Cache
 from fhpt_eval.errors import UserError
 from fhpt_eval.images.borders import Borders
 from fhpt_eval.images.decoding import Decoded, decode
+from fhpt_eval.images.headers import Header, header_of
 from fhpt_eval.images.listing import list_folder
 
 
@@ -87,11 +91,51 @@ def test_a_glance_decodes_eight_small_pictures_at_most(tmp_path: Path, monkeypat
         return decode(data)
 
     monkeypatch.setattr("fhpt_eval.auditing.folder.decode", counted)
-    audit = glance(list_folder(folder), lambda path: path.name)
+    audit = glance(list_folder(folder))
     assert 4 <= len(decoded) <= 8
     assert len(audit.headers) == 31
     assert audit.line == f"{folder}: 31 images, PNG, 64×64 and 1200×1000 (white borders of 8 pixels)"
-    assert {picture.content for picture in audit.pictures} == {*audit.listing.images}
+    assert {p.name: p.content for p in audit.pictures} == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in audit.listing.images
+    }
+
+
+def test_headers_come_from_the_cache_for_the_same_bytes_and_for_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fill(tmp_path / "mine", 12)
+    picture(7).save(folder / "a.jpg", quality=80, subsampling="4:2:0")
+    (folder / "b.png").write_bytes(b"no picture")
+    listing = list_folder(folder)
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in listing.images}
+    with Cache(tmp_path / "cache") as cache:
+        assert known_headers(cache, hashes.values()) == {}
+        first = glance(listing, hashes)
+        keep_headers(cache, {str(p.content): p.header for p in first.pictures if p.header is not None})
+        known = known_headers(cache, hashes.values())
+        assert known == {hashes[name]: header for name, header in first.headers.items()}
+        read: list[bytes] = []
+
+        def counted(data: bytes) -> Header:
+            read.append(data)
+            return header_of(data)
+
+        monkeypatch.setattr("fhpt_eval.auditing.folder.header_of", counted)
+        again = glance(listing, hashes, known)
+        assert (again.headers, again.unreadable, again.line) == (first.headers, first.unreadable, first.line)
+        assert read == [b"no picture"]
+        picture(99).convert("L").save(folder / "000.png")
+        changed = {**hashes, "000.png": hashlib.sha256((folder / "000.png").read_bytes()).hexdigest()}
+        assert glance(listing, changed, known).headers["000.png"].mode == "L"
+
+
+def test_a_header_is_kept_for_the_bytes_it_was_read_from(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "mine", 1)
+    before = hashlib.sha256((folder / "000.png").read_bytes()).hexdigest()
+    # Changed after it was hashed.
+    picture(9, (8, 0, 8, 0)).save(folder / "000.png")
+    (seen,) = glance(list_folder(folder), {"000.png": before}).pictures
+    assert seen.content == hashlib.sha256((folder / "000.png").read_bytes()).hexdigest()
 
 
 def test_what_is_no_folder_of_images_is_one_sentence(tmp_path: Path) -> None:
