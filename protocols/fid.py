@@ -225,13 +225,9 @@ class Fid(FeatureDistribution):
         b = GaussianStats.of((r[key] for r in present(reference)), dim)
         if min(a.n, b.n) < 2:
             raise Unscorable(f"a Fréchet distance needs at least 2 images on each side, here are {a.n} and {b.n}")
-        moved = frechet_influences(
-            a, b, (r[key] for r in present(generated)), (r[key] for r in present(reference))
-        )
+        moved = frechet_influences(a, b, (r[key] for r in present(generated)), (r[key] for r in present(reference)))
         missing, faults = missing_on_both_sides(generated, reference)
-        arrays = self.influence(
-            pairs, records, at_present(generated, moved.first), at_present(reference, moved.second)
-        )
+        arrays = self.influence(pairs, records, at_present(generated, moved.first), at_present(reference, moved.second))
         few = min(a.n, b.n) <= dim
         line = self._line(records, generated, reference, b) if few or self.extrapolate else None
         fid = Score(

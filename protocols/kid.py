@@ -89,7 +89,9 @@ class Kid(FeatureDistribution):
                 of_images = at_present(generated, _with_first(groups_x, found.influences))
                 arrays = {"influence": influence_of_pairs(pairs, {"generated": of_images})}
         else:
-            values, size = subset_kernel_distance(x(np.arange(n)), y(np.arange(m)), self.subsets, self.subset_size or 1000)
+            values, size = subset_kernel_distance(
+                x(np.arange(n)), y(np.arange(m)), self.subsets, self.subset_size or 1000
+            )
             value, interval = float(values.mean()), None
             details |= {"subset_size": size, "std": float(values.std())}
         missing, faults = missing_on_both_sides(generated, reference)

@@ -174,9 +174,7 @@ def _kernel_sums(tiles: Iterator[_Tile], k: int, *, within_groups: bool) -> _Sum
     return _Sums(by_row.sum(), by_row + by_column - inside)
 
 
-def _pair_counts(
-    gx: Indices, gy: Indices, k: int, *, skip_diagonal: bool, within_groups: bool
-) -> _Sums:
+def _pair_counts(gx: Indices, gy: Indices, k: int, *, skip_diagonal: bool, within_groups: bool) -> _Sums:
     """Return what `_kernel_sums` adds up for a kernel of 1."""
     n, m = (np.bincount(each, minlength=k).astype(np.float64) for each in (gx, gy))
     inside = n * m - n * skip_diagonal if within_groups else np.zeros(k)
@@ -204,5 +202,3 @@ def subset_kernel_distance(x: Floats, y: Floats, subsets: int, size: int, seed: 
             sum(float(kernel.sum() - kernel.trace()) for kernel in within) / pairs - 2 * polynomial_kernel(a, b).mean()
         )
     return values, size
-
-
