@@ -61,3 +61,28 @@ def kernel_sums(
     sums = np.zeros((k, k))
     np.add.at(sums, (groups_x[:, None], groups_y[None, :]), kernel)
     return sums
+
+
+def neighbourhoods(
+    generated: npt.NDArray[np.float32], real: npt.NDArray[np.float32], near: int, dense: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return what `fhpt_eval.maths.neighbours.neighbourhoods` does, from every distance, row by row."""
+
+    def distances(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> Floats:
+        return np.array([np.square(other.astype(np.float64) - row.astype(np.float64)).sum(axis=1) for row in one])
+
+    # Of all points the nearest is the point itself.
+    of_generated = np.sort(distances(generated, generated), axis=1)[:, near]
+    among_real = np.sort(distances(real, real), axis=1)
+    across = distances(real, generated)
+    in_real = across <= among_real[:, near, None]
+    in_dense = across < among_real[:, dense, None]
+    in_generated = across <= of_generated[None, :]
+    return in_real.any(axis=0), in_generated.any(axis=1), in_dense.sum(axis=0), in_dense.any(axis=1)
+
+
+def ranking(queries: npt.NDArray[np.float32], gallery: npt.NDArray[np.float32], depth: int) -> Indices:
+    """Return the gallery rows of largest inner product in float64 with each query, best first, equal ones by row."""
+    wide = gallery.astype(np.float64)
+    best = [np.argsort(-(wide * query).sum(axis=1), kind="stable")[:depth] for query in queries]
+    return np.array(best, dtype=np.intp).reshape(len(queries), min(depth, len(gallery)))
