@@ -13,7 +13,10 @@ Indices = npt.NDArray[np.intp]
 
 
 def frechet_distance(mean_a: Floats, covariance_a: Floats, mean_b: Floats, covariance_b: Floats) -> float:
-    """Return |μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½), the root by Schur's method as published (Heusel et al., 2017)."""
+    """Return |μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½), the root by Schur's method as published (Heusel et al., 2017).
+
+    Where that finds none, as it may for singular covariances, (Σ₁^½ Σ₂ Σ₁^½)^½ has the same trace.
+    """
     import warnings
 
     from scipy import linalg
@@ -21,9 +24,12 @@ def frechet_distance(mean_a: Floats, covariance_a: Floats, mean_b: Floats, covar
     with warnings.catch_warnings():
         # SciPy says of singular matrices that the root may be rough.
         warnings.simplefilter("ignore")
-        root = linalg.sqrtm(covariance_a @ covariance_b)
-    trace = np.trace(covariance_a) + np.trace(covariance_b) - 2 * np.trace(root).real
-    return max(0.0, float(np.square(mean_a - mean_b).sum() + trace))
+        trace = np.trace(linalg.sqrtm(covariance_a @ covariance_b)).real
+    if not np.isfinite(trace):
+        half = root(covariance_a)
+        trace = np.trace(root(half @ covariance_b @ half))
+    total = np.trace(covariance_a) + np.trace(covariance_b) - 2 * trace
+    return max(0.0, float(np.square(mean_a - mean_b).sum() + total))
 
 
 def transport(covariance_a: Floats, covariance_b: Floats) -> Floats:
