@@ -105,7 +105,7 @@ def pair_by_pair(
 def frechet() -> None:
     """Return the distance of two sets of 2,500 vectors of 2,048 dimensions."""
     a, b = (GaussianStats.of(RANDOM.random((2500, 2048)) ** 3 + shift, 2048) for shift in (0, 0.01))
-    covariances = [f @ f.T for f in (a.factor(), b.factor())]
+    covariances = [f @ f.T for f in (a.factor, b.factor)]
     compare(
         "Fréchet distance, 2048-d (SciPy sqrtm)",
         1,

@@ -19,7 +19,7 @@ from fhpt_eval.maths.differences import Pooled
 from fhpt_eval.maths.extrapolation import SEED, Extrapolated, extrapolated
 from fhpt_eval.maths.influences import frechet_influences
 from fhpt_eval.maths.intervals import AT_LEAST_0, interval
-from fhpt_eval.maths.statistics import Floats, GaussianStats, Interval, frechet_distance
+from fhpt_eval.maths.statistics import Floats, GaussianStats, Interval
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.protocol import (
     UNIQUE_TARGETS,
@@ -225,18 +225,14 @@ class Fid(FeatureDistribution):
         b = GaussianStats.of((r[key] for r in present(reference)), dim)
         if min(a.n, b.n) < 2:
             raise Unscorable(f"a Fréchet distance needs at least 2 images on each side, here are {a.n} and {b.n}")
-        of_generated, of_reference = frechet_influences(
-            a, b, (r[key] for r in present(generated)), (r[key] for r in present(reference))
-        )
+        moved = frechet_influences(a, b, (r[key] for r in present(generated)), (r[key] for r in present(reference)))
         missing, faults = missing_on_both_sides(generated, reference)
-        arrays = self.influence(
-            pairs, records, at_present(generated, of_generated), at_present(reference, of_reference)
-        )
+        arrays = self.influence(pairs, records, at_present(generated, moved.first), at_present(reference, moved.second))
         few = min(a.n, b.n) <= dim
         line = self._line(records, generated, reference, b) if few or self.extrapolate else None
         fid = Score(
             metric=self.metric("fid", "fd"),
-            value=frechet_distance(a, b),
+            value=moved.value,
             better="lower",
             n=a.n,
             missing=missing,

@@ -9,14 +9,8 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from fhpt_eval.maths.statistics import (
-    Floats,
-    Interval,
-    KernelDistance,
-    RowSource,
-    kernel_distance,
-    subset_kernel_distance,
-)
+from fhpt_eval.maths.kernels import Indices, KernelDistance, RowSource, kernel_distance, subset_kernel_distance
+from fhpt_eval.maths.statistics import Floats, Interval
 from fhpt_eval.measuring.protocol import (
     Records,
     Results,
@@ -95,7 +89,9 @@ class Kid(FeatureDistribution):
                 of_images = at_present(generated, _with_first(groups_x, found.influences))
                 arrays = {"influence": influence_of_pairs(pairs, {"generated": of_images})}
         else:
-            values, size = subset_kernel_distance(x(0, n), y(0, m), self.subsets, self.subset_size or 1000)
+            values, size = subset_kernel_distance(
+                x(np.arange(n)), y(np.arange(m)), self.subsets, self.subset_size or 1000
+            )
             value, interval = float(values.mean()), None
             details |= {"subset_size": size, "std": float(values.std())}
         missing, faults = missing_on_both_sides(generated, reference)
@@ -135,9 +131,11 @@ class Kid(FeatureDistribution):
         key, dim = self.feature
         here = [i for i, result in enumerate(results) if not isinstance(result, Missing)]
 
-        def rows(start: int, stop: int) -> Floats:
-            block = [record[key] for record in present(results[i] for i in here[start:stop])]
-            return np.asarray(block, dtype=np.float64).reshape(-1, dim)
+        def rows(numbers: Indices) -> Floats:
+            block = np.empty((len(numbers), dim))
+            for row, record in zip(block, present(results[here[i]] for i in numbers), strict=True):
+                row[:] = record[key]
+            return block
 
         return rows, [groups[i] for i in here]
 

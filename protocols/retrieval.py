@@ -325,8 +325,18 @@ class _Search(NamedTuple):
 
 
 def _search(results: Sequence[Result], gallery: Vectors, depth: int) -> _Search:
-    features, there = _features(results)
-    return _Search(rank(features, gallery, depth), np.where(there, np.cumsum(there) - 1, -1))
+    rankings, answered = [np.empty((0, min(depth, len(gallery))), dtype=np.intp)], []
+    # A part of the images at a time, so that there are not as many features as images in memory.
+    for start in range(0, len(results), _AT_ONCE):
+        features, there = _features(results[start : start + _AT_ONCE])
+        rankings.append(rank(features, gallery, depth))
+        answered.append(there)
+    there = np.concatenate([np.empty(0, np.bool_), *answered])
+    return _Search(np.concatenate(rankings), np.where(there, np.cumsum(there) - 1, -1))
+
+
+_AT_ONCE = 4096
+"""Images that are searched for."""
 
 
 def _search_itself(gallery: Vectors, depth: int) -> _Search:
@@ -335,10 +345,19 @@ def _search_itself(gallery: Vectors, depth: int) -> _Search:
 
 def _features(results: Sequence[Result]) -> tuple[Vectors, npt.NDArray[np.bool_]]:
     """Return the features that are there as rows of length 1, and where they are."""
-    rows = [None if isinstance(r, Missing) else unit_length(r["features"]) for r in results]
-    present = [row for row in rows if row is not None]
-    stacked = np.stack(present) if present else np.empty((0, 0), dtype=np.float32)
-    return stacked, np.array([row is not None for row in rows], dtype=np.bool_)
+    rows = np.empty((0, 0), dtype=np.float32)
+    there = np.zeros(len(results), dtype=np.bool_)
+    n = 0
+    for i, result in enumerate(results):
+        if isinstance(result, Missing):
+            continue
+        row = unit_length(result["features"])
+        if not n:
+            rows = np.empty((len(results), len(row)), dtype=np.float32)
+        rows[n] = row
+        there[i] = True
+        n += 1
+    return rows[:n], there
 
 
 def _mean(values: npt.NDArray[Any], where: npt.NDArray[np.bool_]) -> float | None:

@@ -30,6 +30,7 @@ from fhpt_eval.files.given import GivenFile
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.libraries import explained
 from fhpt_eval.maths.definition import by_definition
+from fhpt_eval.maths.singular import on_device
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
@@ -132,7 +133,7 @@ def evaluate(
         saved = extracted
         ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
         for done, (index, measurement) in enumerate(ready, start=1):
-            with by_definition(on=engine.numerics.reference_math):
+            with by_definition(on=engine.numerics.reference_math), on_device(engine.numerics.device):
                 run = _scored(run, index, measurement, images, prepared, extraction, told)
             if folder is not None and time.monotonic() - saved > _SECONDS_UNSAVED:
                 folder.save(run)

@@ -20,7 +20,10 @@ LEVEL, POWER = 0.05, 0.8
 
 _RESAMPLES = 4999
 _ROUNDING = 1e-13
-_AT_ONCE = 4_000_000
+_CANCELLED = 1e-12
+"""Of a sum's terms: what is below is no more than their rounding."""
+
+_AT_ONCE = 1_000_000
 """Entries of a resampling matrix in memory at once."""
 
 K = TypeVar("K", bound=Hashable)
@@ -134,7 +137,8 @@ def differences(
     found = [Difference(float(value), None, None, None, k) for value in values]
     if not sides:
         return found
-    errors = _resampled(numbers, sides, np.ones((1, k)))[1][0]
+    steps = [_Step(numbers[first], numbers[second]) for first, second in sides]
+    errors = np.array([step.error for step in steps])
     sizes = np.array([abs(numbers[i].value) + abs(numbers[j].value) for i, j in sides])
     # What rounding leaves of numbers that differ by the same in every item.
     errors = np.where(errors <= _ROUNDING * sizes, 0.0, errors)
@@ -143,11 +147,13 @@ def differences(
     t, unspread = [], np.zeros(len(sides), dtype=np.bool_)
     for start in range(0, resamples, batch):
         weights = _draw(random, min(batch, resamples - start), k)
-        drawn, spread = _resampled(numbers, sides, weights)
+        drawn, spread = (
+            np.stack(each, axis=1) for each in zip(*(step.resampled(weights) for step in steps), strict=True)
+        )
         still = spread <= errors * _ROUNDING
         unspread |= still.any(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            t.append(np.abs(drawn - values[told]) / np.where(still, errors, spread))
+            t.append(np.abs(drawn) / np.where(still, errors, spread))
     for i, error, own, few in zip(told, errors, np.concatenate(t).T, unspread, strict=True):
         found[i] = _judged(float(values[i]), float(error), own, k, few=bool(few))
     return found
@@ -170,7 +176,7 @@ def _judged(value: float, error: float, studentised: Floats, k: int, *, few: boo
         few: So few items differ that some resample has none of them: Student's t is asked, too, and the more careful
             of the two counts, as a handful of successes is no bell.
     """
-    from scipy import stats
+    from scipy import special
 
     resamples = len(studentised)
     if error == 0:
@@ -181,30 +187,62 @@ def _judged(value: float, error: float, studentised: Floats, k: int, *, few: boo
     reach = float(np.partition(studentised, rank - 1)[rank - 1])
     beyond = int((studentised >= abs(value) / error).sum())
     p = (1 + beyond) / (resamples + 1)
-    usual = float(stats.t.ppf(1 - LEVEL / 2, k - 1))
+    usual = float(special.stdtrit(k - 1, 1 - LEVEL / 2))
     if few:
         reach = max(reach, usual)
-        p = max(p, float(2 * stats.t.sf(abs(value) / error, k - 1)))
+        p = max(p, float(2 * special.stdtr(k - 1, -abs(value) / error)))
     elif not beyond:
         # Further out than any resample: the tail of Student's t, as wide as the resamples are at 95 %.
-        p = min(p, float(2 * stats.t.sf(abs(value) / error / max(1.0, reach / usual), k - 1)))
+        p = min(p, float(2 * special.stdtr(k - 1, -abs(value) / error / max(1.0, reach / usual))))
     reach *= error
     return Difference(value, Interval(value - reach, value + reach), p, error, k)
 
 
-def _resampled(numbers: Sequence[Pooled], sides: Sequence[tuple[int, int]], weights: Floats) -> tuple[Floats, Floats]:
-    """Return the differences and their standard errors under each row of weights: two of B×P, for B×k weights."""
-    k = weights.shape[1]
-    values, residuals = [], []
-    for each in numbers:
-        count = weights @ each.count
+class _Step:
+    """The difference of two numbers, and what of its items tells the difference in a resample, and its standard error.
+
+    A resample draws item k w times. With its counts C = Σwc, and totals t less the number's own share of the count, the
+    number moves by ρ = Σwt / C, and its error is that of the residuals (t − ρc) / C (linearised ratios). Those of two
+    numbers less each other are linear in four values of the item, of which two are 0 where both count alike; so the
+    sum of their squares takes the sums of the products of these values, which one product of matrices gives for all
+    resamples. Totals that are the same in both numbers cancel in the item, before they are squared.
+    """
+
+    def __init__(self, first: Pooled, second: Pooled) -> None:
+        k = len(first.total)
+        parts = [each.count / each.count.sum() for each in (first, second)]
+        own, other = (
+            each.total / each.count.sum() - each.total.sum() / each.count.sum() * part
+            for each, part in zip((first, second), parts, strict=True)
+        )
+        alike = np.array_equal(first.count, second.count)
+        values = [other - own, parts[0]] if alike else [other - own, parts[0], own, parts[1] - parts[0]]
+        self._count = len(values)
+        self._pairs = [(i, j) for i in range(self._count) for j in range(i, self._count)]
+        products = [values[i] * values[j] * (1 if i == j else 2) for i, j in self._pairs]
+        self._items = np.stack([*values, parts[1], *products], axis=1)
+        self._scale = k / (k - 1)
+        self.error = float(self.resampled(np.ones((1, k)))[1][0])
+
+    def resampled(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Return by how much the difference moves under each row of weights, and its standard errors: for B×k, B."""
+        sums = weights @ self._items
+        step, part, *more = sums[:, : self._count].T
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = weights @ each.total / count
-            values.append(each.offset + ratio)
-            residuals.append((each.total - ratio[:, None] * each.count) / count[:, None])
-    steps = np.stack([values[second] - values[first] for first, second in sides], axis=1)
-    squares = [np.einsum("bk,bk,bk->b", weights, r, r) for r in (residuals[j] - residuals[i] for i, j in sides)]
-    return steps, np.sqrt(np.stack(squares, axis=1) * k / (k - 1))
+            # Divided by the share of the count that is drawn.
+            if more:
+                one, other = 1 / part, 1 / sums[:, self._count]
+                own, moved = more[0] * one, (more[0] + step) * other
+                factors = [other, own * one - moved * other, other - one, -moved * other]
+                moved = moved - own
+            else:
+                moved = step / part
+                factors = [1 / part, -moved / part]
+            products = sums[:, self._count + 1 :].T
+            terms = [each * factors[i] * factors[j] for each, (i, j) in zip(products, self._pairs, strict=True)]
+            # What is left of terms that cancel is rounding.
+            square = np.where(sum(terms) <= _CANCELLED * sum(map(np.abs, terms)), 0.0, sum(terms))
+            return moved, np.sqrt(square * self._scale)
 
 
 def holm(p: Mapping[K, float | None]) -> dict[K, float | None]:
@@ -233,9 +271,10 @@ def superiority(first: npt.ArrayLike, second: npt.ArrayLike, *, higher: bool) ->
 
 def _reach(items: int, level: float) -> float:
     """Return how many standard errors a difference is away from 0 that ``items`` items show with `POWER`."""
-    from scipy import stats
+    # What stats.t calls, without the second that importing scipy.stats takes.
+    from scipy import special
 
-    return float(stats.t.ppf(1 - level / 2, items - 1) + stats.t.ppf(POWER, items - 1))
+    return float(special.stdtrit(items - 1, 1 - level / 2) + special.stdtrit(items - 1, POWER))
 
 
 def _smallest(ratio: float, level: float) -> int:

@@ -13,12 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fhpt_eval.maths.statistics import Floats, GaussianStats
+from fhpt_eval.maths import formulas
+from fhpt_eval.maths.definition import definition_asked
+from fhpt_eval.maths.singular import singular
+from fhpt_eval.maths.statistics import Floats, GaussianStats, blocks, distance_by_trace, frechet_distance
 
 
 class FrechetInfluences(NamedTuple):
-    """The derivatives of a Fréchet distance: of the n rows of one set, and of the m rows of the other."""
+    """A Fréchet distance and its derivatives: by the n rows of one set, and by the m rows of the other."""
 
+    value: float
     first: Floats
     second: Floats
 
@@ -34,56 +38,53 @@ def frechet_influences(
     Args:
         a: Statistics of the first set.
         b: Statistics of the second set.
-        rows_a: The first set's rows again, in any order; the derivatives are in that order.
+        rows_a: The first set's rows again, in the same order.
         rows_b: The second set's.
     """
-    factor_a, factor_b = a.factor(), b.factor()
-    cross = factor_a.T @ factor_b
     shift = a.mean - b.mean
+    if definition_asked():
+        one, other = a.covariance(), b.covariance()
+        return FrechetInfluences(
+            frechet_distance(a, b),
+            _row_by_row(a, rows_a, shift, formulas.root(formulas.transport(one, other))),
+            _row_by_row(b, rows_b, -shift, formulas.root(formulas.transport(other, one))),
+        )
+    found = singular(a.factor.T @ b.factor)
     return FrechetInfluences(
-        _one_side(a, rows_a, shift, _root_of_trace(factor_a, cross)),
-        _one_side(b, rows_b, -shift, _root_of_trace(factor_b, cross.T)),
+        distance_by_trace(a, b, found.total),
+        _one_side(a, rows_a, shift, found.left * np.sqrt(found.values)),
+        _one_side(b, rows_b, -shift, found.right * np.sqrt(found.values)),
     )
 
 
-def _root_of_trace(factor: Floats, cross: Floats) -> Floats:
-    """Return R with |R (x − μ)|² / (n − 1) the part of x in the trace of (Σ₁Σ₂)^½: (C Cᵀ)^¼ F⁺."""
-    values, vectors = _eigen(cross @ cross.T)
-    gram_values, gram_vectors = _eigen(factor.T @ factor)
-    inverse = (gram_vectors / gram_values) @ (gram_vectors.T @ factor.T)
-    root: Floats = (values**0.25)[:, None] * (vectors.T @ inverse)
-    return root
+def _one_side(own: GaussianStats, rows: Iterable[npt.NDArray[Any]], shift: Floats, weighted: Floats) -> Floats:
+    """Return the derivatives by the rows of one set; ``weighted`` is U S^½."""
+    if own.centred is None:
+        return _row_by_row(own, rows, shift, own.back(weighted))
+    # F is the rows themselves over √(n − 1), and the columns of U are in what its rows span: Uᵀ F⁺ F = Uᵀ.
+    return _centred(_derivative(own, own.centred, shift, (own.n - 1) * np.square(weighted).sum(axis=1)))
 
 
-def _eigen(matrix: Floats) -> tuple[Floats, Floats]:
-    """Return the eigenvalues of a positive semi-definite matrix that are no rounding, and their vectors."""
-    from scipy import linalg
-
-    values, vectors = linalg.eigh(matrix)
-    kept = values > values.max(initial=0) * len(values) * np.finfo(np.float64).eps
-    return values[kept], vectors[:, kept]
-
-
-def _one_side(own: GaussianStats, rows: Iterable[npt.NDArray[Any]], shift: Floats, root: Floats) -> Floats:
+def _row_by_row(own: GaussianStats, rows: Iterable[npt.NDArray[Any]], shift: Floats, back: Floats) -> Floats:
+    """Return the derivatives, where |backᵀ (x − μ)|² / (n − 1) is the part of x in the trace."""
     found = []
-    for block in _blocks(rows, own.dim):
+    for block in blocks(rows, own.dim, _ROWS):
         centred = block - own.mean
-        spread = np.square(centred).sum(axis=1) - np.square(centred @ root.T).sum(axis=1)
-        found.append(2 * centred @ shift / own.n + spread / (own.n - 1))
-    influence = np.concatenate(found)
-    centred_influence: Floats = influence - influence.mean()
-    return centred_influence
+        found.append(_derivative(own, centred, shift, np.square(centred @ back).sum(axis=1)))
+    return _centred(np.concatenate(found))
 
 
-def _blocks(rows: Iterable[npt.NDArray[Any]], dim: int, size: int = 1024) -> Iterable[Floats]:
-    block = []
-    for row in rows:
-        block.append(np.asarray(row, dtype=np.float64).reshape(dim))
-        if len(block) == size:
-            yield np.asarray(block)
-            block = []
-    if block:
-        yield np.asarray(block)
+def _derivative(own: GaussianStats, centred: Floats, shift: Floats, moved: Floats) -> Floats:
+    spread = np.square(centred).sum(axis=1) - moved
+    return np.asarray(2 * centred @ shift / own.n + spread / (own.n - 1))
+
+
+def _centred(influence: Floats) -> Floats:
+    return np.asarray(influence - influence.mean())
+
+
+_ROWS = 1024
+"""In memory at once."""
 
 
 def inception_score_influences(logits: Floats, splits: int) -> Floats:

@@ -1,9 +1,9 @@
 """Precision, recall, density and coverage: which points of one set lie in balls about the points of another.
 
 A ball about a point reaches to its k-th nearest neighbour in its own set, itself not counted. Distances are compared
-squared, in float64. A product of matrices rounds the distance of two equal pairs of rows in two ways, so every distance
-that its rounding could put on the wrong side of a radius is computed again from the difference of the rows: that gives
-equal rows equal distances, and ties are ties.
+squared. A product of matrices in float32 gives them first, and how far its rounding may have moved them; each that this
+could put on the wrong side of a radius is computed again in float64 from the difference of the rows: that gives equal
+rows equal distances, and ties are ties.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fhpt_eval.maths import formulas
+from fhpt_eval.maths.definition import definition_asked
 from fhpt_eval.maths.statistics import Floats
 
+Indices = npt.NDArray[np.intp]
 Vectors = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
-ROWS, COLUMNS = 512, 4096
+ROWS, COLUMNS = 1024, 4096
 """Of a block of distances, 16 MB."""
 
 
@@ -47,6 +50,8 @@ def neighbourhoods(generated: Vectors, real: Vectors, near: int, dense: int) -> 
         near: The k of precision and recall, below n and m.
         dense: The k of density and coverage, below m.
     """
+    if definition_asked():
+        return Neighbourhoods(*formulas.neighbourhoods(generated, real, near, dense))
     of_generated = squared_radii(generated, [near])[0]
     of_real, of_real_dense = squared_radii(real, [near, dense])
     precise, counts = np.zeros(len(generated), np.bool_), np.zeros(len(generated), np.int64)
@@ -74,56 +79,63 @@ def squared_radii(points: Vectors, ks: list[int]) -> list[Floats]:
     found = np.empty((len(points), reach))
     for i in range(0, len(points), ROWS):
         rows = points[i : i + ROWS]
-        nearest = np.empty((len(rows), 0))
-        candidates = np.empty((len(rows), 0), np.intp)
+        # The nearest of those that were looked at: their distances, rising, and an upper limit of the k-th.
+        nearest = np.full((len(rows), reach), np.inf)
         for j in range(0, len(points), COLUMNS):
-            block = _Distances(rows, points[j : j + COLUMNS]).rounded
-            itself = np.arange(len(rows))
-            own = (i + itself >= j) & (i + itself < j + block.shape[1])
-            block[itself[own], (i + itself - j)[own]] = np.inf
-            nearest = np.concatenate([nearest, block], axis=1)
-            columns = np.broadcast_to(np.arange(j, j + block.shape[1]), block.shape)
-            candidates = np.concatenate([candidates, columns], axis=1)
-            kept = min(reach + _SPARE, nearest.shape[1])
-            order = np.argpartition(nearest, kept - 1, axis=1)[:, :kept]
-            nearest = np.take_along_axis(nearest, order, axis=1)
-            candidates = np.take_along_axis(candidates, order, axis=1)
-        for row, (near, there) in enumerate(zip(nearest, candidates, strict=True)):
-            here = there[np.isfinite(near)]
-            # Those left out are farther than those kept, but for rounding, which the spare ones make up for.
-            found[i + row] = np.sort(_exact(rows[row : row + 1], points[here]))[:reach]
+            block = _Distances(rows, points[j : j + COLUMNS])
+            itself = np.arange(i, i + len(rows))
+            own = (itself >= j) & (itself < j + block.rounded.shape[1])
+            block.rounded[np.flatnonzero(own), itself[own] - j] = np.inf
+            nearest = _merged(nearest, block)
+        found[i : i + len(rows)] = nearest
     return [found[:, k - 1] for k in ks]
 
 
-_SPARE = 8
-"""Neighbours kept beyond the k-th, among which rounding may have exchanged the order."""
+def _merged(nearest: Floats, block: _Distances) -> Floats:
+    """Return the nearest of what was found so far, n×k in rising order, and of a block."""
+    reach = nearest.shape[1]
+    limit = nearest[:, -1]
+    if block.rounded.shape[1] >= reach:
+        # The k-th nearest of the block is at most so far away, and so are those that count.
+        limit = np.minimum(limit, np.partition(block.rounded + block.error, reach - 1, axis=1)[:, reach - 1])
+    rows, columns = np.nonzero(block.rounded - block.error <= limit[:, None])
+    row = np.concatenate([np.repeat(np.arange(len(nearest)), reach), rows])
+    distance = np.concatenate([nearest.ravel(), block.exact(rows, columns)])
+    order = np.lexsort((distance, row))
+    start = np.searchsorted(row[order], np.arange(len(nearest)))
+    merged: Floats = distance[order][start[:, None] + np.arange(reach)]
+    return merged
 
 
 class _Distances:
-    """Squared distances of rows to columns, and how far rounding may have moved them."""
+    """Squared distances of rows to columns in float32, and how far rounding may have moved them."""
 
     def __init__(self, rows: Vectors, columns: Vectors) -> None:
         self._rows, self._columns = rows, columns
-        x, y = rows.astype(np.float64), columns.astype(np.float64)
-        lengths = np.square(x).sum(axis=1)[:, None], np.square(y).sum(axis=1)[None, :]
-        self.rounded: Floats = lengths[0] + lengths[1] - 2 * (x @ y.T)
-        largest = float(lengths[0].max(initial=0) + lengths[1].max(initial=0))
-        self.error = 4 * (x.shape[1] + 4) * float(np.finfo(np.float64).eps) * largest
+        x, y = (np.square(each, dtype=np.float64).sum(axis=1).astype(np.float32) for each in (rows, columns))
+        lengths = x[:, None] + y[None, :]
+        self.rounded: Vectors = rows @ columns.T
+        self.rounded *= -2
+        self.rounded += lengths
+        # A product of two rows is off by D/2 · eps of their lengths' product at most (Higham 2002, §3.1).
+        lengths *= (rows.shape[1] + 8) * float(np.finfo(np.float32).eps)
+        self.error: Vectors = lengths
 
     def within(self, radii: Floats, *, surface: bool) -> Flags:
         """Whether each distance is below its radius, or with ``surface`` no larger."""
-        inside: Flags = self.rounded < radii
-        rows, columns = np.nonzero(np.abs(self.rounded - radii) <= self.error)
-        whole = np.broadcast_to(radii, self.rounded.shape)
-        for start in range(0, len(rows), ROWS):
-            row, column = rows[start : start + ROWS], columns[start : start + ROWS]
-            exact, radius = _exact(self._rows[row], self._columns[column]), whole[row, column]
-            inside[row, column] = exact <= radius if surface else exact < radius
+        inside: Flags = self.rounded + self.error < radii
+        rows, columns = np.nonzero(inside ^ (self.rounded - self.error <= radii))
+        radius = np.broadcast_to(radii, inside.shape)[rows, columns]
+        exact = self.exact(rows, columns)
+        inside[rows, columns] = exact <= radius if surface else exact < radius
         return inside
 
-
-def _exact(one: Vectors, other: Vectors) -> Floats:
-    """Return squared distances row by row: equal pairs of rows have equal ones, in either order."""
-    difference = one.astype(np.float64) - other.astype(np.float64)
-    found: Floats = np.square(difference).sum(axis=1)
-    return found
+    def exact(self, rows: Indices, columns: Indices) -> Floats:
+        """Return distances in float64: equal pairs of rows have equal ones, in either order."""
+        found = np.empty(len(rows))
+        for start in range(0, len(rows), ROWS):
+            some = slice(start, start + ROWS)
+            difference = self._rows[rows[some]].astype(np.float64)
+            difference -= self._columns[columns[some]]
+            found[some] = np.square(difference, out=difference).sum(axis=1)
+        return found

@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fhpt_eval.maths import formulas
+from fhpt_eval.maths.definition import definition_asked
 from fhpt_eval.maths.statistics import Floats
 
 Indices: TypeAlias = npt.NDArray[np.intp]
@@ -30,7 +32,7 @@ def rank(queries: Vectors, gallery: Vectors, depth: int) -> Indices:
 
     faiss searches exactly but in float32, where the blocking of a matrix product makes equal rows differ in the last
     digit. So it is asked for every row that its rounding could have put on the wrong side, and those are put in order
-    by float64 products that are equal for equal rows.
+    by float64 products that are equal for equal rows. It searches in the gallery itself, of which there is no copy.
 
     Args:
         queries: n×D, of length 1.
@@ -40,10 +42,10 @@ def rank(queries: Vectors, gallery: Vectors, depth: int) -> Indices:
     Returns:
         n×min(depth, m).
     """
+    if definition_asked():
+        return formulas.ranking(queries, gallery, depth)
     import faiss
 
-    index = faiss.IndexFlatIP(gallery.shape[1])
-    index.add(np.ascontiguousarray(gallery))
     depth = min(depth, len(gallery))
     ranking = np.empty((len(queries), depth), dtype=np.intp)
     # A float32 product of two unit vectors is off by less than D/2 · eps (Higham 2002, §3.1), here on both sides.
@@ -52,16 +54,37 @@ def rank(queries: Vectors, gallery: Vectors, depth: int) -> Indices:
     reach = depth
     while len(unsettled):
         reach = min(2 * reach, len(gallery))
-        products, found = index.search(np.ascontiguousarray(queries[unsettled]), reach)
-        settled = products[:, -1] < products[:, depth - 1] - slack
-        if reach == len(gallery):
-            settled[:] = True
-        for query, rows in zip(unsettled[settled], found[settled], strict=True):
-            candidates = np.sort(rows)
-            exact = (gallery[candidates].astype(np.float64) * queries[query]).sum(axis=1)
-            ranking[query] = candidates[np.argsort(-exact, kind="stable")[:depth]]
-        unsettled = unsettled[~settled]
+        left = []
+        for start in range(0, len(unsettled), _QUERIES):
+            asked = unsettled[start : start + _QUERIES]
+            products, found = faiss.knn(queries[asked], gallery, reach, metric=faiss.METRIC_INNER_PRODUCT)
+            settled = (products[:, -1] < products[:, depth - 1] - slack) | (reach == len(gallery))
+            ranking[asked[settled]] = _in_order(queries[asked[settled]], gallery, found[settled], depth)
+            left.append(asked[~settled])
+        unsettled = np.concatenate(left)
     return ranking
+
+
+_QUERIES = 1024
+"""Searched for at once."""
+
+_AT_ONCE = 2_000_000
+"""Numbers of rows that are compared at once, 16 MB."""
+
+
+def _in_order(queries: Vectors, gallery: Vectors, found: Indices, depth: int) -> Indices:
+    """Return the best of the rows found for each query, by products in float64, equal ones by row."""
+    candidates = np.sort(found, axis=1)
+    exact = np.empty(candidates.shape)
+    step = max(1, _AT_ONCE // (candidates.shape[1] * gallery.shape[1]))
+    for start in range(0, len(queries), step):
+        some = slice(start, start + step)
+        rows = gallery[candidates[some]].astype(np.float64)
+        rows *= queries[some, None]
+        exact[some] = rows.sum(axis=2)
+    order = np.argsort(-exact, axis=1, kind="stable")[:, :depth]
+    best: Indices = np.take_along_axis(candidates, order, axis=1)
+    return best
 
 
 @dataclass(frozen=True, eq=False)

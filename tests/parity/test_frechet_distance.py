@@ -174,7 +174,7 @@ def test_streamed_statistics_are_numpys_for_any_count_around_the_dimension(dim: 
             continue
         rows = np.random.default_rng(n).normal(size=(n, dim)) + offset
         stats = GaussianStats.of(iter(rows), dim)
-        factor = stats.factor()
+        factor = stats.factor
         assert stats.n == n
         np.testing.assert_allclose(stats.mean, rows.mean(0), rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(factor @ factor.T, np.cov(rows, rowvar=False), rtol=0, atol=1e-10)

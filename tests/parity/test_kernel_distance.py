@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 from torch_fidelity.metric_kid import kernel_mmd, kid_features_to_metric
 
-from fhpt_eval.maths.statistics import KernelDistance, kernel_distance, subset_kernel_distance
+from fhpt_eval.maths.kernels import KernelDistance, kernel_distance, subset_kernel_distance
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,9 +31,7 @@ def distance(
     *,
     within_groups: bool = True,
 ) -> KernelDistance:
-    return kernel_distance(
-        lambda i, j: x[i:j], lambda i, j: y[i:j], groups_x, groups_y, within_groups=within_groups, block=block
-    )
+    return kernel_distance(lambda i: x[i], lambda i: y[i], groups_x, groups_y, within_groups=within_groups, block=block)
 
 
 def apart(x: Floats, y: Floats, gx: npt.NDArray[np.intp], gy: npt.NDArray[np.intp]) -> float:
