@@ -52,7 +52,7 @@ def measured(name: str, options: argparse.Namespace, folder: Path, limit: float)
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         log.seek(0)
-        said = log.read().splitlines()
+        said = [line for line in log.read().splitlines() if line.strip()]
     rows += [json.loads(line.removeprefix(ROW)) for line in said if line.startswith(ROW)]
     if code is None:
         rows.append([f"{name}: the rest", f"stopped after {limit:.0f} s", "", ""])
@@ -89,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        rows = []
+        rows: list[list[str]] = []
         for name in options.parts:
             left = min(PARTS[name][2] * options.slower, end - time.monotonic())
             start = time.monotonic()

@@ -2,8 +2,8 @@
 
 python benchmarks/side_by_side.py [--count 100 1000 8570] [--parts fid lpips …] [--page docs/performance.md]
 
-`make benchmark` sets up what it needs; ARGS="…" are the options. Each measurement is a line in OUTPUT/measurements.jsonl,
-so that the same command goes on where it was stopped. Weights are seeded (no download; both sides load the same files).
+`make benchmark` sets up what it needs; ARGS="…" are the options. Each measurement is a line in a file of OUTPUT, so
+that the same command goes on where it was stopped. Weights are seeded (no download; both sides load the same files).
 Ends with 3 where a peer is not installed or failed, which is named.
 """
 
@@ -17,9 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from beside import page, weights
 from beside.images import Images, make
@@ -34,7 +35,8 @@ _GUESS_S = 0.15
 _START_S = 5.0
 
 
-class Job(NamedTuple):
+@dataclass(frozen=True)
+class Job:
     """Everything that one competitor does for a part, once."""
 
     part: str
@@ -46,7 +48,8 @@ class Job(NamedTuple):
     def keys(self) -> list[tuple[Any, ...]]:
         """Return what identifies its measurements: one for each stage of ours."""
         stages = [stage.name for stage in PARTS[self.part].stages] if self.who in page.OURS else [page.PEER]
-        return [(self.part, stage, self.who, self.count, f"{self.size[0]}x{self.size[1]}", self.repeat) for stage in stages]
+        size = f"{self.size[0]}x{self.size[1]}"
+        return [(self.part, stage, self.who, self.count, size, self.repeat) for stage in stages]
 
 
 class Bench:
@@ -79,12 +82,7 @@ class Bench:
                 with self._file.open("a", encoding="utf-8") as stream:
                     stream.write(json.dumps(row) + "\n")
                 rest = _minutes(sum(map(self._guess, left[number:])))
-                print(
-                    f"[{number}/{len(left)}, then about {rest}] {row['part']}, {row['stage']}: {row['who']}, N = {row['count']:,},"
-                    f" {row['size']}: {row['wall']:.1f} s, CPU {row['cpu']:.1f} s, {row['peak_mb']:.0f} MB,"
-                    f" {page.numbers(row['numbers'])}",
-                    flush=True,
-                )
+                print(f"[{number}/{len(left)}, then about {rest}] {page.sentence(row)}", flush=True)
 
     def _guess(self, job: Job) -> float:
         same = [row for row in self.rows if (row["part"], row["who"]) == (job.part, job.who)]
@@ -92,7 +90,7 @@ class Bench:
         if same:
             nearest = min(same, key=lambda row: abs(row["count"] - job.count))
             height, width = map(int, nearest["size"].split("x"))
-            a_pair = max(0.0, nearest["wall"] - _START_S) / nearest["count"] / (height * width)
+            a_pair: float = max(0.0, nearest["wall"] - _START_S) / nearest["count"] / (height * width)
             return _START_S + a_pair * job.count * area
         return _START_S + _GUESS_S * job.count * area / (256 * 176)
 

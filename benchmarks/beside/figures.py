@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from beside.page import Line
     from matplotlib.figure import Figure
+
+    from beside.page import Line
 
 _OURS, _PEERS, _GREY = "#0072b2", "#d55e00", "#666666"
 _SHADES = ("#0072b2", "#56b4e9", "#009e73")

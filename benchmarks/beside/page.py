@@ -6,6 +6,7 @@ import math
 import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -20,7 +21,8 @@ BEGIN, END = "<!-- begin: written by benchmarks/side_by_side.py -->", "<!-- end 
 Row = Mapping[str, Any]
 
 
-class At(NamedTuple):
+@dataclass(frozen=True, order=True)
+class At:
     """Where a measurement stands."""
 
     part: str
@@ -40,7 +42,8 @@ class Cost(NamedTuple):
     seconds: Mapping[str, float]
 
 
-class Line(NamedTuple):
+@dataclass(frozen=True)
+class Line:
     """Ours beside one competitor; ``peer`` has no numbers where it is a sum."""
 
     title: str
@@ -70,7 +73,9 @@ def medians(rows: Sequence[Row]) -> dict[At, Cost]:
         of.setdefault(At(*key_of(row)[:5]), {})[key_of(row)] = row
     return {
         at: Cost(
-            *(median(row[cost] for row in repeats.values()) for cost in ("wall", "cpu", "peak_mb")),
+            wall=median(row["wall"] for row in repeats.values()),
+            cpu=median(row["cpu"] for row in repeats.values()),
+            peak_mb=median(row["peak_mb"] for row in repeats.values()),
             numbers=[*repeats.values()][-1]["numbers"],
             seconds=[*repeats.values()][-1].get("seconds", {}),
         )
@@ -106,12 +111,12 @@ def _sum(costs: Mapping[At, Cost], parts: Sequence[str], count: int, size: str) 
     return Cost(wall, cpu, max(c.peak_mb for c in there), {}, {})
 
 
-def difference(ours: Mapping[str, float | None], peer: Mapping[str, float], why: str | None) -> str:
+def difference(ours: Mapping[str, float | None], peer: Mapping[str, float | None], why: str | None) -> str:
     """Return by how much the numbers that both have differ, relative to the peer's."""
     told = []
     for metric, theirs in peer.items():
         mine = ours.get(metric)
-        if mine is None or not math.isfinite(theirs):
+        if mine is None or theirs is None or not math.isfinite(theirs):
             told.append(f"{metric}: {'none' if mine is None else mine} against {theirs}")
             continue
         gap = abs(mine - theirs) / abs(theirs) if theirs else abs(mine)
@@ -119,10 +124,12 @@ def difference(ours: Mapping[str, float | None], peer: Mapping[str, float], why:
     return ", ".join(told).replace("e-0", "e-") + (f" ({why})" if why and told else "")
 
 
-def numbers(values: Mapping[str, float | None]) -> str:
-    """Return a few of the numbers that a competitor gave."""
-    shown = [f"{metric} {value:.6g}" for metric, value in values.items() if value is not None]
-    return ", ".join(shown[:4]) or "no numbers"
+def sentence(row: Row) -> str:
+    """Return one measurement, with a few of its numbers."""
+    what = f"{row['part']}, {row['stage']}, {row['count']:,} of {row['size']}: {row['who']}"
+    shown = [f"{metric} {value:.6g}" for metric, value in row["numbers"].items() if value is not None]
+    cost = f"{row['wall']:.1f} s, CPU {row['cpu']:.1f} s, {row['peak_mb']:.0f} MB"
+    return ", ".join([f"{what} {cost}", *shown[:4]])
 
 
 def tables(rows: Sequence[Row]) -> list[str]:
@@ -154,7 +161,7 @@ def _table(compared: Sequence[Line]) -> str:
 
 
 def _stages(costs: Mapping[At, Cost]) -> Iterator[str]:
-    """Where wall time went: what the run's record says of its stages, and the rest (start, pairing, writing)."""
+    """Yield where wall time went: what the run's record says of its stages, and the rest (start, pairing, writing)."""
     timed = {at: cost for at, cost in costs.items() if cost.seconds and at.part in {"suite", "pixels"}}
     if not timed:
         return
@@ -163,7 +170,9 @@ def _stages(costs: Mapping[At, Cost]) -> Iterator[str]:
     body = [f"| | pairs | size | {' | '.join(stages)} | rest |", f"|---|---:|---|{'---:|' * (len(stages) + 1)}"]
     for at, cost in sorted(timed.items(), key=lambda item: (-item[0].count, item[0].size)):
         rest = cost.wall - sum(cost.seconds.values())
-        values = [f"{cost.seconds.get(stage, 0):.1f} ({cost.seconds.get(stage, 0) / cost.wall:.0%})" for stage in stages]
+        values = [
+            f"{cost.seconds.get(stage, 0):.1f} ({cost.seconds.get(stage, 0) / cost.wall:.0%})" for stage in stages
+        ]
         title = f"{PARTS[at.part].title}: {at.stage}" + (" (before)" if at.who != OURS[0] else "")
         size = at.size.replace("x", "×")
         body.append(f"| {title} | {at.count:,} | {size} | {' | '.join(values)} | {rest:.1f} ({rest / cost.wall:.0%}) |")
@@ -171,7 +180,7 @@ def _stages(costs: Mapping[At, Cost]) -> Iterator[str]:
 
 
 def _others(costs: Mapping[At, Cost]) -> Iterator[str]:
-    """What no peer has: memory by the number of images, and commands that compute nothing."""
+    """Yield what no peer has: memory by the number of images, and commands that compute nothing."""
     alone = {at: cost for at, cost in costs.items() if not (PARTS[at.part].peers or PARTS[at.part].sum_of)}
     if not alone:
         return

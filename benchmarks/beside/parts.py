@@ -77,9 +77,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "face_identity": Part("face identity", _run("-p", "face_identity"), ("face_recognition loop",)),
     "kec": Part("keypoints", _run("-p", "kec"), ("MediaPipe Holistic loop",)),
-    "retrieval": Part(
-        "retrieval", _run("-p", "retrieval"), ("NumPy and torchvision",), weights=("resnet50", "vgg16")
-    ),
+    "retrieval": Part("retrieval", _run("-p", "retrieval"), ("NumPy and torchvision",), weights=("resnet50", "vgg16")),
     "suite": Part(
         "all of these",
         (Stage("cold", _ALL), Stage("second method", _ALL, 2), Stage("repeated", _ALL, 1)),
@@ -99,7 +97,5 @@ PARTS: Mapping[str, Part] = {
         tuple(Stage(" ".join(args), args, None) for args in (("doctor",), ("weights", "list"), ("protocols",))),
         counts=(3,),
     ),
-    "memory": Part(
-        "memory", (Stage("cold", ("-p", "ssim,psnr,l1")),), counts=(1000, 20_000), size=(64, 48)
-    ),
+    "memory": Part("memory", (Stage("cold", ("-p", "ssim,psnr,l1")),), counts=(1000, 20_000), size=(64, 48)),
 }

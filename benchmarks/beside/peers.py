@@ -114,7 +114,7 @@ def clean_fid(given: Given) -> Numbers:
 
 
 def lpips(given: Given) -> Numbers:
-    """The loop of its `lpips_2dirs.py`, without gradients."""
+    """Run the loop of its `lpips_2dirs.py`, without gradients."""
     import lpips as package
     import torch
 
@@ -128,7 +128,7 @@ def lpips(given: Given) -> Numbers:
 
 
 def scikit_image(given: Given) -> Numbers:
-    """A loop over pairs, with the options that its documentation gives for Wang's SSIM."""
+    """Loop over pairs, with the options that its documentation gives for Wang's SSIM."""
     from PIL import Image
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -145,7 +145,7 @@ def torchmetrics(given: Given) -> Numbers:
     """Its modular metrics, updated batch by batch."""
     from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
-    ssim = StructuralSimilarityIndexMeasure(data_range=255.0).to(given.device)
+    ssim: Any = StructuralSimilarityIndexMeasure(data_range=255.0).to(given.device)
     psnr = PeakSignalNoiseRatio(data_range=255.0, dim=(1, 2, 3), reduction="elementwise_mean").to(given.device)
     for x, y in given.batches():
         ssim.update(x, y)
@@ -165,7 +165,7 @@ def piq(given: Given) -> Numbers:
 
 
 def face_recognition(given: Given) -> Numbers:
-    """A plain loop: the largest face of both images, embedded, and the distance."""
+    """Loop over pairs: the largest face of both images, embedded, and the distance."""
     import face_recognition as package
 
     def face(path: Path) -> Any:
@@ -188,7 +188,7 @@ def face_recognition(given: Given) -> Numbers:
 
 
 def mediapipe_holistic(given: Given) -> Numbers:
-    """A plain loop over both images of each pair; its keypoints are others than ours, so no number is compared."""
+    """Loop over both images of each pair; its keypoints are others than ours, so no number is compared."""
     from mediapipe.python.solutions.holistic import Holistic
     from PIL import Image
 
@@ -200,7 +200,7 @@ def mediapipe_holistic(given: Given) -> Numbers:
 
 
 def numpy_retrieval(given: Given) -> Numbers:
-    """torchvision's networks in batches, their last maps averaged, and an inner product in NumPy."""
+    """Torchvision's networks in batches, their last maps averaged, and an inner product in NumPy."""
     import torch
     from PIL import Image
     from torchvision import models
@@ -216,7 +216,7 @@ def numpy_retrieval(given: Given) -> Numbers:
         "resnet50": torch.nn.Sequential(*list(resnet.children())[:-2]),
         "vgg16": models.vgg16(weights="IMAGENET1K_V1").features,
     }
-    numbers = {}
+    numbers: dict[str, float] = {}
     for name, network in networks.items():
         network.eval().to(given.device)
 
@@ -254,7 +254,7 @@ PROGRAMS: Mapping[str, tuple[Callable[[Given], Numbers], str]] = {
 if __name__ == "__main__":
     # A program is no package: what lies beside this file must not hide the packages of the same names.
     sys.path.pop(0)
-    asked, *folders, chosen, result = sys.argv[1:]
-    program, _ = PROGRAMS[asked]
-    numbers = program(Given(*map(Path, folders), chosen))
+    name, generated, targets, sources, pairs, device, result = sys.argv[1:]
+    program, _ = PROGRAMS[name]
+    numbers = program(Given(Path(generated), Path(targets), Path(sources), Path(pairs), device))
     Path(result).write_text(json.dumps(numbers), encoding="utf-8")

@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from beside import weights
+
 from fhpt_eval.sample import ANNOTATION, IMAGES, PAIRS, SAMPLE
 from on_device.given import Given, tell, try_to
 
@@ -29,13 +31,14 @@ def train(given: Given) -> None:
         output = given.folder / f"drn-{name}-{time.time_ns()}"
         asked = [*_PEOPLE, *_KEYPOINTS, "-o", str(output), "--size", "small", "--set", f"batch_size={batch}", *smaller]
         asked += ["--set", "epochs=100000", "--max-time", str(4 * given.seconds / 60), "--device", given.device]
-        if try_to(f"train drn, {name}", lambda a=asked, o=options: _ours(given, "train", "drn", *a, *o)) is None:
+        if try_to(f"train drn, {name}", partial(_ours, given, "train", "drn", *asked, *options)) is None:
             continue
         with (output / "body" / "history.csv").open(encoding="utf-8") as stream:
             rows = [(int(row["step"]), float(row["seconds"])) for row in csv.DictReader(stream)]
         steps, seconds = (rows[-1][i] - (rows[0][i] if len(rows) > 1 else 0) for i in (0, 1))
         goal = "≥ 350" if name == "bfloat16" and not small else ""
-        tell(f"train drn --size small, batch {batch}, {name}, {steps} iterations", steps * batch / seconds, "pairs/s", goal)
+        what = f"train drn --size small, batch {batch}, {name}, {steps} iterations"
+        tell(what, steps * batch / seconds, "pairs/s", goal)
 
 
 def generate(given: Given) -> None:
@@ -49,7 +52,7 @@ def generate(given: Given) -> None:
         output = str(given.folder / f"made-{count}-{time.time_ns()}")
         people = ["--pairs", str(listed), *_PEOPLE[2:], *_KEYPOINTS, "-o", output, "--device", given.device]
         start = time.perf_counter()
-        _ours(given, "generate", "drn", *people, "--set", "face=false")
+        _ours(given, "generate", "drn", *people)
         seconds.append(time.perf_counter() - start)
     found = (counts[1] - counts[0]) / max(1e-9, seconds[1] - seconds[0])
     tell(f"generate drn, {counts[1]} images with their start", seconds[1], "s")
@@ -59,7 +62,8 @@ def generate(given: Given) -> None:
 def _ours(given: Given, *args: str) -> str:
     env = {**os.environ, "FHPT_EVAL_WEIGHTS": str(weights.checkpoints(given.home)), "FHPT_EVAL_OFFLINE": "1"}
     env["FHPT_EVAL_CACHE"] = str(given.folder / "cache")
-    done = subprocess.run([sys.executable, str(OURS), *args, "--quiet"], env=env, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(OURS), *args, "--quiet"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode not in {0, 3}:
         raise RuntimeError(f"exit code {done.returncode}: {done.stderr[-300:]}")
     return done.stdout or "done"

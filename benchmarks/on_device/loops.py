@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from beside import weights
 from beside.images import make
 from beside.parts import PARTS
 from beside.peers import PROGRAMS
+
 from on_device.given import Given, tell, try_to
 
 BESIDE = Path(__file__).resolve().parents[1] / "beside"
@@ -35,13 +37,13 @@ def main(given: Given) -> None:
             ours += ["--set", f"kid.subset_size={images.count}"]
         env["FHPT_EVAL_CACHE"] = f"{scratch}-cache"
         what = f"{part.title}, {images.count} pairs"
-        try_to(f"{what}: ours", lambda w=what, o=ours: _timed(f"{w}: ours", o, env))
+        try_to(f"{what}: ours", partial(_timed, f"{what}: ours", ours, env))
         for peer in part.peers:
             if find_spec(PROGRAMS[peer][1]) is None:
                 tell(f"{what}: {peer}", "not installed")
                 continue
             command = [str(BESIDE / "peers.py"), peer, *folders, given.device, f"{scratch}.json"]
-            try_to(f"{what}: {peer}", lambda w=what, p=peer, c=command: _timed(f"{w}: {p}", c, env))
+            try_to(f"{what}: {peer}", partial(_timed, f"{what}: {peer}", command, env))
 
 
 def _timed(what: str, command: list[str], env: dict[str, str]) -> None:

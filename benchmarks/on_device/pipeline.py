@@ -6,15 +6,17 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor as Pool
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
 from beside import weights
+
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import open_engine
@@ -92,13 +94,17 @@ def main(given: Given) -> None:
     decoding(given, jpg[:512], png[:512])
     for name, network in NETWORKS.items():
         weights.make(given.home, network.weights)
-        fastest = try_to(f"{name}: forward pass", lambda name=name, n=network: forward(given, name, n))
-        try_to(f"{name}: engine", lambda name=name, n=network, f=fastest: engine(given, name, n, jpg, png, f or {}))
-        try_to(f"{name}: exactness", lambda name=name, n=network: exactness(given, name, n, jpg))
+        fastest = try_to(f"{name}: forward pass", partial(forward, given, name, network)) or {}
+        try_to(f"{name}: engine", partial(engine, given, name, network, jpg, png, fastest))
+        try_to(f"{name}: exactness", partial(exactness, given, name, network, jpg))
 
 
 def _read(paths: Sequence[Path]) -> int:
     return sum(len(read_image(ImageRef(path))) > 0 for path in paths)
+
+
+def _read_by(pool: Pool, groups: Sequence[Sequence[Path]]) -> int:
+    return sum(pool.map(_read, groups))
 
 
 def decoding(given: Given, *folders: list[Path]) -> None:
@@ -108,12 +114,12 @@ def decoding(given: Given, *folders: list[Path]) -> None:
         kind = paths[0].suffix[1:].upper()
         groups = list(files.batches(paths, 8))
         seconds = given.seconds / 2
-        tell(f"decode {kind}, one thread", rate(lambda p=paths: _read(p[:64]), 64, "cpu", seconds), "images/s")  # type: ignore[misc]
+        tell(f"decode {kind}, one thread", rate(partial(_read, paths[:64]), 64, "cpu", seconds), "images/s")
         with ThreadPoolExecutor(cores) as threads:
-            found = rate(lambda: list(threads.map(_read, groups)), len(paths), "cpu", seconds)
+            found = rate(partial(_read_by, threads, groups), len(paths), "cpu", seconds)
             tell(f"decode {kind}, {cores} threads", found, "images/s")
         with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as processes:
-            found = rate(lambda: list(processes.map(_read, groups)), len(paths), "cpu", seconds)
+            found = rate(partial(_read_by, processes, groups), len(paths), "cpu", seconds)
             tell(f"decode {kind}, {cores} processes", found, "images/s")
 
 
@@ -121,7 +127,7 @@ def forward(given: Given, name: str, network: Network) -> dict[str, float]:
     """Images a second of the network alone, in each arithmetic, on tensors that lie on the device."""
     import torch
 
-    found = {}
+    found: dict[str, float] = {}
     for precision in PRECISIONS:
         exact = precision != "tf32"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact
@@ -131,7 +137,7 @@ def forward(given: Given, name: str, network: Network) -> dict[str, float]:
         images = torch.rand(batch, 3, *network.size, device=given.device, dtype=dtype)
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            found[precision] = rate(lambda m=module, i=images: m(i), batch, given.device, given.seconds / 4)  # type: ignore[misc]
+            found[precision] = rate(partial(module, images), batch, given.device, given.seconds / 4)
         tell(f"{name}: forward pass, {precision}, batch {batch}", found[precision], "images/s")
     return found
 
@@ -198,7 +204,8 @@ def _vectors(
     records = [record for record in found if not isinstance(record, Missing)]
     if len(records) < len(found):
         raise RuntimeError(f"{len(found) - len(records)} of {len(found)} records are missing")
-    return np.stack([np.ravel(next(iter(record.values()))) for record in records]).astype(np.float64)
+    vectors: npt.NDArray[np.float64] = np.stack([np.ravel(next(iter(r.values()))) for r in records]).astype(np.float64)
+    return vectors
 
 
 def exactness(given: Given, name: str, network: Network, jpg: list[Path]) -> None:
