@@ -42,14 +42,17 @@ def ratios(compared: Sequence[Line]) -> Figure | None:
         of = {(line.title, line.who): line.ratio for line in shown if line.size == size}
         places = [row + (index - (len(sizes) - 1) / 2) * high for row, label in enumerate(labels) if label in of]
         values = [of[label] for label in labels if label in of]
-        panel.barh(places, values, 0.92 * high, color=_SHADES[index], label=size.replace("x", "×"))
+        # From 1 on: to the right where ours is faster, to the left where it is slower.
+        lengths = [value - 1 for value in values]
+        panel.barh(places, lengths, 0.92 * high, left=1, color=_SHADES[index], label=size.replace("x", "×"))
         for place, value in zip(places, values, strict=True):
             text = f"{value:.2f}" if value < 10 else f"{value:.0f}"
-            panel.text(value * 1.03, place, text, va="center", fontsize=7, color=_GREY)
+            side, aside = ("left", 1.04) if value >= 1 else ("right", 1 / 1.04)
+            panel.text(value * aside, place, text, ha=side, va="center", fontsize=7, color=_GREY)
     panel.axvline(1, color="black", linewidth=0.8)
     panel.set_xscale("log")
     values = [line.ratio for line in shown]
-    panel.set_xlim(min(0.5, min(values) * 0.8), max(4, max(values) * 1.6))
+    panel.set_xlim(min(0.5, min(values) * 0.5), max(4, max(values) * 1.6))
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     panel.xaxis.set_minor_formatter("")
     panel.set_yticks(range(len(labels)), [f"{title}  ({who})" for title, who in labels])
@@ -62,7 +65,7 @@ def ratios(compared: Sequence[Line]) -> Figure | None:
 
 def growth(compared: Sequence[Line]) -> Figure | None:
     """Draw seconds over the number of pairs, a panel a size: all protocols at once beside the peers in sequence."""
-    shown = [line for line in compared if line.who == "the peers in sequence" and line.title.startswith("all of")]
+    shown = [line for line in compared if line.title.startswith("all of")]
     sizes = list(dict.fromkeys(line.size for line in shown))
     if not shown:
         return None
@@ -86,8 +89,10 @@ def growth(compared: Sequence[Line]) -> Figure | None:
         panel.set_title(size.replace("x", "×"), fontsize=9)
         panel.set_xlabel("pairs", fontsize=8)
         panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+        low, top = panel.get_ylim()
+        panel.set_ylim(low, top * (top / low) ** 0.4)  # room for the legend
         panel.grid(which="major", alpha=0.3, linewidth=0.6)
-        panel.legend(fontsize=7, frameon=False)
+        panel.legend(fontsize=7, frameon=False, loc="upper left")
     axes[0].set_ylabel("seconds, whole command", fontsize=8)
     return figure

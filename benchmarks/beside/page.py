@@ -16,6 +16,7 @@ from beside.parts import PARTS
 
 OURS = ("fhpt-eval", "fhpt-eval before")
 PEER = "cold"
+IN_SEQUENCE = "the peers in sequence"
 BEGIN, END = "<!-- begin: written by benchmarks/side_by_side.py -->", "<!-- end -->"
 
 Row = Mapping[str, Any]
@@ -91,7 +92,8 @@ def lines(rows: Sequence[Row]) -> list[Line]:
         for name, part in PARTS.items():
             peers = {peer: costs.get(At(name, PEER, peer, count, size)) for peer in part.peers}
             if part.sum_of:
-                peers = {"the peers in sequence": _sum(costs, part.sum_of, count, size)}
+                alone = PARTS[part.sum_of[0]].peers[0]
+                peers = {alone if len(part.sum_of) == 1 else IN_SEQUENCE: _sum(costs, part.sum_of, count, size)}
             for stage in part.stages:
                 ours, before = (costs.get(At(name, stage.name, who, count, size)) for who in OURS)
                 title = part.title if stage.name == PEER and len(part.stages) == 1 else f"{part.title}: {stage.name}"
@@ -113,14 +115,18 @@ def _sum(costs: Mapping[At, Cost], parts: Sequence[str], count: int, size: str) 
 
 def difference(ours: Mapping[str, float | None], peer: Mapping[str, float | None], why: str | None) -> str:
     """Return by how much the numbers that both have differ, relative to the peer's."""
-    told = []
+    told, gaps = [], []
     for metric, theirs in peer.items():
         mine = ours.get(metric)
         if mine is None or theirs is None or not math.isfinite(theirs):
             told.append(f"{metric}: {'none' if mine is None else mine} against {theirs}")
             continue
-        gap = abs(mine - theirs) / abs(theirs) if theirs else abs(mine)
-        told.append(f"{metric} {gap:.0e}" if gap else f"{metric} 0")
+        gaps.append((abs(mine - theirs) / abs(theirs) if theirs else abs(mine), metric))
+    if len(gaps) > 3:
+        largest, _ = max(gaps)
+        told.append(f"{len(gaps)} numbers by at most {largest:.0e}" if largest else f"{len(gaps)} numbers by 0")
+        gaps = []
+    told += [f"{metric} {gap:.0e}" if gap else f"{metric} 0" for gap, metric in gaps]
     return ", ".join(told).replace("e-0", "e-") + (f" ({why})" if why and told else "")
 
 
@@ -227,7 +233,7 @@ def write(path: Path, about: Mapping[str, Any], rows: Sequence[Row], absent: Seq
     if not begin or not end:
         raise SystemExit(f"{path} has no part to write: it needs the lines {BEGIN} and {END}.")
     compared = lines(rows)
-    told = [f"Measured on: {described(about)} Medians of {_repeats(rows)}."]
+    told = [f"Measured on: {described(about)} {_repeats(rows)}."]
     if absent:
         told.append(f"Not installed, so not measured: {', '.join(absent)}.")
     for name, drawn, text_of in (
@@ -247,4 +253,6 @@ def _repeats(rows: Sequence[Row]) -> str:
         at = At(*key_of(row)[:5])
         of[at] = max(of.get(at, 0), row["repeat"] + 1)
     fewest, most = min(of.values()), max(of.values())
-    return f"{fewest} repeats" if fewest == most else f"{fewest} to {most} repeats"
+    if most == 1:
+        return "Everything was measured once"
+    return f"Medians of {fewest} repeats" if fewest == most else f"Medians of {fewest} to {most} repeats"

@@ -111,7 +111,7 @@ def decoding(given: Given, *folders: list[Path]) -> None:
     """Files decoded a second by one thread, by threads (which share an interpreter) and by processes on all cores."""
     cores = len(os.sched_getaffinity(0))
     for paths in folders:
-        kind = paths[0].suffix[1:].upper()
+        kind = {".jpg": "JPEG", ".png": "PNG"}[paths[0].suffix]
         groups = list(files.batches(paths, 8))
         seconds = given.seconds / 2
         tell(f"decode {kind}, one thread", rate(partial(_read, paths[:64]), 64, "cpu", seconds), "images/s")
