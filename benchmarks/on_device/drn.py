@@ -54,8 +54,9 @@ def generate(given: Given) -> None:
         start = time.perf_counter()
         _ours(given, "generate", "drn", *people)
         seconds.append(time.perf_counter() - start)
-    found = (counts[1] - counts[0]) / max(1e-9, seconds[1] - seconds[0])
     tell(f"generate drn, {counts[1]} images with their start", seconds[1], "s")
+    gone = seconds[1] - seconds[0]
+    found: float | str = (counts[1] - counts[0]) / gone if gone > 0 else "too few images to tell"
     tell("generate drn, without the start", found, "images/s", "≥ 500")
 
 

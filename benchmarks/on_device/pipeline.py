@@ -157,8 +157,12 @@ def engine(
         many = paths[: max(2 * len(few), min(most, int(alone.get(precision, 1000) * given.seconds)))]
         _seconds(given, extractor, few, precision)
         first, second = (_seconds(given, extractor, some, precision) for some in (few, many))
-        found = (len(many) - len(few)) / max(1e-9, second - first)
-        tell(f"{name}: engine, {kind}, {precision}, {len(many)} images", found, "images/s")
+        what = f"{name}: engine, {kind}, {precision}, {len(many)} images"
+        if second <= first:
+            tell(what, "too few images to tell")
+            continue
+        found = (len(many) - len(few)) / (second - first)
+        tell(what, found, "images/s")
         if precision in alone:
             share = f"{found / alone[precision]:.0%}"
             tell(f"{name}: share of the forward pass, {kind}, {precision}", share, "", GOAL)
@@ -204,7 +208,9 @@ def _vectors(
     records = [record for record in found if not isinstance(record, Missing)]
     if len(records) < len(found):
         raise RuntimeError(f"{len(found) - len(records)} of {len(found)} records are missing")
-    vectors: npt.NDArray[np.float64] = np.stack([np.ravel(next(iter(r.values()))) for r in records]).astype(np.float64)
+    # Of the arrays of a record the longest: features, not classes.
+    longest = [max(record.values(), key=np.size) for record in records]
+    vectors: npt.NDArray[np.float64] = np.stack([np.ravel(array) for array in longest]).astype(np.float64)
     return vectors
 
 
