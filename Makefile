@@ -14,7 +14,7 @@ IN_TESTS := --allow-any-generics --allow-untyped-decorators --allow-untyped-call
 	--disable-error-code=index --disable-error-code=operator
 # Their cache is another one: with other options, each call would forget what the other one knew.
 
-.PHONY: setup demo imports check test test-fast test-all lowest clean
+.PHONY: setup demo imports check test test-fast test-all lowest benchmark clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -33,7 +33,7 @@ check: $(READY)
 	rm -rf $(TYPING) && mkdir -p $(TYPING)/fhpt_eval
 	ln -s $(CURDIR)/fhpt_eval/* $(CURDIR)/protocols $(CURDIR)/reference_models $(CURDIR)/results $(TYPING)/fhpt_eval/
 	$(call MYPY,.) -p fhpt_eval
-	$(call MYPY,.:$(CURDIR)/tests:$(CURDIR)/tests/parity,/tests) $(IN_TESTS) $(CURDIR)/tests $(CURDIR)/benchmarks
+	$(call MYPY,.:$(CURDIR)/tests:$(CURDIR)/tests/parity:$(CURDIR)/benchmarks,/tests) $(IN_TESTS) $(CURDIR)/tests $(CURDIR)/benchmarks
 	cd $(TYPING) && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --no-cache $(CURDIR)/pyproject.toml
 
 imports: $(READY)
@@ -59,6 +59,12 @@ lowest:
 # The suite on every Python that is here.
 test-all:
 	for python in $$(.ci/pythons); do $(MAKE) PYTHON=$$python test || exit; done
+
+# Ours beside the peers, which get an environment of their own, and docs/performance.md anew. ARGS="…" are options of
+# benchmarks/side_by_side.py; hours with all of them, and the same command goes on where it was stopped.
+benchmark:
+	EXTRAS=benchmark $(MAKE) SUFFIX=-benchmark setup
+	.venv-benchmark/bin/python benchmarks/side_by_side.py --page docs/performance.md $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* .uv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
