@@ -22,7 +22,7 @@ from fhpt_eval.engine.local import LocalExecutor
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
 from fhpt_eval.generation.generate import Generation, ListedImages, list_requests, with_people
-from fhpt_eval.generation.reference_model import Generator, ReferenceModel, Request, find_reference_models
+from fhpt_eval.generation.reference_model import Generator, ReferenceModel, find_reference_models
 from fhpt_eval.images.decoding import Rgb, read_image
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.reference_models.trivial import CopySource, Real
@@ -39,10 +39,10 @@ class Grey(ReferenceModel):
     shade: int = 128
 
     def load(self, device: str) -> Generator:
-        def paint(requests: Sequence[Request]) -> list[Rgb]:
-            return [np.full_like(read_image(r.source), self.shade) for r in requests]
+        def paint(sources: Sequence[Rgb]) -> list[Rgb]:
+            return [np.full_like(source, self.shade) for source in sources]
 
-        return paint
+        return Generator(paint, lambda request: read_image(request.source))
 
 
 @pytest.fixture
