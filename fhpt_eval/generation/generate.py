@@ -9,7 +9,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -242,7 +242,8 @@ class Generation:
         kept = tuple(request.name for request in requests if request.name not in waiting)
         missing: dict[str, str] = {}
         started = time.monotonic()
-        with _Files(self._generator, output, marks) as files:
+        with threads(cpu_count(), one_thread) as pool:
+            files = _Files(pool, self._generator, output, marks)
             for start in range(0, len(todo), at_once):
                 batch = todo[start : start + at_once]
                 files.read(todo[start : start + (1 + _BATCHES_AHEAD) * at_once])
@@ -259,21 +260,14 @@ class Generation:
 class _Files:
     """Reads ahead and writes behind, in threads: decoding and encoding of images let go of the interpreter."""
 
-    def __init__(self, generator: Generator, output: Path, marks: Mapping[str, str]) -> None:
+    def __init__(self, pool: Executor, generator: Generator, output: Path, marks: Mapping[str, str]) -> None:
+        self._pool = pool
         self._generator = generator
         self._output = output
         self._marks = marks
         self._reading: dict[str, Future[Any]] = {}
         self._writing: deque[tuple[str, Future[None]]] = deque()
         self.made: list[str] = []
-
-    def __enter__(self) -> _Files:
-        self._threads = threads(cpu_count(), one_thread)
-        self._pool = self._threads.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._threads.__exit__(*error)
 
     def read(self, requests: Sequence[Request]) -> None:
         """Begin to read for requests, unless that was begun before."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ WARM_UP = 8
 
 AHEAD = 8
 """Iterations that may wait in the GPU's queue, so that clocks and stop signals are not far ahead of it."""
+
+
+_cuda: Any = torch.cuda  # some of it has no types
 
 
 class Recorder(Protocol):
@@ -38,43 +41,34 @@ class CudaGraphs:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._stream = torch.cuda.Stream(device)
-        self._ends: deque[torch.cuda.Event] = deque()
+        self._stream = _cuda.Stream(device)
+        self._ends: deque[Any] = deque()
 
-    def apart(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def apart(self) -> Iterator[None]:
         """Run on a stream of its own, as PyTorch's notes on CUDA graphs say."""
-        return _OnStream(self._stream)
+        usual = _cuda.current_stream(self._device)
+        self._stream.wait_stream(usual)
+        with _cuda.stream(self._stream):
+            yield
+        usual.wait_stream(self._stream)
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         """Capture a graph."""
-        torch.cuda.synchronize(self._device)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        _cuda.synchronize(self._device)
+        graph = _cuda.CUDAGraph()
+        with _cuda.graph(graph):
             work()
-        return graph.replay
+        replay: Callable[[], None] = graph.replay
+        return replay
 
     def pace(self) -> None:
         """Wait for the end of the iteration before the last `AHEAD` ones."""
-        self._ends.append(torch.cuda.Event())
-        self._ends[-1].record()
+        end = _cuda.Event()
+        end.record(_cuda.current_stream(self._device))
+        self._ends.append(end)
         if len(self._ends) > AHEAD:
             self._ends.popleft().synchronize()
-
-
-class _OnStream(AbstractContextManager[None]):
-    """On a stream that begins where the current one is, and which the current one then waits for."""
-
-    def __init__(self, stream: torch.cuda.Stream) -> None:
-        self._stream = stream
-        self._inside = torch.cuda.stream(stream)
-
-    def __enter__(self) -> None:
-        self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
-        self._inside.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        self._inside.__exit__(*error)
-        torch.cuda.current_stream(self._stream.device).wait_stream(self._stream)
 
 
 class Iterations:
