@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,8 +17,8 @@ class CopySource(ReferenceModel):
     title: ClassVar[str] = "the source itself: a floor"
 
     def load(self, device: str) -> Generator:  # noqa: ARG002 - nothing to load
-        """Return a function that reads the sources."""
-        return _sources
+        """Return what reads the sources."""
+        return Generator(list, lambda request: read_image(request.source))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +30,11 @@ class Real(ReferenceModel):
     needs: ClassVar[frozenset[Asset]] = frozenset({"target"})
 
     def load(self, device: str) -> Generator:  # noqa: ARG002 - nothing to load
-        """Return a function that reads the targets."""
-        return _targets
+        """Return what reads the targets."""
+        return Generator(list, _target)
 
 
-def _sources(requests: Sequence[Request]) -> list[Rgb]:
-    return [read_image(request.source) for request in requests]
-
-
-def _targets(requests: Sequence[Request]) -> list[Rgb]:
-    return [read_image(request.target) for request in requests if request.target is not None]
+def _target(request: Request) -> Rgb:
+    if request.target is None:
+        raise ValueError(f"request {request.name} lacks its target")
+    return read_image(request.target)

@@ -98,7 +98,7 @@ PrecisionName = Annotated[
     Precision,
     typer.Option(
         "--precision",
-        help="Of networks: float32, or, faster on a GPU and named in the recipe, tf32 or bfloat16.",
+        help="Of networks: float32, or, faster on a GPU and recorded, tf32 or bfloat16.",
         rich_help_panel=MACHINE,
     ),
 ]

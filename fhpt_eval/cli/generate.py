@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fhpt_eval.cli.evaluating import PrecisionName
 from fhpt_eval.cli.shared import (
     DONE,
     DONE_IN_PART,
@@ -73,6 +74,7 @@ def generate(
         int | None,
         typer.Option("--batch-size", min=1, help="Images at once.  [default: 16 on a GPU, else one per core]"),
     ] = None,
+    precision: PrecisionName | None = None,
     engine_name: EngineName = "local",
     detector_timeout: DetectorTimeout = 60.0,
     overwrite: Annotated[
@@ -98,7 +100,7 @@ def generate(
         raise UserError(f"there is no reference model '{model}'.{did_you_mean(model, [*models, 'list'])}")
     if pairs is None or source is None or output is None:
         raise UserError("give --pairs CSV, --source DIR and -o DIR, to say what is to be generated and where.")
-    chosen = _configured(models[model], options or [], checkpoint=checkpoint, image=image)
+    chosen = _configured(models[model], options or [], checkpoint=checkpoint, image=image, precision=precision)
     if "target" in chosen.needs and target is None:
         raise UserError(f"{model} needs the target images: give --target DIR.")
     named_files = {"--source-keypoints": source_keypoints, "--target-keypoints": target_keypoints}

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fhpt_eval.cli.evaluating import PrecisionName
 from fhpt_eval.cli.shared import (
     DONE,
     DONE_IN_PART,
@@ -105,9 +106,15 @@ def drn(
             "--device", help="auto, cpu, cuda… Several GPUs: torchrun -m fhpt_eval train drn.", rich_help_panel=_MACHINE
         ),
     ] = "auto",
-    bfloat16: Annotated[bool, typer.Option("--bfloat16", help="Mixed precision.", rich_help_panel=_MACHINE)] = False,
+    precision: PrecisionName = "float32",
     workers: Annotated[
-        int, typer.Option("--workers", min=0, help="Processes that read images.", rich_help_panel=_MACHINE)
+        int,
+        typer.Option(
+            "--workers",
+            min=0,
+            help="Processes that read images where the device's memory is too small to keep them all.",
+            rich_help_panel=_MACHINE,
+        ),
     ] = 0,
     weights_dir: WeightsDir = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing.", rich_help_panel=_MACHINE)] = False,
@@ -146,7 +153,7 @@ def drn(
         save_every=60 * save_every,
         engine=engine_name,
         device=device,
-        bfloat16=bfloat16,
+        precision=precision,
         workers=workers,
         store=Store(weights_dir, offline),
     )

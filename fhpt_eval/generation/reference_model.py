@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from fhpt_eval.extract.weights import Weights
 from fhpt_eval.images.decoding import ImageRef, Rgb
@@ -59,8 +59,26 @@ class Request:
         return self.source_person, self.target_person
 
 
-Generator: TypeAlias = Callable[[Sequence[Request]], list[Rgb]]
-"""From requests to as many H×W×3 uint8 images, each depending on its own request alone."""
+def _itself(request: Request) -> Request:
+    return request
+
+
+@dataclass(frozen=True)
+class Generator:
+    """What makes images, in two steps: files are read for the next images while these ones are drawn.
+
+    Attributes:
+        draw: From what was read for a batch of requests to as many H×W×3 uint8 images, each depending on its own
+            request alone. Is called in one thread, batch after batch.
+        read: From a request to what ``draw`` needs of it, by default the request itself. Is called ahead, in threads.
+    """
+
+    draw: Callable[[Sequence[Any]], list[Rgb]]
+    read: Callable[[Request], Any] = _itself
+
+    def __call__(self, requests: Sequence[Request]) -> list[Rgb]:
+        """Read and draw a batch."""
+        return self.draw([self.read(request) for request in requests])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +107,7 @@ class ReferenceModel(ABC):
 
     @abstractmethod
     def load(self, device: str) -> Generator:
-        """Return the function that makes images, with its network in memory.
+        """Return what makes images, with its network in memory.
 
         Args:
             device: The torch device.

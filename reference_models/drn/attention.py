@@ -59,7 +59,8 @@ class PoseGuidedAttention(nn.Module):
         codes = self.pose(torch.cat(poses.chunk(2, dim=1)))
         sides = [torch.linspace(-1, 1, size, dtype=codes.dtype, device=codes.device) for size in codes.shape[2:]]
         places = torch.stack(torch.meshgrid(*sides, indexing="ij")).expand(len(codes), -1, -1, -1)
-        return torch.cat([codes, places], dim=1)
+        # Channels last as the codes are, or their concatenation would not be.
+        return torch.cat([codes, places.contiguous(memory_format=torch.channels_last)], dim=1)
 
 
 def _listed(features: Tensor) -> Tensor:

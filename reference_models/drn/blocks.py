@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fhpt_eval.extract._torch import softened
+from fhpt_eval.reference_models.drn import layout
 
 Activation = Callable[[], nn.Module]
 Norm = Callable[[int], nn.Module]
@@ -30,7 +31,7 @@ class InstanceNorm(nn.GroupNorm):
     def forward(self, features: Tensor) -> Tensor:
         """Normalise each channel of each image."""
         if features.device.type != "cpu":
-            return super().forward(features)
+            return layout.instance_norm(features, self.eps)
         images = features.chunk(len(features))
         return torch.cat([functional.batch_norm(image, None, None, training=True, eps=self.eps) for image in images])
 
@@ -43,6 +44,26 @@ class LayerNorm(nn.GroupNorm):
 
     def __init__(self, channels: int) -> None:
         super().__init__(1, channels, affine=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise each image."""
+        if features.device.type != "cpu":
+            return layout.layer_norm(features, self.eps)
+        return super().forward(features)
+
+
+class ReflectionPad(nn.ReflectionPad2d):
+    """Reflection padding, by so many pixels on each side."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._size = size
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Pad the images."""
+        if self._size and features.device.type != "cpu":
+            return layout.reflection_pad(features, self._size)
+        return super().forward(features)
 
 
 def leaky_relu() -> nn.Module:
@@ -65,7 +86,7 @@ def normalised(
 def reflected(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn.Sequential:
     """Return a convolution of odd ``size`` with reflection padding."""
     return nn.Sequential(
-        nn.ReflectionPad2d(size // 2), nn.Conv2d(channels_in, channels_out, kernel_size=size, stride=stride)
+        ReflectionPad(size // 2), nn.Conv2d(channels_in, channels_out, kernel_size=size, stride=stride)
     )
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.utils.data import Dataset
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
@@ -21,6 +20,7 @@ from fhpt_eval.engine.machine import pick_device
 from fhpt_eval.engine.processes import end_with_parent
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
+from fhpt_eval.extract.numerics import Precision
 from fhpt_eval.extract.weights import Store, file_sha256
 from fhpt_eval.files.owned_folder import OwnedFolder, at_or_below
 from fhpt_eval.generation.generate import ListedImages, list_requests, with_people
@@ -31,7 +31,7 @@ from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import NetworkPart
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.model import BODY
-from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs, have_faces, read_fitting
+from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs, PairData, have_faces, read_fitting
 from fhpt_eval.reference_models.drn.training import STATE, LoopSettings, Schedule, Training
 from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
 
@@ -57,7 +57,7 @@ class DrnPlan:
     save_every: float = 600.0
     engine: str = "local"
     device: str = "auto"
-    bfloat16: bool = False
+    precision: Precision = "float32"
     workers: int = 0
     store: Store = field(default_factory=Store)
 
@@ -100,7 +100,7 @@ class _Kind:
     """
 
     updates: type[BodyUpdates] | type[FaceUpdates]
-    data: Callable[[Sequence[Request], tuple[int, int]], Dataset[Any]]
+    data: Callable[[Sequence[Request], tuple[int, int]], PairData]
     schedule: Callable[[DrnConfig], Schedule]
     check: Callable[[DrnPlan], None]
     unusable: Callable[[Sequence[Request]], dict[str, str]]
@@ -165,7 +165,7 @@ def _updates(plan: DrnPlan, device: str) -> Updates:
     config = plan.config
     features = build_feature_maps(config.perceptual, plan.store.get(FILES[config.perceptual]), device)
     torch.manual_seed(plan.seed)
-    updates = _KINDS[plan.part].updates(config, features, device, bfloat16=plan.bfloat16)
+    updates = _KINDS[plan.part].updates(config, features, device, precision=plan.precision)
     if plan.start is not None:
         _start_from(plan.start, plan.part, updates)
     if plan.transfer is not None and isinstance(updates, BodyUpdates):
@@ -189,7 +189,7 @@ def _about(plan: DrnPlan, requests: Sequence[Request], device: str) -> dict[str,
         "start": None if plan.start is None else file_sha256(plan.start / f"{plan.part}.safetensors"),
         "transfer": None if plan.transfer is None else file_sha256(plan.transfer / BODY),
         "data": _hash(requests),
-        "bfloat16": plan.bfloat16,
+        "precision": plan.precision,
         "device": torch.device(device).type,
     }
 

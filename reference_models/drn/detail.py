@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fhpt_eval.reference_models.drn.blocks import (
     AdaptiveInstanceNorm,
+    ReflectionPad,
     ResidualBlock,
     SmoothPixelShuffle,
     encoder,
@@ -74,7 +75,8 @@ class DetailGenerator(nn.Module):
         )
         self.activation = nn.LeakyReLU(0.2)
         size = stem_size(patch)
-        self.output = nn.Conv2d(widths[-1], 3 * patch**2, size, padding=size // 2, padding_mode="reflect")
+        self.padding = ReflectionPad(size // 2)
+        self.output = nn.Conv2d(widths[-1], 3 * patch**2, size)
         self.pixels = SmoothPixelShuffle(patch)
 
     def forward(self, style: Tensor, guidance: Tensor) -> Tensor:
@@ -82,7 +84,7 @@ class DetailGenerator(nn.Module):
         features = self.activation(self.modulations[0](guidance, style))
         for modulation, convolution in zip(list(self.modulations)[1:], self.convolutions, strict=True):
             features = self.activation(modulation(convolution(features), style))
-        detail: Tensor = self.pixels(self.output(features))
+        detail: Tensor = self.pixels(self.output(self.padding(features)))
         return detail
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from fhpt_eval.engine.machine import cpu_count, one_thread
 from fhpt_eval.engine.processes import threads
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import VGG19
+from fhpt_eval.extract.numerics import Precision
 from fhpt_eval.extract.weights import Weights, file_sha256
 from fhpt_eval.generation.reference_model import Asset, Generator, ReferenceModel, Request
-from fhpt_eval.images.decoding import Rgb, read_image
-from fhpt_eval.people.detection import Person
+from fhpt_eval.images.decoding import ImageRef, Rgb, size_of
+from fhpt_eval.images.formats import ImageError
 from fhpt_eval.pretrained import drn_checkpoint
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Drn(ReferenceModel):
             and the configuration has a face module. By default the one that comes with the package.
         image: ``refined``: Ĩ_t of eq. (2). ``coarse``: Ĩ_c. ``residual``: R_t about grey. ``guidance``: the three first
             principal components of F_t as colours (Fig. 10). All are clipped.
+        precision: Of the networks, as of `Numerics`.
     """
 
     name: ClassVar[str] = "drn"
@@ -42,6 +45,7 @@ class Drn(ReferenceModel):
     needs: ClassVar[frozenset[Asset]] = frozenset({"people"})
     checkpoint: Path | None = field(default_factory=drn_checkpoint)
     image: Literal["refined", "coarse", "residual", "guidance"] = "refined"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if self.checkpoint is not None:
@@ -78,7 +82,6 @@ class Drn(ReferenceModel):
         """
         import torch
 
-        from fhpt_eval.extract._torch import batches_of_one_size
         from fhpt_eval.reference_models.drn import checkpoint
         from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork, face_module
 
@@ -99,80 +102,128 @@ class Drn(ReferenceModel):
             checkpoint.load_module(face, "face", face_tensors, self.checkpoint / FACE)
             face = face.eval().to(device)
         network = network.eval().to(device=device, memory_format=torch.channels_last)
-        divisor = config.divisor
-
-        def generate(requests: Sequence[Request]) -> list[Rgb]:
-            sources = [_source(request, divisor) for request in requests]
-
-            @torch.inference_mode()
-            def of_one_size(indices: Sequence[int]) -> list[Rgb]:
-                people = [requests[i].people for i in indices]
-                return self._pictures(network, face, [sources[i] for i in indices], people, device)
-
-            if device == "cpu":
-                # Each by itself in one thread: faster than several threads an image, and equal on any number of cores.
-                with threads(cpu_count(), one_thread) as cores:
-                    return [picture for (picture,) in cores.map(of_one_size, [[i] for i in range(len(requests))])]
-            pictures: dict[int, Rgb] = {}
-            for indices in batches_of_one_size(sources):
-                pictures.update(zip(indices, of_one_size(indices), strict=True))
-            return [pictures[i] for i in range(len(requests))]
-
-        return generate
-
-    def _pictures(
-        self, network: Any, face: Any, pixels: Sequence[Rgb], people: Sequence[tuple[Person, Person]], device: str
-    ) -> list[Rgb]:
-        """Images of sources of one size."""
-        import torch
-
-        from fhpt_eval.reference_models.drn.samples import poses, to_pixels, to_tensor
-
-        sources = torch.stack([to_tensor(source) for source in pixels])
-        height, width = sources.shape[2:]
-        both = [torch.cat([poses(s, height, width), poses(t, height, width)]) for s, t in people]
-        images: Images = network(
-            sources.to(device, memory_format=torch.channels_last),
-            torch.stack(both).to(device, memory_format=torch.channels_last),
-        )
-        if self.image == "coarse":
-            return [to_pixels(image) for image in images.coarse]
-        if self.image == "residual" and images.residual is not None:
-            return [to_pixels(image) for image in images.residual]
-        if self.image == "guidance":
-            return [to_pixels(principal_colours(features, height, width)) for features in images.guidance]
-        refined = images.refined.clamp(-1, 1)
-        return [
-            to_pixels(_with_face(image, source, face, pair, device))
-            for image, source, pair in zip(refined, sources, people, strict=True)
-        ]
+        drawing = _Drawing(network, face, self.image, self.precision, device)
+        return Generator(drawing.draw, functools.partial(_read, divisor=config.divisor))
 
 
-def _source(request: Request, divisor: int) -> Rgb:
-    """Return the source of a request that the network can work on."""
-    from fhpt_eval.reference_models.drn.samples import read_fitting
+class _Input(NamedTuple):
+    """What is read for one image.
+
+    Attributes:
+        source: I_s, H×W×3 uint8.
+        bodies: Joints of source and target, 36×3.
+        face: The source's face, 3×64×64, the target's sketch and where the face belongs; None without both faces.
+    """
+
+    source: Rgb
+    bodies: Tensor
+    face: tuple[Tensor, Tensor, Tensor] | None
+
+
+def _read(request: Request, divisor: int) -> _Input:
+    """Read a source that the network can work on, and what is known of the people."""
+    import torch
+
+    from fhpt_eval.reference_models.drn.samples import (
+        crop_of,
+        face_of,
+        have_faces,
+        points_of,
+        read_fitting,
+        sketch_of,
+    )
 
     source = read_fitting(request.source, divisor)
-    if request.target is not None and read_image(request.target).shape != source.shape:
+    if request.target is not None and _size(request.target) != source.shape[1::-1]:
         raise UserError(
             f"{request.source.path} and {request.target.path} differ in size, so that the pose would be wrong:"
             " bring all images to one size."
         )
-    return source
+    one, other = request.people
+    face = (face_of(source, one), sketch_of(other), crop_of(other)) if have_faces(one, other) else None
+    return _Input(source, torch.cat([points_of(one), points_of(other)]), face)
 
 
-def _with_face(image: Tensor, source: Tensor, face: Any, people: tuple[Person, Person], device: str) -> Tensor:
-    """Eq. (2) where the face module is there and both faces are."""
-    from fhpt_eval.reference_models.drn.assembly import assemble, cut
-    from fhpt_eval.reference_models.drn.network import FACE_SIZE
-    from fhpt_eval.reference_models.drn.samples import crop_of, have_faces, sketch_of
+def _size(ref: ImageRef) -> tuple[int, int]:
+    """Width and height of an image, by its header."""
+    try:
+        return size_of(ref)
+    except (OSError, ImageError) as error:
+        raise UserError(f"{ref.path} cannot be read ({error}): fix or remove it.") from None
 
-    source_person, target_person = people
-    if face is None or not have_faces(source_person, target_person):
-        return image
-    crop = cut(source, crop_of(source_person), FACE_SIZE)
-    made = face(crop[None].to(device), sketch_of(target_person)[None].to(device))[0]
-    return assemble(image, made, crop_of(target_person))
+
+@dataclass(frozen=True)
+class _Drawing:
+    """Loaded networks at work.
+
+    Attributes:
+        network: The body of the network.
+        face: The face module, or None.
+        image: What is shown.
+        precision: Of the networks.
+        device: Where they are.
+    """
+
+    network: Any
+    face: Any
+    image: str
+    precision: Precision
+    device: str
+
+    def draw(self, inputs: Sequence[_Input]) -> list[Rgb]:
+        """Images of sources of any sizes."""
+        from fhpt_eval.extract._torch import batches_of_one_size
+
+        if self.device == "cpu":
+            # Each by itself in one thread: faster than several threads an image, and equal on any number of cores.
+            with threads(cpu_count(), one_thread) as cores:
+                return [picture for (picture,) in cores.map(self._of_one_size, [[one] for one in inputs])]
+        pictures: dict[int, Rgb] = {}
+        for indices in batches_of_one_size([one.source for one in inputs]):
+            pictures.update(zip(indices, self._of_one_size([inputs[i] for i in indices]), strict=True))
+        return [pictures[i] for i in range(len(inputs))]
+
+    def _of_one_size(self, inputs: Sequence[_Input]) -> list[Rgb]:
+        import numpy as np
+        import torch
+
+        from fhpt_eval.reference_models.drn.arithmetic import float32_as, layers_in
+        from fhpt_eval.reference_models.drn.pose import heatmaps
+        from fhpt_eval.reference_models.drn.samples import to_images, to_pixels
+
+        with torch.inference_mode(), float32_as(self.precision, self.device):
+            sources = to_images(torch.from_numpy(np.stack([one.source for one in inputs])).to(self.device))
+            poses = heatmaps(torch.stack([one.bodies for one in inputs]).to(self.device), *sources.shape[2:])
+            with layers_in(self.precision, self.device):
+                images: Images = self.network(sources, poses)
+            if self.image == "guidance":
+                size = sources.shape[2:]
+                shown = torch.stack([principal_colours(features, *size) for features in images.guidance])
+            elif self.image == "residual" and images.residual is not None:
+                shown = images.residual
+            elif self.image == "coarse":
+                shown = images.coarse
+            else:
+                shown = self._with_faces(images.refined.float().clamp(-1, 1), inputs)
+            return list(to_pixels(shown))
+
+    def _with_faces(self, images: Tensor, inputs: Sequence[_Input]) -> Tensor:
+        """Eq. (2) where the face module is there and both faces are."""
+        import torch
+
+        from fhpt_eval.reference_models.drn.arithmetic import layers_in
+        from fhpt_eval.reference_models.drn.assembly import assemble
+
+        faces = {i: one.face for i, one in enumerate(inputs) if one.face is not None}
+        if self.face is None or not faces:
+            return images
+        crops, sketches, places = (list(column) for column in zip(*faces.values(), strict=True))
+        with layers_in(self.precision, self.device):
+            made = self.face(torch.stack(crops).to(self.device), torch.stack(sketches).to(self.device)).float()
+        whole = list(images)
+        for i, face, place in zip(faces, made, places, strict=True):
+            whole[i] = assemble(whole[i], face, place)
+        return torch.stack(whole)
 
 
 def principal_colours(features: Tensor, height: int, width: int) -> Tensor:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from fhpt_eval.maths.keypoints import Points, found
 
@@ -27,25 +30,31 @@ _LINES = (
 """iBUG's 68 points as lines, and whether each is closed: jaw, brows, nose, eyes, lips."""
 
 _FRACTION_BITS = 4
+_LARGEST_DENORMAL = float(np.finfo(np.float32).smallest_normal) * (1 - 2.0**-23)
 
 
-def heatmaps(body: Points, height: int, width: int) -> Maps:
-    """Return a Gaussian about each joint: 18×height×width in [0, 1]; zeros for a joint that was not found.
+def heatmaps(bodies: Tensor, height: int, width: int) -> Tensor:
+    """Return a Gaussian about each joint: N×J×height×width in [0, 1]; zeros for a joint that was not found.
+
+    A Gaussian is separable, so that exponentials are taken of rows and columns alone.
 
     Args:
-        body: 18×3, pixels with the centre of the first one at 0.5.
-        height: Of the image.
-        width: Of the image.
+        bodies: N×J×3, pixels with the centre of the first one at 0.5, on any device.
+        height: Of the images.
+        width: Of the images.
     """
-    sigma = SIGMA * height
-    ys, xs = np.arange(height) + 0.5, np.arange(width) + 0.5
-    there = found(body)
-    x, y = np.where(there[:, None], body[:, :2].astype(np.float64), 0).T
-    rows = np.exp(-((ys[None] - y[:, None]) ** 2) / (2 * sigma**2))
-    columns = np.exp(-((xs[None] - x[:, None]) ** 2) / (2 * sigma**2))
-    maps = rows[:, :, None] * columns[:, None, :] * there[:, None, None]
+    there = bodies[..., 2] > 0
+    x, y = (torch.where(there, bodies[..., i].double(), 0) for i in range(2))
+    rows, columns = _bells(y, height, SIGMA * height), _bells(x, width, SIGMA * height) * there[..., None]
+    maps = rows.float()[..., :, None] * columns.float()[..., None, :]
     # Far from a joint values are denormal: they say nothing, and a CPU is several times slower at multiplying them.
-    return np.where(maps < np.finfo(np.float32).tiny, 0, maps).astype(np.float32)
+    return functional.threshold(maps, _LARGEST_DENORMAL, 0.0, inplace=True)
+
+
+def _bells(centres: Tensor, length: int, sigma: float) -> Tensor:
+    """N×J centres to N×J×length: Gaussians of height 1 along a line of pixels."""
+    pixels = torch.arange(length, device=centres.device) + 0.5
+    return torch.exp(-((pixels - centres[..., None]) ** 2) / (2 * sigma**2))
 
 
 def sketch(face: Points, crop: npt.NDArray[np.int64], size: int) -> Maps:

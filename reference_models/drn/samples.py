@@ -1,11 +1,12 @@
-"""Pairs of images as tensors: what the network is trained on and what it generates from."""
+"""Pictures and people as tensors: what the network is trained on and what it generates from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypedDict
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -17,7 +18,7 @@ from fhpt_eval.maths.keypoints import found
 from fhpt_eval.people.detection import Person
 from fhpt_eval.reference_models.drn.assembly import crop_box, cut
 from fhpt_eval.reference_models.drn.network import FACE_SIZE
-from fhpt_eval.reference_models.drn.pose import heatmaps, sketch
+from fhpt_eval.reference_models.drn.pose import sketch
 
 
 def have_faces(source: Person, target: Person) -> bool:
@@ -25,32 +26,15 @@ def have_faces(source: Person, target: Person) -> bool:
     return None not in (source.face_box, target.face_box) and bool(found(target.face).any())
 
 
-class BodySample(TypedDict):
-    """Tensors of one pair: images 3×H×W in [−1, 1]; poses 18×H×W in [0, 1]."""
-
-    source: Tensor
-    target: Tensor
-    source_pose: Tensor
-    target_pose: Tensor
+def to_images(pixels: Tensor) -> Tensor:
+    """…×H×W×3 uint8 to …×3×H×W in [−1, 1]; channels still come last in memory."""
+    return pixels.movedim(-1, -3).float() / 127.5 - 1
 
 
-class FaceSample(TypedDict):
-    """Tensors of the faces of one pair: crops 3×64×64 in [−1, 1], the target's sketch 1×64×64 in [0, 1]."""
-
-    source: Tensor
-    target: Tensor
-    sketch: Tensor
-
-
-def to_tensor(pixels: Rgb) -> Tensor:
-    """H×W×3 uint8 to 3×H×W in [−1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float() / 127.5 - 1
-
-
-def to_pixels(image: Tensor) -> Rgb:
-    """3×H×W, clipped to [−1, 1], to H×W×3 uint8, rounded."""
-    scaled = ((image.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return scaled.permute(1, 2, 0).cpu().numpy()
+def to_pixels(images: Tensor) -> npt.NDArray[np.uint8]:
+    """…×3×H×W, clipped to [−1, 1], to …×H×W×3 uint8, rounded."""
+    scaled = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return scaled.movedim(-3, -1).contiguous().cpu().numpy()
 
 
 def read_fitting(ref: ImageRef, divisor: int) -> Rgb:
@@ -69,9 +53,9 @@ def read_fitting(ref: ImageRef, divisor: int) -> Rgb:
     return pixels
 
 
-def poses(person: Person, height: int, width: int) -> Tensor:
-    """Return the heatmaps of a person as a tensor, 18×height×width."""
-    return torch.from_numpy(heatmaps(person.body, height, width))
+def points_of(person: Person) -> Tensor:
+    """Joints of a person, 18×3, for `heatmaps`."""
+    return torch.from_numpy(person.body.astype(np.float32))
 
 
 def crop_of(person: Person) -> Tensor:
@@ -81,76 +65,106 @@ def crop_of(person: Person) -> Tensor:
     return crop_box(torch.tensor(person.face_box, dtype=torch.float32))
 
 
+def face_of(pixels: Rgb, person: Person) -> Tensor:
+    """Cut the face of a person out of an image, H×W×3 uint8: 3×64×64 in [−1, 1]; the face must be there."""
+    return cut(to_images(torch.from_numpy(pixels)), crop_of(person), FACE_SIZE)
+
+
 def sketch_of(person: Person) -> Tensor:
     """H_F of a person whose face is there: 1×64×64."""
     return torch.from_numpy(sketch(person.face, crop_of(person).numpy(), FACE_SIZE))
 
 
-def images_of(request: Request) -> tuple[Tensor, Tensor]:
-    """I_s and I_t, 3×H×W in [−1, 1].
+class PairData(Dataset[dict[str, Tensor]], ABC):
+    """Pairs of pictures to train on. A picture stands in many pairs, and what is read of it depends on it alone.
 
-    Raises:
-        UserError: One cannot be read.
+    Args:
+        requests: The pairs; their people are known.
+
+    Attributes:
+        pictures: Each picture with its person, once.
+        pairs: Numbers of the source and of the target of each pair, N×2.
     """
-    if request.target is None:
-        raise ValueError(f"request {request.name} lacks its target")
-    return to_tensor(read_image(request.source)), to_tensor(read_image(request.target))
 
+    def __init__(self, requests: Sequence[Request]) -> None:
+        numbers: dict[tuple[ImageRef, int], int] = {}
+        self.pictures: list[tuple[ImageRef, Person]] = []
 
-class BodyPairs(Dataset[BodySample]):
-    """Whole images for the body of the network, all of one size (height, width)."""
+        def number(ref: ImageRef, person: Person) -> int:
+            # Keypoint files can tell two things of one picture, as a source and as a target.
+            new = numbers.setdefault((ref, id(person)), len(self.pictures))
+            if new == len(self.pictures):
+                self.pictures.append((ref, person))
+            return new
 
-    def __init__(self, pairs: Sequence[Request], size: tuple[int, int]) -> None:
-        self._pairs = pairs
-        self._size = size
+        rows = []
+        for request in requests:
+            if request.target is None:
+                raise ValueError(f"request {request.name} lacks its target")
+            source, target = request.people
+            rows.append((number(request.source, source), number(request.target, target)))
+        self.pairs = torch.tensor(rows, dtype=torch.long).reshape(-1, 2)
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self.pairs)
 
-    def __getitem__(self, index: int) -> BodySample:
-        """Read one pair.
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """Read one pair: what `read` says of the source, by ``source_…``, and of the target, by ``target_…``.
 
         Raises:
             UserError: An image cannot be read, or has another size.
         """
-        pair = self._pairs[index]
-        source_person, target_person = pair.people
-        source, target = images_of(pair)
-        height, width = self._size
-        for image, ref in ((source, pair.source), (target, pair.target)):
-            if image.shape[1:] != (height, width) and ref is not None:
-                raise UserError(
-                    f"{ref.path} is {image.shape[2]}×{image.shape[1]} and others are {width}×{height}: bring all"
-                    " images to one size."
-                )
-        return {
-            "source": source,
-            "target": target,
-            "source_pose": poses(source_person, height, width),
-            "target_pose": poses(target_person, height, width),
-        }
+        source, target = (self.read(number) for number in self.pairs[index].tolist())
+        return paired(source, target)
 
-
-class FacePairs(Dataset[FaceSample]):
-    """Face crops of the pairs that have faces, for the face module."""
-
-    def __init__(self, pairs: Sequence[Request]) -> None:
-        self._pairs = [pair for pair in pairs if have_faces(*pair.people)]
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __getitem__(self, index: int) -> FaceSample:
-        """Read one pair.
+    @abstractmethod
+    def read(self, number: int) -> dict[str, Tensor]:
+        """Read a picture; tensors of all pictures are of one shape.
 
         Raises:
-            UserError: An image cannot be read.
+            UserError: It cannot be read, or has another size.
         """
-        pair = self._pairs[index]
-        source_person, target_person = pair.people
-        source, target = images_of(pair)
-        return {
-            "source": cut(source, crop_of(source_person), FACE_SIZE),
-            "target": cut(target, crop_of(target_person), FACE_SIZE),
-            "sketch": sketch_of(target_person),
-        }
+
+
+def paired(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name what is known of sources and targets: ``source_image``, ``target_image`` and so on."""
+    return {
+        f"{role}_{what}": value for role, of in (("source", source), ("target", target)) for what, value in of.items()
+    }
+
+
+class BodyPairs(PairData):
+    """Whole images for the body of the network, all of one size (height, width).
+
+    Of each picture: ``image``, H×W×3 uint8, and ``body``, 18×3.
+    """
+
+    def __init__(self, requests: Sequence[Request], size: tuple[int, int]) -> None:
+        super().__init__(requests)
+        self._size = size
+
+    def read(self, number: int) -> dict[str, Tensor]:
+        """Read a whole image."""
+        ref, person = self.pictures[number]
+        pixels, (height, width) = read_image(ref), self._size
+        if pixels.shape[:2] != self._size:
+            raise UserError(
+                f"{ref.path} is {pixels.shape[1]}×{pixels.shape[0]} and others are {width}×{height}: bring all"
+                " images to one size."
+            )
+        return {"image": torch.from_numpy(pixels), "body": points_of(person)}
+
+
+class FacePairs(PairData):
+    """Faces of the pairs that have them, for the face module.
+
+    Of each picture: ``face``, 3×64×64 in [−1, 1], and ``sketch``, 1×64×64 in [0, 1].
+    """
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        super().__init__([request for request in requests if have_faces(*request.people)])
+
+    def read(self, number: int) -> dict[str, Tensor]:
+        """Cut out a face."""
+        ref, person = self.pictures[number]
+        return {"face": face_of(read_image(ref), person), "sketch": sketch_of(person)}

@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset, default_collate
+from torch.utils.data import DataLoader, Subset, default_collate
 
 from fhpt_eval.engine.processes import end_with_parent
 from fhpt_eval.errors import UserError
@@ -25,7 +25,10 @@ from fhpt_eval.files.tensors import Card
 from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import NetworkPart
+from fhpt_eval.reference_models.drn.iteration import CudaGraphs, Iterations
 from fhpt_eval.reference_models.drn.journal import Journal
+from fhpt_eval.reference_models.drn.resident import Resident, fits
+from fhpt_eval.reference_models.drn.samples import PairData
 from fhpt_eval.reference_models.drn.updates import Updates
 from fhpt_eval.training import optimiser_state
 
@@ -67,7 +70,7 @@ class LoopSettings:
         save_every: Seconds between checkpoints.
         log_every: Iterations between rows of the loss curves.
         max_seconds: Stop after this time, with a checkpoint to go on from.
-        workers: Processes that read images; 0 reads in the main process.
+        workers: Processes that read images where not all of them are kept in memory; 0 reads in the main process.
     """
 
     seed: int = 0
@@ -111,7 +114,7 @@ class Training:
         self,
         part: NetworkPart,
         updates: Updates,
-        data: Dataset[Any],
+        data: PairData,
         schedule: Schedule,
         settings: LoopSettings,
         folder: Path,
@@ -128,7 +131,7 @@ class Training:
         self.about = dict(about)
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.rank = dist.get_rank() if dist.is_initialized() else 0
-        self.count = len(data)  # type: ignore[arg-type]
+        self.count = len(data)
         if self.count == 0:
             raise UserError(f"there is not a single pair to train the {part} on: see what is missing above.")
         if schedule.batch_size % self.world:
@@ -138,8 +141,10 @@ class Training:
         self.step = 0
         self.seconds = 0.0
         self.history: list[dict[str, float]] = []
-        self._sums: dict[str, Tensor] = {}
         self._resume()
+        # Processes that exchange gradients are not captured.
+        captured = updates.device.startswith("cuda") and self.world == 1
+        self._iterations = Iterations(updates, CudaGraphs(updates.device) if captured else None)
         self.journal = None if self.rank else Journal(self.work, self.step)
 
     def run(self, progress: Progress | None = None) -> bool:
@@ -154,12 +159,11 @@ class Training:
         started = saved = time.monotonic()
         earlier = self.seconds
         stopped = _stop_signals()
-        for batch in self._batches():
+        for batch in self._batches(progress):
             self.updates.set_learning_rate(self.schedule.rate(self.step / self.steps_per_epoch))
-            losses = self.updates.step(batch)
+            self._iterations(batch)
             self.step += 1
             self.seconds = earlier + time.monotonic() - started
-            self._sums = {name: self._sums.get(name, 0) + value for name, value in losses.items()}
             if self.step % self.settings.log_every == 0:
                 self._log()
             if progress is not None:
@@ -201,19 +205,25 @@ class Training:
         # The state comes last: what it says about the history is there by then.
         checkpoint.save(self.work / STATE, tensors, card)
 
-    def _batches(self) -> Iterator[Mapping[str, Tensor]]:
+    def _batches(self, progress: Progress | None = None) -> Iterator[Mapping[str, Tensor]]:
+        device = self.updates.device
         share = self.schedule.batch_size // self.world
+        kept = Resident(self.data, device, progress) if fits(self.data, device) else None
         while self.step < self.total:
             epoch, done = divmod(self.step, self.steps_per_epoch)
             order = order_of_epoch(self.count, self.schedule.batch_size, self.settings.seed, epoch)
-            own = order.view(-1, self.world, share)[done:, self.rank].flatten().tolist()
-            yield from DataLoader(
-                Subset(self.data, own),
-                batch_size=share,
-                num_workers=self.settings.workers,
-                worker_init_fn=_start_reader,
-                pin_memory=self.updates.device.startswith("cuda"),
-            )
+            own = order.view(-1, self.world, share)[done:, self.rank]
+            yield from map(kept.batch, own.to(device)) if kept is not None else self._read(own)
+
+    def _read(self, order: Tensor) -> Iterable[Mapping[str, Tensor]]:
+        """Read batch after batch, N×``batch`` numbers, in processes if there shall be some."""
+        return DataLoader(
+            Subset(self.data, order.flatten().tolist()),
+            batch_size=order.shape[1],
+            num_workers=self.settings.workers,
+            worker_init_fn=_start_reader,
+            pin_memory=self.updates.device.startswith("cuda"),
+        )
 
     def _all_agree(self, here: bool) -> bool:
         """Return what the first process thinks, on all of them: their clocks differ."""
@@ -225,11 +235,11 @@ class Training:
 
     def _log(self) -> None:
         """Add the mean losses since the last row to the curves."""
-        sums, self._sums = self._sums, {}
         steps = self.step - int(self.history[-1]["step"] if self.history else 0)
-        if not sums:
+        if not steps:
             return
-        means = torch.stack([value.float() for value in sums.values()]) / steps
+        sums = self._iterations.take()
+        means = torch.stack(list(sums.values())) / steps
         if self.world > 1:
             dist.all_reduce(means)
             means /= self.world

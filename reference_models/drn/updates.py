@@ -12,6 +12,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer, RAdam
 
+from fhpt_eval.extract.numerics import Precision
+from fhpt_eval.reference_models.drn.arithmetic import float32_as, layers_in
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.discriminators import Discriminator
 from fhpt_eval.reference_models.drn.losses import (
@@ -22,6 +24,8 @@ from fhpt_eval.reference_models.drn.losses import (
     style_loss,
 )
 from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork, face_module
+from fhpt_eval.reference_models.drn.pose import heatmaps
+from fhpt_eval.reference_models.drn.samples import to_images
 
 FeatureMaps = Callable[[Tensor], list[Tensor]]
 Losses = dict[str, Tensor]
@@ -59,42 +63,65 @@ class Updates(ABC):
     networks: Mapping[str, nn.Module]
     optimisers: Mapping[str, Optimizer]
 
-    def __init__(self, config: DrnConfig, features: FeatureMaps, device: str, *, bfloat16: bool = False) -> None:
+    def __init__(
+        self, config: DrnConfig, features: FeatureMaps, device: str, *, precision: Precision = "float32"
+    ) -> None:
         self.config = config
         self.features = features
         self.device = device
-        self._bfloat16 = bfloat16
+        self._precision = precision
 
-    @abstractmethod
     def step(self, batch: Mapping[str, Tensor]) -> Losses:
-        """Update everything once on a batch, and return its losses."""
+        """Update everything once on a batch of `PairData`, and return its losses; the device is not waited for."""
+        with float32_as(self._precision, self.device):
+            return {name: value.detach() for name, value in self._update(self._on_device(batch)).items()}
+
+    @torch.no_grad()
+    def pictures(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+        """Columns of a sample grid, in true float32: N×3×H×W each, in [−1, 1]."""
+        with float32_as("float32", self.device):
+            return self._drawn(self._on_device(batch))
 
     @abstractmethod
-    def pictures(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
-        """Columns of a sample grid: N×3×H×W each, in [−1, 1]."""
+    def _update(self, batch: Mapping[str, Tensor]) -> Losses:
+        """Update everything once on a batch on the device."""
+
+    @abstractmethod
+    def _drawn(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+        """Columns of a sample grid."""
 
     def set_learning_rate(self, rate: float) -> None:
         """Set it in all optimisers."""
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
-                group["lr"] = rate
+                if isinstance(group["lr"], Tensor):
+                    # In its place on the device, where a captured iteration reads it.
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
 
-    def _autocast(self) -> Any:
-        return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self._bfloat16)
+    def _layers(self) -> Any:
+        """Of forward passes: what is computed from their results, φ too, is in float32."""
+        return layers_in(self._precision, self.device)
 
     def _to_device(self, module: nn.Module) -> Any:
         to: Any = module
         return to.to(device=self.device, memory_format=torch.channels_last)
 
     def _optimiser(self, parameters: Iterable[nn.Parameter]) -> RAdam:
-        rate, decay = self.config.learning_rate, self.config.weight_decay
-        return RAdam(list(parameters), lr=rate, betas=BETAS, weight_decay=decay)
+        on_gpu = self.device.startswith("cuda")
+        rate: Any = self.config.learning_rate
+        return RAdam(
+            list(parameters),
+            # On a GPU rate and counters are there, so that no step waits for it, and it can be captured.
+            lr=torch.tensor(rate, device=self.device) if on_gpu else rate,
+            capturable=on_gpu,
+            betas=BETAS,
+            weight_decay=self.config.weight_decay,
+        )
 
     def _on_device(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            name: tensor.to(self.device, non_blocking=True, memory_format=torch.channels_last)
-            for name, tensor in batch.items()
-        }
+        return {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
 
     def _coarse_loss(self, coarse: Tensor, target: Tensor, true_maps: list[Tensor]) -> tuple[Tensor, Losses]:
         """L_1, eq. (5)."""
@@ -118,11 +145,11 @@ class Updates(ABC):
         if self.config.perceptual_weight:
             parts["perceptual"] = perceptual_loss(maps, true_maps)
         if self.config.style_weight:
-            parts["style"] = style_loss([m.float() for m in maps], [m.float() for m in true_maps])
+            parts["style"] = style_loss(maps, true_maps)
         if self.config.adversarial_weight:
-            with _frozen(discriminators):
+            with _frozen(discriminators), self._layers():
                 scores = discriminators(image, appearance, pose)
-            parts["adversarial"] = torch.stack([least_squares(s, real=True) for s in scores]).sum()
+            parts["adversarial"] = torch.stack([least_squares(s.float(), real=True) for s in scores]).sum()
         return self._weighted(parts), {f"refined/{part}": value for part, value in parts.items()}
 
     def _weighted(self, parts: Mapping[str, Tensor]) -> Tensor:
@@ -135,10 +162,10 @@ class Updates(ABC):
         """K steps on the images of this iteration; none where the adversarial loss weighs nothing."""
         losses: Losses = {}
         for _ in range(self.config.discriminator_steps if self.config.adversarial_weight else 0):
-            with self._autocast():
+            with self._layers():
                 real = discriminators(target, appearance, pose)
                 fake = discriminators(generated, appearance, pose)
-                parts = [discriminator_loss(r, f) for r, f in zip(real, fake, strict=True)]
+            parts = [discriminator_loss(r.float(), f.float()) for r, f in zip(real, fake, strict=True)]
             self._descend(torch.stack(parts).sum(), "discriminators")
             losses = {"discriminator/appearance": parts[0].detach(), "discriminator/pose": parts[1].detach()}
         return losses
@@ -147,7 +174,7 @@ class Updates(ABC):
         """φ_l(I_t), once for all losses of an iteration; nothing where none of them needs it."""
         if not (self.config.perceptual_weight or self.config.style_weight):
             return []
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad():
             return self.features(target)
 
     def _descend(self, loss: Tensor, optimiser: str) -> None:
@@ -163,8 +190,10 @@ class Updates(ABC):
 class BodyUpdates(Updates):
     """Algorithm 1 on whole images: the transfer branch by L_1, then all by L_2, then the discriminators K times."""
 
-    def __init__(self, config: DrnConfig, features: FeatureMaps, device: str, *, bfloat16: bool = False) -> None:
-        super().__init__(config, features, device, bfloat16=bfloat16)
+    def __init__(
+        self, config: DrnConfig, features: FeatureMaps, device: str, *, precision: Precision = "float32"
+    ) -> None:
+        super().__init__(config, features, device, precision=precision)
         self.network: DetailReplenishingNetwork = self._to_device(DetailReplenishingNetwork(config))
         self.discriminators: Discriminators = self._to_device(Discriminators(18, config))
         if config.freeze_transfer:
@@ -178,38 +207,45 @@ class BodyUpdates(Updates):
         if config.alternate:
             self.optimisers["transfer"] = self._optimiser(self.network.transfer.parameters())
 
-    def step(self, batch: Mapping[str, Tensor]) -> Losses:
+    def _update(self, batch: Mapping[str, Tensor]) -> Losses:
         """One iteration of Algorithm 1."""
-        there = self._on_device(batch)
-        source, target, pose = there["source"], there["target"], there["target_pose"]
-        both_poses = torch.cat([there["source_pose"], pose], 1)
+        source, target, poses = _seen(batch)
+        pose = poses[:, poses.shape[1] // 2 :]
         true_maps = self._true_maps(target)
         losses: Losses = {}
         if self.config.alternate:
-            with self._autocast():
-                coarse, _ = self.network.transfer(source, both_poses)
-                loss, losses = self._coarse_loss(coarse, target, true_maps)
+            with self._layers():
+                coarse, _ = self.network.transfer(source, poses)
+            loss, losses = self._coarse_loss(coarse.float(), target, true_maps)
             self._descend(loss, "transfer")
-        with self._autocast():
-            images = self.network(source, both_poses)
-            loss, parts = self._full_loss(images.refined, target, true_maps, source, pose, self.discriminators)
+        with self._layers():
+            refined = self.network(source, poses).refined
+        refined = refined.float()
+        loss, parts = self._full_loss(refined, target, true_maps, source, pose, self.discriminators)
         self._descend(loss, "network")
-        judged = self._update_discriminators(images.refined.detach(), target, source, pose, self.discriminators)
-        return {name: value.detach() for name, value in {**losses, **parts, **judged}.items()}
+        judged = self._update_discriminators(refined.detach(), target, source, pose, self.discriminators)
+        return {**losses, **parts, **judged}
 
-    @torch.no_grad()
-    def pictures(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+    def _drawn(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
         """Source, target, coarse and refined."""
-        there = self._on_device(batch)
-        images = self.network(there["source"], torch.cat([there["source_pose"], there["target_pose"]], 1))
-        return [there["source"], there["target"], images.coarse, images.refined]
+        source, target, poses = _seen(batch)
+        images = self.network(source, poses)
+        return [source, target, images.coarse, images.refined]
+
+
+def _seen(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """I_s, I_t, and the heatmaps of both poses, N×36×H×W, of a batch of `BodyPairs`."""
+    source, target = to_images(batch["source_image"]), to_images(batch["target_image"])
+    return source, target, heatmaps(torch.cat([batch["source_body"], batch["target_body"]], 1), *source.shape[2:])
 
 
 class FaceUpdates(Updates):
     """The face module by L_2 on face crops, with the sketch as the pose, and its discriminators (§IV-B)."""
 
-    def __init__(self, config: DrnConfig, features: FeatureMaps, device: str, *, bfloat16: bool = False) -> None:
-        super().__init__(config, features, device, bfloat16=bfloat16)
+    def __init__(
+        self, config: DrnConfig, features: FeatureMaps, device: str, *, precision: Precision = "float32"
+    ) -> None:
+        super().__init__(config, features, device, precision=precision)
         self.face = self._to_device(face_module(config))
         self.discriminators: Discriminators = self._to_device(Discriminators(1, config))
         self.networks = {"face": self.face, "discriminators": self.discriminators}
@@ -218,24 +254,22 @@ class FaceUpdates(Updates):
             "discriminators": self._optimiser(self.discriminators.parameters()),
         }
 
-    def step(self, batch: Mapping[str, Tensor]) -> Losses:
+    def _update(self, batch: Mapping[str, Tensor]) -> Losses:
         """One iteration."""
-        there = self._on_device(batch)
-        source, target, sketch = there["source"], there["target"], there["sketch"]
+        source, target, sketch = batch["source_face"], batch["target_face"], batch["target_sketch"]
         true_maps = self._true_maps(target)
-        with self._autocast():
+        with self._layers():
             generated = self.face(source, sketch)
-            loss, parts = self._full_loss(generated, target, true_maps, source, sketch, self.discriminators)
+        generated = generated.float()
+        loss, parts = self._full_loss(generated, target, true_maps, source, sketch, self.discriminators)
         self._descend(loss, "face")
         judged = self._update_discriminators(generated.detach(), target, source, sketch, self.discriminators)
-        return {name: value.detach() for name, value in {**parts, **judged}.items()}
+        return {**parts, **judged}
 
-    @torch.no_grad()
-    def pictures(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+    def _drawn(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
         """Source face, sketch, target face and the generated one."""
-        there = self._on_device(batch)
-        drawn = there["sketch"].repeat(1, 3, 1, 1) * 2 - 1
-        return [there["source"], drawn, there["target"], self.face(there["source"], there["sketch"])]
+        source, sketch = batch["source_face"], batch["target_sketch"]
+        return [source, sketch.repeat(1, 3, 1, 1) * 2 - 1, batch["target_face"], self.face(source, sketch)]
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -39,10 +39,10 @@ class Grey(ReferenceModel):
     shade: int = 128
 
     def load(self, device: str) -> Generator:
-        def paint(requests: Sequence[Request]) -> list[Rgb]:
-            return [np.full_like(read_image(r.source), self.shade) for r in requests]
+        def paint(sources: Sequence[Rgb]) -> list[Rgb]:
+            return [np.full_like(source, self.shade) for source in sources]
 
-        return paint
+        return Generator(paint, lambda request: read_image(request.source))
 
 
 @pytest.fixture
@@ -213,6 +213,75 @@ def test_what_cannot_be_made_is_named_and_the_rest_is_made(tmp_path: Path) -> No
     assert made.made == ("a_2_b_vis",)
     assert "torn.png cannot be read" in made.missing["torn_2_a_vis"]
     assert not (tmp_path / "out" / "torn_2_a_vis.png").exists()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched(ReferenceModel):
+    """Copies the source; ``_read`` and ``_drawn`` say how many were, and the fourth image can be an interruption."""
+
+    name: ClassVar[str] = "watched"
+    title: ClassVar[str] = "watched"
+    stop: bool = False
+    _read: ClassVar[list[str]] = []
+    _drawn: ClassVar[list[tuple[int, int]]] = []
+
+    def load(self, device: str) -> Generator:
+        self._read.clear()
+        self._drawn.clear()
+
+        def read(request: Request) -> Rgb:
+            self._read.append(request.name)
+            return read_image(request.source)
+
+        def draw(images: Sequence[Rgb]) -> list[Rgb]:
+            if self.stop and len(self._drawn) == 4:
+                raise KeyboardInterrupt
+            self._drawn.append((len(images), len(self._read)))
+            return list(images)
+
+        return Generator(draw, read)
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> ListedImages:
+    names = [f"{letter}.png" for letter in "abcdefghij"]
+    listed = pairs_of(tmp_path, *(f"{name},a.png" for name in names))
+    return list_requests(listed, *folders(tmp_path, names), tmp_path / "out")
+
+
+def test_reading_is_ahead_of_drawing_by_two_batches_at_most(tmp_path: Path, many: ListedImages) -> None:
+    made = Generation(Watched(), tmp_path / "out", device="cpu").make(many.requests, batch_size=2)
+    assert list(made.made) == [request.name for request in many.requests]
+    assert sorted(Watched._read) == sorted(made.made)
+    assert [count for count, _ in Watched._drawn] == [2] * 5
+    assert all(2 * (batch + 1) <= read <= 2 * (batch + 3) for batch, (_, read) in enumerate(Watched._drawn))
+
+
+def test_an_interrupted_generation_leaves_whole_images_and_goes_on(tmp_path: Path, many: ListedImages) -> None:
+    output = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        Generation(Watched(stop=True), output, device="cpu").make(many.requests, batch_size=2)
+    left = sorted(path.stem for path in output.glob("*.png"))
+    # What was drawn is written, unless it waited behind what was read.
+    assert 4 <= len(left) <= 8
+    again = Generation(Watched(stop=True), output, device="cpu").make(many.requests[:8], batch_size=2)
+    assert sorted(again.kept) == left
+    assert len(again.made) == 8 - len(left)
+    for request in many.requests[:8]:
+        np.testing.assert_array_equal(read_image_at(output / f"{request.name}.png"), read_image(request.source))
+    assert not list(output.glob(".*.png*"))
+
+
+def test_a_folder_that_cannot_be_written_any_more_is_a_sentence(
+    tmp_path: Path, many: ListedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _content: bytes) -> None:
+        raise UserError(f"cannot write {path} (No space left on device)")
+
+    generation = Generation(CopySource(), tmp_path / "out", device="cpu")
+    monkeypatch.setattr("fhpt_eval.generation.generate.write_atomic", full)
+    with pytest.raises(UserError, match="No space left"):
+        generation.make(many.requests, batch_size=2)
 
 
 def test_two_pairs_for_one_file_name_are_refused(tmp_path: Path) -> None:

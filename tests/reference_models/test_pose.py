@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
-from fhpt_eval.reference_models.drn.pose import SIGMA, heatmaps, sketch
+from fhpt_eval.reference_models.drn import pose
+from fhpt_eval.reference_models.drn.pose import SIGMA, sketch
 
 
 def body_with(*points: tuple[int, float, float]) -> np.ndarray:
@@ -14,6 +17,28 @@ def body_with(*points: tuple[int, float, float]) -> np.ndarray:
     for joint, x, y in points:
         body[joint] = (x, y, 1)
     return body
+
+
+def heatmaps(body: NDArray[np.floating], height: int, width: int) -> NDArray[np.float32]:
+    """Of one body."""
+    maps: NDArray[np.float32] = pose.heatmaps(torch.from_numpy(body)[None], height, width)[0].numpy()
+    return maps
+
+
+@pytest.mark.parametrize(("height", "width"), [(256, 176), (64, 48), (33, 17), (512, 352)])
+def test_heatmaps_of_many_bodies_are_the_gaussians_of_each_to_seven_digits(height: int, width: int) -> None:
+    random = np.random.default_rng(height)
+    bodies = random.uniform(-0.2 * height, 1.2 * height, (5, 36, 3)).astype(np.float32)
+    bodies[..., 2] = random.random((5, 36)) > 0.3
+    bodies[bodies[..., 2] == 0, :2] = np.nan
+    maps = pose.heatmaps(torch.from_numpy(bodies), height, width).numpy()
+    ys, xs = np.mgrid[:height, :width] + 0.5
+    for i, body in enumerate(bodies.astype(np.float64)):
+        for j, (x, y, score) in enumerate(body):
+            squares = (xs - x) ** 2 + (ys - y) ** 2
+            expected = np.exp(-squares / (2 * (SIGMA * height) ** 2)) if score else np.zeros((height, width))
+            np.testing.assert_allclose(maps[i, j], expected, rtol=0, atol=1e-7)
+        np.testing.assert_array_equal(heatmaps(bodies[i], height, width), maps[i])
 
 
 def test_a_heatmap_is_a_gaussian_about_the_joint_in_pixel_centres() -> None:

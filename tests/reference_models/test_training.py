@@ -17,12 +17,15 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.images.decoding import ImageRef
+from fhpt_eval.people.detection import Person
 from fhpt_eval.reference_models.drn import checkpoint
+from fhpt_eval.reference_models.drn import training as loop
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.journal import curves, grid
+from fhpt_eval.reference_models.drn.samples import PairData
 from fhpt_eval.reference_models.drn.training import LoopSettings, Schedule, Training, order_of_epoch
 from fhpt_eval.reference_models.drn.updates import BodyUpdates
 
@@ -34,27 +37,28 @@ def features(images: Tensor) -> list[Tensor]:
     return [images]
 
 
-class Noise(Dataset[dict[str, Tensor]]):
-    """Six seeded pairs of 16×16 pixels; from ``bad`` on, images are infinite."""
+NOBODY = Person(body=np.zeros((18, 3)), face=np.zeros((68, 3)), face_box=None)
 
-    def __init__(self, count: int = 6, bad: int | None = None) -> None:
-        self.count = count
+
+class Noise(PairData):
+    """Seeded pictures of 16×16 pixels in pairs: each with the next one. Joints of ``bad`` ones are nowhere."""
+
+    def __init__(self, count: int = 6, *, bad: bool = False) -> None:
+        super().__init__([])
         self.bad = bad
-        self.read: list[int] = []
+        self.pictures = [(ImageRef(Path(f"{number}.png")), NOBODY) for number in range(count + 1)]
+        self.pairs = torch.arange(count + 1).unfold(0, 2, 1)
 
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        self.read.append(index)
-        random = torch.Generator().manual_seed(index)
-        images = {k: torch.rand(3, 16, 16, generator=random) * 2 - 1 for k in ("source", "target")}
-        if self.bad is not None:
-            images["target"] = images["target"] * float("inf")
-        return images | {k: torch.rand(18, 16, 16, generator=random) for k in ("source_pose", "target_pose")}
+    def read(self, number: int) -> dict[str, Tensor]:
+        random = torch.Generator().manual_seed(number)
+        image = torch.randint(0, 256, (16, 16, 3), generator=random, dtype=torch.uint8)
+        body = torch.rand(18, 3, generator=random) * 16
+        if self.bad:
+            body[:, 0] = float("nan")
+        return {"image": image, "body": body}
 
 
-def training(folder: Path, data: Dataset[Any] | None = None, **changes: Any) -> Training:
+def training(folder: Path, data: PairData | None = None, **changes: Any) -> Training:
     torch.manual_seed(changes.get("seed", 0))
     updates = BodyUpdates(changes.pop("config", TINY), features, "cpu")
     schedule = changes.pop("schedule", SCHEDULE)
@@ -93,7 +97,7 @@ def test_the_learning_rate_stays_and_then_falls_to_zero() -> None:
 def test_a_training_run_leaves_network_state_curves_and_pictures(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     assert training(tmp_path).run(lambda _stage, done, total: calls.append((done, total)))
-    assert calls == [(n, 6) for n in range(1, 7)]
+    assert calls == [(7, 7), *((n, 6) for n in range(1, 7))]
     assert [row["step"] for row in history(tmp_path)] == [str(n) for n in range(1, 7)]
     card = json.loads((tmp_path / "body.json").read_text())
     assert (card["step"], card["steps"], card["pairs"], card["config"]["width"]) == (6, 6, 6, 4)
@@ -128,14 +132,25 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path: Path) -> None:
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_pictures_in_memory_and_pictures_read_each_time_train_the_same_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, read = tmp_path / "kept", tmp_path / "read"
+    training(kept).run()
+    monkeypatch.setattr(loop, "fits", lambda *_: False)
+    training(read).run()
+    assert history(kept) == history(read)
+    one, other = tensors(kept), tensors(read)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_a_kill_between_checkpoints_repeats_what_was_not_saved(tmp_path: Path) -> None:
     """A process that dies leaves the last checkpoint, whatever it did after it."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     training(whole).run()
     training(killed, max_seconds=0).run()
     dying = training(killed)
-    batches = dying._batches()
-    dying.updates.step(next(batches))
+    dying.updates.step(next(iter(dying._batches())))
     assert training(killed).run()
     assert history(killed) == history(whole)
 
@@ -143,18 +158,18 @@ def test_a_kill_between_checkpoints_repeats_what_was_not_saved(tmp_path: Path) -
 class Mortal(Noise):
     """Can be read only where the kernel ends the reader with its parent."""
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
+    def read(self, number: int) -> dict[str, Tensor]:
         signal_at_end = ctypes.c_int()
         ctypes.CDLL(None).prctl(2, ctypes.byref(signal_at_end))  # PR_GET_PDEATHSIG
         assert signal_at_end.value == signal.SIGKILL
-        return super().__getitem__(index)
+        return super().read(number)
 
 
 def test_readers_end_with_the_training(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         Mortal()[0]
-    batches = training(tmp_path, Mortal(), workers=1)._batches()
-    assert next(batches)["source"].shape == (2, 3, 16, 16)
+    batches = training(tmp_path, Mortal(), workers=1)._read(torch.tensor([[0, 1]]))
+    assert next(iter(batches))["source_image"].shape == (2, 16, 16, 3)
 
 
 def test_a_signal_is_answered_after_the_iteration_with_a_checkpoint(tmp_path: Path) -> None:
@@ -178,7 +193,7 @@ def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(tmp_path
     training(tmp_path, max_seconds=0).run()
     before = (tmp_path / "body/state.safetensors").read_bytes()
     with pytest.raises(UserError, match="diverged before iteration 2"):
-        training(tmp_path, data=Noise(bad=0)).run()
+        training(tmp_path, data=Noise(bad=True)).run()
     assert (tmp_path / "body/state.safetensors").read_bytes() == before
 
 

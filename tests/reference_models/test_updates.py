@@ -9,8 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fhpt_eval.extract.numerics import Precision
 from fhpt_eval.reference_models.drn.config import DrnConfig, named_config
 from fhpt_eval.reference_models.drn.losses import discriminator_loss, least_squares, perceptual_loss, style_loss
+from fhpt_eval.reference_models.drn.pose import heatmaps
+from fhpt_eval.reference_models.drn.samples import to_images
 from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
 
 TINY = DrnConfig(width=4, max_width=8, transfer_blocks=2, style_code=6, discriminator_width=4)
@@ -23,14 +26,28 @@ def features(images: Tensor) -> list[Tensor]:
 
 def body_batch(seed: int = 0, count: int = 2) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(seed)
-    images = {k: torch.rand(count, 3, 32, 24, generator=random) * 2 - 1 for k in ("source", "target")}
-    return images | {k: torch.rand(count, 18, 32, 24, generator=random) for k in ("source_pose", "target_pose")}
+    size = torch.tensor([24.0, 32.0, 1.0])
+    return {
+        f"{role}_{what}": value
+        for role in ("source", "target")
+        for what, value in {
+            "image": torch.randint(0, 256, (count, 32, 24, 3), generator=random, dtype=torch.uint8),
+            "body": torch.rand(count, 18, 3, generator=random) * size,
+        }.items()
+    }
+
+
+def seen(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Source, target, both poses and the target's."""
+    source, target = to_images(batch["source_image"]), to_images(batch["target_image"])
+    poses = heatmaps(torch.cat([batch["source_body"], batch["target_body"]], 1), 32, 24)
+    return source, target, poses, poses[:, 18:]
 
 
 def face_batch() -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(1)
-    crops = {k: torch.rand(2, 3, 64, 64, generator=random) * 2 - 1 for k in ("source", "target")}
-    return crops | {"sketch": torch.rand(2, 1, 64, 64, generator=random)}
+    crops = {k: torch.rand(2, 3, 64, 64, generator=random) * 2 - 1 for k in ("source_face", "target_face")}
+    return crops | {"target_sketch": torch.rand(2, 1, 64, 64, generator=random)}
 
 
 def body(config: DrnConfig = TINY) -> BodyUpdates:
@@ -128,17 +145,10 @@ def test_l2_reaches_the_transfer_branch_through_the_guidance_map_alone() -> None
     """With the coarse image cut off from the graph, what remains is the way through F_t."""
     updates = body()
     nn.init.normal_(updates.network.detail.generator.output.weight)  # type: ignore[union-attr]
-    batch = body_batch()
-    images = updates.network(batch["source"], torch.cat([batch["source_pose"], batch["target_pose"]], 1))
+    source, target, poses, pose = seen(body_batch())
+    images = updates.network(source, poses)
     refined = images.coarse.detach() + images.residual
-    loss, _ = updates._full_loss(
-        refined,
-        batch["target"],
-        features(batch["target"]),
-        batch["source"],
-        batch["target_pose"],
-        updates.discriminators,
-    )
+    loss, _ = updates._full_loss(refined, target, features(target), source, pose, updates.discriminators)
     loss.backward()
     assert any(p.grad is not None and p.grad.any() for p in updates.network.transfer.blocks.parameters())
     assert all(p.grad is None for p in updates.network.transfer.decoder.parameters())
@@ -147,8 +157,8 @@ def test_l2_reaches_the_transfer_branch_through_the_guidance_map_alone() -> None
 
 def test_the_losses_are_the_weighted_sums_of_equations_5_and_7() -> None:
     updates = body()
-    batch = body_batch()
-    image, target, source, pose = (batch[k] for k in ("target", "source", "target", "target_pose"))
+    source, image, _, pose = seen(body_batch())
+    target = source
     loss, _ = updates._coarse_loss(image, target, features(target))
     l1 = (image - target).abs().mean()
     perceptual = perceptual_loss(features(image), features(target))
@@ -162,21 +172,17 @@ def test_the_losses_are_the_weighted_sums_of_equations_5_and_7() -> None:
 
 def test_the_discriminators_loss_falls_with_k_steps_on_one_batch() -> None:
     updates = body()
-    batch = body_batch()
-    fake = torch.zeros_like(batch["target"])
+    source, target, _, pose = seen(body_batch())
+    fake = torch.zeros_like(target)
 
     @torch.no_grad()
     def loss() -> float:
-        real, generated = (
-            updates.discriminators(image, batch["source"], batch["target_pose"]) for image in (batch["target"], fake)
-        )
+        real, generated = (updates.discriminators(image, source, pose) for image in (target, fake))
         return sum(float(discriminator_loss(r, g)) for r, g in zip(real, generated, strict=True))
 
     before = loss()
     for _ in range(5):
-        updates._update_discriminators(
-            fake, batch["target"], batch["source"], batch["target_pose"], updates.discriminators
-        )
+        updates._update_discriminators(fake, target, source, pose, updates.discriminators)
     assert loss() < before
 
 
@@ -209,9 +215,48 @@ def test_the_learning_rate_is_set_everywhere() -> None:
     assert rates == {0.25}
 
 
+def loss_gradient(precision: Precision, device: str = "cpu") -> tuple[Tensor, dict[str, Tensor]]:
+    """The gradient by L_2 without discriminators of one image, and the losses, through a φ with convolutions."""
+    torch.manual_seed(0)
+    phi = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2)).requires_grad_(requires_grad=False)
+    updates = BodyUpdates(
+        replace(TINY, adversarial_weight=0.0), lambda x: [phi[0](x), phi(x)], device, precision=precision
+    )
+    source, target, _, pose = seen(body_batch())
+    image = source.clone().requires_grad_()
+    loss, parts = updates._full_loss(image, target, updates._true_maps(target), source, pose, updates.discriminators)
+    loss.backward()
+    assert image.grad is not None
+    return image.grad, parts
+
+
+def test_phi_and_the_style_loss_are_in_float32_whatever_the_layers_are_in() -> None:
+    (exact, losses), (rounded, in_bfloat16) = loss_gradient("float32"), loss_gradient("bfloat16")
+    assert torch.equal(exact, rounded)
+    assert {"refined/perceptual", "refined/style"} <= losses.keys()
+    assert losses == in_bfloat16
+
+
+def test_phi_sees_float32_in_an_iteration_in_bfloat16_and_layers_see_bfloat16() -> None:
+    seen_by_phi: list[tuple[torch.dtype, bool]] = []
+
+    def watching(images: Tensor) -> list[Tensor]:
+        seen_by_phi.append((images.dtype, torch.is_autocast_enabled("cpu")))
+        return features(images)
+
+    torch.manual_seed(0)
+    updates = BodyUpdates(TINY, watching, "cpu", precision="bfloat16")
+    layers: set[torch.dtype] = set()
+    updates.network.transfer.blocks[0].image[0].register_forward_hook(lambda _m, _in, out: layers.add(out.dtype))
+    losses = updates.step(body_batch())
+    assert seen_by_phi == [(torch.float32, False)] * 3
+    assert layers == {torch.bfloat16}
+    assert {value.dtype for value in losses.values()} == {torch.float32}
+
+
 def test_bfloat16_computes_the_same_losses_to_two_digits() -> None:
     exact = body().step(body_batch())
     torch.manual_seed(0)
-    rounded = BodyUpdates(TINY, features, "cpu", bfloat16=True).step(body_batch())
+    rounded = BodyUpdates(TINY, features, "cpu", precision="bfloat16").step(body_batch())
     for name, value in exact.items():
         assert float(rounded[name]) == pytest.approx(float(value), rel=0.05), name
