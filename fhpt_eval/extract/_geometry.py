@@ -98,8 +98,8 @@ def _weights(name: str, before: int, after: int, *, pinned: bool) -> Tensor:
             image = Image.fromarray((shown * _ONE).astype(np.int32))
             seen = np.asarray(image.resize((after, count), _FIXED_POINT[name]))
         else:
-            filtered = Geometry((Resize(width=after, height=count, filter=name),))
-            seen = filtered.apply(np.repeat(shown[:, :, None], 3, axis=2).astype(np.float32))[:, :, 0]
+            resize = Resize(width=after, height=count, filter=name)
+            seen = resize(np.repeat(shown[:, :, None], 3, axis=2).astype(np.float32))[:, :, 0]
         matrix[:, start : start + count] = seen.T
     weights = torch.from_numpy(matrix)
     return weights.pin_memory() if pinned else weights

@@ -242,12 +242,13 @@ class _OneVector(_Model):
 
         rows = torch.cat([_unit_weighted(x, w) for x, w in zip(layers, self._trunk.weights, strict=True)], 1)
         # A row that is a view would keep those of all images in memory.
-        return [(row,) for row in (rows if len(rows) == 1 else torch.unbind_copy(rows))]
+        return [(rows[0],)] if len(rows) == 1 else [(row.clone(),) for row in rows]
 
     def _distances(self, first: list[list[Tensor]], second: list[list[Tensor]]) -> Tensor:
         import torch
 
-        differences = (torch.stack(*first) - torch.stack(*second)).double()
+        (a,), (b,) = first, second
+        differences = (torch.stack(a) - torch.stack(b)).double()
         return torch.stack([d @ d for d in differences])
 
 
