@@ -79,6 +79,13 @@ def test_a_file_is_written_once_for_each_protocol_that_changes_it(
 
     with Cache(tmp_path / "cache") as cache:
         engine = open_engine("local", cache, device="cpu")
+        # Where scoring takes no time, all is written at the end.
+        monkeypatch.setattr("fhpt_eval.evaluation.evaluate._SECONDS_UNSAVED", 1e9)
+        evaluate(pairs, [OfTheSet(), Ssim(), WithArrays()], output=tmp_path / "quick", engine=engine)
+        assert {*written.values()} == {1}
+        assert {*written} >= {RECORD, PER_PAIR, MISSING, ARRAYS, IMAGES}
+        written.clear()
+        monkeypatch.setattr("fhpt_eval.evaluation.evaluate._SECONDS_UNSAVED", -1.0)
         run = evaluate(pairs, [OfTheSet(), L1(), Ssim(), Psnr()], output=tmp_path / "run", engine=engine)
         # Once a protocol, and the seconds at the end.
         assert written[RECORD] == 4 + 1
