@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhpt_eval.cli.evaluating import PrecisionName
 from fhpt_eval.cli.shared import (
     DONE,
     DONE_IN_PART,
@@ -24,6 +23,7 @@ from fhpt_eval.cli.shared import (
     settings,
 )
 from fhpt_eval.errors import UserError, did_you_mean
+from fhpt_eval.extract.numerics import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,7 +74,13 @@ def generate(
         int | None,
         typer.Option("--batch-size", min=1, help="Images at once.  [default: 16 on a GPU, else one per core]"),
     ] = None,
-    precision: PrecisionName | None = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(
+            "--precision",
+            help="Of the networks of drn: float32 (default), or, faster on a GPU and recorded, tf32 or bfloat16.",
+        ),
+    ] = None,
     engine_name: EngineName = "local",
     detector_timeout: DetectorTimeout = 60.0,
     overwrite: Annotated[

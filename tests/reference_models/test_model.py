@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from toy_weights import TINY, write_drn
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.files import tensors as tensor_file
+from fhpt_eval.generation.generate import Generation
 from fhpt_eval.generation.reference_model import Request
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.people.detection import Person
@@ -77,6 +79,20 @@ def test_generation_is_deterministic_and_of_any_sizes_together(tmp_path: Path) -
     assert [picture.shape for picture in together] == [(64, 48, 3), (64, 56, 3), (64, 48, 3)]
     np.testing.assert_array_equal(together[0], together[2])
     np.testing.assert_array_equal(together[1], generator([other])[0])
+
+
+def test_in_bfloat16_pictures_are_nearly_the_same_and_say_so(tmp_path: Path) -> None:
+    folder = write_drn(tmp_path / "drn")
+    exact, rounded = (
+        Drn(checkpoint=folder, precision=precision).load("cpu")([request(tmp_path)])[0].astype(int)
+        for precision in ("float32", "bfloat16")
+    )
+    assert 0 < np.abs(exact - rounded).max() <= 8
+    output = tmp_path / "made"
+    Generation(Drn(checkpoint=folder, precision="bfloat16"), output, device="cpu").make([request(tmp_path)])
+    assert json.loads((output / "generation.json").read_text())["options"]["precision"] == "bfloat16"
+    with pytest.raises(UserError, match="another model"):
+        Generation(Drn(checkpoint=folder), output, device="cpu")
 
 
 def test_principal_colours_show_three_planted_directions() -> None:
@@ -144,6 +160,7 @@ def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path
     finished = command(*training)
     assert (finished.code, finished.err) == (0, "")
     assert "trained on 8 pairs" in finished.out
+    assert json.loads((tmp_path / "drn/body.json").read_text())["precision"] == "float32"
     made = command("generate", "drn", *data, "-t", images, "--checkpoint", tmp_path / "drn", "-o", tmp_path / "made")
     assert made.code == 0
     assert "has no face.safetensors" in made.sentence
@@ -228,6 +245,9 @@ def test_the_command_that_is_suggested_misses_what_was_not_made(command: Callabl
         (("generate", "drm"), "Did you mean 'drn'"),
         (("generate", "drn", "--image", "fine"), "cannot be 'fine'"),
         (("generate", "copy-source", "--image", "coarse"), "has no option 'image'"),
+        (("generate", "copy-source", "--precision", "tf32"), "has no option 'precision'"),
+        (("generate", "drn", "--precision", "half"), "'half' is not one of 'float32', 'tf32', 'bfloat16'"),
+        (("train", "drn", "--precision", "half"), "'half' is not one of 'float32', 'tf32', 'bfloat16'"),
         (("generate", "real"), "needs the target images"),
     ],
 )
