@@ -16,7 +16,7 @@ from fhpt_eval.sample import ANNOTATION, IMAGES, PAIRS, SAMPLE
 from on_device.given import Given, tell, try_to
 
 OURS = Path(__file__).resolve().parents[1] / "beside" / "ours.py"
-TRAINED = (("float32", ()), ("bfloat16", ("--bfloat16",)))
+PRECISIONS = ("float32", "tf32", "bfloat16")
 _PEOPLE = ("--pairs", str(SAMPLE / PAIRS), "-s", str(SAMPLE / IMAGES), "-t", str(SAMPLE / IMAGES))
 _KEYPOINTS = ("--source-keypoints", str(SAMPLE / ANNOTATION), "--target-keypoints", str(SAMPLE / ANNOTATION))
 
@@ -27,11 +27,11 @@ def train(given: Given) -> None:
     small = given.device == "cpu"
     smaller = ("--set", "width=4", "--set", "max_width=8", "--set", "transfer_blocks=1") if small else ()
     batch = 2 if small else 32
-    for name, options in TRAINED:
+    for name in PRECISIONS:
         output = given.folder / f"drn-{name}-{time.time_ns()}"
         asked = [*_PEOPLE, *_KEYPOINTS, "-o", str(output), "--size", "small", "--set", f"batch_size={batch}", *smaller]
         asked += ["--set", "epochs=100000", "--max-time", str(4 * given.seconds / 60), "--device", given.device]
-        if try_to(f"train drn, {name}", partial(_ours, given, "train", "drn", *asked, *options)) is None:
+        if try_to(f"train drn, {name}", partial(_ours, given, "train", "drn", *asked, "--precision", name)) is None:
             continue
         with (output / "body" / "history.csv").open(encoding="utf-8") as stream:
             rows = [(int(row["step"]), float(row["seconds"])) for row in csv.DictReader(stream)]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
+from fhpt_eval.maths.kernels import subset_kernel_distance
 from fhpt_eval.maths.ranking import rank, unit_length
-from fhpt_eval.maths.statistics import GaussianStats, frechet_distance, subset_kernel_distance
+from fhpt_eval.maths.singular import on_device
+from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
 from on_device.given import Given, synchronise, tell, try_to
 
 DIMENSIONS = 2048
@@ -27,12 +27,10 @@ def main(given: Given) -> None:
     what = f"Fréchet distance, D = {DIMENSIONS}, N = {count:,}"
     cpu = _timed(f"{what}, CPU", lambda: frechet_distance(a, b), "≤ 1 s")
     if given.device != "cpu":
-        found = try_to(f"{what}, {given.device}", lambda: _on(given.device))
-        if found is not None:
-            with found:
-                frechet_distance(a, b)  # the device's libraries start
-                gpu = _timed(f"{what}, {given.device}", lambda: frechet_distance(a, b), "")
-            tell("Fréchet distance: device off from the CPU", abs(gpu - cpu) / cpu, "relative", "≤ 1e-9")
+        with on_device(given.device):
+            frechet_distance(a, b)  # the device's libraries start
+            gpu = _timed(f"{what}, {given.device}", lambda: frechet_distance(a, b), "")
+        tell("Fréchet distance: device off from the CPU", abs(gpu - cpu) / cpu, "relative", "≤ 1e-9")
         try_to("singular values alone", lambda: _plain(given, a, b))
     x, y = (rows.astype(np.float64) for rows in sets)
     size = min(1000, count)
@@ -42,17 +40,11 @@ def main(given: Given) -> None:
     _timed(f"retrieval, {len(asked):,} in {gallery:,} × {DIMENSIONS}, CPU", lambda: rank(asked, vectors, 10), "exact")
 
 
-def _on(device: str) -> AbstractContextManager[Any]:
-    """Return our way to ask for the device."""
-    found: AbstractContextManager[Any] = importlib.import_module("fhpt_eval.maths.singular").on_device(device)
-    return found
-
-
 def _plain(given: Given, a: GaussianStats, b: GaussianStats) -> None:
     """Tell what torch itself takes for the largest step, in float64: the bound of any way on the device."""
     import torch
 
-    product = torch.from_numpy(a.factor().T @ b.factor()).to(given.device)
+    product = torch.from_numpy(a.factor.T @ b.factor).to(given.device)
     for name, matrix in (("svdvals", product), ("eigvalsh", product @ product.T)):
         step = getattr(torch.linalg, name)
         step(matrix)

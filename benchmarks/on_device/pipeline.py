@@ -20,10 +20,11 @@ from beside import weights
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import open_engine
+from fhpt_eval.extract._torch import fold_batch_norm
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.extract.imagenet_features import ImageNetFeatures
-from fhpt_eval.extract.inception import Inception, build_network, fold_batch_norm
+from fhpt_eval.extract.inception import Inception, build_network
 from fhpt_eval.extract.numerics import Precision
 from fhpt_eval.extract.perceptual_distance import HEADS, PerceptualDistance
 from fhpt_eval.extract.weights import Store

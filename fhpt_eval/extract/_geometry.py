@@ -75,7 +75,7 @@ def _whole(sums: Tensor) -> Tensor:
 @lru_cache(maxsize=4096)
 def _columns_first(step: Resize, height: int, width: int) -> bool:
     """Tell whether Pillow goes over columns before rows, which it decides by the sizes: by showing it noise."""
-    noise = np.random.default_rng(0).integers(0, 2, (height, width, 3), dtype=np.uint8) * 255
+    noise = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (height, width, 3))
     columns, rows = (
         _weights(step.filter, before, after, pinned=False)
         for before, after in ((width, step.width), (height, step.height))
