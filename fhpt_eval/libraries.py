@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Sequence
@@ -107,6 +109,39 @@ def import_face_recognition() -> Any:
             return importlib.import_module("face_recognition")
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = fill_in_truncated
+
+
+def import_mediapipe() -> Any:
+    """Import ``mediapipe`` so that its graphs can be imported from it without the rest.
+
+    As it is, it imports all its solutions first, with a drawing library among them that takes most of the time. Here
+    that happens only when something of it is asked for that is not a module inside it.
+
+    Returns:
+        The package.
+
+    Raises:
+        ImportError: If it is not here.
+    """
+    with _importing:
+        if (package := sys.modules.get("mediapipe")) is not None:
+            return package
+        spec = importlib.util.find_spec("mediapipe")
+        if spec is None or spec.loader is None or spec.submodule_search_locations is None:
+            return importlib.import_module("mediapipe")
+        package = importlib.util.module_from_spec(spec)
+        load = spec.loader.exec_module
+
+        def finish(name: str) -> Any:
+            if "__getattr__" in vars(package) and not name.startswith("__"):
+                del package.__getattr__
+                load(package)
+                return getattr(package, name)
+            raise AttributeError(f"module 'mediapipe' has no attribute {name!r}")
+
+        package.__getattr__ = finish  # type: ignore[method-assign]
+        sys.modules["mediapipe"] = package
+        return package
 
 
 def _importing_when(error: BaseException) -> list[str]:
