@@ -26,12 +26,13 @@ _PRESENCE, _SEGMENTATION = 1, 2
 """Places of two outputs of the model that finds the landmarks of a pose."""
 
 _OPTIONS = (
-    *("core.constant_side_packet", "core.gate", "core.split_vector", "image.warp_affine", "tensor.image_to_tensor"),
-    *("tensor.inference", "tensor.tensors_to_classification", "tensor.tensors_to_detections"),
-    *("tensor.tensors_to_floats", "tensor.tensors_to_landmarks", "tensor.tensors_to_segmentation", "tflite.ssd_anchors"),
-    *("util.association", "util.detections_to_rects", "util.landmark_projection", "util.landmarks_refinement"),
-    *("util.landmarks_smoothing", "util.local_file_contents", "util.logic", "util.non_max_suppression"),
-    *("util.rect_transformation", "util.thresholding", "util.visibility_smoothing"),
+    *("core.constant_side_packet", "core.gate", "core.split_vector", "image.warp_affine"),
+    *("tensor.image_to_tensor", "tensor.inference", "tensor.tensors_to_classification"),
+    *("tensor.tensors_to_detections", "tensor.tensors_to_floats", "tensor.tensors_to_landmarks"),
+    *("tensor.tensors_to_segmentation", "tflite.ssd_anchors", "util.association", "util.detections_to_rects"),
+    *("util.landmark_projection", "util.landmarks_refinement", "util.landmarks_smoothing"),
+    *("util.local_file_contents", "util.logic", "util.non_max_suppression", "util.rect_transformation"),
+    *("util.thresholding", "util.visibility_smoothing"),
 )
 """Calculators of these graphs that have options, as the modules are called that know them. What no module that is
 imported knows is lost where a graph is handed on."""
@@ -138,7 +139,7 @@ class _Graph:
 
         create = {bool: packet_creator.create_bool, int: packet_creator.create_int, bytes: packet_creator.create_string}
         resource_util.set_resource_dir(str(_file("..")))
-        # In the thread that asks: other cores have images of their own, and a chain of calculators has nothing to share.
+        # In the thread that asks: other cores have images of their own.
         del config.executor[:]
         config.executor.add(type="ApplicationThreadExecutor")
         self._graph = calculator_graph.CalculatorGraph(graph_config=config)

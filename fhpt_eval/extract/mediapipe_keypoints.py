@@ -120,7 +120,7 @@ class Landmarkers(NamedTuple):
     def extract(self, images: Sequence[Pixels]) -> list[Result]:
         """Find the keypoints of each image, with the native code's logs silenced."""
         with native_code_quiet():
-            return [self._find(np.ascontiguousarray(_ROUND.apply(image))) for image in images]
+            return [self._find(np.ascontiguousarray(_whole(image))) for image in images]
 
     def _find(self, image: Array) -> Result:
         height, width = image.shape[:2]
@@ -138,6 +138,10 @@ class Landmarkers(NamedTuple):
             hands = _hands(self.hands, image, pose)
             record["hands"] = np.stack([_only_found(hand, width, height) for hand in hands])
         return {**record, "size": np.array([width, height], np.int32)}
+
+
+def _whole(image: Pixels) -> Pixels:
+    return image if image.dtype == np.uint8 else _ROUND.apply(image)
 
 
 class _Square(NamedTuple):
