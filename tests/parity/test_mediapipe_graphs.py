@@ -55,7 +55,7 @@ def test_a_pose_is_that_of_the_solution_to_the_bit() -> None:
     seen = 0
     with Pose(static_image_mode=True, model_complexity=1) as solution:
         for image in photographs():
-            expected: Any = solution.process(image).pose_landmarks  # type: ignore[attr-defined]
+            expected: Any = solution.process(image).pose_landmarks
             assert numbers(find(image)) == numbers([expected.landmark] if expected else [])
             seen += expected is not None
     assert seen >= 4
@@ -66,7 +66,7 @@ def test_a_face_is_that_of_the_solution_to_the_bit() -> None:
     seen = 0
     with FaceMesh(static_image_mode=True, max_num_faces=1) as solution:
         for image in photographs():
-            expected: Any = solution.process(image).multi_face_landmarks  # type: ignore[attr-defined]
+            expected: Any = solution.process(image).multi_face_landmarks
             assert numbers(find(image)) == numbers([face.landmark for face in expected or ()])
             seen += expected is not None
     assert seen >= 3
