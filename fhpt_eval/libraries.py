@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Sequence
@@ -80,6 +82,20 @@ def explained(error: E) -> E | Unavailable:
     return Unavailable(_sentence(libraries, error)) if libraries else error
 
 
+def import_face_models() -> Any:
+    """Import ``face_recognition_models``, which tells where the networks of ``face_recognition`` lie.
+
+    Raises:
+        ImportError: If it is not here.
+    """
+    with _importing:
+        # Set once and narrowly, because catch_warnings swaps the filters of all threads.
+        warnings.filterwarnings(
+            "ignore", message="pkg_resources is deprecated as an API", module="face_recognition_models"
+        )
+        return importlib.import_module("face_recognition_models")
+
+
 def import_face_recognition() -> Any:
     """Import ``face_recognition`` without what it does to a process on the way.
 
@@ -93,20 +109,47 @@ def import_face_recognition() -> Any:
         ImportError: If it, dlib or the networks are not here.
         RuntimeError: If dlib cannot read a network's file.
     """
+    import_face_models()  # where this fails, face_recognition would quit
     with _importing:
-        # Set once and narrowly, because catch_warnings swaps the filters of all threads.
-        warnings.filterwarnings(
-            "ignore", message="pkg_resources is deprecated as an API", module="face_recognition_models"
-        )
         from PIL import ImageFile
 
         fill_in_truncated = ImageFile.LOAD_TRUNCATED_IMAGES
         try:
-            # Where this fails, face_recognition would quit.
-            importlib.import_module("face_recognition_models")
             return importlib.import_module("face_recognition")
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = fill_in_truncated
+
+
+def import_mediapipe() -> Any:
+    """Import ``mediapipe`` with its graphs, and the rest of it once something is asked of it that is not there.
+
+    As it is, it imports all its solutions, and with them a drawing library that takes most of the time.
+
+    Raises:
+        ImportError: If it is not here.
+    """
+    with _importing:
+        spec = importlib.util.find_spec("mediapipe")
+        if "mediapipe" in sys.modules or spec is None or spec.loader is None or not spec.submodule_search_locations:
+            return importlib.import_module("mediapipe")
+        package: Any = importlib.util.module_from_spec(spec)
+        load = spec.loader.exec_module
+
+        def the_rest(name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            del package.__getattr__
+            load(package)
+            return getattr(package, name)
+
+        package.__getattr__ = the_rest
+        sys.modules["mediapipe"] = package
+        try:
+            importlib.import_module("mediapipe.python")
+        except Exception:  # noqa: BLE001 - it can tell the reason better
+            del sys.modules["mediapipe"]
+            return importlib.import_module("mediapipe")
+        return package
 
 
 def _importing_when(error: BaseException) -> list[str]:

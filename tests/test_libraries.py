@@ -19,13 +19,13 @@ from fhpt_eval.errors import Unavailable
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED_BY = {
-    "cv2": {"kec", "pckh", "ssim"},
+    "cv2": {"ssim"},
     "dlib": {"face_identity"},
     "mediapipe": {"kec", "pckh"},
     "torch": {"fid", "kid", "is", "lpips", "retrieval", "gender"},
     "faiss": {"retrieval"},
 }
-"""Which protocols of the profile `embedded` cannot run without a library (mediapipe loads cv2, too)."""
+"""Which protocols of the profile `embedded` cannot run without a library."""
 
 WHY = "libGL.so.1: cannot open shared object file"
 

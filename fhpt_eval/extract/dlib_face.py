@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Context, ImageExtractor, Pixels
-from fhpt_eval.libraries import import_face_recognition
+from fhpt_eval.libraries import import_face_models, import_face_recognition
 from fhpt_eval.records import Missing, Record, Result
 
 Landmarks = Literal["small", "large"]
@@ -50,18 +50,21 @@ class DlibFace(ImageExtractor):
     upsample: int = 2
     landmarks: Landmarks = "small"
 
-    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:  # noqa: ARG002 - has its own files
-        """Load detector, landmark and embedding networks from ``face_recognition``.
+    def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
+        """Load detector, landmark and embedding networks of ``face_recognition``.
+
+        Where numbers are computed by definitions, its public functions are called; otherwise dlib as they call it, so
+        that its further networks need not be loaded.
 
         The function that is returned takes H×W×3 uint8 RGB, and raises `UserError` for any other dtype.
 
         Raises:
-            ImportError, RuntimeError: If ``face_recognition`` cannot be loaded.
+            ImportError, RuntimeError: If dlib or the networks cannot be loaded.
         """
-        library = import_face_recognition()
+        library: _Library = self._by_face_recognition() if context.reference_math else self._by_dlib()
         return lambda images: [self._largest_face(library, image) for image in images]
 
-    def _largest_face(self, library: Any, image: Pixels) -> Record | Missing:
+    def _largest_face(self, library: _Library, image: Pixels) -> Record | Missing:
         if image.dtype != np.uint8:
             raise UserError(
                 f"the face detector takes 8-bit pixels and the geometry '{self.geometry}' leaves fractions:"
@@ -69,18 +72,70 @@ class DlibFace(ImageExtractor):
             )
         # dlib finds faces in a view of another array, and then refuses to embed them.
         image = np.ascontiguousarray(image)
-        boxes = library.face_locations(image, number_of_times_to_upsample=self.upsample, model="hog")
+        boxes = library.locate(image)
         if not boxes:
             return NO_FACE
         largest = max(boxes, key=_area)
-        (embedding,) = library.face_encodings(image, [largest], num_jitters=1, model=self.landmarks)
         return {
             "box": np.array(largest, dtype=np.int32),
-            "embedding": embedding,
+            "embedding": library.embed(image, largest),
             "faces": np.array(len(boxes), dtype=np.int32),
         }
 
+    def _by_face_recognition(self) -> _Library:
+        library = import_face_recognition()
 
-def _area(box: tuple[int, int, int, int]) -> int:
+        def locate(image: Pixels) -> Sequence[_Box]:
+            boxes: Sequence[_Box] = library.face_locations(image, number_of_times_to_upsample=self.upsample)
+            return boxes
+
+        def embed(image: Pixels, box: _Box) -> Pixels:
+            (embedding,) = library.face_encodings(image, [box], model=self.landmarks)
+            return np.asarray(embedding)
+
+        return _Library(locate, embed)
+
+    def _by_dlib(self) -> _Library:
+        models = import_face_models()
+        import dlib
+
+        find = dlib.get_frontal_face_detector()
+        small = self.landmarks == "small"
+        points = models.pose_predictor_five_point_model_location if small else models.pose_predictor_model_location
+        align = dlib.shape_predictor(points())
+        encoder = dlib.face_recognition_model_v1(models.face_recognition_model_location())
+
+        def locate(image: Pixels) -> Sequence[_Box]:
+            height, width = image.shape[:2]
+            return [
+                (max(face.top(), 0), min(face.right(), width), min(face.bottom(), height), max(face.left(), 0))
+                for face in find(image, self.upsample)
+            ]
+
+        def embed(image: Pixels, box: _Box) -> Pixels:
+            top, right, bottom, left = box
+            aligned = align(image, dlib.rectangle(left, top, right, bottom))
+            return np.array(encoder.compute_face_descriptor(image, aligned, 1))
+
+        return _Library(locate, embed)
+
+
+_Box: TypeAlias = tuple[int, int, int, int]
+"""(top, right, bottom, left)."""
+
+
+class _Library(NamedTuple):
+    """What is asked of dlib.
+
+    Attributes:
+        locate: The boxes of all faces in an image.
+        embed: The embedding of the face in a box.
+    """
+
+    locate: Callable[[Pixels], Sequence[_Box]]
+    embed: Callable[[Pixels, _Box], Pixels]
+
+
+def _area(box: _Box) -> int:
     top, right, bottom, left = box
     return (bottom - top) * (right - left)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 import skimage
 from PIL import Image, ImageFile
+from toys import assert_same_bits
 
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
@@ -124,6 +125,18 @@ def test_real_faces_are_those_of_a_plain_loop(library: Any, folder: str) -> None
     assert len(results) == 4
     for photograph, result in zip(photographs, results, strict=True):
         assert_same(result, plain(library, photograph))
+
+
+@pytest.mark.parametrize("landmarks", ["small", "large"])
+def test_dlib_alone_gives_what_the_public_functions_give(landmarks: Landmarks) -> None:
+    chosen = [pictures()[name] for name in ("two people", "cut off at the top", "nobody")]
+    fast, plain_way = (
+        DlibFace(upsample=1, landmarks=landmarks).load(Context(reference_math=reference))(chosen)
+        for reference in (False, True)
+    )
+    assert [isinstance(result, Missing) for result in fast] == [False, fast[1] == NO_FACE, True]
+    for one, other in zip(fast, plain_way, strict=True):
+        assert_same_bits(one, other)
 
 
 def write_people(folder: Path) -> tuple[Path, Path]:
