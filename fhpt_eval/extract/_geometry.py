@@ -81,7 +81,7 @@ def _columns_first(step: Resize, height: int, width: int) -> bool:
         for before, after in ((width, step.width), (height, step.height))
     )
     found = _whole(rows @ _whole(torch.from_numpy(noise[:, :, 0]).double() @ columns.T))
-    return np.array_equal(found.numpy(), Geometry((step,)).apply(noise)[:, :, 0])
+    return np.array_equal(found.numpy(), step(noise)[:, :, 0])
 
 
 @lru_cache(maxsize=256)
