@@ -238,9 +238,11 @@ def drawn(first: Pooled, second: Pooled, resamples: int) -> tuple[Floats, Floats
 def test_resampled_differences_are_those_of_a_loop_to_nine_digits(k: int, alike: bool, apart: float) -> None:
     random = np.random.default_rng(k)
     count = random.integers(1, 5, k).astype(np.float64)
-    other = count if alike else np.maximum(count - random.integers(0, 2, k), 1)
+    fewer: Floats = np.maximum(count - random.integers(0, 2, k), 1)
+    other = count if alike else fewer
     each = random.normal(0.7, 0.1, k)
-    first, second = Pooled(each * count, count), Pooled((each + apart * random.normal(0.01, 0.05, k)) * other, other)
+    moved = each + apart * random.normal(0.01, 0.05, k)
+    first, second = Pooled(each * count, count), Pooled(moved * other, other)
     (found,) = differences([(first, second)], resamples=199)
     steps, errors = drawn(first, second, 199)
     t = np.sort(np.abs(steps - found.value) / errors)
