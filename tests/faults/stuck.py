@@ -82,7 +82,7 @@ PLACES: dict[str, tuple[tuple[str, str, Any], ...]] = {
     "some images": ((_DETECTOR, "load", load_by_colour),),
     "loading": ((_DETECTOR, "load", die),),
     "starting": (("fhpt_eval.engine.workers:_Process", "await_start", die_with_a_process_just_started),),
-    "decoding": (("fhpt_eval.engine.stream", "open_image", busy),),
+    "decoding": (("fhpt_eval.engine.decoders", "open_image", busy),),
     "comparing": (("fhpt_eval.extract.pixels:_Ssim", "encode", busy),),
     "generating": (("fhpt_eval.reference_models.trivial", "_sources", busy),),
     "rendering": (("fhpt_eval.synthetic.dataset", "find_renderer", find_stuck_renderer),),
