@@ -65,7 +65,7 @@ def network(name: str) -> nn.Module:
         built: Any = build_efficientnet(Store().get(EFFICIENTNET_LITE0))
         return Averaged(nn.Sequential(built.conv_stem, built.bn1, built.blocks, built.conv_head, built.bn2)).eval()
     if name == "inception":
-        whole: Any = build_network()
+        whole: nn.Module = build_network()
     elif name == "resnet50":
         resnet = models.resnet50(weights=None)
         whole = Averaged(nn.Sequential(*list(resnet.children())[:-2]))
@@ -79,7 +79,8 @@ def network(name: str) -> nn.Module:
             nn.init.uniform_(module.weight, 0.3, 0.7)
     with torch.no_grad():
         whole.train()(image(*SIZES[name], count=4))
-    return whole.eval()
+    whole.eval()
+    return whole
 
 
 def image(height: int, width: int, count: int = 1) -> Tensor:

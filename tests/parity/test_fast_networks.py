@@ -193,7 +193,8 @@ def test_tf32_is_on_where_it_is_asked_for_and_off_again() -> None:
 
 def test_bfloat16_is_for_the_forward_pass_alone() -> None:
     layer, x = torch.nn.Linear(2, 2), torch.ones(1, 2)
-    for precision, expected in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+    kinds: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    for precision, expected in kinds.items():
         with in_bfloat16(Numerics(precision=precision)):
             assert layer(x).dtype == expected
         assert layer(x).dtype == torch.float32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -82,7 +83,7 @@ def test_sums_begin_anew_when_they_are_taken() -> None:
 
 @pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("tf32", True), ("bfloat16", False)])
 def test_a_gpu_takes_tf32_only_where_it_is_asked_for(precision: str, allowed: bool) -> None:
-    libraries = torch.backends.cuda.matmul, torch.backends.cudnn
+    libraries: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [library.allow_tf32 for library in libraries]
     try:
         for default in (True, False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -247,7 +248,8 @@ def test_phi_sees_float32_in_an_iteration_in_bfloat16_and_layers_see_bfloat16() 
     torch.manual_seed(0)
     updates = BodyUpdates(TINY, watching, "cpu", precision="bfloat16")
     layers: set[torch.dtype] = set()
-    updates.network.transfer.blocks[0].image[0].register_forward_hook(lambda _m, _in, out: layers.add(out.dtype))
+    first: Any = updates.network.transfer.blocks[0]
+    first.image[0].register_forward_hook(lambda _m, _in, out: layers.add(out.dtype))
     losses = updates.step(body_batch())
     assert seen_by_phi == [(torch.float32, False)] * 3
     assert layers == {torch.bfloat16}
