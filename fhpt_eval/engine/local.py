@@ -13,7 +13,7 @@ from fhpt_eval.engine.contract import Broken, Computed, Outcome, Warned, Work
 from fhpt_eval.engine.decoders import Decoder, in_processes, in_threads
 from fhpt_eval.engine.executor import LOCAL, Executor, ExecutorOptions
 from fhpt_eval.engine.join import BUDGET, Join
-from fhpt_eval.engine.machine import cpu_count, one_thread, own_stream, pick_device
+from fhpt_eval.engine.machine import cpu_count, keep_freed_memory, one_thread, own_stream, pick_device
 from fhpt_eval.engine.memory import STREAMS, fitting, usual_batch_size
 from fhpt_eval.engine.models import Failed, Models
 from fhpt_eval.engine.one_pass import Pass
@@ -54,6 +54,7 @@ class LocalExecutor(Executor):
         """Yield what comes of the images and pairs, as it comes."""
         device, plainly = self._numerics.device, self._numerics.reference_math
         decoder: Decoder
+        keep_freed_memory()
         with ExitStack() as stack:
             if device == "cpu" or plainly:
                 decoder = in_threads(stack.enter_context(threads(_DECODING_THREADS)), work.max_pixels)

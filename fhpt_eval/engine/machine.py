@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import sys
@@ -14,6 +15,24 @@ from fhpt_eval.libraries import load_error
 def cpu_count() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Of ``mallopt`` in <malloc.h>."""
+
+_KEPT, _LARGE = 64 * 2**20, 16 * 2**20
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep the memory of one image for the next: given back, each page costs a fault when used again.
+
+    With its defaults that is half of the time of comparing pixels. Up to 64 MiB stay; single blocks of 16 MiB and more
+    are given back as before.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _LARGE)
+        mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
 def one_thread() -> None:
