@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from fhpt_eval.errors import UserError
@@ -39,7 +39,6 @@ def find_plugins(group: str, what: str, base: Any, try_out: Callable[[Any], obje
     warnings = []
     ours_first = sorted(entry_points(group=group), key=lambda e: (not e.value.startswith("fhpt_eval."), e.name))
     for entry in ours_first:
-        package = entry.dist.name if entry.dist else "?"
         try:
             found: Any = entry.load()
             if not (isinstance(found, type) and issubclass(found, base)):
@@ -48,14 +47,18 @@ def find_plugins(group: str, what: str, base: Any, try_out: Callable[[Any], obje
             plugin: Any = found
             name = str(plugin.name)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-            warnings.append(f"{what} '{entry.name}' of {package} cannot be used ({why(error)})")
+            warnings.append(f"{what} '{entry.name}' of {_package(entry)} cannot be used ({why(error)})")
             continue
         if name in classes:
             if found is not classes[name]:
-                warnings.append(f"{what} '{name}' of {package} is left out: the name is taken")
+                warnings.append(f"{what} '{name}' of {_package(entry)} is left out: the name is taken")
         else:
             classes[name] = found
     return Found(classes, tuple(warnings))
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "?"
 
 
 def why(error: BaseException) -> str:
