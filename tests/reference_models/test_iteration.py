@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_updates import body, body_batch, moved, snapshot
+from toy_updates import body, body_batch, moved, snapshot
 
 from fhpt_eval.reference_models.drn.arithmetic import float32_as
 from fhpt_eval.reference_models.drn.iteration import WARM_UP, Iterations
@@ -83,7 +83,7 @@ def test_sums_begin_anew_when_they_are_taken() -> None:
 
 @pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("tf32", True), ("bfloat16", False)])
 def test_a_gpu_takes_tf32_only_where_it_is_asked_for(precision: str, allowed: bool) -> None:
-    libraries: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    libraries: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
     before = [library.allow_tf32 for library in libraries]
     try:
         for default in (True, False):

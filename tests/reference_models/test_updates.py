@@ -9,33 +9,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from toy_updates import TINY, body, body_batch, features, moved, snapshot
 
 from fhpt_eval.extract.numerics import Precision
-from fhpt_eval.reference_models.drn.config import DrnConfig, named_config
+from fhpt_eval.reference_models.drn.config import named_config
 from fhpt_eval.reference_models.drn.losses import discriminator_loss, least_squares, perceptual_loss, style_loss
 from fhpt_eval.reference_models.drn.pose import heatmaps
 from fhpt_eval.reference_models.drn.samples import to_images
-from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
-
-TINY = DrnConfig(width=4, max_width=8, transfer_blocks=2, style_code=6, discriminator_width=4)
-
-
-def features(images: Tensor) -> list[Tensor]:
-    """Two layers without parameters that stand in for VGG-19."""
-    return [images, nn.functional.avg_pool2d(images, 4)]
-
-
-def body_batch(seed: int = 0, count: int = 2) -> dict[str, Tensor]:
-    random = torch.Generator().manual_seed(seed)
-    size = torch.tensor([24.0, 32.0, 1.0])
-    return {
-        f"{role}_{what}": value
-        for role in ("source", "target")
-        for what, value in {
-            "image": torch.randint(0, 256, (count, 32, 24, 3), generator=random, dtype=torch.uint8),
-            "body": torch.rand(count, 18, 3, generator=random) * size,
-        }.items()
-    }
+from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates
 
 
 def seen(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -49,25 +30,6 @@ def face_batch() -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(1)
     crops = {k: torch.rand(2, 3, 64, 64, generator=random) * 2 - 1 for k in ("source_face", "target_face")}
     return crops | {"target_sketch": torch.rand(2, 1, 64, 64, generator=random)}
-
-
-def body(config: DrnConfig = TINY) -> BodyUpdates:
-    torch.manual_seed(0)
-    return BodyUpdates(config, features, "cpu")
-
-
-def snapshot(updates: Updates) -> dict[str, Tensor]:
-    return {
-        f"{name}.{key}": value.clone()
-        for name, network in updates.networks.items()
-        for key, value in network.state_dict().items()
-    }
-
-
-def moved(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[str]:
-    """The parts with a parameter that changed."""
-    changed = {key for key in before if not torch.equal(before[key], after[key])}
-    return {key.split(".")[0] if "network." not in key else ".".join(key.split(".")[:2]) for key in changed}
 
 
 @pytest.mark.parametrize(
@@ -248,8 +210,8 @@ def test_phi_sees_float32_in_an_iteration_in_bfloat16_and_layers_see_bfloat16() 
     torch.manual_seed(0)
     updates = BodyUpdates(TINY, watching, "cpu", precision="bfloat16")
     layers: set[torch.dtype] = set()
-    first: Any = updates.network.transfer.blocks[0]
-    first.image[0].register_forward_hook(lambda _m, _in, out: layers.add(out.dtype))
+    block: Any = updates.network.transfer.blocks[0]
+    block.image[0].register_forward_hook(lambda _m, _in, out: layers.add(out.dtype))
     losses = updates.step(body_batch())
     assert seen_by_phi == [(torch.float32, False)] * 3
     assert layers == {torch.bfloat16}
