@@ -33,7 +33,7 @@ check: $(READY)
 	rm -rf $(TYPING) && mkdir -p $(TYPING)/fhpt_eval
 	ln -s $(CURDIR)/fhpt_eval/* $(CURDIR)/protocols $(CURDIR)/reference_models $(CURDIR)/results $(TYPING)/fhpt_eval/
 	$(call MYPY,.) -p fhpt_eval
-	$(call MYPY,.:$(CURDIR)/tests:$(CURDIR)/tests/parity:$(CURDIR)/tests/reference_models:$(CURDIR)/benchmarks,/tests) $(IN_TESTS) $(CURDIR)/tests $(CURDIR)/benchmarks
+	$(call MYPY,.:$(CURDIR)/tests:$(CURDIR)/tests/parity:$(CURDIR)/benchmarks,/tests) $(IN_TESTS) $(CURDIR)/tests $(CURDIR)/benchmarks
 	cd $(TYPING) && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --no-cache $(CURDIR)/pyproject.toml
 
 imports: $(READY)
