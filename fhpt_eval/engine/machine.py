@@ -24,7 +24,7 @@ _KEPT, _LARGE = 64 * 2**20, 16 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep the memory of one image for the next: given back, each page costs a fault when used again.
+    """Have the C library keep the memory of one image for the next: given back, each page costs a fault once more.
 
     With its defaults that is half of the time of comparing pixels. Up to 64 MiB stay; single blocks of 16 MiB and more
     are given back as before.
