@@ -10,7 +10,7 @@ from functools import partial
 from typing import ClassVar
 
 from fhpt_eval.engine.contract import Broken, Computed, Outcome, Warned, Work
-from fhpt_eval.engine.decoders import Decoder, in_processes, in_threads
+from fhpt_eval.engine.decoders import Decoder, InProcesses, in_threads
 from fhpt_eval.engine.executor import LOCAL, Executor, ExecutorOptions
 from fhpt_eval.engine.join import BUDGET, Join
 from fhpt_eval.engine.machine import cpu_count, keep_freed_memory, one_thread, own_stream, pick_device
@@ -60,7 +60,7 @@ class LocalExecutor(Executor):
                 decoder = in_threads(stack.enter_context(threads(_DECODING_THREADS)), work.max_pixels)
             else:
                 processes = stack.enter_context(Workers(self._workers, {}, _DECODING_TIMEOUT))
-                decoder = in_processes(processes, work.max_pixels)
+                decoder = InProcesses(processes, work.max_pixels)
             cores = stack.enter_context(threads(self._workers, one_thread))
             streams = None
             if device != "cpu":

@@ -79,8 +79,8 @@ class Pass:
         while self._next is not None and self._room_for(self._next):
             batch, self._next = self._next, next(self._waiting, None)
             self._under_way.add(batch)
-            for key in batch.keys:
-                image = self._decoder(key, self._work.files[key], self._views[key])
+            asked = [(key, self._work.files[key], self._views[key]) for key in batch.keys]
+            for image in self._decoder(asked):
                 self._follow(batch, image, partial(self._opened, batch), self._decoding)
 
     def _room_for(self, batch: Batch) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def serve(line: Connection) -> None:
-    """Take in where detectors run, and say so; then for each image, that its detector is loaded, and what that found.
+    """Take in where detectors run, and say so; then for each image what its detector found, and once that it is loaded.
 
     Args:
         line: To the process that asks; the worker ends when that one hangs up.
@@ -35,7 +35,7 @@ def serve(line: Connection) -> None:
             try:
                 if extractor not in loaded:
                     loaded[extractor] = _loaded(extractor, context)
-                line.send(None)
+                    line.send(None)
                 answer: Any = loaded[extractor]([image])[0]
             except Exception as error:  # noqa: BLE001 - handed to the main process, which stops using the extractor
                 answer = error

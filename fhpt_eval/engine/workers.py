@@ -142,6 +142,7 @@ class _Process:
         self._line, other_end = spawning.Pipe()
         self._process = spawning.Process(target=serve, args=(other_end,), daemon=True)
         self.ended = False
+        self._loaded: set[Job] = set()
         with without_interrupts():
             self._process.start()
         other_end.close()
@@ -163,15 +164,18 @@ class _Process:
             ) from None
 
     def ask(self, job: Job, image: Any) -> None:
-        """Have a detector, which is loaded first if need be, look at an image; return once it looks.
+        """Have a detector look at an image; where it has to be loaded first, return once that is done.
 
         Raises:
             _Died: The process ended.
             Exception: What the detector raised.
         """
         self._say((job, image))
+        if job in self._loaded:
+            return
         try:
             self._hear(_LOADING_TIMEOUT)
+            self._loaded.add(job)
         except _TookTooLong:
             self.end()
             raise TimeoutError(f"{job.name} could not be loaded in {_LOADING_TIMEOUT:g} s") from None

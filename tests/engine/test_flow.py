@@ -19,7 +19,7 @@ from toys import MeanColour, record_of, write_image
 from fhpt_eval.engine import decoders, local, memory
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contract import Computed, Plan, Work
-from fhpt_eval.engine.decoders import in_processes
+from fhpt_eval.engine.decoders import InProcesses
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.engine.executor import ExecutorOptions
 from fhpt_eval.engine.flow import Flow, Lane
@@ -377,11 +377,12 @@ def test_decoders_in_processes_open_what_threads_open(tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(write_image(tmp_path / "whole.png", 1).read_bytes()[:60])
     views = frozenset({Geometry(), Geometry.parse("crop(left=0, top=0, width=5, height=7)")})
     with Workers(2, {}, PATIENCE) as workers:
-        decoder = in_processes(workers, 10**6)
+        decoder = InProcesses(workers, 10**6)
         for name in ("whole", "torn"):
             ref = ImageRef(tmp_path / f"{name}.png")
             key = str(hash_file(ref.path))
-            found, expected = decoder(key, ref, views).result(PATIENCE), open_image(key, ref, views, 10**6)
+            (image,) = decoder([(key, ref, views)])
+            found, expected = image.result(PATIENCE), open_image(key, ref, views, 10**6)
             assert (found.key, found.info) == (key, expected.info)
             for geometry in views:
                 one, other = found.views[geometry], expected.views[geometry]
@@ -409,8 +410,8 @@ def test_a_decoder_that_dies_costs_the_image_that_killed_it(tmp_path: Path) -> N
     images = (*refs(tmp_path, 4), white, *refs(tmp_path / "more", 2))
     deadly: Any = Deadly(os.getpid())
     with Workers(2, {}, PATIENCE) as workers:
-        decoder = in_processes(workers, 10**6)
-        asked = [decoder(str(hash_file(ref.path)), ref, frozenset({deadly})) for ref in images]
+        decoder = InProcesses(workers, 10**6)
+        asked = decoder([(str(hash_file(ref.path)), ref, frozenset({deadly})) for ref in images])
         infos = [future.result(PATIENCE).info for future in asked]
     assert [isinstance(info, Missing) for info in infos] == [ref is white for ref in images]
     assert infos[4] == Missing("decoding crashed on this image")
