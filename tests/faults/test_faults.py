@@ -291,6 +291,7 @@ def test_a_disk_that_fills_up_is_one_sentence_and_leaves_no_half_file(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("os.fsync", synchronise)
+    monkeypatch.setattr("fhpt_eval.evaluation.evaluate._SECONDS_UNSAVED", -1.0)  # written after each protocol
     outcome = command("run", *folders, *FAST, "-o", "out")
     assert outcome.code == 2
     assert "(No space left on device)" in outcome.sentence
