@@ -215,6 +215,8 @@ def main() -> int:
 
         options.device = "cuda" if torch.cuda.is_available() else "cpu"
     bench = Bench(options)
+    if options.page:
+        page.around(options.page)
     about = {**page.machine(options.device), "code": _code()}
     known = options.output / "about.json"
     if known.exists() and (earlier := json.loads(known.read_text(encoding="utf-8"))) != about:

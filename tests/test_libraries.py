@@ -19,7 +19,7 @@ from fhpt_eval.errors import Unavailable
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED_BY = {
-    "cv2": {"ssim"},
+    "cv2": {"ssim", "psnr", "l1"},
     "dlib": {"face_identity"},
     "mediapipe": {"kec", "pckh"},
     "torch": {"fid", "kid", "is", "lpips", "retrieval", "gender"},

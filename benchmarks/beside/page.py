@@ -225,13 +225,19 @@ def described(about: Mapping[str, Any]) -> str:
     return f"{about['cpu']}, {about['cores']} cores, {gpu}; Python {about['python']}, torch {about['torch']}."
 
 
-def write(path: Path, about: Mapping[str, Any], rows: Sequence[Row], absent: Sequence[str]) -> None:
-    """Write the part of a page between its marks, and the figures beside the page."""
-    text = path.read_text(encoding="utf-8")
+def around(path: Path) -> tuple[str, str]:
+    """Return what a page has before and after the part that is written; raise SystemExit where it has none."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{path} has no part to write: it needs the lines {BEGIN} and {END}.")
+    return before, after
+
+
+def write(path: Path, about: Mapping[str, Any], rows: Sequence[Row], absent: Sequence[str]) -> None:
+    """Write the part of a page between its marks, and the figures beside the page."""
+    before, after = around(path)
     compared = lines(rows)
     told = [f"Measured on: {described(about)} {_repeats(rows)}."]
     if absent:
@@ -244,7 +250,7 @@ def write(path: Path, about: Mapping[str, Any], rows: Sequence[Row], absent: Seq
             drawn.savefig(path.parent / name, dpi=200)
             told.append(f"![{text_of}]({name})")
     told += tables(rows)
-    path.write_text(before + begin + "\n" + "\n\n".join(told) + "\n" + end + after, encoding="utf-8")
+    path.write_text(before + BEGIN + "\n" + "\n\n".join(told) + "\n" + END + after, encoding="utf-8")
 
 
 def _repeats(rows: Sequence[Row]) -> str:

@@ -59,7 +59,7 @@ class LocalExecutor(Executor):
             if device == "cpu" or plainly:
                 decoder = in_threads(stack.enter_context(threads(_DECODING_THREADS)), work.max_pixels)
             else:
-                processes = stack.enter_context(Workers(self._workers, {}, _DECODING_TIMEOUT))
+                processes = stack.enter_context(Workers(self._workers, Context(), _DECODING_TIMEOUT))
                 decoder = InProcesses(processes, work.max_pixels)
             cores = stack.enter_context(threads(self._workers, one_thread))
             streams = None
@@ -67,8 +67,9 @@ class LocalExecutor(Executor):
                 # MPS and XPU have no streams here.
                 count = STREAMS if device.startswith("cuda") and not plainly else 1
                 streams = stack.enter_context(threads(count, partial(own_stream, device)))
-            workers = stack.enter_context(Workers(self._workers, work.weights, self._options.detector_timeout))
             context = Context(**vars(self._numerics), weights=work.weights)
+            of_detectors = replace(context, device="cpu")
+            workers = stack.enter_context(Workers(self._workers, of_detectors, self._options.detector_timeout))
             models = Models(context, self._batch_size, cores, streams)
             yield from _Run(work, models, workers, decoder, self._batch_size, progress).outcomes(device)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import socket
+import struct
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Protocol
 
 from fhpt_eval.engine.processes import without_interrupts
@@ -32,6 +34,10 @@ class Job(Protocol):
         """Return a function from what is given to what comes of it."""
 
 
+_LISTENING_TIMEOUT = 60
+"""Seconds that a process may take to take in an image."""
+
+
 class Workers:
     """Processes that survive what an image does to a detector: dlib and MediaPipe are native code.
 
@@ -41,18 +47,19 @@ class Workers:
 
     Args:
         count: How many processes, at most; they are started when there is work for them.
-        weights: The files of the detectors' weights by name.
+        context: How detectors compute, on the CPU, and the files of their weights.
         timeout: Seconds that a loaded detector may take for an image.
     """
 
-    def __init__(self, count: int, weights: Mapping[str, Path], timeout: float) -> None:
+    def __init__(self, count: int, context: Context, timeout: float) -> None:
         self._count = count
-        self._context = Context(device="cpu", weights=weights)
+        self._context = context
         self._timeout = timeout
         self._threads = ThreadPoolExecutor(count)
         self._of_thread = threading.local()
         self._processes: list[_Process] = []
         self._closed = False
+        self._started = False
         self._loaded: set[Job] = set()
         self._given_up: dict[Job, Unavailable] = {}
 
@@ -87,7 +94,13 @@ class Workers:
         if job in self._given_up:
             raise self._given_up[job]
         for _ in range(2):
-            process = self._process()
+            try:
+                process = self._process()
+            except CannotStart:
+                # Where one could, it is not the program that keeps this one from starting: memory may be short.
+                if not self._started:
+                    raise
+                continue
             try:
                 process.ask(job, image)
                 self._loaded.add(job)
@@ -119,6 +132,7 @@ class Workers:
             if self._closed:  # by now, so that it may not have been ended with the others
                 raise _Died
             process.await_start(self._context)
+            self._started = True
         return process
 
 
@@ -146,6 +160,9 @@ class _Process:
         with without_interrupts():
             self._process.start()
         other_end.close()
+        with socket.socket(fileno=os.dup(self._line.fileno())) as line:
+            # A process that does not listen any more is found out, too.
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _LISTENING_TIMEOUT, 0))
 
     def await_start(self, context: Context) -> None:
         """Say where detectors run, and wait until it can take work.

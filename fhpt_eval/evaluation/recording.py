@@ -77,6 +77,8 @@ def start_run(
         warnings.append(warning)
     warnings += [*doubts.warnings, *of_sizes(images, prepared, extraction)]
     warnings += unusual(images, measurements, prepared, extraction)
+    precisions = {pending.recipe.precision for pending in planned.protocols} - {"float32"}
+    warnings += [f"networks compute in {p}: the third digit changes, so this is for no paper" for p in precisions]
     listed = ImageList((*_generated(images.pairs, contents), *_others(images, prepared, extraction)))
     record = planned.model_copy(
         update={

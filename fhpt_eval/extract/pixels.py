@@ -231,6 +231,7 @@ class PixelDifference(PairExtractor):
     """
 
     name: ClassVar[str] = "pixel-difference"
+    libraries: ClassVar[tuple[str, ...]] = ("opencv",)
     one_size: ClassVar[bool] = True
     bytes_per_pixel: ClassVar[int] = 100
     bytes_per_encoded_pixel: ClassVar[int] = 12

@@ -52,6 +52,7 @@ def neighbourhoods(generated: Vectors, real: Vectors, near: int, dense: int) -> 
     """
     if definition_asked():
         return Neighbourhoods(*formulas.neighbourhoods(generated, real, near, dense))
+    generated, real = _near_one(generated, real)
     of_generated = squared_radii(generated, [near])[0]
     of_real, of_real_dense = squared_radii(real, [near, dense])
     precise, counts = np.zeros(len(generated), np.bool_), np.zeros(len(generated), np.int64)
@@ -66,6 +67,15 @@ def neighbourhoods(generated: Vectors, real: Vectors, near: int, dense: int) -> 
             counts[columns] += inside.sum(axis=0)
             covered[rows] |= inside.any(axis=1)
     return Neighbourhoods(precise, recalled, counts, covered)
+
+
+def _near_one(first: Vectors, second: Vectors) -> tuple[Vectors, Vectors]:
+    """Scale points by one power of two, which moves no digit, so that their squares are numbers of float32."""
+    largest = max(float(np.abs(points).max()) for points in (first, second))
+    if not 0 < largest < np.inf:
+        return first, second
+    power = -int(np.frexp(largest)[1])
+    return np.ldexp(first, power), np.ldexp(second, power)
 
 
 def squared_radii(points: Vectors, ks: list[int]) -> list[Floats]:

@@ -55,13 +55,18 @@ def nuclear_norm(matrix: Floats) -> float:
     """Return the sum of the singular values of a p×q matrix."""
     total, rest = 0.0, matrix if len(matrix) <= matrix.shape[1] else matrix.T
     while len(rest):
+        # Squares of very small numbers would be 0.
+        scale = float(np.abs(rest).max(initial=0.0))
+        if scale == 0:
+            break
+        rest = rest / scale
         gram = rest @ rest.T
         values = _eigenvalues(gram)
         small = int(np.searchsorted(values, values[-1] * _SMALL))
-        total += float(np.sqrt(np.maximum(values[small:], 0)).sum())
+        total += scale * float(np.sqrt(np.maximum(values[small:], 0)).sum())
         if not small:
             break
-        rest = _smallest_eigenvectors(gram, small).T @ rest
+        rest = scale * (_smallest_eigenvectors(gram, small).T @ rest)
     return total
 
 

@@ -1,6 +1,6 @@
 """Make the sample again: ``python -m fhpt_eval.sample.build FOLDER MEASURED``.
 
-FOLDER is where `fhpt-eval synth` wrote a data set, MEASURED what ``benchmarks/synthetic.py`` printed of it.
+FOLDER is where `fhpt-eval synth` wrote a data set, MEASURED what ``benchmarks/rendered.py`` printed of it.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ JSON are left out to keep the package small: the command makes them, too.
 
 ## Measured
 
-What detectors find in the whole test split, against what is known (`python benchmarks/synthetic.py DIR --gender …`):
+What detectors find in the whole test split, against what is known (`python benchmarks/rendered.py DIR --gender …`):
 
 | what | value |
 |---|---|

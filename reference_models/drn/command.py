@@ -20,7 +20,7 @@ from fhpt_eval.engine.machine import pick_device
 from fhpt_eval.engine.processes import end_with_parent
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import FILES, build_feature_maps
-from fhpt_eval.extract.numerics import Precision
+from fhpt_eval.extract.numerics import Numerics, Precision
 from fhpt_eval.extract.weights import Store, file_sha256
 from fhpt_eval.files.owned_folder import OwnedFolder, at_or_below
 from fhpt_eval.generation.generate import ListedImages, list_requests, with_people
@@ -139,6 +139,7 @@ def _check_face(plan: DrnPlan) -> None:
 
 
 def _train(plan: DrnPlan, device: str, progress: Progress | None) -> DrnOutcome:
+    Numerics(device, plan.precision)  # refuses what the device does not have
     kind = _KINDS[plan.part]
     listed = _requests(plan, progress)
     requests = listed.requests

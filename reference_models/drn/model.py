@@ -12,7 +12,7 @@ from fhpt_eval.engine.machine import cpu_count, one_thread
 from fhpt_eval.engine.processes import threads
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.feature_maps import VGG19
-from fhpt_eval.extract.numerics import Precision
+from fhpt_eval.extract.numerics import Numerics, Precision
 from fhpt_eval.extract.weights import Weights, file_sha256
 from fhpt_eval.generation.reference_model import Asset, Generator, ReferenceModel, Request
 from fhpt_eval.images.decoding import ImageRef, Rgb, size_of
@@ -78,13 +78,14 @@ class Drn(ReferenceModel):
         """Build the network as its checkpoint says, and load it.
 
         Raises:
-            UserError: No checkpoint is given, or it cannot be read or does not fit.
+            UserError: No checkpoint is given, or it cannot be read or does not fit, or the device lacks the precision.
         """
         import torch
 
         from fhpt_eval.reference_models.drn import checkpoint
         from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork, face_module
 
+        Numerics(device, self.precision)  # refuses what the device does not have
         if self.checkpoint is None:
             raise UserError("the DRN needs a checkpoint: train one with `fhpt-eval train drn`, and give its folder.")
         if self.checkpoint.is_file():

@@ -58,7 +58,7 @@ def test_recipes_of_before_are_of_float32() -> None:
 
 def test_numerics_are_in_the_fingerprint_where_they_count() -> None:
     network, pixels = EfficientNetLite0(), PixelDifference()
-    assert len({network.fingerprint(Numerics(precision=p)) for p in ("float32", "tf32", "bfloat16")}) == 3
-    assert pixels.fingerprint(Numerics(precision="tf32")) == pixels.fingerprint(Numerics())
+    assert len({network.fingerprint(Numerics("cuda", precision=p)) for p in ("float32", "tf32", "bfloat16")}) == 3
+    assert pixels.fingerprint(Numerics("cuda", "tf32")) == pixels.fingerprint(Numerics())
     for extractor in (network, pixels):
         assert extractor.fingerprint(Numerics(reference_math=True)) != extractor.fingerprint(Numerics())

@@ -416,6 +416,8 @@ def test_a_killed_run_leaves_what_was_there_or_a_whole_record_and_the_next_goes_
     """A process dies at each of its writes in turn; what it leaves loads."""
     from fhpt_eval.files import together as module
 
+    monkeypatch.setattr("fhpt_eval.evaluation.evaluate._SECONDS_UNSAVED", -1.0)  # written after each protocol
+
     class Killed(BaseException):
         pass
 

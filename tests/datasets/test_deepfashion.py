@@ -18,6 +18,7 @@ from fhpt_eval.datasets.deepfashion import prepare_deepfashion
 from fhpt_eval.datasets.report import Report
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.regular import read_regular
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.pairing.folders import Folder
 from fhpt_eval.pairing.naming import parse_deepfashion
@@ -282,14 +283,12 @@ def test_what_is_not_there_or_not_readable_is_named_and_never_replaced(given: Gi
 
 
 def test_a_file_that_may_not_be_read_is_named(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Path.read_bytes
-
     def forbid(path: Path) -> bytes:
         if path == given.images / f"{TRAIN[0]}.jpg":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return read(path)
+        return read_regular(path)
 
-    monkeypatch.setattr(Path, "read_bytes", forbid)
+    monkeypatch.setattr(deepfashion, "read_regular", forbid)
     assert [row.reason for row in given.prepare().missing] == ["cannot be read (Permission denied)"]
 
 

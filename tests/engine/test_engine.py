@@ -388,7 +388,7 @@ def test_a_file_that_changes_while_it_is_evaluated_is_named_and_not_cached(
 
 def test_a_worker_that_died_does_not_end_the_run(tmp_path: Path) -> None:
     white, noise = np.full((4, 4, 3), 255, np.uint8), np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    with Workers(1, {}, timeout=60) as workers:
+    with Workers(1, Context(), timeout=60) as workers:
         assert workers.submit(InProcess(), white).result() == Missing("in-process crashed on this image")
         assert "mean" in workers.submit(InProcess(), noise).result()
 

@@ -376,7 +376,7 @@ def test_a_run_that_is_closed_in_the_middle_ends_what_it_started(tmp_path: Path,
 def test_decoders_in_processes_open_what_threads_open(tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(write_image(tmp_path / "whole.png", 1).read_bytes()[:60])
     views = frozenset({Geometry(), Geometry.parse("crop(left=0, top=0, width=5, height=7)")})
-    with Workers(2, {}, PATIENCE) as workers:
+    with Workers(2, Context(), PATIENCE) as workers:
         decoder = InProcesses(workers, 10**6)
         for name in ("whole", "torn"):
             ref = ImageRef(tmp_path / f"{name}.png")
@@ -409,7 +409,7 @@ def test_a_decoder_that_dies_costs_the_image_that_killed_it(tmp_path: Path) -> N
     Image.new("RGB", (8, 8), "white").save(white.path)
     images = (*refs(tmp_path, 4), white, *refs(tmp_path / "more", 2))
     deadly: Any = Deadly(os.getpid())
-    with Workers(2, {}, PATIENCE) as workers:
+    with Workers(2, Context(), PATIENCE) as workers:
         decoder = InProcesses(workers, 10**6)
         asked = decoder([(str(hash_file(ref.path)), ref, frozenset({deadly})) for ref in images])
         infos = [future.result(PATIENCE).info for future in asked]

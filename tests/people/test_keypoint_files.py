@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -634,6 +634,9 @@ def judged(
 
         def image(self, extractor: ImageExtractor, ref: ImageRef) -> Result:
             return results[extractor, ref]
+
+        def read(self, extractor: Any, asked: Iterable[tuple[ImageRef | Missing, ...]]) -> Iterator[Result]:
+            return (ref if isinstance(ref, Missing) else results[extractor, ref] for (ref,) in asked)
 
     extraction = WrittenDown()
     scores = protocol.score(pairs, ExtractedRecords(images, extraction))

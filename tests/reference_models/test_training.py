@@ -47,7 +47,7 @@ class Noise(PairData):
         super().__init__([])
         self.bad = bad
         self.pictures = [(ImageRef(Path(f"{number}.png")), NOBODY) for number in range(count + 1)]
-        self.pairs = torch.arange(count + 1).unfold(0, 2, 1)
+        self.pairs = torch.stack([torch.arange(count), torch.arange(count) + 1], dim=1)
 
     def read(self, number: int) -> dict[str, Tensor]:
         random = torch.Generator().manual_seed(number)

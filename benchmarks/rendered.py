@@ -1,6 +1,6 @@
 """What detectors find in a rendered data set, against what is known: the "measured" part of its data card.
 
-python benchmarks/synthetic.py DIR [--gender GENDER.safetensors] [--sheet PICTURE]
+python benchmarks/rendered.py DIR [--gender GENDER.safetensors] [--sheet PICTURE]
 
 DIR is a folder of `fhpt-eval synth`; its test split is measured, or all of it where that has fewer than 100 images.
 With --sheet, 48 of its images are put side by side instead.
