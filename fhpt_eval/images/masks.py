@@ -7,6 +7,7 @@ One is drawn from keypoints as ``produce_ma_mask`` of pose-gan, PATN and GFLA do
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -24,6 +25,8 @@ Joint: TypeAlias = tuple[float, float] | None
 
 _RADIUS = 4
 _CLOSING = 5
+_ONE_AT_A_TIME = threading.Lock()
+"""For the import of scikit-image: its modules load lazily, and another thread can see half of one."""
 _LIMBS = (
     *((1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13)),
     *((1, 0), (0, 14), (14, 16), (0, 15), (15, 17), (1, 16), (1, 17), (8, 11), (11, 5), (8, 2), (16, 17)),
@@ -52,11 +55,13 @@ class Mask:
 
     def draw(self, height: int, width: int) -> Bool:
         """Where the person is, H×W."""
-        from skimage import draw, morphology
+        with _ONE_AT_A_TIME:
+            from skimage import draw, morphology
 
-        # scikit-image's drawing is untyped.
-        disk: Any = draw.disk
-        polygon: Any = draw.polygon
+            # scikit-image's drawing is untyped.
+            disk: Any = draw.disk
+            polygon: Any = draw.polygon
+            closing = morphology.dilation, morphology.erosion
         mask = np.zeros((height, width), dtype=np.uint8)
         for first, second in _LIMBS:
             ends = self.joints[first], self.joints[second]
@@ -71,7 +76,8 @@ class Mask:
             if joint is not None:
                 mask[disk(joint[::-1], _RADIUS, shape=mask.shape)] = 1
         square = np.ones((_CLOSING, _CLOSING), dtype=np.uint8)
-        return np.asarray(morphology.erosion(morphology.dilation(mask, square), square), dtype=bool)
+        dilation, erosion = closing
+        return np.asarray(erosion(dilation(mask, square), square), dtype=bool)
 
     def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the pixels (H×W×3, 0…255) within the mask; float32 where the fill is grey."""
