@@ -1,8 +1,7 @@
-"""MediaPipe's own graphs for the pose, a face and a hand, each with the one output that is wanted.
+"""MediaPipe's own graphs for the pose, a face and hands, each with the one output that is wanted.
 
-The solutions run the same graphs. Those of pose and face give the same numbers here, to the bit, for less: the pose
-model does not compute the mask that nobody asked for, and nothing is looked up by name at each call. The graph for a
-hand is what Holistic has for a wrist, without its memory of the image before.
+The solutions run the same graphs. They give the same numbers here, to the bit, for less: the pose model does not
+compute the mask that nobody asked for, each graph runs in the thread that asks, and nothing is looked up by name.
 """
 
 from __future__ import annotations
@@ -19,9 +18,6 @@ from fhpt_eval.libraries import import_mediapipe
 
 Array = npt.NDArray[Any]
 
-SEARCH = 0.8
-"""Side of the square in which a hand is looked for, in sides of Holistic's, which leaves room for moving hands."""
-
 _PRESENCE, _SEGMENTATION = 1, 2
 """Places of two outputs of the model that finds the landmarks of a pose."""
 
@@ -37,41 +33,6 @@ _OPTIONS = (
 """Calculators of these graphs that have options, as the modules are called that know them. What no module that is
 imported knows is lost where a graph is handed on."""
 
-_HAND = """
-input_stream: "image"
-input_stream: "points"
-node {{
-  calculator: "ImagePropertiesCalculator"
-  input_stream: "IMAGE:image"
-  output_stream: "SIZE:size"
-}}
-node {{
-  calculator: "HandLandmarksFromPoseToRecropRoi"
-  input_stream: "HAND_LANDMARKS_FROM_POSE:points"
-  input_stream: "IMAGE_SIZE:size"
-  output_stream: "ROI:large_square"
-}}
-node {{
-  calculator: "RectTransformationCalculator"
-  input_stream: "NORM_RECT:large_square"
-  input_stream: "IMAGE_SIZE:size"
-  output_stream: "square"
-  options {{ [mediapipe.RectTransformationCalculatorOptions.ext] {{ scale_x: {search} scale_y: {search} }} }}
-}}
-node {{
-  calculator: "HandRecropByRoiCpu"
-  input_stream: "IMAGE:image"
-  input_stream: "ROI:square"
-  output_stream: "HAND_ROI_FROM_RECROP:hand"
-}}
-node {{
-  calculator: "HandLandmarkCpu"
-  input_stream: "IMAGE:image"
-  input_stream: "ROI:hand"
-  output_stream: "LANDMARKS:landmarks"
-}}
-"""
-
 
 def pose_graph() -> Callable[[Array], list[Sequence[Any]]]:
     """Return what ``Pose`` in static mode finds in an image: the 33 landmarks of one person, or none."""
@@ -85,7 +46,7 @@ def pose_graph() -> Callable[[Array], list[Sequence[Any]]]:
     graph = _Graph(config, "pose_landmarks", model=model, model_complexity=1, **dict.fromkeys(settings, False))
 
     def find(image: Array) -> list[Sequence[Any]]:
-        packet = graph(image=_image(image))
+        packet = graph(_image(image))
         return [] if packet is None else [_getter().get_proto(packet).landmark]
 
     return find
@@ -97,35 +58,20 @@ def face_graph() -> Callable[[Array], list[Sequence[Any]]]:
     graph = _Graph(config, "multi_face_landmarks", num_faces=1, with_attention=False, use_prev_landmarks=False)
 
     def find(image: Array) -> list[Sequence[Any]]:
-        packet = graph(image=_image(image))
+        packet = graph(_image(image))
         return [] if packet is None else [face.landmark for face in _getter().get_proto_list(packet)]
 
     return find
 
 
-def hand_graph(search: float = SEARCH) -> Callable[[Array, Array], list[Sequence[Any]]]:
-    """Return what finds the 21 landmarks of one hand, or none.
+def hands_graph() -> Callable[[Array], list[Sequence[Any]]]:
+    """Return what ``Hands`` in static mode finds in an image: the 21 landmarks of up to two hands."""
+    config = _published("modules/hand_landmark/hand_landmark_tracking_cpu.binarypb")
+    graph = _Graph(config, "multi_hand_landmarks", num_hands=2, model_complexity=1, use_prev_landmarks=False)
 
-    Args:
-        search: See `SEARCH`.
-
-    Returns:
-        A function of an image, and of the pose's wrist, little finger's and index finger's knuckle in it (3×2, in
-        shares of its width and height).
-    """
-    _know_options()
-    from google.protobuf import text_format
-    from mediapipe.framework import calculator_pb2
-    from mediapipe.framework.formats.landmark_pb2 import NormalizedLandmark, NormalizedLandmarkList
-    from mediapipe.python import packet_creator
-
-    config = text_format.Parse(_HAND.format(search=search), calculator_pb2.CalculatorGraphConfig())
-    graph = _Graph(config, "landmarks")
-
-    def find(image: Array, points: Array) -> list[Sequence[Any]]:
-        told = NormalizedLandmarkList(landmark=[NormalizedLandmark(x=x, y=y) for x, y in points])
-        packet = graph(image=_image(image), points=packet_creator.create_proto(told))
-        return [] if packet is None else [_getter().get_proto(packet).landmark]
+    def find(image: Array) -> list[Sequence[Any]]:
+        packet = graph(_image(image))
+        return [] if packet is None else [hand.landmark for hand in _getter().get_proto_list(packet)]
 
     return find
 
@@ -148,12 +94,11 @@ class _Graph:
         self._graph.observe_output_stream(output, lambda _, packet: self._found.append(packet))
         self._graph.start_run({name: create[type(value)](value) for name, value in settings.items()})
 
-    def __call__(self, **inputs: Any) -> Any | None:
-        """Return the output's packet for packets of all inputs, or None where there is none."""
+    def __call__(self, image: Any) -> Any | None:
+        """Return the output's packet for that of an image, or None where there is none."""
         self._found.clear()
         self._count += 1
-        for name, packet in inputs.items():
-            self._graph.add_packet_to_input_stream(name, packet.at(self._count))
+        self._graph.add_packet_to_input_stream("image", image.at(self._count))
         self._graph.wait_until_idle()
         return self._found[0] if self._found else None
 

@@ -1,8 +1,8 @@
 """Keypoints of a person by MediaPipe's solutions, whose models come inside the package (0.10.21 is the last with them).
 
-Pose runs on the whole image and says where the head and the wrists are; Face Mesh runs on a crop of the head, and for
-each wrist what Holistic runs there: a small model puts a square about the hand, another finds its points. Holistic is
-all of that in one graph, but carries state from image to image even in its static mode; the separate graphs do not.
+Pose runs on the whole image and says where the head and the wrists are; Face Mesh runs on a crop of the head and Hands
+on a crop about each wrist. Holistic does the same in one graph, but carries state from image to image even in its
+static mode; the separate graphs do not.
 
 `Landmarkers` is what this back-end shares with the one on task files: crops, layouts, and what counts as found.
 """
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from PIL import Image
 
 from fhpt_eval.extract.extractor import Context, Pixels
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
-from fhpt_eval.extract.mediapipe_graphs import face_graph, hand_graph, pose_graph
+from fhpt_eval.extract.mediapipe_graphs import face_graph, hands_graph, pose_graph
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.keypoints import BODY_JOINTS, FACE_POINTS, HAND_POINTS
 from fhpt_eval.records import Missing, Result
@@ -80,28 +80,24 @@ class MediapipeKeypoints(KeypointDetector):
     """
 
     name: ClassVar[str] = "mediapipe-keypoints"
-    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("mediapipe",)
     process: ClassVar[bool] = True
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
-        """Start the three graphs; where numbers are computed by definitions, ``Pose`` and ``FaceMesh`` as published.
+        """Start the three graphs; where numbers are computed by definitions, the solutions as published.
 
         What the native code logs to stderr is silenced while it runs: its start-up remarks cannot be turned off
         otherwise. The process's stderr is affected for that time, which is why this runs in processes of its own.
         """
         with native_code_quiet():
-            pose, face = _solutions() if context.reference_math else (pose_graph(), face_graph())
-            return Landmarkers(pose, face, _about_the_pose(hand_graph())).extract
+            if context.reference_math:
+                return _solutions().extract
+            return Landmarkers(pose_graph(), face_graph(), hands_graph()).extract
 
 
 Landmarker: TypeAlias = Callable[[Array], Sequence[Sequence[Any]]]
 """H×W×3 uint8 to the landmarks of each one found, best first: objects with ``x``, ``y`` (shares of width and height,
 from the upper left corner) and ``visibility`` (0…1), in MediaPipe's order."""
-
-HandFinder: TypeAlias = Callable[[Array, Array, Literal[0, 1]], Sequence[Array]]
-"""H×W×3 uint8, the 33 landmarks of its pose as (x, y, visibility) in pixels, and which hand (0: left, 1: right) to what
-may be that hand: 21×3 each, (x, y, 1) in pixels."""
 
 
 class Landmarkers(NamedTuple):
@@ -110,12 +106,12 @@ class Landmarkers(NamedTuple):
     Attributes:
         pose: Gives 33 landmarks.
         face: Gives 468 or more, of which the first 468 are the vertices of the face mesh; None: not looked for.
-        hands: Finds a hand; None: not looked for.
+        hands: Gives 21; None: not looked for.
     """
 
     pose: Landmarker
     face: Landmarker | None
-    hands: HandFinder | None
+    hands: Landmarker | None
 
     def extract(self, images: Sequence[Pixels]) -> list[Result]:
         """Find the keypoints of each image, with the native code's logs silenced."""
@@ -185,42 +181,19 @@ def _face(landmarker: Landmarker, image: Array, pose: Array) -> Array:
     return crop.to_image(faces[0])[list(_FACE)] if faces else np.zeros((len(FACE_POINTS), 3))
 
 
-def _hands(finder: HandFinder, image: Array, pose: Array) -> list[Array]:
+def _hands(landmarker: Landmarker, image: Array, pose: Array) -> list[Array]:
     height, width = image.shape[:2]
-    sides: tuple[Literal[0, 1], ...] = (0, 1)
+    torso = pose[_SHOULDERS, :2].mean(0) - pose[_HIPS, :2].mean(0)
     hands = []
-    for side in sides:
-        wrist, other_wrist = (pose[hand[0]] for hand in (_HANDS[side], _HANDS[1 - side]))
-        candidates = finder(image, pose, side) if _is_found(wrist[None], width, height).all() else []
-        hands.append(_own_hand(candidates, wrist, other_wrist))
+    for (wrist, index, little), (other_wrist, _, _) in zip(_HANDS, reversed(_HANDS), strict=True):
+        candidates = []
+        if _is_found(pose[[wrist]], width, height).all():
+            # Two thirds of the way from the little finger's knuckle to the index's is the middle finger's.
+            middle = (2 * pose[index, :2] + pose[little, :2]) / 3
+            crop = _Square.about(middle, _HAND_CROP * math.hypot(*torso))
+            candidates = [crop.to_image(h) for h in landmarker(crop.cut(image))]
+        hands.append(_own_hand(candidates, pose[wrist], pose[other_wrist]))
     return hands
-
-
-def _about_the_pose(landmarker: Callable[[Array, Array], Sequence[Sequence[Any]]]) -> HandFinder:
-    """Find a hand where the pose's wrist and knuckles say that it is."""
-
-    def find(image: Array, pose: Array, side: Literal[0, 1]) -> Sequence[Array]:
-        wrist, index, little = _HANDS[side]
-        height, width = image.shape[:2]
-        whole = np.array([width, height])
-        hands = landmarker(image, pose[[wrist, little, index], :2] / whole)
-        return [np.array([(p.x * width, p.y * height, 1.0) for p in hand]) for hand in hands]
-
-    return find
-
-
-def in_hand_crop(landmarker: Landmarker) -> HandFinder:
-    """Find hands in a crop about where the pose's wrist and knuckles say that one is."""
-
-    def find(image: Array, pose: Array, side: Literal[0, 1]) -> Sequence[Array]:
-        _, index, little = _HANDS[side]
-        torso = pose[_SHOULDERS, :2].mean(0) - pose[_HIPS, :2].mean(0)
-        # Two thirds of the way from the little finger's knuckle to the index's is the middle finger's.
-        middle = (2 * pose[index, :2] + pose[little, :2]) / 3
-        crop = _Square.about(middle, _HAND_CROP * math.hypot(*torso))
-        return [crop.to_image(hand) for hand in landmarker(crop.cut(image))]
-
-    return find
 
 
 def _own_hand(candidates: Sequence[Array], wrist: Array, other_wrist: Array) -> Array:
@@ -243,23 +216,27 @@ def _only_found(points: Array, width: int, height: int) -> npt.NDArray[np.float3
     return np.where(there[:, None], points, (np.nan, np.nan, 0)).astype(np.float32)
 
 
-def _solutions() -> tuple[Landmarker, Landmarker]:
-    """Return ``Pose`` and ``FaceMesh`` in static mode."""
+def _solutions() -> Landmarkers:
+    """Return ``Pose``, ``FaceMesh`` and ``Hands`` in static mode."""
     from mediapipe.python.solutions.face_mesh import FaceMesh
+    from mediapipe.python.solutions.hands import Hands
     from mediapipe.python.solutions.pose import Pose
 
     pose = Pose(static_image_mode=True, model_complexity=1)
     face_mesh = FaceMesh(static_image_mode=True, max_num_faces=1)
+    hands = Hands(static_image_mode=True, max_num_hands=2)
 
-    def people(image: Array) -> Sequence[Sequence[Any]]:
-        found: Any = pose.process(image)
-        return [found.pose_landmarks.landmark] if found.pose_landmarks else []
+    def one(found: Any) -> list[Any]:
+        return [] if found is None else [found.landmark]
 
-    def faces(crop: Array) -> Sequence[Sequence[Any]]:
-        found: Any = face_mesh.process(crop)
-        return [face.landmark for face in found.multi_face_landmarks or ()]
+    def several(found: Any) -> list[Any]:
+        return [each.landmark for each in found or ()]
 
-    return people, faces
+    return Landmarkers(
+        pose=lambda image: one(pose.process(image).pose_landmarks),
+        face=lambda crop: several(face_mesh.process(crop).multi_face_landmarks),
+        hands=lambda crop: several(hands.process(crop).multi_hand_landmarks),
+    )
 
 
 @contextmanager

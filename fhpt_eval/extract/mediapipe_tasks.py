@@ -12,7 +12,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Context, Pixels
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
-from fhpt_eval.extract.mediapipe_keypoints import Landmarker, Landmarkers, in_hand_crop, native_code_quiet
+from fhpt_eval.extract.mediapipe_keypoints import Landmarker, Landmarkers, native_code_quiet
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.maths.keypoints import Part
 from fhpt_eval.records import Result
@@ -66,8 +66,7 @@ class MediapipeTasks(KeypointDetector):
         tasks = tasks_by_kind(self.tasks)
         with native_code_quiet():
             landmarkers = {kind: _landmarker(kind, task) for kind, task in tasks.items()}
-        hand = landmarkers.get("hand")
-        return Landmarkers(landmarkers["pose"], landmarkers.get("face"), hand and in_hand_crop(hand)).extract
+        return Landmarkers(landmarkers["pose"], landmarkers.get("face"), landmarkers.get("hand")).extract
 
 
 def tasks_by_kind(tasks: Iterable[GivenFile]) -> Mapping[Kind, GivenFile]:
