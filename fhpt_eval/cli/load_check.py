@@ -29,23 +29,23 @@ _MAPS = Path("/proc/self/maps")
 def load_troubles() -> list[str]:
     """Return a sentence for each library that cannot be loaded."""
     place = default_folder() / LIBRARIES
-    where = _where()
-    if _unchanged(place, where):
+    if _unchanged(place):
         return []
     told = load_errors() or [*filter(None, [_torch_trouble()])]
     if not told:
         # A folder that cannot be written is told of the cache in it.
         with contextlib.suppress(UserError, OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(place, json.dumps({"where": where, "files": _states(_loaded())}))
+            # Now, because the first load writes bytecode into the folders of the path.
+            write_atomic(place, json.dumps({"where": _where(), "files": _states(_loaded())}))
     return told
 
 
-def _unchanged(place: Path, where: dict[str, Any]) -> bool:
+def _unchanged(place: Path) -> bool:
     """Whether all was loaded here before, from the same files."""
     try:
         known = json.loads(place.read_bytes())
-        return bool(known["where"] == where and known["files"] == _states(known["files"]))
+        return bool(known["where"] == _where() and known["files"] == _states(known["files"]))
     except (OSError, ValueError, LookupError, TypeError):
         return False
 

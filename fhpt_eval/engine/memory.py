@@ -22,7 +22,7 @@ _CUDA = 3 * 2**30
 """What the libraries of a GPU take of the machine's memory."""
 _DECODER = 100 * 2**20
 """Bytes of a worker process that decodes."""
-_PER_IMAGE = 4000
+_PER_IMAGE = 7000
 """Bytes of what is known of an image for the whole run."""
 _DETECTOR = 900 * 2**20
 """Bytes of a worker process with its detectors."""

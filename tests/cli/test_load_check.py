@@ -30,6 +30,7 @@ def tried(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return broken.read_text(encoding="utf-8").splitlines() if broken.exists() else []
 
     monkeypatch.delitem(sys.modules, "loaded_library", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # as a rule it is written, into a folder of the path
     monkeypatch.setattr(load_check, "load_errors", load)
     monkeypatch.setattr(load_check, "_torch_trouble", lambda: None)
     return times

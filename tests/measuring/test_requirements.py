@@ -64,7 +64,7 @@ def test_no_option_asks_for_a_file_that_is_not_listed(
 
 def test_packages_are_those_of_the_protocols_and_of_their_extractors() -> None:
     assert packages_of([Retrieval]) == ("torch", "torchvision", "timm", "open-clip-torch", "faiss-cpu")
-    assert packages_of([L1]) == ()
+    assert packages_of([L1]) == ("opencv",)
     found = describe_environment(Numerics()).packages
     for package in ("fhpt-eval", "torch", "numpy", "timm", "lpips", "mediapipe", "face-recognition", "faiss-cpu"):
         assert found[package] == version(package)
