@@ -29,34 +29,36 @@ _MAPS = Path("/proc/self/maps")
 def load_troubles() -> list[str]:
     """Return a sentence for each library that cannot be loaded."""
     place = default_folder() / LIBRARIES
-    if _unchanged(place):
+    # As they are before anything is loaded: OpenCV changes both.
+    path, variables = [*sys.path], {name: os.environ.get(name) for name in _VARIABLES}
+    if _unchanged(place, _where(path, variables)):
         return []
     told = load_errors() or [*filter(None, [_torch_trouble()])]
     if not told:
         # A folder that cannot be written is told of the cache in it.
         with contextlib.suppress(UserError, OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
-            # Now, because the first load writes bytecode into the folders of the path.
-            write_atomic(place, json.dumps({"where": _where(), "files": _states(_loaded())}))
+            # Folders as they are after it: the first load writes bytecode into them.
+            write_atomic(place, json.dumps({"where": _where(path, variables), "files": _states(_loaded())}))
     return told
 
 
-def _unchanged(place: Path) -> bool:
+def _unchanged(place: Path, where: dict[str, Any]) -> bool:
     """Whether all was loaded here before, from the same files."""
     try:
         known = json.loads(place.read_bytes())
-        return bool(known["where"] == _where() and known["files"] == _states(known["files"]))
+        return bool(known["where"] == where and known["files"] == _states(known["files"]))
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
 
-def _where() -> dict[str, Any]:
+def _where(path: list[str], variables: dict[str, str | None]) -> dict[str, Any]:
     return {
         "fhpt-eval": __version__,
         "python": [sys.executable, sys.version],
         "machine": [platform.node(), platform.platform()],
-        "path": _states(sys.path),
-        "variables": {name: os.environ.get(name) for name in _VARIABLES},
+        "path": _states(path),
+        "variables": variables,
     }
 
 

@@ -45,6 +45,27 @@ def test_what_could_be_loaded_is_not_loaded_again(tried: list[str], own_folders:
     assert any(".so" in file for file in known["files"]) or sys.platform != "linux"
 
 
+def test_what_a_library_does_to_the_process_counts_for_no_change(
+    tried: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = load_check.load_errors
+
+    def as_opencv() -> list[str]:
+        os.environ["LD_LIBRARY_PATH"] = "elsewhere"
+        sys.path.append("elsewhere")
+        return load()
+
+    with monkeypatch.context() as process:
+        process.delenv("LD_LIBRARY_PATH", raising=False)
+        process.setattr(sys, "path", [*sys.path])
+        process.setattr(load_check, "load_errors", as_opencv)
+        assert load_check.load_troubles() == []
+        os.environ.pop("LD_LIBRARY_PATH")
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    assert load_check.load_troubles() == []
+    assert tried == ["tried"]
+
+
 def _edit(root: Path) -> None:
     (root / "lib" / "loaded_library.py").write_text("raise OSError", encoding="utf-8")
 
