@@ -48,7 +48,7 @@ def test_what_could_be_loaded_is_not_loaded_again(tried: list[str], own_folders:
 def test_what_a_library_does_to_the_process_counts_for_no_change(
     tried: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = load_check.load_errors
+    load: Callable[[], list[str]] = getattr(load_check, "load_errors")  # noqa: B009 - which the fixture has set
 
     def as_opencv() -> list[str]:
         os.environ["LD_LIBRARY_PATH"] = "elsewhere"
