@@ -1,4 +1,4 @@
-"""Which arithmetic the networks compute in."""
+"""How a GPU multiplies float32 while the DRN computes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,3 @@ def float32_as(precision: Precision, device: str) -> Iterator[None]:
     finally:
         for library, allowed in zip(libraries, before, strict=True):
             library.allow_tf32 = allowed
-
-
-def layers_in(precision: Precision, device: str) -> Any:
-    """Let layers compute in bfloat16 where that is the precision: a context for forward passes."""
-    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16")

@@ -188,14 +188,15 @@ class _Drawing:
         import numpy as np
         import torch
 
-        from fhpt_eval.reference_models.drn.arithmetic import float32_as, layers_in
+        from fhpt_eval.extract._torch import in_bfloat16
+        from fhpt_eval.reference_models.drn.arithmetic import float32_as
         from fhpt_eval.reference_models.drn.pose import heatmaps
         from fhpt_eval.reference_models.drn.samples import to_images, to_pixels
 
         with torch.inference_mode(), float32_as(self.precision, self.device):
             sources = to_images(torch.from_numpy(np.stack([one.source for one in inputs])).to(self.device))
             poses = heatmaps(torch.stack([one.bodies for one in inputs]).to(self.device), *sources.shape[2:])
-            with layers_in(self.precision, self.device):
+            with in_bfloat16(Numerics(self.device, self.precision)):
                 images: Images = self.network(sources, poses)
             if self.image == "guidance":
                 size = sources.shape[2:]
@@ -212,14 +213,14 @@ class _Drawing:
         """Eq. (2) where the face module is there and both faces are."""
         import torch
 
-        from fhpt_eval.reference_models.drn.arithmetic import layers_in
+        from fhpt_eval.extract._torch import in_bfloat16
         from fhpt_eval.reference_models.drn.assembly import assemble
 
         faces = {i: one.face for i, one in enumerate(inputs) if one.face is not None}
         if self.face is None or not faces:
             return images
         crops, sketches, places = (list(column) for column in zip(*faces.values(), strict=True))
-        with layers_in(self.precision, self.device):
+        with in_bfloat16(Numerics(self.device, self.precision)):
             made = self.face(torch.stack(crops).to(self.device), torch.stack(sketches).to(self.device)).float()
         whole = list(images)
         for i, face, place in zip(faces, made, places, strict=True):

@@ -12,8 +12,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer, RAdam
 
-from fhpt_eval.extract.numerics import Precision
-from fhpt_eval.reference_models.drn.arithmetic import float32_as, layers_in
+from fhpt_eval.extract._torch import in_bfloat16
+from fhpt_eval.extract.numerics import Numerics, Precision
+from fhpt_eval.reference_models.drn.arithmetic import float32_as
 from fhpt_eval.reference_models.drn.config import DrnConfig
 from fhpt_eval.reference_models.drn.discriminators import Discriminator
 from fhpt_eval.reference_models.drn.losses import (
@@ -102,7 +103,7 @@ class Updates(ABC):
 
     def _layers(self) -> Any:
         """Of forward passes: what is computed from their results, φ too, is in float32."""
-        return layers_in(self._precision, self.device)
+        return in_bfloat16(Numerics(self.device, self._precision))
 
     def _to_device(self, module: nn.Module) -> Any:
         to: Any = module
