@@ -6,6 +6,8 @@ import ctypes
 import json
 import multiprocessing
 import signal
+import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,13 @@ from torch import Tensor
 from toy_training import TINY, Noise, features, history, stop_after, training
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.extract.picture_scores import WEIGHTS
+from fhpt_eval.extract.weights import Store
 from fhpt_eval.reference_models.drn import batches as reading
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.batches import Batches, order_of_epoch
+from fhpt_eval.reference_models.drn.held_out import HeldOut
+from fhpt_eval.reference_models.drn.interruption import Clock
 from fhpt_eval.reference_models.drn.journal import curves, grid
 from fhpt_eval.reference_models.drn.schedule import ByEpochs, ByTime
 from fhpt_eval.reference_models.drn.training import Training
@@ -288,23 +294,56 @@ def _one_process(rank: int, port: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
-    import socket
+def _by_the_clock(rank: int, port: int, folder: str) -> None:
+    """Train for two seconds, with a clock that is ahead in the second process, and tests by the first one."""
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    schedule = ByTime(seconds=2, constant=0, batch_size=2, learning_rate=1e-3)
+    run = training(Path(folder), Noise(2), schedule=schedule)
+    run.held_out = HeldOut(Noise(2), run.updates, Store().get(WEIGHTS), 2)
+    tests: list[float] = []
 
+    def test(**_: object) -> dict[str, float]:
+        tests.append(run.progress)
+        return {"pairs": 2}
+
+    vars(run.held_out)["test"] = test
+    seconds = Clock.seconds
+    Clock.seconds = lambda clock: seconds(clock) + rank  # type: ignore[method-assign]
+    rates: list[float] = []
+    set_rate = run.updates.set_learning_rate
+    vars(run.updates)["set_learning_rate"] = lambda rate: (rates.append(rate), set_rate(rate))
+    run.run()
+    (Path(folder) / f"{rank}.json").write_text(json.dumps({"rates": rates, "tests": len(tests), "step": run.step}))
+    dist.destroy_process_group()
+
+
+def _in_two_processes(target: Callable[[int, int, str], None], folder: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    one, two = tmp_path / "one", tmp_path / "two"
-    two.mkdir()
+    folder.mkdir()
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_one_process, args=(rank, port, str(two))) for rank in range(2)]
+    processes = [context.Process(target=target, args=(rank, port, str(folder))) for rank in range(2)]
     for process in processes:
         process.start()
-    training(one).run()
     for process in processes:
         process.join(120)
         assert process.exitcode == 0
+
+
+def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    _in_two_processes(_one_process, two)
+    training(one).run()
     alone, together = history(one), history(two)
     assert [row["step"] for row in alone] == [row["step"] for row in together]
     for a, b in zip(alone, together, strict=True):
         np.testing.assert_allclose([float(v) for v in a.values()], [float(v) for v in b.values()], rtol=2e-3)
+
+
+def test_two_processes_go_by_the_clock_of_the_first_one_which_tests(tmp_path: Path) -> None:
+    _in_two_processes(_by_the_clock, tmp_path / "run")
+    first, second = (json.loads((tmp_path / "run" / f"{rank}.json").read_text()) for rank in range(2))
+    assert first["step"] == second["step"] == len(first["rates"])
+    assert first["rates"] == second["rates"]
+    assert (first["tests"], second["tests"]) == (3, 0)
