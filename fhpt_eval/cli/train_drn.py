@@ -155,53 +155,54 @@ def drn(
     The folder gets the network (body.safetensors, face.safetensors), what is needed to go on, loss curves, sample
     pictures and TensorBoard's events. Generate with: fhpt-eval generate drn --checkpoint FOLDER …
     """
-    from dataclasses import asdict
-
     from fhpt_eval.cli.display import ProgressDisplay
-    from fhpt_eval.extract.weights import Store
-    from fhpt_eval.options import configured
-    from fhpt_eval.reference_models.drn.command import PARTS, DrnPlan, train_drn
-    from fhpt_eval.reference_models.drn.config import DrnConfig, named_config
 
-    if part not in PARTS:
-        raise UserError(f"there is no part '{part}'.{did_you_mean(part, PARTS)}")
-    chosen = configured(DrnConfig, "configuration", config, settings(options or []), asdict(named_config(config, size)))
-    files = read_keypoints(
-        {
-            "--source-keypoints": source_keypoints,
-            "--target-keypoints": target_keypoints,
-            "--test-keypoints": test_keypoints,
-        },
-        eyes,
-    )
+    given = {
+        "--source-keypoints": source_keypoints,
+        "--target-keypoints": target_keypoints,
+        "--test-keypoints": test_keypoints,
+    }
     if test_pairs is None and test_keypoints is not None:
         raise UserError("--test-keypoints are those of --test-pairs: give both, or neither.")
-    plan = DrnPlan(
-        pairs=pairs,
-        source=source,
-        target=target or source,
-        output=output,
-        source_keypoints=files["--source-keypoints"],
-        target_keypoints=files["--target-keypoints"],
-        part=PARTS[part],
-        config=chosen,
-        start=start,
-        transfer=transfer,
-        seed=seed,
-        max_seconds=None if max_time is None else 60 * max_time,
-        test_pairs=test_pairs,
-        test_keypoints=files["--test-keypoints"],
-        tests=tests,
-        save_every=60 * save_every,
-        engine=engine_name,
-        device=device,
-        precision=precision,
-        workers=workers,
-        store=Store(weights_dir, offline),
-    )
     # Of the processes that torchrun started, the first one speaks.
     speaks = os.environ.get("RANK", "0") == "0"
     with ProgressDisplay(quiet=quiet or not speaks) as progress:
+        progress("loading the libraries", 0, 1)
+        from dataclasses import asdict
+
+        from fhpt_eval.extract.weights import Store
+        from fhpt_eval.options import configured
+        from fhpt_eval.reference_models.drn.command import PARTS, DrnPlan, train_drn
+        from fhpt_eval.reference_models.drn.config import DrnConfig, named_config
+
+        progress("loading the libraries", 1, 1)
+        if part not in PARTS:
+            raise UserError(f"there is no part '{part}'.{did_you_mean(part, PARTS)}")
+        defaults = asdict(named_config(config, size))
+        files = read_keypoints(given, eyes)
+        plan = DrnPlan(
+            pairs=pairs,
+            source=source,
+            target=target or source,
+            output=output,
+            source_keypoints=files["--source-keypoints"],
+            target_keypoints=files["--target-keypoints"],
+            part=PARTS[part],
+            config=configured(DrnConfig, "configuration", config, settings(options or []), defaults),
+            start=start,
+            transfer=transfer,
+            seed=seed,
+            max_seconds=None if max_time is None else 60 * max_time,
+            test_pairs=test_pairs,
+            test_keypoints=files["--test-keypoints"],
+            tests=tests,
+            save_every=60 * save_every,
+            engine=engine_name,
+            device=device,
+            precision=precision,
+            workers=workers,
+            store=Store(weights_dir, offline),
+        )
         result = train_drn(plan, progress, progress.say)
     if not speaks:
         return
