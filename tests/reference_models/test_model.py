@@ -285,7 +285,7 @@ def test_the_command_that_is_suggested_misses_what_was_not_made(command: Callabl
         (("train", "drn", "--part", "face", "--transfer", "x", *SMALL_OPTIONS), "no transfer branch"),
         (("train", "drn", "--part", "face", "--config", "no-face", *SMALL_OPTIONS), "no face module"),
         (("train", "drn", "--part", "face", *SMALL_OPTIONS), "frontal faces"),
-        (("train", "drn", *SMALL_OPTIONS, "--test-keypoints", "x.csv"), "x.csv"),
+        (("train", "drn", *SMALL_OPTIONS, "--test-keypoints", "x.csv"), "are those of --test-pairs"),
         (("train", "drn", *SMALL_OPTIONS, "--test-pairs", "none.csv"), "none.csv"),
         (("train", "drn", *SMALL_OPTIONS, "--set", "mirrored=perhaps"), "cannot be 'perhaps'"),
         (("train", "drn", *SMALL_OPTIONS, "--eyes", "both"), "--eyes cannot be 'both'"),

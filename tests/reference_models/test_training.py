@@ -308,10 +308,15 @@ def _by_the_clock(rank: int, port: int, folder: str) -> None:
 
     vars(run.held_out)["test"] = test
     seconds = Clock.seconds
-    Clock.seconds = lambda clock: seconds(clock) + rank  # type: ignore[method-assign]
+    Clock.seconds = lambda self: seconds(self) + rank  # type: ignore[method-assign]
     rates: list[float] = []
     set_rate = run.updates.set_learning_rate
-    vars(run.updates)["set_learning_rate"] = lambda rate: (rates.append(rate), set_rate(rate))
+
+    def noted(rate: float) -> None:
+        rates.append(rate)
+        set_rate(rate)
+
+    vars(run.updates)["set_learning_rate"] = noted
     run.run()
     (Path(folder) / f"{rank}.json").write_text(json.dumps({"rates": rates, "tests": len(tests), "step": run.step}))
     dist.destroy_process_group()
