@@ -332,7 +332,7 @@ def _in_two_processes(target: Callable[[int, int, str], None], folder: Path) -> 
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(600)
         assert process.exitcode == 0
 
 
