@@ -54,8 +54,8 @@ def main() -> None:
     features = build_feature_maps(config.perceptual, Store().get(FILES[config.perceptual]), "cpu")
     updates = BodyUpdates(config, features, "cpu")
     if not options.scratch:
-        _start(updates, options.start or drn_checkpoint())
-    train, test = (_pairs(options.data, split) for split in ("train", "test"))
+        start_from(updates, options.start or drn_checkpoint())
+    train, test = (pairs_of(options.data, split) for split in ("train", "test"))
     steps = _train(updates, Resident(train, "cpu"), len(train), options)
     row = {"name": options.name, "set": " ".join(options.set), "iterations": steps, "seconds": options.seconds}
     row |= _test(updates, test, options.tested, options.pictures)
@@ -92,7 +92,7 @@ def _config(options: argparse.Namespace) -> DrnConfig:
     )
 
 
-def _start(updates: BodyUpdates, folder: Path) -> None:
+def start_from(updates: BodyUpdates, folder: Path) -> None:
     """Load what fits; what the checkpoint lacks begins anew."""
     tensors, _, _ = checkpoint.load(folder / "body.safetensors", "body")
     own = {key.removeprefix("network."): t for key, t in tensors.items() if key.startswith("network.")}
@@ -100,7 +100,8 @@ def _start(updates: BodyUpdates, folder: Path) -> None:
     print(f"begun anew: {missing or 'nothing'}; left out: {unexpected or 'nothing'}")
 
 
-def _pairs(folder: Path, split: str) -> BodyPairs:
+def pairs_of(folder: Path, split: str) -> BodyPairs:
+    """Return the listed pairs of a data set, poses and all."""
     images = folder / "img"
     listed = list_requests(folder / f"{split}-pairs.csv", images, images, folder / "made")
     people = KeypointFiles.at(folder / f"{split}-annotation.csv")

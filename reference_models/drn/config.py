@@ -57,6 +57,8 @@ class DrnConfig:
             1, the paper's networks.
         transfer_norm: Of the transfer branch.
         attention: Whether the transfer branch begins with attention from the target's pose to the source's.
+        smooth_discriminators: Whether the discriminators see images through a filter and end in a convolution, so that
+            no weave of pixels pleases them.
     """
 
     width: int = 64
@@ -85,6 +87,7 @@ class DrnConfig:
     patch: int = 1
     transfer_norm: TransferNorm = "instance"
     attention: bool = False
+    smooth_discriminators: bool = False
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -118,6 +121,7 @@ SIZES = MappingProxyType(
             down_samplings=2,
             transfer_blocks=5,
             style_blocks=4,
+            smooth_discriminators=True,
             discriminator_width=16,
             discriminator_steps=1,
             perceptual="efficientnet_lite0",

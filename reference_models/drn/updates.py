@@ -16,7 +16,7 @@ from fhpt_eval.extract._torch import in_bfloat16
 from fhpt_eval.extract.numerics import Numerics, Precision
 from fhpt_eval.reference_models.drn.arithmetic import float32_as
 from fhpt_eval.reference_models.drn.config import DrnConfig
-from fhpt_eval.reference_models.drn.discriminators import Discriminator
+from fhpt_eval.reference_models.drn.discriminators import Discriminators
 from fhpt_eval.reference_models.drn.losses import (
     discriminator_loss,
     least_squares,
@@ -38,19 +38,6 @@ BETAS = (0.5, 0.999)
 
 MAX_GRADIENT = 1.0
 """Longest gradient. RAdam's first five steps are plain gradient descent, which would wreck the network otherwise."""
-
-
-class Discriminators(nn.Module):
-    """D_A and D_P together."""
-
-    def __init__(self, pose_channels: int, config: DrnConfig) -> None:
-        super().__init__()
-        self.appearance = Discriminator(6, config.discriminator_width, patch=config.patch)
-        self.pose = Discriminator(3 + pose_channels, config.discriminator_width, patch=config.patch)
-
-    def forward(self, image: Tensor, appearance: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
-        """Score N×3×H×W images under the appearance image and the pose."""
-        return self.appearance(torch.cat([image, appearance], 1)), self.pose(torch.cat([image, pose], 1))
 
 
 class Updates(ABC):

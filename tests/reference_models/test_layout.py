@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from fhpt_eval.reference_models.drn import layout
 from fhpt_eval.reference_models.drn.config import named_config
+from fhpt_eval.reference_models.drn.discriminators import Discriminators
 from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork
-from fhpt_eval.reference_models.drn.updates import Discriminators
 
 LAST = torch.channels_last
 SHAPES = [(1, 3, 5, 7), (2, 4, 8, 6), (3, 1, 4, 4), (2, 5, 9, 4)]
