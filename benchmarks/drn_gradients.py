@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -58,7 +59,7 @@ def main() -> None:
     random = torch.Generator().manual_seed(0)
     for _ in range(options.steps):
         chosen = torch.randint(len(source), (8,), generator=random)
-        updates._update_discriminators(
+        updates.update_discriminators(
             refined[chosen], target[chosen], source[chosen], pose[chosen], updates.discriminators
         )
     source, target, pose, coarse, refined = (x[:_SHOWN] for x in (source, target, pose, coarse, refined))
@@ -113,7 +114,7 @@ def _row(name: str, image: Tensor) -> str:
     energy = torch.fft.fft2(centred).abs().square().sum((0, 1))
     down, across = (torch.fft.fftfreq(size).abs() for size in image.shape[2:])
     higher = torch.maximum(down[:, None], across[None])
-    shares = [energy[(higher > a) & (higher <= b)].sum() / energy.sum() for a, b in zip(_BANDS, _BANDS[1:])]
+    shares = [energy[(higher > a) & (higher <= b)].sum() / energy.sum() for a, b in pairwise(_BANDS)]
     return f"{name:24s} {float(centred.square().mean().sqrt()):.1e} " + " ".join(f"{float(s):6.1%}" for s in shares)
 
 

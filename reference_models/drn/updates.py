@@ -144,7 +144,7 @@ class Updates(ABC):
         """Return the sum of losses by their weights; what weighs 0 is not even computed."""
         return torch.stack([getattr(self.config, f"{part}_weight") * value for part, value in parts.items()]).sum()
 
-    def _update_discriminators(
+    def update_discriminators(
         self, generated: Tensor, target: Tensor, appearance: Tensor, pose: Tensor, discriminators: Discriminators
     ) -> Losses:
         """K steps on the images of this iteration; none where the adversarial loss weighs nothing."""
@@ -211,7 +211,7 @@ class BodyUpdates(Updates):
         refined = refined.float()
         loss, parts = self._full_loss(refined, target, true_maps, source, pose, self.discriminators)
         self._descend(loss, "network")
-        judged = self._update_discriminators(refined.detach(), target, source, pose, self.discriminators)
+        judged = self.update_discriminators(refined.detach(), target, source, pose, self.discriminators)
         return {**losses, **parts, **judged}
 
     def _drawn(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
@@ -251,7 +251,7 @@ class FaceUpdates(Updates):
         generated = generated.float()
         loss, parts = self._full_loss(generated, target, true_maps, source, sketch, self.discriminators)
         self._descend(loss, "face")
-        judged = self._update_discriminators(generated.detach(), target, source, sketch, self.discriminators)
+        judged = self.update_discriminators(generated.detach(), target, source, sketch, self.discriminators)
         return {**parts, **judged}
 
     def _drawn(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
