@@ -57,8 +57,7 @@ class DrnConfig:
             1, the paper's networks.
         transfer_norm: Of the transfer branch.
         attention: Whether the transfer branch begins with attention from the target's pose to the source's.
-        smooth_discriminators: Whether the discriminators see images through a filter and end in a convolution, so that
-            no weave of pixels pleases them.
+        smooth_discriminators: Whether the discriminators are ours, which no weave of pixels pleases, instead of PATN's.
     """
 
     width: int = 64

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from fhpt_eval.reference_models.drn.blocks import (
     Activation,
@@ -12,7 +15,6 @@ from fhpt_eval.reference_models.drn.blocks import (
     encoder,
     initialise,
     leaky_relu,
-    reflected,
     smoothed,
 )
 from fhpt_eval.reference_models.drn.config import DrnConfig
@@ -21,10 +23,7 @@ from fhpt_eval.reference_models.drn.config import DrnConfig
 class Discriminator(nn.Module):
     """PATN's discriminator: an encoder and three residual blocks; the last feature map is the score.
 
-    With `relu` and ``dropout=0.5`` this is PATN's to the parameter: 3,928,384 with 6 channels in. Two faults of it make
-    a generator weave pixels (docs/drn.md shows both), and ``smooth`` mends them. It skips pixels, so that single ones
-    move its score most: so it sees images through a filter of 1, 2, 1. And its last feature map is normalised, so that
-    the mean score of no image can exceed 0.4, and only patterns change it: so a convolution makes the score.
+    With `relu` and ``dropout=0.5`` this is PATN's to the parameter: 3,928,384 with 6 channels in.
 
     Args:
         channels_in: Of image and condition, concatenated: 6 for D_A, 3 + 18 for D_P.
@@ -32,7 +31,6 @@ class Discriminator(nn.Module):
         activation: After each normalisation.
         dropout: In the residual blocks.
         patch: Side of the squares of pixels that the first convolution works on.
-        smooth: See above.
     """
 
     def __init__(
@@ -42,23 +40,52 @@ class Discriminator(nn.Module):
         activation: Activation = leaky_relu,
         dropout: float = 0.0,
         patch: int = 1,
-        *,
-        smooth: bool = False,
     ) -> None:
         super().__init__()
         channels = [width, 2 * width, 4 * width]
         self.layers = nn.Sequential(
             encoder(channels_in, channels, activation, patch),
             *(ResidualBlock(4 * width, 4 * width, activation, norm=InstanceNorm, dropout=dropout) for _ in range(3)),
-            *([reflected(4 * width, 1, 3)] if smooth else []),
         )
-        self.smooth = smooth
         self.apply(initialise)
 
     def forward(self, image_and_condition: Tensor) -> Tensor:
-        """N×``channels_in``×H×W to scores, N×(4·width or 1)×h×w, smaller by 4·``patch``; 1 says real."""
-        scores: Tensor = self.layers(smoothed(image_and_condition) if self.smooth else image_and_condition)
+        """N×``channels_in``×H×W to a map of scores, N×(4·width)×h×w, smaller by 4·``patch``; 1 says real."""
+        scores: Tensor = self.layers(image_and_condition)
         return scores
+
+
+class SmoothDiscriminator(nn.Module):
+    """A discriminator that no weave of pixels pleases; ours.
+
+    docs/drn.md shows why a generator weaves for PATN's. Here images are seen through a filter of 1, 2, 1, and sizes are
+    halved by averages, so that no pixel counts for where it lies. Spectral normalisation (arXiv 1802.05957) bounds what
+    a faint pattern can do, which instance normalisation amplifies. And the last convolution's scores have any mean, where
+    those of normalised features have none above 0.4.
+
+    Args:
+        channels_in: Of image and condition, concatenated.
+        width: Channels after the first convolution; each of two halvings doubles them.
+        patch: Side of the squares of pixels that the first convolution works on.
+    """
+
+    def __init__(self, channels_in: int, width: int, patch: int) -> None:
+        super().__init__()
+        channels = [channels_in * patch**2, width, 2 * width, 4 * width, 4 * width]
+        layers: list[nn.Module] = [nn.PixelUnshuffle(patch)]
+        for index, (narrow, wide) in enumerate(pairwise(channels)):
+            halving = [nn.AvgPool2d(2)] if index in (1, 2) else []
+            layers += [*halving, _bounded(narrow, wide), leaky_relu()]
+        self.layers = nn.Sequential(*layers, _bounded(channels[-1], 1))
+
+    def forward(self, image_and_condition: Tensor) -> Tensor:
+        """N×``channels_in``×H×W to a map of scores, N×1×h×w, smaller by 4·``patch``; 1 says real."""
+        scores: Tensor = self.layers(smoothed(image_and_condition))
+        return scores
+
+
+def _bounded(channels_in: int, channels_out: int) -> nn.Module:
+    return spectral_norm(nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1))
 
 
 class Discriminators(nn.Module):
@@ -66,9 +93,9 @@ class Discriminators(nn.Module):
 
     def __init__(self, pose_channels: int, config: DrnConfig) -> None:
         super().__init__()
-        width, patch, smooth = config.discriminator_width, config.patch, config.smooth_discriminators
-        self.appearance = Discriminator(6, width, patch=patch, smooth=smooth)
-        self.pose = Discriminator(3 + pose_channels, width, patch=patch, smooth=smooth)
+        kind = SmoothDiscriminator if config.smooth_discriminators else Discriminator
+        self.appearance = kind(6, width=config.discriminator_width, patch=config.patch)
+        self.pose = kind(3 + pose_channels, width=config.discriminator_width, patch=config.patch)
 
     def forward(self, image: Tensor, appearance: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """Score N×3×H×W images under the appearance image and the pose."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fhpt_eval.reference_models.drn.config import CONFIGS, named_config
-from fhpt_eval.reference_models.drn.discriminators import Discriminator, Discriminators
+from fhpt_eval.reference_models.drn.discriminators import Discriminator, Discriminators, SmoothDiscriminator
 from fhpt_eval.reference_models.drn.losses import discriminator_loss, least_squares
 
 
-def pair(*, smooth: bool) -> tuple[Discriminator, Tensor, Tensor]:
+def pair(*, smooth: bool) -> tuple[nn.Module, Tensor, Tensor]:
     """A discriminator on patches, and blurred noise of two kinds as real and generated images with conditions."""
     torch.manual_seed(0)
-    discriminator = Discriminator(6, 8, patch=2, smooth=smooth)
+    discriminator = (SmoothDiscriminator if smooth else Discriminator)(6, width=8, patch=2)
     coarse = torch.rand(4, 6, 6, 6) * 2 - 1
     generated = torch.nn.functional.interpolate(coarse, size=(48, 48), mode="bicubic")
     real = torch.nn.functional.interpolate(coarse, size=(48, 48), mode="nearest")
