@@ -126,12 +126,8 @@ class SmoothPixelShuffle(nn.Module):
         """N×(C·``patch``²)×h×w to N×C×(h·``patch``)×(w·``patch``)."""
         if self.patch == 1:
             return channels
-        return smoothed(functional.pixel_shuffle(channels, self.patch))
-
-
-def smoothed(images: Tensor) -> Tensor:
-    """Filter by 1, 2, 1 in height and width; the size stays, and pixels of the border are repeated."""
-    return softened(functional.pad(images, (1, 1, 1, 1), mode="replicate"))
+        image = functional.pad(functional.pixel_shuffle(channels, self.patch), (1, 1, 1, 1), mode="replicate")
+        return softened(image)
 
 
 def encoder(

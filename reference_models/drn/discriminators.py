@@ -15,7 +15,6 @@ from fhpt_eval.reference_models.drn.blocks import (
     encoder,
     initialise,
     leaky_relu,
-    smoothed,
 )
 from fhpt_eval.reference_models.drn.config import DrnConfig
 
@@ -60,8 +59,8 @@ class SmoothDiscriminator(nn.Module):
 
     docs/drn.md shows why a generator weaves for PATN's. Here images are seen through a filter of 1, 2, 1, and sizes are
     halved by averages, so that no pixel counts for where it lies. Spectral normalisation (arXiv 1802.05957) bounds what
-    a faint pattern can do, which instance normalisation amplifies. And the last convolution's scores have any mean, where
-    those of normalised features have none above 0.4.
+    a faint pattern can do, which instance normalisation amplifies. And the last convolution's scores have any mean,
+    where those of normalised features have none above 0.4.
 
     Args:
         channels_in: Of image and condition, concatenated.
@@ -72,7 +71,9 @@ class SmoothDiscriminator(nn.Module):
     def __init__(self, channels_in: int, width: int, patch: int) -> None:
         super().__init__()
         channels = [channels_in * patch**2, width, 2 * width, 4 * width, 4 * width]
-        layers: list[nn.Module] = [nn.PixelUnshuffle(patch)]
+        # Twice a mean over 2×2 is a filter of 1, 2, 1; at the border over what is there.
+        filtered = nn.AvgPool2d(2, stride=1, padding=1, count_include_pad=False), nn.AvgPool2d(2, stride=1)
+        layers: list[nn.Module] = [*filtered, nn.PixelUnshuffle(patch)]
         for index, (narrow, wide) in enumerate(pairwise(channels)):
             halving = [nn.AvgPool2d(2)] if index in (1, 2) else []
             layers += [*halving, _bounded(narrow, wide), leaky_relu()]
@@ -80,7 +81,7 @@ class SmoothDiscriminator(nn.Module):
 
     def forward(self, image_and_condition: Tensor) -> Tensor:
         """N×``channels_in``×H×W to a map of scores, N×1×h×w, smaller by 4·``patch``; 1 says real."""
-        scores: Tensor = self.layers(smoothed(image_and_condition))
+        scores: Tensor = self.layers(image_and_condition)
         return scores
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -66,9 +65,11 @@ def test_on_a_gpu_no_convolution_has_to_turn_what_it_is_given(size: str) -> None
         return lambda _module, images: given.update({name: images[0].is_contiguous(memory_format=LAST)})
 
     with FakeTensorMode(), torch.device("cuda"):
-        made: tuple[Any, Any] = DetailReplenishingNetwork(config), Discriminators(18, config)
-        network, discriminators = (module.to(memory_format=LAST) for module in made)
+        network, discriminators = DetailReplenishingNetwork(config), Discriminators(18, config)
         for name, module in [*network.named_modules(), *discriminators.named_modules()]:
+            for own, parameter in list(module.named_parameters(recurse=False)):
+                if parameter.ndim == 4:
+                    setattr(module, own, nn.Parameter(parameter.contiguous(memory_format=LAST)))
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 module.register_forward_pre_hook(watched(name))
         source, poses = torch.empty(2, 64, 48, 3).permute(0, 3, 1, 2), torch.empty(2, 36, 64, 48)
