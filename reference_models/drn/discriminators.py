@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from fhpt_eval.reference_models.drn.blocks import (
     Activation,
     InstanceNorm,
+    ReflectionPad,
     ResidualBlock,
     encoder,
     initialise,
@@ -86,7 +87,7 @@ class SmoothDiscriminator(nn.Module):
 
 
 def _bounded(channels_in: int, channels_out: int) -> nn.Module:
-    return spectral_norm(nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1))
+    return nn.Sequential(ReflectionPad(1), spectral_norm(nn.Conv2d(channels_in, channels_out, kernel_size=3)))
 
 
 class Discriminators(nn.Module):

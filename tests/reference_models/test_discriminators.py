@@ -52,15 +52,15 @@ def test_no_image_moves_the_mean_score_of_patns_discriminator_above_two_fifths()
 
 
 def test_smooth_discriminators_learn_more_than_patns_can() -> None:
-    """PATN's loss has a floor: half of (1 − 0.4)² for real images, and 0 for generated ones."""
+    """PATN's loss has a floor: 0.18, half of (1 − 0.4)² for real images, and 0 for generated ones."""
     discriminator, real, generated = pair(smooth=True)
     optimiser = torch.optim.Adam(discriminator.parameters(), 2e-3)
-    for _ in range(40):
+    for _ in range(60):
         loss = discriminator_loss(discriminator(real), discriminator(generated))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert float(loss.detach()) < 0.18 / 2
+    assert float(loss.detach()) < 0.15
 
 
 def test_the_small_size_has_smooth_discriminators_and_the_papers_has_patns() -> None:
