@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
+from toy_updates import TINY, body_batch, features, moved, snapshot
 
 from fhpt_eval.reference_models.drn.config import CONFIGS, named_config
 from fhpt_eval.reference_models.drn.discriminators import Discriminator, Discriminators, SmoothDiscriminator
 from fhpt_eval.reference_models.drn.losses import discriminator_loss, least_squares
+from fhpt_eval.reference_models.drn.updates import BodyUpdates
 
 
 def pair(*, smooth: bool) -> tuple[nn.Module, Tensor, Tensor]:
@@ -73,3 +77,14 @@ def test_the_small_size_has_smooth_discriminators_and_the_papers_has_patns() -> 
         }
         assert [tuple(s.shape) for s in scores["small"]] == [(1, 1, 4, 4)] * 2
         assert [tuple(s.shape) for s in scores["full"]] == [(1, 256, 8, 8)] * 2
+
+
+def test_smooth_discriminators_learn_in_bfloat16() -> None:
+    torch.manual_seed(0)
+    updates = BodyUpdates(
+        replace(TINY, patch=2, down_samplings=2, smooth_discriminators=True), features, "cpu", precision="bfloat16"
+    )
+    before = snapshot(updates)
+    losses = updates.step(body_batch())
+    assert "discriminators" in moved(before, snapshot(updates))
+    assert all(torch.isfinite(value) for value in losses.values())
