@@ -41,7 +41,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--start", type=Path, default=None)
+    parser.add_argument("--start", type=Path, default=drn_checkpoint())
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--steps", type=int, default=100, help="of the discriminators, with 8 pairs each")
     parser.add_argument("--pictures", type=Path)
@@ -53,7 +53,7 @@ def main() -> None:
     config = configured(DrnConfig, "configuration", "drn", changes, small)
     features = build_feature_maps(config.perceptual, Store().get(FILES[config.perceptual]), "cpu")
     updates = BodyUpdates(config, features, "cpu")
-    start_from(updates, options.start or drn_checkpoint())
+    start_from(updates, options.start)
     source, target, pose, coarse, refined = _painted(updates, options.data)
 
     random = torch.Generator().manual_seed(0)

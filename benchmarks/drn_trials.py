@@ -54,7 +54,7 @@ def main() -> None:
     features = build_feature_maps(config.perceptual, Store().get(FILES[config.perceptual]), "cpu")
     updates = BodyUpdates(config, features, "cpu")
     if not options.scratch:
-        start_from(updates, options.start or drn_checkpoint())
+        start_from(updates, options.start)
     train, test = (pairs_of(options.data, split) for split in ("train", "test"))
     steps = _train(updates, Resident(train, "cpu"), len(train), options)
     row = {"name": options.name, "set": " ".join(options.set), "iterations": steps, "seconds": options.seconds}
@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--name", required=True)
-    parser.add_argument("--start", type=Path)
+    parser.add_argument("--start", type=Path, default=drn_checkpoint())
     parser.add_argument("--scratch", action="store_true")
     parser.add_argument("--config", default="drn")
     parser.add_argument("--set", action="append", default=[])

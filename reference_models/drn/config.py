@@ -57,7 +57,7 @@ class DrnConfig:
             1, the paper's networks.
         transfer_norm: Of the transfer branch.
         attention: Whether the transfer branch begins with attention from the target's pose to the source's.
-        smooth_discriminators: Whether the discriminators are ours, which no weave of pixels pleases, instead of PATN's.
+        smooth_discriminators: Whether the discriminators are ours, which ask for no single pixels, instead of PATN's.
     """
 
     width: int = 64
@@ -120,7 +120,6 @@ SIZES = MappingProxyType(
             down_samplings=2,
             transfer_blocks=5,
             style_blocks=4,
-            smooth_discriminators=True,
             discriminator_width=16,
             discriminator_steps=1,
             perceptual="efficientnet_lite0",

@@ -56,9 +56,9 @@ class Discriminator(nn.Module):
 
 
 class SmoothDiscriminator(nn.Module):
-    """A discriminator that no weave of pixels pleases; ours.
+    """A discriminator that asks for no single pixels; ours.
 
-    docs/drn.md shows why a generator weaves for PATN's. Here images are seen through a filter of 1, 2, 1, and sizes are
+    docs/drn.md shows what PATN's ask for, and trials. Here images are seen through a filter of 1, 2, 1, and sizes are
     halved by averages, so that no pixel counts for where it lies. Spectral normalisation (arXiv 1802.05957) bounds what
     a faint pattern can do, which instance normalisation amplifies. And the last convolution's scores have any mean,
     where those of normalised features have none above 0.4.

@@ -1,4 +1,4 @@
-"""What a generator is told by the discriminators: PATN's ask for a weave of pixels, smooth ones do not."""
+"""What a generator is told by the discriminators: PATN's ask for single pixels, smooth ones do not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from toy_updates import TINY, body_batch, features, moved, snapshot
 
-from fhpt_eval.reference_models.drn.config import CONFIGS, named_config
+from fhpt_eval.reference_models.drn.config import named_config
 from fhpt_eval.reference_models.drn.discriminators import Discriminator, Discriminators, SmoothDiscriminator
 from fhpt_eval.reference_models.drn.losses import discriminator_loss, least_squares
 from fhpt_eval.reference_models.drn.updates import BodyUpdates
@@ -40,7 +40,7 @@ def asked_for(*, smooth: bool) -> Tensor:
     return generated.grad
 
 
-def test_smooth_discriminators_do_not_ask_for_a_weave_of_single_pixels() -> None:
+def test_smooth_discriminators_do_not_ask_for_single_pixels() -> None:
     assert share_of_single_pixels(asked_for(smooth=False)) > 0.25
     assert share_of_single_pixels(asked_for(smooth=True)) < 0.02
 
@@ -67,16 +67,14 @@ def test_smooth_discriminators_learn_more_than_patns_can() -> None:
     assert float(loss.detach()) < 0.15
 
 
-def test_the_small_size_has_smooth_discriminators_and_the_papers_has_patns() -> None:
-    for name in CONFIGS:
-        scores = {
-            size: Discriminators(18, named_config(name, size))(
-                torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32), torch.zeros(1, 18, 32, 32)
-            )
-            for size in ("small", "full")
-        }
-        assert [tuple(s.shape) for s in scores["small"]] == [(1, 1, 4, 4)] * 2
-        assert [tuple(s.shape) for s in scores["full"]] == [(1, 256, 8, 8)] * 2
+def test_the_configuration_chooses_the_discriminators() -> None:
+    small = named_config("drn", "small")
+    image, pose = torch.zeros(1, 3, 32, 32), torch.zeros(1, 18, 32, 32)
+    shapes = [
+        [tuple(scores.shape) for scores in Discriminators(18, config)(image, image, pose)]
+        for config in (small, replace(small, smooth_discriminators=True))
+    ]
+    assert shapes == [[(1, 64, 4, 4)] * 2, [(1, 1, 4, 4)] * 2]
 
 
 def test_smooth_discriminators_learn_in_bfloat16() -> None:
