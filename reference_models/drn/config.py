@@ -59,6 +59,7 @@ class DrnConfig:
         transfer_norm: Of the transfer branch.
         mirrored: Whether half of the pairs, drawn by the seed in each epoch, are seen mirrored, joints swapped.
         attention: Whether the transfer branch begins with attention from the target's pose to the source's.
+        smooth_discriminators: Whether the discriminators are ours, which ask for no single pixels, instead of PATN's.
     """
 
     width: int = 64
@@ -88,6 +89,7 @@ class DrnConfig:
     transfer_norm: TransferNorm = "instance"
     attention: bool = False
     mirrored: bool = False
+    smooth_discriminators: bool = False
 
     def __post_init__(self) -> None:
         for name in _COUNTS:

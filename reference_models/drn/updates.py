@@ -16,7 +16,7 @@ from fhpt_eval.extract._torch import in_bfloat16
 from fhpt_eval.extract.numerics import Numerics, Precision
 from fhpt_eval.reference_models.drn.arithmetic import float32_as
 from fhpt_eval.reference_models.drn.config import DrnConfig
-from fhpt_eval.reference_models.drn.discriminators import Discriminator
+from fhpt_eval.reference_models.drn.discriminators import Discriminators
 from fhpt_eval.reference_models.drn.losses import (
     discriminator_loss,
     least_squares,
@@ -38,19 +38,6 @@ BETAS = (0.5, 0.999)
 
 MAX_GRADIENT = 1.0
 """Longest gradient. RAdam's first five steps are plain gradient descent, which would wreck the network otherwise."""
-
-
-class Discriminators(nn.Module):
-    """D_A and D_P together."""
-
-    def __init__(self, pose_channels: int, config: DrnConfig) -> None:
-        super().__init__()
-        self.appearance = Discriminator(6, config.discriminator_width, patch=config.patch)
-        self.pose = Discriminator(3 + pose_channels, config.discriminator_width, patch=config.patch)
-
-    def forward(self, image: Tensor, appearance: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
-        """Score N×3×H×W images under the appearance image and the pose."""
-        return self.appearance(torch.cat([image, appearance], 1)), self.pose(torch.cat([image, pose], 1))
 
 
 class Updates(ABC):
@@ -157,7 +144,7 @@ class Updates(ABC):
         """Return the sum of losses by their weights; what weighs 0 is not even computed."""
         return torch.stack([getattr(self.config, f"{part}_weight") * value for part, value in parts.items()]).sum()
 
-    def _update_discriminators(
+    def update_discriminators(
         self, generated: Tensor, target: Tensor, appearance: Tensor, pose: Tensor, discriminators: Discriminators
     ) -> Losses:
         """K steps on the images of this iteration; none where the adversarial loss weighs nothing."""
@@ -224,7 +211,7 @@ class BodyUpdates(Updates):
         refined = refined.float()
         loss, parts = self._full_loss(refined, target, true_maps, source, pose, self.discriminators)
         self._descend(loss, "network")
-        judged = self._update_discriminators(refined.detach(), target, source, pose, self.discriminators)
+        judged = self.update_discriminators(refined.detach(), target, source, pose, self.discriminators)
         return {**losses, **parts, **judged}
 
     def _drawn(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -264,7 +251,7 @@ class FaceUpdates(Updates):
         generated = generated.float()
         loss, parts = self._full_loss(generated, target, true_maps, source, sketch, self.discriminators)
         self._descend(loss, "face")
-        judged = self._update_discriminators(generated.detach(), target, source, sketch, self.discriminators)
+        judged = self.update_discriminators(generated.detach(), target, source, sketch, self.discriminators)
         return {**parts, **judged}
 
     def _drawn(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

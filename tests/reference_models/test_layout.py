@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from fhpt_eval.reference_models.drn import layout
 from fhpt_eval.reference_models.drn.config import named_config
+from fhpt_eval.reference_models.drn.discriminators import Discriminators
 from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork
-from fhpt_eval.reference_models.drn.updates import Discriminators
 
 LAST = torch.channels_last
 SHAPES = [(1, 3, 5, 7), (2, 4, 8, 6), (3, 1, 4, 4), (2, 5, 9, 4)]
@@ -67,8 +67,10 @@ def test_on_a_gpu_no_convolution_has_to_turn_what_it_is_given(size: str) -> None
     with FakeTensorMode(), torch.device("cuda"):
         network, discriminators = DetailReplenishingNetwork(config), Discriminators(18, config)
         for name, module in [*network.named_modules(), *discriminators.named_modules()]:
+            for own, parameter in list(module.named_parameters(recurse=False)):
+                if parameter.ndim == 4:
+                    setattr(module, own, nn.Parameter(parameter.contiguous(memory_format=LAST)))
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                module.weight = nn.Parameter(module.weight.contiguous(memory_format=LAST))
                 module.register_forward_pre_hook(watched(name))
         source, poses = torch.empty(2, 64, 48, 3).permute(0, 3, 1, 2), torch.empty(2, 36, 64, 48)
         discriminators(network(source, poses).refined, source, poses[:, 18:])

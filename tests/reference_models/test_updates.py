@@ -145,7 +145,7 @@ def test_the_discriminators_loss_falls_with_k_steps_on_one_batch() -> None:
 
     before = loss()
     for _ in range(5):
-        updates._update_discriminators(fake, target, source, pose, updates.discriminators)
+        updates.update_discriminators(fake, target, source, pose, updates.discriminators)
     assert loss() < before
 
 
