@@ -57,6 +57,7 @@ class DrnConfig:
             1, the paper's networks.
         transfer_norm: Of the transfer branch.
         attention: Whether the transfer branch begins with attention from the target's pose to the source's.
+        carry: Whether it ends with pixels of the source, carried to where the target's joints want them.
     """
 
     width: int = 64
@@ -85,6 +86,7 @@ class DrnConfig:
     patch: int = 1
     transfer_norm: TransferNorm = "instance"
     attention: bool = False
+    carry: bool = False
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -113,6 +115,7 @@ SIZES = MappingProxyType(
             patch=2,
             transfer_norm="layer",
             attention=True,
+            carry=True,
             width=32,
             max_width=96,
             down_samplings=2,
