@@ -4,8 +4,9 @@ python benchmarks/drn_trials.py DATA --name NAME [--start DIR | --scratch] [--co
     [--seconds 600] [--table trials.csv] [--pictures NAME.png]
 
 DATA is a folder of `fhpt-eval synth` (half the size, 128x88, is enough to rank). A row is added to the table: what was
-changed, iterations, and for the coarse and the refined image L1, SSIM, the distance in φ's features, and how much more
-often than real images they alternate from pixel to pixel (1: as often).
+changed, iterations, and for the coarse and the refined image L1, SSIM, the distance in φ's features, how much more
+often than real images they alternate from pixel to pixel (1: as often), and of the patterns of clothes (waves of some
+4 to 16 pixels, where the target has them) how many arrive: their correlation with the target's, and their strength.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ from fhpt_eval.reference_models.drn.updates import BodyUpdates
 
 _BATCH = 16
 _SHOWN = 8
+_CLOTHES = (3, 4, 5, 6, 7)
+_SEEN = 0.08
+"""How strong a garment's pattern is at least, as a root mean square of values in [−1, 1]; shading is weaker."""
 
 
 def main() -> None:
@@ -92,8 +96,10 @@ def _config(options: argparse.Namespace) -> DrnConfig:
     )
 
 
-def start_from(updates: BodyUpdates, folder: Path) -> None:
+def start_from(updates: BodyUpdates, folder: Path | None) -> None:
     """Load what fits; what the checkpoint lacks begins anew."""
+    if folder is None:
+        raise SystemExit("no weights are here: give those to start from, --start DIR, or --scratch")
     tensors, _, _ = checkpoint.load(folder / "body.safetensors", "body")
     own = {key.removeprefix("network."): t for key, t in tensors.items() if key.startswith("network.")}
     missing, unexpected = updates.network.load_state_dict(own, strict=False)
@@ -133,12 +139,14 @@ def _test(updates: BodyUpdates, data: BodyPairs, count: int, pictures: Path | No
     sums: dict[str, list[float]] = {}
     drawn: list[list[Tensor]] = []
     for start in range(0, len(chosen), _BATCH):
-        batch = torch.utils.data.default_collate([data[int(i)] for i in chosen[start : start + _BATCH]])
+        numbers = [int(i) for i in chosen[start : start + _BATCH]]
+        batch = torch.utils.data.default_collate([data[i] for i in numbers])
+        clothes = _clothes([data.pictures[int(data.pairs[i, 1])][0].path for i in numbers])
         source, target, coarse, refined = updates.pictures(batch)
         if start == 0:
             drawn = [[x[:_SHOWN] for x in (source, target, coarse, refined)]]
         for name, images in (("coarse", coarse), ("refined", refined)):
-            for key, values in _scores(updates, images, target).items():
+            for key, values in (_scores(updates, images, target) | _patterns(images, target, clothes)).items():
                 sums.setdefault(f"{name} {key}", []).extend(values)
     if pictures:
         Image.fromarray(grid(drawn[0])).save(pictures)
@@ -167,6 +175,41 @@ def _scores(updates: BodyUpdates, images: Tensor, target: Tensor) -> dict[str, l
         "pd": far.tolist(),
         "weave": (_alternation(shown) / _alternation(true)).tolist(),
     }
+
+
+def _clothes(images: list[Path]) -> Tensor:
+    """Where the garments are in rendered images, N×garments×1×H×W, without their borders."""
+    masks = [Image.open(str(p).replace("/img/", "/masks/").replace(".jpg", ".png")) for p in images]
+    classes = torch.from_numpy(np.stack([np.array(mask) for mask in masks]))
+    each = torch.stack([(classes == garment).float() for garment in _CLOTHES], dim=1)
+    return -functional.max_pool2d(-each, 3, 1, 1)[:, :, None]
+
+
+def _patterns(images: Tensor, target: Tensor, clothes: Tensor) -> dict[str, list[float]]:
+    """Of each image that has a pattern: its correlation with what was made of it, and the ratio of their strengths."""
+    found: dict[str, list[float]] = {"pattern": [], "strength": []}
+    for made, true, garments in zip(images.clamp(-1, 1), target, clothes, strict=True):
+        kept = [garment for garment in garments if float(garment.sum()) > 200]
+        pairs = [(_band(made, garment), _band(true, garment), float(garment.sum())) for garment in kept]
+        seen = [(a, b) for a, b, size in pairs if float(b.square().sum() / size / 3) > _SEEN**2]
+        if seen:
+            a, b = (torch.cat([x.flatten() for x in bands]) for bands in zip(*seen, strict=True))
+            found["pattern"].append(float(functional.cosine_similarity(a, b, dim=0)))
+            found["strength"].append(float(a.norm() / b.norm()))
+    return found
+
+
+def _band(image: Tensor, mask: Tensor) -> Tensor:
+    """Waves of some 4 to 16 pixels within a mask: a narrow minus a wide average of what is in it."""
+    return mask * (_blurred(image * mask, 0.8) / _blurred(mask, 0.8).clamp(min=1e-3)
+                   - _blurred(image * mask, 3.0) / _blurred(mask, 3.0).clamp(min=1e-3))  # fmt: skip
+
+
+def _blurred(image: Tensor, sigma: float) -> Tensor:
+    reach = round(3 * sigma)
+    line = torch.exp(-(torch.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
+    across = functional.conv2d(image[:, None], (line / line.sum()).view(1, 1, 1, -1), padding=(0, reach))
+    return functional.conv2d(across, (line / line.sum()).view(1, 1, -1, 1), padding=(reach, 0))[:, 0]
 
 
 def _alternation(images: Tensor) -> Tensor:

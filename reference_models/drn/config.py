@@ -59,6 +59,7 @@ class DrnConfig:
         transfer_norm: Of the transfer branch.
         mirrored: Whether half of the pairs, drawn by the seed in each epoch, are seen mirrored, joints swapped.
         attention: Whether the transfer branch begins with attention from the target's pose to the source's.
+        carry: Whether it ends with pixels of the source, carried to where the target's joints want them.
         smooth_discriminators: Whether the discriminators are ours, which ask for no single pixels, instead of PATN's.
     """
 
@@ -90,6 +91,7 @@ class DrnConfig:
     attention: bool = False
     mirrored: bool = False
     smooth_discriminators: bool = False
+    carry: bool = False
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -118,6 +120,7 @@ SIZES = MappingProxyType(
             patch=2,
             transfer_norm="layer",
             attention=True,
+            carry=True,
             width=32,
             max_width=96,
             down_samplings=2,

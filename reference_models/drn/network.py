@@ -49,6 +49,7 @@ class DetailReplenishingNetwork(nn.Module):
             patch=config.patch,
             norm=LayerNorm if config.transfer_norm == "layer" else InstanceNorm,
             attention=config.attention,
+            carry=config.carry,
         )
         channels = widths(config.width, config.max_width, config.down_samplings)
         self.detail = (

@@ -21,6 +21,10 @@ from fhpt_eval.reference_models.drn.blocks import (
     reflected,
     stem_size,
 )
+from fhpt_eval.reference_models.drn.flow import CarriedPixels
+
+_PAINTING = 3
+"""The decoder's last layers, which paint: convolution, tanh, shuffle."""
 
 
 def widths(width: int, max_width: int, down_samplings: int) -> list[int]:
@@ -51,6 +55,7 @@ class PoseTransferBranch(nn.Module):
         patch: Side of the squares of pixels that the first and the last convolution work on.
         norm: PATN's on DeepFashion is by instance.
         attention: Whether attention moves the image code before the blocks do (not the paper's).
+        carry: Whether pixels of the source are carried into the coarse image (nor is this).
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class PoseTransferBranch(nn.Module):
         patch: int = 1,
         norm: Norm = InstanceNorm,
         attention: bool = False,
+        carry: bool = False,
     ) -> None:
         super().__init__()
         channels = widths(width, max_width, down_samplings)
@@ -87,6 +93,7 @@ class PoseTransferBranch(nn.Module):
             if attention
             else None
         )
+        self.carry = CarriedPixels(channels[-1], channels[0], patch=patch, joints=pose_channels // 2) if carry else None
 
     def forward(self, source: Tensor, poses: Tensor) -> tuple[Tensor, Tensor]:
         """Transfer.
@@ -103,4 +110,8 @@ class PoseTransferBranch(nn.Module):
             image = self.attention(image, poses)
         for block in self.blocks:
             image, pose = block(image, pose)
-        return self.decoder(image), image
+        features = self.decoder[:-_PAINTING](image)
+        painted = self.decoder[-_PAINTING:](features)
+        if self.carry is not None:
+            painted = self.carry(source, poses, image, features, painted)
+        return painted, image

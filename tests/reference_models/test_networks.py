@@ -26,6 +26,7 @@ from fhpt_eval.reference_models.drn.blocks import (
 from fhpt_eval.reference_models.drn.config import CONFIGS, SIZES, DrnConfig, named_config
 from fhpt_eval.reference_models.drn.detail import StyleEncoder
 from fhpt_eval.reference_models.drn.discriminators import Discriminator
+from fhpt_eval.reference_models.drn.flow import CarriedPixels
 from fhpt_eval.reference_models.drn.network import DetailReplenishingNetwork, face_module
 from fhpt_eval.reference_models.drn.transfer import PoseTransferBranch
 
@@ -110,11 +111,11 @@ def test_attention_is_vaswanis_formula_place_by_place() -> None:
         torch.testing.assert_close(brought[n, :, y, x], at(attention.output, value))
 
 
-def test_only_the_small_size_has_attention_and_layer_normalisation() -> None:
+def test_only_the_small_size_has_attention_layer_normalisation_and_carried_pixels() -> None:
     kinds = {
         size: {type(m) for m in DetailReplenishingNetwork(config).transfer.modules()} for size, config in SIZES.items()
     }
-    additions = {PoseGuidedAttention, LayerNorm}
+    additions = {PoseGuidedAttention, LayerNorm, CarriedPixels}
     assert additions <= kinds["small"]
     assert InstanceNorm not in kinds["small"]
     assert not additions & kinds["full"]
