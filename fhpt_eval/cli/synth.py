@@ -26,6 +26,9 @@ def synth(
     ],
     seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
     size: Annotated[str, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Pixels of an image.")] = "256x176",
+    photographic: Annotated[
+        bool, typer.Option("--photographic", help="Blur, sensor noise and JPEG as of real photographs.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", help="How many processes.  [default: one per core]")
     ] = None,
@@ -54,6 +57,7 @@ def synth(
             seed=seed,
             size=_size(size),
             workers=cpu_count() if workers is None else workers,
+            photographic=photographic,
             overwrite=overwrite,
             progress=progress,
         )

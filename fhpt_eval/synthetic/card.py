@@ -69,7 +69,9 @@ def data_card(
         labels: Names of the classes in the masks, by number.
         measured: What detectors find in it, value by name; without any the card has no such section.
     """
-    given = " ".join(f"--{name} {value}" for name, value in options.items())
+    given = " ".join(
+        f"--{name}" if value is True else f"--{name} {value}" for name, value in options.items() if value is not False
+    )
     return _CARD.format(
         images=sum(split.images for split in counts.values()),
         people=sum(split.identities for split in counts.values()),

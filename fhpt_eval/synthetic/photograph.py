@@ -15,13 +15,14 @@ from fhpt_eval.synthetic.body import Body, Float, Points, load_body
 from fhpt_eval.synthetic.camera import Camera, framing
 from fhpt_eval.synthetic.garments import Cover, Garment, Shoes, Skirt, shoe_mesh, tailored
 from fhpt_eval.synthetic.hair import Hair, hair_mesh
-from fhpt_eval.synthetic.identity import Identity, Item
+from fhpt_eval.synthetic.identity import Identity
 from fhpt_eval.synthetic.light import Studio, shade, to_srgb
 from fhpt_eval.synthetic.mesh import Mesh, part
 from fhpt_eval.synthetic.poses import KINDS, strike
-from fhpt_eval.synthetic.raytrace import Material, Scene, Surface, unit
+from fhpt_eval.synthetic.raytrace import Material, Scene, Surface
 from fhpt_eval.synthetic.shots import VIEWS
 from fhpt_eval.synthetic.skin import Eyes, Lashes, Skin
+from fhpt_eval.synthetic.wardrobe import Item
 
 LABELS = ("background", "skin", "hair", "top", "bottom", "skirt", "dress", "outer", "shoes", "eyes")
 """Classes of the masks, by number."""
@@ -70,13 +71,13 @@ class Photograph:
 
 
 def photograph(identity: Identity, item: int, view: str, seed: int, size: tuple[int, int]) -> Photograph:
-    """Take a picture; the same for equal arguments on one machine.
+    """Take a picture; the same for equal arguments on one machine, in the studio of the outfit.
 
     Args:
         identity: Who.
         item: Which of their outfits.
         view: One of `shots.VIEWS`.
-        seed: Of pose, crop and light.
+        seed: Of pose and crop.
         size: Height and width, pixels.
     """
     rng = np.random.default_rng([seed, identity.number, item, VIEWS.index(view)])
@@ -89,7 +90,7 @@ def photograph(identity: Identity, item: int, view: str, seed: int, size: tuple[
     scene = Scene(surfaces)
     posed = body.pose(rest, transforms)
     camera = _camera(view, surfaces, size, rng)
-    colours, labels = _render(scene, camera, _studio(rng), size, rng)
+    colours, labels = _render(scene, camera, identity.items[item].studio, size, rng)
     known = _Truth(body, posed, scene, camera, size)
     face = known.points(body.landmarks(posed), np.full(68, _FACE_DEPTH))
     hands = np.stack([known.points(body.hand(posed, side), np.full(21, _HAND_DEPTH)) for side in "LR"])
@@ -115,17 +116,6 @@ def _camera(view: str, surfaces: list[Surface], size: tuple[int, int], rng: np.r
     seen = [s.vertices[s.template[:, 2] > (-9 if lowest is None else lowest)] for s in surfaces if s.name != "skirt"]
     below = rng.uniform(0.03, 0.06) if lowest is None else 0.0
     return framing(np.concatenate(seen), *size, float(rng.uniform(3.6, 4.6)), (float(rng.uniform(0.04, 0.08)), below))
-
-
-def _studio(rng: np.random.Generator) -> Studio:
-    side = rng.choice([-1, 1]) * rng.uniform(0.3, 0.9)
-    key = unit(np.array([side, -1.0, rng.uniform(0.5, 1.0)]))
-    bright = rng.uniform(0.72, 0.97)
-    tint = 1 + rng.normal(0, 0.012, 3)
-    top = np.clip(bright * tint, 0, 0.99)
-    bottom = np.clip(top * rng.uniform(0.9, 1.02), 0, 0.99)
-    strength = float(rng.uniform(0.45, 0.85))
-    return Studio(tuple(key.tolist()), strength, tuple(top.tolist()), tuple(bottom.tolist()))
 
 
 def _dressed(body: Body, rest: Points, skin: Mesh, identity: Identity, item: Item, transforms: Float) -> list[Surface]:
@@ -164,16 +154,18 @@ def _render(
     linear = np.repeat(back, fine_width, axis=1).reshape(-1, 3)
     classes = np.zeros(len(linear), dtype=np.uint8)
     eye = np.asarray(camera.eye)
+    # Each sample has its own lots: one that meets something else on another processor changes no other.
+    lots = rng.random((len(linear), 2), dtype=np.float32)
+    grain = rng.normal(0, 0.004, size)[..., None]
     pixels, rows = _inside(scene, camera, size)
     directions = camera.directions(pixels)
     hits = scene.trace(np.tile(eye, (len(pixels), 1)), directions)
     for surface, (rays, samples) in zip(scene.surfaces, hits.samples, strict=True):
         if not len(rays):
             continue
-        linear[rows[rays]] = shade(scene, samples, surface.material.paint(samples), studio, eye, rng)
+        linear[rows[rays]] = shade(scene, samples, surface.material.paint(samples), studio, eye, lots[rows[rays]])
         classes[rows[rays]] = surface.label
     squares = linear.reshape(height, _FINE, width, _FINE, 3).mean(axis=(1, 3))
-    grain = rng.normal(0, 0.004, squares.shape[:2])[..., None]
     picture = np.clip(to_srgb(squares) + grain, 0, 1)
     centres = classes.reshape(height, _FINE, width, _FINE)[:, _FINE // 2, :, _FINE // 2]
     return np.round(picture * 255).astype(np.uint8), centres
