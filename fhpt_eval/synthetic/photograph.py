@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,7 +23,6 @@ from fhpt_eval.synthetic.poses import KINDS, strike
 from fhpt_eval.synthetic.raytrace import Material, Scene, Surface
 from fhpt_eval.synthetic.shots import VIEWS
 from fhpt_eval.synthetic.skin import Eyes, Lashes, Skin
-from fhpt_eval.synthetic.wardrobe import Item
 
 LABELS = ("background", "skin", "hair", "top", "bottom", "skirt", "dress", "outer", "shoes", "eyes")
 """Classes of the masks, by number."""
@@ -82,11 +82,13 @@ def photograph(identity: Identity, item: int, view: str, seed: int, size: tuple[
     """
     rng = np.random.default_rng([seed, identity.number, item, VIEWS.index(view)])
     body = load_body()
-    rest = body.rest(identity.build, np.array(identity.shape), dict(identity.changes))
-    skin = part(body, rest, "body")
+    rest, skin = _figure(identity)
     kind = str(rng.choice(list(KINDS)))
     transforms = strike(body, rest, skin, kind, _yaw(view, rng), rng)
-    surfaces = _dressed(body, rest, skin, identity, identity.items[item], transforms)
+    surfaces = [
+        Surface(name, mesh.posed(transforms), mesh.template, mesh.faces, material, LABELS.index(name))
+        for name, mesh, material in _dressed(identity, item)
+    ]
     scene = Scene(surfaces)
     posed = body.pose(rest, transforms)
     camera = _camera(view, surfaces, size, rng)
@@ -118,29 +120,37 @@ def _camera(view: str, surfaces: list[Surface], size: tuple[int, int], rng: np.r
     return framing(np.concatenate(seen), *size, float(rng.uniform(3.6, 4.6)), (float(rng.uniform(0.04, 0.08)), below))
 
 
-def _dressed(body: Body, rest: Points, skin: Mesh, identity: Identity, item: Item, transforms: Float) -> list[Surface]:
-    """Return the surfaces of a person in their clothes, posed."""
-    surfaces: list[Surface] = []
+@functools.lru_cache(maxsize=1)
+def _figure(identity: Identity) -> tuple[Points, Mesh]:
+    """Return a person's body at rest, and its skin."""
+    body = load_body()
+    rest = body.rest(identity.build, np.array(identity.shape), dict(identity.changes))
+    return rest, part(body, rest, "body")
 
-    def add(name: str, mesh: Mesh, material: Material) -> None:
-        surfaces.append(Surface(name, mesh.posed(transforms), mesh.template, mesh.faces, material, LABELS.index(name)))
+
+@functools.lru_cache(maxsize=1)
+def _dressed(identity: Identity, item: int) -> tuple[tuple[str, Mesh, Material], ...]:
+    """Return the surfaces of a person in one of their outfits, with the classes they belong to."""
+    body, worn = load_body(), identity.items[item]
+    rest, skin = _figure(identity)
+    surfaces: list[tuple[str, Mesh, Material]] = []
 
     outer: list[Cover] = []
-    for piece in reversed(item.pieces):
+    for piece in reversed(worn.pieces):
         shell = part(body, rest, "skirt" if isinstance(piece.cut, Skirt) else "tights")
         mesh = tailored(shell, piece.cut, piece.offset, piece.loose)
-        add(piece.label, mesh, Garment(mesh, piece.cut, tuple(outer)))
+        surfaces.append((piece.label, mesh, Garment(mesh, piece.cut, tuple(outer))))
         outer.append(piece.cut)
-    shoes_mesh = shoe_mesh(skin, item.shaft)
-    shoes = Shoes(item.shoe, item.sole, item.shaft)
-    add("shoes", shoes_mesh, shoes)
-    add("skin", skin, Skin(skin, identity.complexion, (*outer, shoes)))
+    shoes_mesh = shoe_mesh(skin, worn.shaft)
+    shoes = Shoes(worn.shoe, worn.sole, worn.shaft)
+    surfaces.append(("shoes", shoes_mesh, shoes))
+    surfaces.append(("skin", skin, Skin(skin, identity.complexion, (*outer, shoes))))
     eyes, lashes = part(body, rest, "eyes"), part(body, rest, "lashes")
-    add("eyes", eyes, Eyes(identity.complexion.iris))
-    add("eyes", lashes, Lashes(0.003 + 0.004 * (identity.gender == "WOMEN")))
+    surfaces.append(("eyes", eyes, Eyes(identity.complexion.iris)))
+    surfaces.append(("eyes", lashes, Lashes(0.003 + 0.004 * (identity.gender == "WOMEN"))))
     hair = hair_mesh(skin, identity.haircut, identity.number)
-    add("hair", hair, Hair(identity.haircut, identity.number))
-    return surfaces
+    surfaces.append(("hair", hair, Hair(identity.haircut, identity.number)))
+    return tuple(surfaces)
 
 
 def _render(
