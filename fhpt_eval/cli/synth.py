@@ -42,7 +42,8 @@ def synth(
 
     Writes images in DeepFashion's tree and names, masks, OpenPose's JSON, lists of annotations and pairs of two splits
     without a person in common, truth.jsonl with everything, and a data card. The same seed makes the same
-    bytes on the same kind of processor. A command that was stopped goes on when it is given again. Needs the extra [synthetic].
+    bytes on the same kind of processor. A command that was stopped goes on when it is given again. Needs the extra
+    [synthetic].
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.machine import cpu_count

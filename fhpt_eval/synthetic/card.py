@@ -121,9 +121,10 @@ With fhpt-eval {version}, without any photograph:
 makes the same bytes again on the same kind of processor with the same packages; on another kind, a ray may meet an edge
 that it misses here, which changes single pixels of few images. Bodies and faces are drawn from MakeHuman's shapes,
 dressed, posed within natural limits, and ray-traced in soft studio light. Each item is photographed from the front and
-in further views, in one studio: light and background are the same in all of its images but for the grain. The two digits
-in front of the view count the images of an item in that view. Pairs are two photographs of one item of one person, in both directions. The last tenth of
-the people are the test split. No person, item or image is in both: this was checked on the written files.
+in further views, in one studio: light and background are the same in all of its images but for the grain. The two
+digits before the view count the images of an item in that view. Pairs are two photographs of one item of one person, in
+both directions. The last tenth of the people are the test split. No person, item or image is in both: this was checked
+on the written files.
 
 ## What it holds
 
