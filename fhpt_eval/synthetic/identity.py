@@ -85,7 +85,7 @@ def _change(name: str, age: float, rng: np.random.Generator) -> float:
         return float(rng.uniform(0, 0.6))
     if name == "head-age-incr":
         return float(np.clip(1.6 * age - 0.8, -1, 1))
-    return float(np.clip(rng.normal(0, 0.64), -1, 1))
+    return float(np.clip(rng.normal(0, 0.45), -1, 1))
 
 
 def _complexion(
