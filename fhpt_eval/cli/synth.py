@@ -26,6 +26,9 @@ def synth(
     ],
     seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
     size: Annotated[str, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Pixels of an image.")] = "256x176",
+    photographic: Annotated[
+        bool, typer.Option("--photographic", help="Blur, sensor noise and JPEG as of real photographs.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", help="How many processes.  [default: one per core]")
     ] = None,
@@ -38,8 +41,9 @@ def synth(
     """Render people who do not exist, with everything known about them: keypoints, masks, garments, gender.
 
     Writes images in DeepFashion's tree and names, masks, OpenPose's JSON, lists of annotations and pairs of two splits
-    without a person in common, truth.jsonl with everything, and a data card. The same seed makes the same bytes. A
-    command that was stopped goes on when it is given again. Needs the extra [synthetic].
+    without a person in common, truth.jsonl with everything, and a data card. The same seed makes the same
+    bytes on the same kind of processor. A command that was stopped goes on when it is given again. Needs the extra
+    [synthetic].
     """
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.machine import cpu_count
@@ -54,6 +58,7 @@ def synth(
             seed=seed,
             size=_size(size),
             workers=cpu_count() if workers is None else workers,
+            photographic=photographic,
             overwrite=overwrite,
             progress=progress,
         )

@@ -72,9 +72,9 @@ def _template_points(number: int) -> Float | None:
     image = np.full((_SIZE * _SIZE, 3), 0.8)
     hits = _cast(scene, eye, camera.directions(np.column_stack([column, row]).astype(float)))
     studio = Studio(tuple(unit(np.array([-0.2, -1.0, 0.6])).tolist()), 0.5, (0.8, 0.8, 0.8), (0.8, 0.8, 0.8))
-    rng = np.random.default_rng(0)
+    lots = np.random.default_rng(0).random((len(image), 2))
     for surface, (rays, samples) in zip(surfaces, hits.samples, strict=True):
-        image[rays] = shade(scene, samples, surface.material.paint(samples), studio, eye, rng)
+        image[rays] = shade(scene, samples, surface.material.paint(samples), studio, eye, lots[rays])
     pixels = np.round(np.clip(to_srgb(image), 0, 1) * 255).astype(np.uint8).reshape(_SIZE, _SIZE, 3)
     boxes = dlib_faces.face_detector(pixels, 1)
     if len(boxes) != 1:

@@ -69,13 +69,16 @@ def data_card(
         labels: Names of the classes in the masks, by number.
         measured: What detectors find in it, value by name; without any the card has no such section.
     """
-    given = " ".join(f"--{name} {value}" for name, value in options.items())
+    given = " ".join(
+        f"--{name}" if value is True else f"--{name} {value}" for name, value in options.items() if value is not False
+    )
     return _CARD.format(
         images=sum(split.images for split in counts.values()),
         people=sum(split.identities for split in counts.values()),
         size=options["size"],
         command=f"fhpt-eval synth -o DIR {given}",
         version=__version__,
+        jpeg=_PHOTOGRAPHIC if options.get("photographic") else "JPEG, quality 95, 4:4:4",
         counts=_counts(counts),
         labels=_table(("class", "shows"), enumerate(labels)),
         measured=f"## Measured\n\n{_table(('what', 'value'), measured.items())}\n" if measured else "",
@@ -98,6 +101,8 @@ def _table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
+_PHOTOGRAPHIC = "JPEG of quality 75 to 95, 4:2:0, with blur and sensor noise drawn for each image"
+
 _CARD = """\
 # Rendered people with known keypoints
 
@@ -113,10 +118,13 @@ With fhpt-eval {version}, without any photograph:
 {command}
 ```
 
-makes the same bytes again on the same machine with the same packages. Bodies and faces are drawn from MakeHuman's
-shapes, dressed, posed within natural limits, and ray-traced in soft studio light. Each item is photographed from the
-front and in further views. Pairs are two photographs of one item of one person, in both directions. The last tenth of
-the people are the test split. No person, item or image is in both: this was checked on the written files.
+makes the same bytes again on the same kind of processor with the same packages; on another kind, a ray may meet an edge
+that it misses here, which changes single pixels of few images. Bodies and faces are drawn from MakeHuman's shapes,
+dressed, posed within natural limits, and ray-traced in soft studio light. Each item is photographed from the front and
+in further views, in one studio: light and background are the same in all of its images but for the grain. The two
+digits before the view count the images of an item in that view. Pairs are two photographs of one item of one person, in
+both directions. The last tenth of the people are the test split. No person, item or image is in both: this was checked
+on the written files.
 
 ## What it holds
 
@@ -127,7 +135,7 @@ An item is an outfit with an id of its own; a person has several. `genders` and 
 
 | file | what it is |
 |---|---|
-| `img/` | JPEG, quality 95, 4:4:4, in DeepFashion's tree and names |
+| `img/` | {jpeg}, in DeepFashion's tree and names |
 | `masks/` | PNG with a palette; the value of a pixel is its class, below |
 | `openpose/` | OpenPose's JSON: 18 joints, 70 face points (the two pupils are not known), 21 points a hand |
 | `*-annotation.csv` | `name:keypoints_y:keypoints_x` as PATN has it: whole pixels, right eye first, −1 where not seen |

@@ -18,7 +18,7 @@ from fhpt_eval.pairing.naming import DeepFashionName, parse_deepfashion
 from fhpt_eval.progress import Progress
 from fhpt_eval.synthetic.card import Counts, count_photographs, data_card
 from fhpt_eval.synthetic.dataset_folder import ANNOTATIONS, CARD, LABELLED, PAIRS, TRUTH, DataSetFolder, read_truth
-from fhpt_eval.synthetic.rendering import Renderer, Shoot, find_renderer, make_all
+from fhpt_eval.synthetic.rendering import PICTURES, Renderer, Shoot, find_renderer, make_all
 from fhpt_eval.synthetic.shots import Shot, pairs_of, plan_shots
 from fhpt_eval.synthetic.truth import ANNOTATION_HEADER, Truth
 
@@ -52,6 +52,7 @@ def make(
     seed: int,
     size: tuple[int, int],
     workers: int,
+    photographic: bool = False,
     overwrite: bool = False,
     renderer: Renderer | None = None,
     progress: Progress | None = None,
@@ -70,6 +71,7 @@ def make(
         seed: Of all that is random, from 0.
         size: Height and width of the images in pixels.
         workers: How many processes.
+        photographic: Whether images get the blur, noise and JPEG of real photographs.
         overwrite: Whether to delete what an earlier call made, and make it again.
         renderer: What makes the photographs; the package's where it is None.
         progress: Called often.
@@ -88,12 +90,16 @@ def make(
     renderer = renderer or find_renderer()
     shots = plan_shots(partial(renderer.sample_identity, seed), identities, views, seed)
     options = {"identities": identities, "views": views, "seed": seed, "size": f"{size[0]}x{size[1]}"}
+    options |= {"photographic": photographic}
     folder = DataSetFolder(
-        output, {"version": __version__, **options}, [shot.stem for shot in shots], overwrite=overwrite
+        output,
+        {"version": __version__, "pictures": PICTURES, **options},
+        [shot.stem for shot in shots],
+        overwrite=overwrite,
     )
     rows = folder.known()
     kept = len(rows)
-    shoot = Shoot(renderer, output, seed, size)
+    shoot = Shoot(renderer, output, seed, size, photographic)
     _photograph(shoot, [shot for shot in shots if shot.name not in rows], workers, folder, rows, progress)
 
     for name, content in _lists(shots, rows).items():

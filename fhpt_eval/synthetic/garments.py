@@ -181,7 +181,7 @@ class Top:
 
     def _neckline(self, x: Float, front: Float) -> Float:
         if self.neck == "strapless":
-            return np.asarray(np.full(len(x), 0.5) + 0.02 * np.cos(x * 30) * front)
+            return np.asarray(np.full(len(x), 0.53) + 0.012 * np.cos(x * 30) * front)
         if self.neck == "high":
             return np.full(len(x), 0.735)
         width = {"crew": 0.075, "v": 0.085, "scoop": 0.1, "boat": 0.14}[self.neck]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,7 @@ from fhpt_eval.synthetic.light import from_srgb
 from fhpt_eval.synthetic.mesh import Mesh, pinned
 from fhpt_eval.synthetic.raytrace import Bool, Paint, Samples, unit
 
-Style = Literal["cropped", "short", "curly", "bob", "long", "bun", "ponytail"]
+Style = Literal["cropped", "short", "curly", "bob", "long", "bun", "ponytail", "braids"]
 
 _CENTRE = np.array([0.0, -0.045, 0.845])
 _AROUND, _DOWN = 96, 24
@@ -34,6 +35,8 @@ _LINE = np.array(
 )
 """The hairline: degrees from the front, metres above the eyes."""
 _EYES = 0.837
+_BRAIDS = (0.095, -0.075, 0.665)
+"""Middle of the left braid."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Haircut:
         side: Degrees from the front beyond which it falls.
         volume: Thickness over the crown.
         forehead: By how much the hairline is higher than usual in front.
+        parting: Where it is parted, metres to the left of the middle.
+        fringe: By how much it hangs below the hairline over the forehead.
+        wave: From straight, 0, to wavy, 1.
+        streaks: How much strands differ in colour.
     """
 
     style: Style
@@ -55,11 +62,17 @@ class Haircut:
     side: float
     volume: float
     forehead: float
+    parting: float
+    fringe: float
+    wave: float
+    streaks: float
 
     def line(self, angle: Float) -> Float:
-        """Height of the hairline at degrees from the front (n)."""
+        """Height of the lower edge of the hair at degrees from the front (n): the hairline, or a fringe before it."""
         usual = _EYES + np.interp(np.abs(angle), _LINE[:, 0], _LINE[:, 1])
-        return np.asarray(usual + self.forehead * np.clip(1 - np.abs(angle) / 75, 0, 1))
+        front = np.clip(1 - np.abs(angle) / 75, 0, 1)
+        hanging = self.fringe * np.clip((62 - np.abs(angle)) / 20, 0, 1)
+        return np.asarray(usual + (self.forehead if not self.fringe else 0.0) * front - hanging)
 
 
 @dataclass(frozen=True)
@@ -84,22 +97,32 @@ class Hair:
         behind = (point[:, 2] > line) | ~free
         ends = self.cut.end + 0.02 * noise(angle / 4.0, np.zeros(len(angle)), self.seed + 1)
         knot = point[:, 1] > 0.075
+        if self.cut.style == "braids":
+            knot = knot | (point[:, 2] < _BRAIDS[2] + 0.06)
         if self.cut.style in {"bob", "long"}:
             return np.asarray(behind & (point[:, 2] > ends))
         return np.asarray(knot | (point[:, 2] > line))
 
     def paint(self, samples: Samples) -> Paint:
         """Strands that run from the crown downwards."""
-        point = samples.template
+        point, cut = samples.template, self.cut
         angle, height = _signed_angle(point), point[:, 2]
-        strands = noise(angle / 1.6, height / 0.12, self.seed) + 0.6 * noise(angle / 0.5, height / 0.05, self.seed + 2)
-        albedo = from_srgb(self.cut.colour) * (1 + 0.28 * strands[:, None])
-        if self.cut.style == "curly":
+        bent = angle + 6 * cut.wave * np.sin(height / 0.011 + 3 * noise(angle / 20, height / 0.2, self.seed + 6))
+        strands = noise(bent / 1.6, height / 0.12, self.seed) + 0.6 * noise(bent / 0.5, height / 0.05, self.seed + 2)
+        albedo = from_srgb(cut.colour) * (1 + 0.28 * strands[:, None])
+        albedo = albedo * (1 + cut.streaks * noise(bent / 9.0, height / 0.3, self.seed + 8)[:, None])
+        if cut.style == "curly":
             curl = noise(angle / 6.0, height / 0.012, self.seed + 4)
             albedo = albedo * (1 + 0.35 * curl[:, None])
+        if cut.style == "braids":
+            plait = np.sin(height / 0.007 + 0.9 * np.sign(np.sin(angle / 3))) * (height < _BRAIDS[2] + 0.06)
+            albedo = albedo * (1 + 0.45 * plait[:, None])
+        if cut.style not in {"cropped", "curly"} and not cut.fringe:
+            near = np.exp(-(((point[:, 0] - cut.parting) / 0.0035) ** 2)) * (height > _EYES + 0.075)
+            albedo = albedo * (1 - 0.55 * (near * (point[:, 1] < 0.0))[:, None])
         across = unit(np.cross(samples.normal, samples.carry(np.tile([0.0, 0.0, 1.0], (len(point), 1)))))
         normal = unit(samples.normal + 0.28 * strands[:, None] * across)
-        line = self.cut.line(angle)
+        line = cut.line(angle)
         root = np.clip((height - line) / 0.012, 0, 1)[:, None]
         return Paint(albedo * (0.75 + 0.25 * root), normal, np.full(len(point), 0.09))
 
@@ -126,51 +149,64 @@ def hair_mesh(skin: Mesh, cut: Haircut, seed: int) -> Mesh:
     degrees = np.abs(np.degrees(turn))
     above = at_skin - cut.line(degrees)
     frame = degrees < (85 if style in {"bob", "long"} else 181)
+    # A parting is a furrow between two rolls of hair.
+    if style not in {"cropped", "curly"}:
+        side = direction[..., 0] * radius - cut.parting
+        top = np.clip((np.sin(rise) - 0.55) / 0.25, 0, 1)
+        thick = thick * (1 - 0.35 * np.exp(-((side / 0.012) ** 2)) * top)
     thick = np.where(frame, thick * np.clip(0.12 + 0.88 * above / 0.055, 0.12, 1), thick)
     cap = _CENTRE + direction * (radius + thick)[..., None]
     if style in {"bob", "long"}:
-        cap = _falling(cap, cut.end)
+        cap = _falling(cap, cut)
     rows = len(cap)
     points, faces = cap.reshape(-1, 3), _grid(rows, _AROUND)
-    if style in {"bun", "ponytail"}:
-        knot, knot_faces = _knot(style, cut.volume)
+    for knot, knot_faces in _knots(cut):
         faces = np.concatenate([faces, knot_faces + len(points)])
         points = np.concatenate([points, knot])
     return pinned(skin, points, faces)
 
 
-def _falling(cap: Float, end: float) -> Float:
-    """Let the shell fall straight down from where it is widest, and outwards behind the shoulders."""
+def _falling(cap: Float, cut: Haircut) -> Float:
+    """Let the shell fall down from where it is widest, and outwards behind the shoulders."""
     widest = int(np.searchsorted(-cap[:, 0, 2], -(_CENTRE[2] - 0.02)))
     kept = cap[: widest + 1]
     edge = kept[-1]
     rows = [kept]
+    around = np.linspace(0, 2 * np.pi, _AROUND, endpoint=False)
     for share in np.linspace(0, 1, 16)[1:]:
         row = edge.copy()
-        row[:, 2] = edge[:, 2] + share * (end - 0.03 - edge[:, 2])
+        row[:, 2] = edge[:, 2] + share * (cut.end - 0.03 - edge[:, 2])
         back = np.clip((edge[:, 1] - _CENTRE[1]) / 0.08, 0, 1)
         low = np.clip((0.74 - row[:, 2]) / 0.14, 0, 1)
         row[:, 1] += back * low * 0.05
-        row[:, 0] *= 1 - 0.06 * np.sin(np.pi * share) + 0.12 * low
+        wide = 1 - 0.06 * np.sin(np.pi * share) + 0.12 * low
+        wavy = 0.09 * cut.wave * np.sin(row[:, 2] / 0.011 + 2 * np.sin(2 * around))
+        row[:, 0] *= wide + (4 * (cut.volume - 0.015) + wavy) * share
         rows.append(row[None])
     return np.concatenate(rows)
 
 
-def _knot(style: Style, volume: float) -> tuple[Float, Index]:
-    """Return an ellipsoid behind the crown."""
+def _knots(cut: Haircut) -> Iterator[tuple[Float, Index]]:
+    """Yield ellipsoids: a bun or a tail behind the crown, or two braids before the shoulders."""
     rows, columns = 14, 20
     rise, turn = np.meshgrid(
         np.linspace(np.pi / 2, -np.pi / 2, rows), np.linspace(0, 2 * np.pi, columns, endpoint=False)
     )
     ball = np.stack([np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.sin(rise)], axis=-1)
     ball = ball.transpose(1, 0, 2)
-    if style == "bun":
-        placed = ball * 0.05 + [0, 0.03 + volume, 0.955]
-    else:
-        taper = 0.7 + 0.3 * ball[..., [2]]
-        placed = ball * [0.036, 0.034, 0.15] * np.concatenate([taper, taper, np.ones_like(taper)], axis=-1)
-        placed = placed + np.array([0, 0.082 + volume, 0.79])
-    return placed.reshape(-1, 3), _grid(rows, columns)
+    taper = 0.7 + 0.3 * ball[..., [2]]
+    tapered = np.concatenate([taper, taper, np.ones_like(taper)], axis=-1)
+    grid = _grid(rows, columns)
+    if cut.style == "bun":
+        yield (ball * (0.032 + cut.volume) + np.array([0, 0.03 + cut.volume, 0.955])).reshape(-1, 3), grid
+    elif cut.style == "ponytail":
+        length = 0.08 + 0.35 * (0.6 - cut.end)
+        placed = ball * [0.03 + 0.4 * cut.volume, 0.034, length] * tapered
+        yield (placed + np.array([0, 0.082 + cut.volume, 0.94 - length])).reshape(-1, 3), grid
+    elif cut.style == "braids":
+        for side in (-1, 1):
+            placed = ball * [0.02, 0.02, 0.11] * tapered
+            yield (placed + np.array(_BRAIDS) * [side, 1, 1]).reshape(-1, 3), grid
 
 
 def _grid(rows: int, columns: int) -> Index:

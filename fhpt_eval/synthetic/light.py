@@ -37,11 +37,21 @@ class Studio:
         return np.asarray(0.35 + 0.35 * lifted + self.strength * np.clip(facing, 0, 1) ** 3)
 
 
-def shade(
-    scene: Scene, samples: Samples, paint: Paint, studio: Studio, camera: Float, rng: np.random.Generator
-) -> Float:
-    """Return the linear colour of points, n×3, seen from ``camera``."""
-    rays = _cosine_rays(paint.normal, rng)
+def draw_studio(rng: np.random.Generator) -> Studio:
+    """Draw a studio as shops have them."""
+    side = rng.choice([-1, 1]) * rng.uniform(0.3, 0.9)
+    key = unit(np.array([side, -1.0, rng.uniform(0.5, 1.0)]))
+    bright = rng.uniform(0.72, 0.97)
+    tint = 1 + rng.normal(0, 0.012, 3)
+    top = np.clip(bright * tint, 0, 0.99)
+    bottom = np.clip(top * rng.uniform(0.9, 1.02), 0, 0.99)
+    strength = float(rng.uniform(0.45, 0.85))
+    return Studio(tuple(key.tolist()), strength, tuple(top.tolist()), tuple(bottom.tolist()))
+
+
+def shade(scene: Scene, samples: Samples, paint: Paint, studio: Studio, camera: Float, lots: Float) -> Float:
+    """Return the linear colour of points, n×3, seen from ``camera``; ``lots`` (n×2, on [0, 1)) turn their rays."""
+    rays = _cosine_rays(paint.normal, lots)
     light = studio.light(rays)
     starts = samples.position + 3e-3 * samples.normal
     hidden = scene.blocked(np.repeat(starts, _RAYS, axis=0), rays.reshape(-1, 3)).reshape(-1, _RAYS)
@@ -59,12 +69,11 @@ def shade(
     return np.asarray(diffuse + (paint.gloss * studio.strength * facing**24 * seen)[:, None])
 
 
-def _cosine_rays(normals: Float, rng: np.random.Generator) -> Float:
+def _cosine_rays(normals: Float, lots: Float) -> Float:
     """n×rays×3 unit directions about the normals, dense as the cosine."""
-    count = len(normals)
     index = np.arange(_RAYS)
-    turn = rng.uniform(0, 2 * np.pi, (count, 1))
-    radius = np.sqrt((index + rng.uniform(0, 1, (count, 1))) / _RAYS)
+    turn = 2 * np.pi * lots[:, :1]
+    radius = np.sqrt((index + lots[:, 1:]) / _RAYS)
     angle = turn + index * (np.pi * (3 - np.sqrt(5)))
     helper = np.where(np.abs(normals[:, [2]]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
     tangent = unit(np.cross(helper, normals))
@@ -79,7 +88,12 @@ def _cosine_rays(normals: Float, rng: np.random.Generator) -> Float:
 
 def to_srgb(linear: Float) -> Float:
     """Linear to sRGB on [0, 1], highlights rolled off softly."""
-    clipped = np.where(linear > 0.8, 0.8 + 0.2 * np.tanh((linear - 0.8) / 0.2), np.clip(linear, 0, None))
+    return encoded(np.where(linear > 0.8, 0.8 + 0.2 * np.tanh((linear - 0.8) / 0.2), linear))
+
+
+def encoded(linear: Float) -> Float:
+    """Linear to sRGB on [0, 1], as the standard has it; what is negative becomes black."""
+    clipped = np.clip(linear, 0, None)
     return np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * np.clip(clipped, 1e-9, None) ** (1 / 2.4) - 0.055)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,11 +16,11 @@ from fhpt_eval.synthetic.body import Body, Float, Points, load_body
 from fhpt_eval.synthetic.camera import Camera, framing
 from fhpt_eval.synthetic.garments import Cover, Garment, Shoes, Skirt, shoe_mesh, tailored
 from fhpt_eval.synthetic.hair import Hair, hair_mesh
-from fhpt_eval.synthetic.identity import Identity, Item
+from fhpt_eval.synthetic.identity import Identity
 from fhpt_eval.synthetic.light import Studio, shade, to_srgb
 from fhpt_eval.synthetic.mesh import Mesh, part
 from fhpt_eval.synthetic.poses import KINDS, strike
-from fhpt_eval.synthetic.raytrace import Material, Scene, Surface, unit
+from fhpt_eval.synthetic.raytrace import Material, Scene, Surface
 from fhpt_eval.synthetic.shots import VIEWS
 from fhpt_eval.synthetic.skin import Eyes, Lashes, Skin
 
@@ -70,26 +71,28 @@ class Photograph:
 
 
 def photograph(identity: Identity, item: int, view: str, seed: int, size: tuple[int, int]) -> Photograph:
-    """Take a picture; the same for equal arguments on one machine.
+    """Take a picture; the same for equal arguments on one machine, in the studio of the outfit.
 
     Args:
         identity: Who.
         item: Which of their outfits.
         view: One of `shots.VIEWS`.
-        seed: Of pose, crop and light.
+        seed: Of pose and crop.
         size: Height and width, pixels.
     """
     rng = np.random.default_rng([seed, identity.number, item, VIEWS.index(view)])
     body = load_body()
-    rest = body.rest(identity.build, np.array(identity.shape), dict(identity.changes))
-    skin = part(body, rest, "body")
+    rest, skin = _figure(identity)
     kind = str(rng.choice(list(KINDS)))
     transforms = strike(body, rest, skin, kind, _yaw(view, rng), rng)
-    surfaces = _dressed(body, rest, skin, identity, identity.items[item], transforms)
+    surfaces = [
+        Surface(name, mesh.posed(transforms), mesh.template, mesh.faces, material, LABELS.index(name))
+        for name, mesh, material in _dressed(identity, item)
+    ]
     scene = Scene(surfaces)
     posed = body.pose(rest, transforms)
     camera = _camera(view, surfaces, size, rng)
-    colours, labels = _render(scene, camera, _studio(rng), size, rng)
+    colours, labels = _render(scene, camera, identity.items[item].studio, size, rng)
     known = _Truth(body, posed, scene, camera, size)
     face = known.points(body.landmarks(posed), np.full(68, _FACE_DEPTH))
     hands = np.stack([known.points(body.hand(posed, side), np.full(21, _HAND_DEPTH)) for side in "LR"])
@@ -117,40 +120,37 @@ def _camera(view: str, surfaces: list[Surface], size: tuple[int, int], rng: np.r
     return framing(np.concatenate(seen), *size, float(rng.uniform(3.6, 4.6)), (float(rng.uniform(0.04, 0.08)), below))
 
 
-def _studio(rng: np.random.Generator) -> Studio:
-    side = rng.choice([-1, 1]) * rng.uniform(0.3, 0.9)
-    key = unit(np.array([side, -1.0, rng.uniform(0.5, 1.0)]))
-    bright = rng.uniform(0.72, 0.97)
-    tint = 1 + rng.normal(0, 0.012, 3)
-    top = np.clip(bright * tint, 0, 0.99)
-    bottom = np.clip(top * rng.uniform(0.9, 1.02), 0, 0.99)
-    strength = float(rng.uniform(0.45, 0.85))
-    return Studio(tuple(key.tolist()), strength, tuple(top.tolist()), tuple(bottom.tolist()))
+@functools.lru_cache(maxsize=1)
+def _figure(identity: Identity) -> tuple[Points, Mesh]:
+    """Return a person's body at rest, and its skin."""
+    body = load_body()
+    rest = body.rest(identity.build, np.array(identity.shape), dict(identity.changes))
+    return rest, part(body, rest, "body")
 
 
-def _dressed(body: Body, rest: Points, skin: Mesh, identity: Identity, item: Item, transforms: Float) -> list[Surface]:
-    """Return the surfaces of a person in their clothes, posed."""
-    surfaces: list[Surface] = []
-
-    def add(name: str, mesh: Mesh, material: Material) -> None:
-        surfaces.append(Surface(name, mesh.posed(transforms), mesh.template, mesh.faces, material, LABELS.index(name)))
+@functools.lru_cache(maxsize=1)
+def _dressed(identity: Identity, item: int) -> tuple[tuple[str, Mesh, Material], ...]:
+    """Return the surfaces of a person in one of their outfits, with the classes they belong to."""
+    body, worn = load_body(), identity.items[item]
+    rest, skin = _figure(identity)
+    surfaces: list[tuple[str, Mesh, Material]] = []
 
     outer: list[Cover] = []
-    for piece in reversed(item.pieces):
+    for piece in reversed(worn.pieces):
         shell = part(body, rest, "skirt" if isinstance(piece.cut, Skirt) else "tights")
         mesh = tailored(shell, piece.cut, piece.offset, piece.loose)
-        add(piece.label, mesh, Garment(mesh, piece.cut, tuple(outer)))
+        surfaces.append((piece.label, mesh, Garment(mesh, piece.cut, tuple(outer))))
         outer.append(piece.cut)
-    shoes_mesh = shoe_mesh(skin, item.shaft)
-    shoes = Shoes(item.shoe, item.sole, item.shaft)
-    add("shoes", shoes_mesh, shoes)
-    add("skin", skin, Skin(skin, identity.complexion, (*outer, shoes)))
+    shoes_mesh = shoe_mesh(skin, worn.shaft)
+    shoes = Shoes(worn.shoe, worn.sole, worn.shaft)
+    surfaces.append(("shoes", shoes_mesh, shoes))
+    surfaces.append(("skin", skin, Skin(skin, identity.complexion, (*outer, shoes))))
     eyes, lashes = part(body, rest, "eyes"), part(body, rest, "lashes")
-    add("eyes", eyes, Eyes(identity.complexion.iris))
-    add("eyes", lashes, Lashes(0.003 + 0.004 * (identity.gender == "WOMEN")))
+    surfaces.append(("eyes", eyes, Eyes(identity.complexion.iris)))
+    surfaces.append(("eyes", lashes, Lashes(0.003 + 0.004 * (identity.gender == "WOMEN"))))
     hair = hair_mesh(skin, identity.haircut, identity.number)
-    add("hair", hair, Hair(identity.haircut, identity.number))
-    return surfaces
+    surfaces.append(("hair", hair, Hair(identity.haircut, identity.number)))
+    return tuple(surfaces)
 
 
 def _render(
@@ -164,16 +164,18 @@ def _render(
     linear = np.repeat(back, fine_width, axis=1).reshape(-1, 3)
     classes = np.zeros(len(linear), dtype=np.uint8)
     eye = np.asarray(camera.eye)
+    # Each sample has its own lots: one that meets something else on another processor changes no other.
+    lots = rng.random((len(linear), 2), dtype=np.float32)
+    grain = rng.normal(0, 0.004, size)[..., None]
     pixels, rows = _inside(scene, camera, size)
     directions = camera.directions(pixels)
     hits = scene.trace(np.tile(eye, (len(pixels), 1)), directions)
     for surface, (rays, samples) in zip(scene.surfaces, hits.samples, strict=True):
         if not len(rays):
             continue
-        linear[rows[rays]] = shade(scene, samples, surface.material.paint(samples), studio, eye, rng)
+        linear[rows[rays]] = shade(scene, samples, surface.material.paint(samples), studio, eye, lots[rows[rays]])
         classes[rows[rays]] = surface.label
     squares = linear.reshape(height, _FINE, width, _FINE, 3).mean(axis=(1, 3))
-    grain = rng.normal(0, 0.004, squares.shape[:2])[..., None]
     picture = np.clip(to_srgb(squares) + grain, 0, 1)
     centres = classes.reshape(height, _FINE, width, _FINE)[:, _FINE // 2, :, _FINE // 2]
     return np.round(picture * 255).astype(np.uint8), centres

@@ -122,6 +122,8 @@ class Scene:
     """Surfaces, ready for rays."""
 
     def __init__(self, surfaces: Sequence[Surface]) -> None:
+        # As Embree has them: single precision also takes away what processors do differently in the last bits.
+        surfaces = [replace(s, vertices=s.vertices.astype(np.float32).astype(float)) for s in surfaces]
         self.surfaces = tuple(surfaces)
         self._normals = [vertex_normals(s.vertices, s.faces) for s in surfaces]
         there = [self._exist(i) for i in range(len(surfaces))]
@@ -130,6 +132,7 @@ class Scene:
         self.surfaces = tuple(replace(s, faces=s.faces[n > 0]) for s, n in zip(surfaces, corners, strict=True))
         self._offsets = np.cumsum([0, *(len(s.faces) for s in self.surfaces)])
         self._all = self._embree([s.faces for s in self.surfaces])
+        self._corners = np.concatenate([s.vertices[s.faces] for s in self.surfaces])
 
     def trace(self, origins: Float, directions: Float) -> Hits:
         """Find the first existing point on each ray (n×3 and n×3)."""
@@ -145,12 +148,12 @@ class Scene:
             hit = self._all.run(start, directions[open_rays], query="INTERSECT", output=True)
             met = hit["primID"] >= 0
             open_rays, start = open_rays[met], start[met]
-            primitive, step = hit["primID"][met], hit["tfar"][met]
+            primitive = hit["primID"][met]
             if not len(open_rays):
                 break
+            step, uv[open_rays] = _meet(start, directions[open_rays], self._corners[primitive])
             distance[open_rays] += step
             triangle[open_rays] = primitive
-            uv[open_rays] = np.column_stack([hit["u"][met], hit["v"][met]])
             owner = np.searchsorted(self._offsets, primitive, side="right") - 1
             there = np.zeros(len(open_rays), dtype=bool)
             for i in np.unique(owner):
@@ -212,6 +215,20 @@ class Scene:
         indices = np.concatenate([f + start for f, start in zip(faces, starts, strict=False)]).astype(np.int32)
         TriangleMesh(scene, vertices, indices)
         return scene
+
+
+def _meet(origins: Float, directions: Float, corners: Float) -> tuple[Float, Float]:
+    """Return how far rays go until the planes of their triangles (n×3×3), and where they meet (n×2, barycentric).
+
+    Embree's own answers have its precision, and other last bits on other processors; of them only the triangle counts.
+    """
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    from_corner = origins - corners[:, 0]
+    across, aside = np.cross(directions, second), np.cross(from_corner, first)
+    share = _dot(first, across)
+    scale = 1 / np.where(np.abs(share) < 1e-18, 1e-18, share)
+    u, v = _dot(from_corner, across) * scale, _dot(directions, aside) * scale
+    return _dot(second, aside) * scale, np.clip(np.column_stack([u, v]), -0.01, 1.01)
 
 
 def _dot(a: Float, b: Float) -> Float:

@@ -23,12 +23,16 @@ from fhpt_eval.engine.processes import end_with_parent, without_interrupts
 from fhpt_eval.errors import Unavailable, UserError
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.synthetic.dataset_folder import files_of
+from fhpt_eval.synthetic.exposure import CLEAN, Exposure, draw_exposure
 from fhpt_eval.synthetic.shots import Shot
 from fhpt_eval.synthetic.truth import Truth, openpose
 
 if TYPE_CHECKING:
     from fhpt_eval.synthetic.identity import Identity
     from fhpt_eval.synthetic.photograph import Photograph
+
+PICTURES = 2
+"""Raised when the same options give other pictures; recipes tell it."""
 
 _QUEUED = 2
 """Photographs a worker that wait or are being made."""
@@ -77,12 +81,14 @@ class Shoot:
         folder: Where they go.
         seed: Of the people.
         size: Height and width in pixels.
+        photographic: Whether they get the blur, noise and JPEG of real photographs.
     """
 
     renderer: Renderer
     folder: Path
     seed: int
     size: tuple[int, int]
+    photographic: bool = False
 
     def make(self, shot: Shot) -> str:
         """Make one photograph, write its files, and return its row of the truth.
@@ -91,7 +97,8 @@ class Shoot:
             UserError: They cannot be written.
         """
         made = self.renderer.photograph(self._person(shot.identity), shot.item, shot.view, shot.seed, self.size)
-        contents = {"masks": _mask(made), "openpose": openpose(made).encode(), "img": _jpeg(made)}
+        exposure = draw_exposure(shot.seed) if self.photographic else CLEAN
+        contents = {"masks": _mask(made), "openpose": openpose(made).encode(), "img": _jpeg(made, exposure)}
         for folder, file in files_of(shot.stem).items():
             path = self.folder / file
             try:
@@ -113,9 +120,10 @@ def _sampled(sample: Callable[[int, int], Identity], seed: int, number: int) -> 
     return sample(seed, number)
 
 
-def _jpeg(made: Photograph) -> bytes:
+def _jpeg(made: Photograph, exposure: Exposure) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(made.pixels).save(stream, "JPEG", quality=95, subsampling="4:4:4")
+    image = Image.fromarray(exposure.develop(made.pixels))
+    image.save(stream, "JPEG", quality=exposure.quality, subsampling=exposure.subsampling)
     return stream.getvalue()
 
 

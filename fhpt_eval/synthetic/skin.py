@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from fhpt_eval.synthetic.garments import Cover, covered, where
 from fhpt_eval.synthetic.light import from_srgb
 from fhpt_eval.synthetic.mesh import Mesh
 from fhpt_eval.synthetic.raytrace import Bool, Paint, Samples
+
+Beard = Literal["none", "stubble", "full", "goatee", "moustache"]
 
 EYE = np.array([0.031, -0.126, 0.837])
 """Centre of the left eyeball on the average body."""
@@ -32,9 +35,13 @@ class Complexion:
         iris: Likewise.
         brow_height: Metres above the usual place.
         brow_width: Half the thickness, metres.
+        brow_arch: From straight, 0, to strongly bent.
         liner: Darkness around the eyes on [0, 1].
         blush: Of the cheeks on [0, 1].
-        beard: Darkness of the stubble on [0, 1].
+        freckles: On nose and cheeks, on [0, 1].
+        lines: Of age about the mouth and under the eyes, on [0, 1].
+        beard: Its form.
+        seed: Of freckles and moles.
     """
 
     skin: Colour
@@ -43,9 +50,37 @@ class Complexion:
     iris: Colour
     brow_height: float
     brow_width: float
+    brow_arch: float
     liner: float
     blush: float
-    beard: float
+    freckles: float
+    lines: float
+    beard: Beard
+    seed: int
+
+    def spots(self, template: Float, face: Bool) -> Float:
+        """How dark freckles and moles are at points (n×3)."""
+        lots = np.random.default_rng(self.seed)
+        x, z = template[:, 0], template[:, 2]
+        sprinkled = np.clip(noise(x / 0.0032, z / 0.0032, self.seed) - 0.35, 0, 1) * _spot(
+            np.abs(x) * 0.6, z - 0.808, 0.022
+        )
+        dark = 1.6 * self.freckles * sprinkled
+        for left, up in zip(lots.uniform(-0.06, 0.06, 2), lots.uniform(0.74, 0.83, 2), strict=True):
+            dark = np.maximum(dark, (np.hypot(x - left, z - up) < 0.0022).astype(float))
+        return np.asarray(np.clip(dark, 0, 1) * face)
+
+    def hairy(self, x: Float, y: Float, z: Float) -> Float:
+        """Where the beard grows; x without its sign."""
+        face = np.clip((-0.02 - y) / 0.03, 0, 1) * (z > 0.705)
+        jaw = np.clip((0.783 - z + 0.25 * np.clip(x - 0.03, 0, 1)) / 0.014, 0, 1) * (1 - _spot(x, z - 0.766, 0.013))
+        side = (
+            np.clip((0.84 - z) / 0.01, 0, 1) * np.clip((y + 0.084) / 0.008, 0, 1) * np.clip((-0.055 - y) / 0.01, 0, 1)
+        )
+        lip = np.clip(1.4 * _spot(x * 0.2, z - 0.7805, 0.0042), 0, 1) * np.clip((0.031 - x) / 0.005, 0, 1)
+        chin = np.clip((0.75 - z) / 0.008, 0, 1) * np.clip((0.028 - x) / 0.006, 0, 1)
+        grown = {"moustache": lip, "goatee": np.maximum(lip, chin)}.get(self.beard)
+        return np.asarray(face * (np.maximum(np.maximum(jaw, side), lip) if grown is None else grown))
 
 
 @dataclass(frozen=True)
@@ -71,15 +106,18 @@ class Skin:
         albedo = blend(albedo, tone * np.array([1.15, 0.75, 0.75]), 0.5 * look.blush * cheek)
         nose = _spot(x, z - 0.805, 0.02) * face
         albedo = blend(albedo, tone * np.array([1.08, 0.88, 0.85]), 0.3 * nose)
-        if look.beard:
-            jaw = np.clip((0.795 - z) / 0.02, 0, 1) * np.clip((0.0 - y) / 0.02, 0, 1) * (z > 0.705)
-            away = 1 - _spot(x, z - 0.79, 0.016)
-            albedo = blend(albedo, from_srgb(look.brows), np.clip(0.6 * look.beard, 0, 0.85) * jaw * away * (z > 0.7))
+        albedo = albedo * (1 - look.spots(samples.template, face)[:, None] * [0.35, 0.5, 0.55])
+        albedo = blend(albedo, tone * np.array([0.5, 0.42, 0.4]), look.lines * _age(x, z) * face)
+        if look.beard != "none":
+            thick = look.hairy(x, y, z) * (0.55 if look.beard == "stubble" else 0.9)
+            grain = 0.85 + 0.15 * noise(samples.template[:, 0] / 0.003, z / 0.004, look.seed)
+            albedo = blend(albedo, np.minimum(from_srgb(look.brows), 0.7 * tone), thick * grain)
         rim = np.hypot(x - EYE[0], (z - EYE[2]) / 0.62)
         around = np.exp(-(((rim - 0.0165) / 0.003) ** 2)) * face
         albedo = blend(albedo, tone * 0.25, look.liner * around)
         t = (x - 0.012) / 0.042
-        arc = EYE[2] + 0.0195 + look.brow_height + 0.009 * np.sin(np.clip(t, 0, 1) * 2.2) - 0.004 * np.clip(t, 0, 1)
+        arc = EYE[2] + 0.0195 + look.brow_height + 0.009 * look.brow_arch * np.sin(np.clip(t, 0, 1) * 2.2)
+        arc = arc - 0.004 * np.clip(t, 0, 1)
         width = look.brow_width * (1.1 - 0.75 * np.clip(t, 0, 1))
         brow = np.clip(1.6 - np.abs(z - arc) / width, 0, 1) * ((t > 0) & (t < 1) & face)
         albedo = blend(albedo, from_srgb(look.brows), 0.85 * brow)
@@ -131,6 +169,14 @@ class Lashes:
         """Nearly black."""
         count = len(samples.faces)
         return Paint(np.full((count, 3), 0.012), samples.normal, np.zeros(count))
+
+
+def _age(x: Float, z: Float) -> Float:
+    """Lines from the nose to the corners of the mouth and under the eyes; x without its sign."""
+    fold = np.exp(-(((x - 0.019 - 0.35 * (0.79 - z)) / 0.0022) ** 2)) * ((z > 0.757) & (z < 0.79))
+    under = np.exp(-(((z - 0.8235 + 0.1 * np.abs(x - EYE[0])) / 0.0018) ** 2)) * (np.abs(x - EYE[0]) < 0.016)
+    brow = np.exp(-((((z - 0.872) % 0.011 - 0.0055) / 0.0012) ** 2)) * ((z > 0.867) & (z < 0.9) & (x < 0.035))
+    return np.asarray(np.clip(0.6 * fold + 0.5 * under + 0.4 * brow, 0, 1))
 
 
 def _spot(x: Float, z: Float, size: float) -> Float:

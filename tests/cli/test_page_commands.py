@@ -34,6 +34,8 @@ TRAINING = (
 SMALLER = MappingProxyType(
     {
         "--identities 100 --views 5": "--identities 2 --views 2 --size 32x48",
+        "--identities 100 --views 6 --seed 1 --size 512x352": "--identities 2 --views 2 --seed 1 --size 64x96",
+        "--identities 100 --views 12": "--identities 1 --views 12 --size 48x64",
         "--identities 480 --views 6": "--identities 6 --views 2 --size 64x96",
         "fhpt-eval train drn ": TRAINING,
         "train gender ": "train gender --epochs 1 --batch-size 2 ",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -17,8 +20,8 @@ from fhpt_eval.synthetic.identity import sample_identity
 from fhpt_eval.synthetic.light import from_srgb, to_srgb
 from fhpt_eval.synthetic.mesh import part
 from fhpt_eval.synthetic.photograph import LABELS, Photograph, photograph
-from fhpt_eval.synthetic.poses import KINDS, strike, turn
-from fhpt_eval.synthetic.raytrace import Bool, Paint, Samples, Scene, Surface
+from fhpt_eval.synthetic.poses import KINDS, Puppet, strike, turn
+from fhpt_eval.synthetic.raytrace import Bool, Hits, Paint, Samples, Scene, Surface
 from fhpt_eval.synthetic.shots import VIEWS
 
 Shot: TypeAlias = Callable[[int, str], Photograph]
@@ -45,6 +48,61 @@ def test_equal_arguments_give_equal_bytes(shot: Shot) -> None:
     assert again.body.tobytes() == shot(1, "front").body.tobytes()
     other = photograph(sample_identity(3, 1), 0, "front", 6, SIZE)
     assert (other.pixels != again.pixels).any()
+
+
+def test_all_photographs_of_an_outfit_have_one_background(shot: Shot) -> None:
+    """Equal but for its grain, as a shop makes them in one session; another outfit has another one."""
+
+    def corner(taken: Photograph) -> Any:
+        return taken.pixels[:20, :8].astype(float).mean(axis=1)
+
+    one = [corner(shot(1, view)) for view in VIEWS]
+    for other in one[1:]:
+        assert np.abs(one[0] - other).max() < 2
+    second = corner(photograph(sample_identity(3, 1), 1, "front", 5, SIZE))
+    assert np.abs(one[0] - second).max() > 3
+
+
+def test_a_sample_that_meets_something_else_changes_no_other_pixel(shot: Shot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an edge that a ray meets on one processor and misses on another."""
+    trace = Scene.trace
+
+    def another_processor(scene: Scene, origins: Any, directions: Any) -> Hits:
+        hits = trace(scene, origins, directions)
+        (rays, samples), *others = hits.samples
+        if len(rays) > 100:
+            kept = np.arange(len(rays)) != 50
+            samples = Samples(**{name: getattr(samples, name)[kept] for name in vars(samples)})
+            return Hits(hits.surface, hits.distance, ((rays[kept], samples), *others))
+        return hits
+
+    monkeypatch.setattr(Scene, "trace", another_processor)
+    taken = photograph(sample_identity(3, 1), 0, "front", 5, SIZE)
+    assert (taken.pixels != shot(1, "front").pixels).any(axis=2).sum() == 1
+
+
+_RENDER = """
+import sys, hashlib
+from fhpt_eval.synthetic.identity import sample_identity
+from fhpt_eval.synthetic.photograph import photograph
+for view in ("front", "full"):
+    taken = photograph(sample_identity(3, 2), 0, view, 5, (128, 88))
+    print(hashlib.sha256(taken.pixels.tobytes() + taken.labels.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_maths_for_other_processors_gives_the_same_pixels(shot: Shot) -> None:
+    def rendered(**settings: str) -> str:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **settings}
+        return subprocess.run(  # noqa: S603
+            [sys.executable, "-c", _RENDER], env=environment, capture_output=True, text=True, check=True, timeout=300
+        ).stdout
+
+    newest = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"
+    assert len(usual := rendered()) > 100
+    assert rendered(OPENBLAS_CORETYPE="Prescott", NPY_DISABLE_CPU_FEATURES=f"{newest} AVX2 FMA3") == usual
+    assert rendered(OPENBLAS_CORETYPE="Haswell", NPY_DISABLE_CPU_FEATURES=newest) == usual
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -180,6 +238,50 @@ def test_poses_are_what_they_are_called() -> None:
         assert stride > abs(stand["foot.L"][1] - stand["foot.R"][1])
         for side in "LR":
             assert stand[f"wrist.{side}"][2] < stand[f"lowerarm01.{side}"][2] < stand[f"upperarm01.{side}"][2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "holds"),
+    [
+        ("arms crossed", lambda out, front, up: (out < 0.05).all() and (front > 0.1).all()),
+        ("hands joined", lambda out, front, up: (front > 0.1).all() and (out < 0.2).all() and (up < 0.2).all()),
+        ("arms behind", lambda out, front, up: (front < -0.1).all() and (out < 0.2).all()),
+        ("hand at head", lambda out, front, up: up.max() > 0.65),
+        ("hand at chest", lambda out, front, up: 0.2 < up.max() < 0.6 and front.max() > 0.1),
+    ],
+)
+def test_hands_are_where_the_pose_says(kind: str, holds: Callable[..., bool]) -> None:
+    """Of nearly everybody: who cannot take the pose without touching themselves lets the arms hang."""
+    there = 0
+    for number in range(1, 9):
+        heads = posed_as(kind, number)
+        wrists = np.stack([heads["wrist.L"], heads["wrist.R"]]) - heads["spine05"]
+        there += bool(holds(wrists[:, 0] * [1, -1], -wrists[:, 1], wrists[:, 2]))
+    assert there >= 5
+
+
+def test_who_looks_back_turns_the_head_to_the_side() -> None:
+    for number in (1, 2, 3):
+        heads, plain = posed_as("looking back", number), posed_as("standing", number)
+
+        def aside(posed: dict[str, np.ndarray]) -> float:
+            across = posed["eye.L"] - posed["eye.R"]
+            return abs(float(np.degrees(np.arctan2(across[1], across[0]))))
+
+        assert aside(heads) > 20 > aside(plain)
+
+
+def test_fingers_are_spread_by_degrees() -> None:
+    body = load_body()
+    rest = body.rest(0, np.zeros(1), {})
+
+    def tips(spread: float) -> np.ndarray:
+        puppet = Puppet(body, rest, 0)
+        puppet.fingers("L", 0, spread)
+        return body.pose(rest, body.transforms(rest, puppet.rotations)).tips
+
+    gaps = [float(np.linalg.norm(tips(spread)[1] - tips(spread)[4])) for spread in (0, 4, 8)]
+    assert gaps[0] + 0.005 < gaps[1] < gaps[2] - 0.005
 
 
 def test_a_camera_projects_what_it_looks_at() -> None:
