@@ -30,7 +30,7 @@ def train(given: Given) -> None:
     for name in PRECISIONS:
         output = given.folder / f"drn-{name}-{time.time_ns()}"
         asked = [*_PEOPLE, *_KEYPOINTS, "-o", str(output), "--size", "small", "--set", f"batch_size={batch}", *smaller]
-        asked += ["--set", "epochs=100000", "--max-time", str(4 * given.seconds / 60), "--device", given.device]
+        asked += ["--max-time", str(4 * given.seconds / 60), "--device", given.device]
         if try_to(f"train drn, {name}", partial(_ours, given, "train", "drn", *asked, "--precision", name)) is None:
             continue
         with (output / "body" / "history.csv").open(encoding="utf-8") as stream:

@@ -24,7 +24,7 @@ from fhpt_eval.cli.shared import (
 )
 from fhpt_eval.errors import UserError, did_you_mean
 
-_WHAT, _HOW, _MACHINE = "What it is trained on", "How", "Machine"
+_WHAT, _HOW, _TESTS, _MACHINE = "What it is trained on", "How", "Tests while it trains", "Machine"
 
 
 def drn(
@@ -94,10 +94,40 @@ def drn(
         float | None,
         typer.Option(
             "--max-time",
-            min=0,
-            help="Minutes, looked at after each iteration; then a checkpoint, and the same command goes on.",
+            min=0.001,
+            help="Train for so many minutes instead of epochs, interruptions left out: the learning rate stays for"
+            " constant_epochs/epochs of the time, then falls to 0.",
+            rich_help_panel=_HOW,
         ),
     ] = None,
+    test_pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--test-pairs",
+            metavar="FILE",
+            help="CSV of held-out pairs of the same folders: what the network makes of them is scored while it trains"
+            " (at most 288) and at the end (all), into tests.csv, the curves and the card.",
+            rich_help_panel=_TESTS,
+        ),
+    ] = None,
+    test_keypoints: Annotated[
+        str | None,
+        typer.Option(
+            "--test-keypoints",
+            metavar="FILE",
+            help="Body keypoints of their sources and targets, as --target-keypoints.",
+            rich_help_panel=_TESTS,
+        ),
+    ] = None,
+    tests: Annotated[
+        int,
+        typer.Option(
+            "--tests",
+            min=0,
+            help="How often over the training, beside its start; 0: at its end alone. Tests are not training time.",
+            rich_help_panel=_TESTS,
+        ),
+    ] = 10,
     save_every: Annotated[float, typer.Option("--save-every", min=0, help="Minutes between checkpoints.")] = 10.0,
     engine_name: EngineName = "local",
     device: Annotated[
@@ -120,7 +150,7 @@ def drn(
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing.", rich_help_panel=_MACHINE)] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the Detail Replenishing Network; the same command goes on where it was stopped.
+    """Train the Detail Replenishing Network. Ctrl-C or SIGTERM stops it after an iteration; the same command goes on.
 
     The folder gets the network (body.safetensors, face.safetensors), what is needed to go on, loss curves, sample
     pictures and TensorBoard's events. Generate with: fhpt-eval generate drn --checkpoint FOLDER …
@@ -136,7 +166,16 @@ def drn(
     if part not in PARTS:
         raise UserError(f"there is no part '{part}'.{did_you_mean(part, PARTS)}")
     chosen = configured(DrnConfig, "configuration", config, settings(options or []), asdict(named_config(config, size)))
-    files = read_keypoints({"--source-keypoints": source_keypoints, "--target-keypoints": target_keypoints}, eyes)
+    files = read_keypoints(
+        {
+            "--source-keypoints": source_keypoints,
+            "--target-keypoints": target_keypoints,
+            "--test-keypoints": test_keypoints,
+        },
+        eyes,
+    )
+    if test_pairs is None and test_keypoints is not None:
+        raise UserError("--test-keypoints are those of --test-pairs: give both, or neither.")
     plan = DrnPlan(
         pairs=pairs,
         source=source,
@@ -150,6 +189,9 @@ def drn(
         transfer=transfer,
         seed=seed,
         max_seconds=None if max_time is None else 60 * max_time,
+        test_pairs=test_pairs,
+        test_keypoints=files["--test-keypoints"],
+        tests=tests,
         save_every=60 * save_every,
         engine=engine_name,
         device=device,
@@ -160,14 +202,11 @@ def drn(
     # Of the processes that torchrun started, the first one speaks.
     speaks = os.environ.get("RANK", "0") == "0"
     with ProgressDisplay(quiet=quiet or not speaks) as progress:
-        result = train_drn(plan, progress)
+        result = train_drn(plan, progress, progress.say)
     if not speaks:
         return
     if not quiet:
-        name_some("not trained on", [f"{name}: {why}" for name, why in result.missing.items()])
-    if result.finished:
-        typer.echo(f"trained on {result.pairs} pairs: {output}")
-        typer.echo(f"generate: fhpt-eval generate drn --checkpoint {output} --pairs … -s … -t … -o …")
-    else:
-        typer.echo(f"stopped at iteration {result.step} of {result.steps}; the same command goes on from there")
+        name_some("not used", [f"{name}: {why}" for name, why in result.missing.items()])
+    typer.echo(f"trained on {result.pairs} pairs: {output}")
+    typer.echo(f"generate: fhpt-eval generate drn --checkpoint {output} --pairs … -s … -t … -o …")
     raise typer.Exit(DONE_IN_PART if result.missing else DONE)

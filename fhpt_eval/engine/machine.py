@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -106,3 +107,17 @@ def pick_device(device: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device '{device}' cannot be used here ({error}): try auto or cpu.") from None
     return device
+
+
+def hardware(device: str) -> str:
+    """Return what a GPU or this machine's processor calls itself."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    try:
+        about = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        about = ""
+    models = (line.partition(":")[2].strip() for line in about.splitlines() if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())

@@ -24,6 +24,13 @@ BODY_JOINTS = (
 )
 """The 18 joints of OpenPose's COCO model in its order. The field's annotation files name the left eye and ear first."""
 
+_OTHER_SIDE = {"left": "right", "right": "left"}
+
+MIRRORED_JOINTS = tuple(
+    BODY_JOINTS.index(" ".join(_OTHER_SIDE.get(word, word) for word in name.split())) for name in BODY_JOINTS
+)
+"""Which joint of a person is seen at the place of each one in a mirrored image."""
+
 HEAD_JOINTS = tuple(BODY_JOINTS.index(n) for n in ("nose", "neck", "right eye", "left eye", "right ear", "left ear"))
 """The joints whose bounding box is the head box of the field's PCKh (PATN's ``calPCKH_fashion.py``)."""
 

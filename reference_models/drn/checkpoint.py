@@ -21,6 +21,9 @@ from fhpt_eval.reference_models.drn.config import DrnConfig
 FORMAT = "fhpt-eval drn"
 VERSION = 1
 
+_THIS = "this one"
+"""What a list of legs says instead of repeating the card that it stands in."""
+
 NetworkPart = Literal["body", "face"]
 
 
@@ -84,13 +87,46 @@ def load_module(module: nn.Module, name: str, tensors: Mapping[str, Tensor], pat
     Raises:
         UserError: They do not fit: the checkpoint is of another configuration.
     """
-    own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
-    expected = {key: (value.shape, value.dtype) for key, value in module.state_dict().items()}
-    found = {key: (value.shape, value.dtype) for key, value in own.items()}
-    if found != expected:
-        odd = sorted(expected.keys() ^ own.keys()) or [k for k in expected if found[k] != expected[k]]
-        raise UserError(
-            f"the checkpoint {path} does not fit the network (first at '{name}.{odd[0]}'): it is of another"
-            " configuration."
-        )
-    module.load_state_dict(own)
+    if begun_anew := load_fitting(module, name, tensors, path):
+        raise _misfit(path, begun_anew[0])
+
+
+def load_fitting(module: nn.Module, name: str, tensors: Mapping[str, Tensor], path: Path) -> list[str]:
+    """Load the tensors under ``name`` into a module that may have more layers.
+
+    Returns:
+        What of the module is left as it began: the names of layers of which the checkpoint has nothing.
+
+    Raises:
+        UserError: They do not fit: the checkpoint is of another configuration.
+    """
+    given = {key: tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
+    own = prefixed(name, module.state_dict())
+    for key, tensor in given.items():
+        if key not in own or (tensor.shape, tensor.dtype) != (own[key].shape, own[key].dtype):
+            raise _misfit(path, key)
+    layers = {_layer(key, given): None for key in own if key not in given}
+    module.load_state_dict({key.removeprefix(f"{name}."): tensor for key, tensor in {**own, **given}.items()})
+    return list(layers)
+
+
+def _layer(key: str, given: Mapping[str, Tensor]) -> str:
+    """Return the largest part of a network that a tensor belongs to and of which nothing is given."""
+    words = key.split(".")
+    parts = (".".join(words[:count]) for count in range(1, len(words)))
+    return next((part for part in parts if not any(other.startswith(f"{part}.") for other in given)), key)
+
+
+def _misfit(path: Path, where: str) -> UserError:
+    return UserError(
+        f"the checkpoint {path} does not fit the network (first at '{where}'): it is of another configuration."
+    )
+
+
+def legs(card: Card, sha256: str) -> list[Card]:
+    """Return what a checkpoint's card tells of the trainings that led to it, the last one being its own."""
+    *before, last = card.get("legs") or [{}]
+    own = {key: value for key, value in card.items() if key != "legs"}
+    if last.get("card") != _THIS:
+        before, last = [*before, *([last] if last else [])], {}
+    return [*before, {**last, "sha256": sha256, "card": own}]

@@ -51,11 +51,13 @@ class DrnConfig:
         weight_decay: Of RAdam.
         batch_size: Over all devices. The paper's 200,000 iterations over 40 × 101,966 pairs make 20.
         epochs: Of the body; over them the learning rate is constant, then falls linearly to 0.
-        constant_epochs: How many epochs the learning rate stays.
+        constant_epochs: How many epochs the learning rate stays. Of a training by the clock, of the face too, it stays
+            for ``constant_epochs / epochs`` of the time.
         face_epochs: Of the face module, at a constant learning rate.
         patch: The networks see squares of so many pixels a side as one pixel of more channels, and paint them so; with
             1, the paper's networks.
         transfer_norm: Of the transfer branch.
+        mirrored: Whether half of the pairs, drawn by the seed in each epoch, are seen mirrored, joints swapped.
         attention: Whether the transfer branch begins with attention from the target's pose to the source's.
     """
 
@@ -85,6 +87,7 @@ class DrnConfig:
     patch: int = 1
     transfer_norm: TransferNorm = "instance"
     attention: bool = False
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         for name in _COUNTS:

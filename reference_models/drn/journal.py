@@ -13,10 +13,13 @@ from torch.utils.tensorboard import SummaryWriter
 
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.images.decoding import Rgb
+from fhpt_eval.reference_models.drn.rows import Row
 from fhpt_eval.reference_models.drn.samples import to_pixels
 
 _GAP = 4
 _WHITE = 255
+_LINES = {"source": ":", "coarse": "--", "refined": "-"}
+"""How the scores of each picture are drawn."""
 
 
 class Journal:
@@ -33,7 +36,7 @@ class Journal:
             self._events.add_scalar(name, value, step)
         self._events.flush()
 
-    def show(self, step: int, columns: Sequence[Tensor], history: Sequence[Mapping[str, float]]) -> None:
+    def show(self, step: int, columns: Sequence[Tensor], history: Sequence[Row], tests: Sequence[Row] = ()) -> None:
         """Write a grid of sample pictures (N×3×H×W a column) and draw the curves again."""
         picture = grid(columns)
         self._events.add_image("samples", picture, step, dataformats="HWC")
@@ -44,7 +47,7 @@ class Journal:
         samples.mkdir(exist_ok=True)
         write_atomic(samples / f"{step:08d}.png", encoded.getvalue())
         if history:
-            write_atomic(self._folder / "losses.png", curves(history))
+            write_atomic(self._folder / "losses.png", curves(history, tests))
 
     def close(self) -> None:
         """Close the event file."""
@@ -61,22 +64,34 @@ def _framed(picture: Rgb) -> Rgb:
     return np.pad(picture, ((_GAP, _GAP), (_GAP, _GAP), (0, 0)), constant_values=_WHITE)
 
 
-def curves(history: Sequence[Mapping[str, float]]) -> bytes:
-    """One small panel a loss, over the iterations: a PNG."""
+def curves(history: Sequence[Row], tests: Sequence[Row] = ()) -> bytes:
+    """One small panel a loss, over the iterations, then one a metric of tests on held-out pairs: a PNG."""
     from matplotlib.figure import Figure
 
-    names = [name for name in history[0] if name not in {"step", "seconds"}]
-    wide = min(4, len(names))
-    tall = -(-len(names) // wide)
+    losses = [name for name in history[0] if name not in {"step", "seconds"}]
+    tested = [name for name in (tests[0] if tests else ()) if "/" in name]
+    metrics = list(dict.fromkeys(name.partition("/")[2] for name in tested))
+    count = len(losses) + len(metrics)
+    wide = min(4, count)
+    tall = -(-count // wide)
     figure = Figure(figsize=(3.2 * wide, 2.4 * tall), layout="constrained")
+    panels = list(figure.subplots(tall, wide, squeeze=False).flat)
     steps = [row["step"] for row in history]
-    for axes, name in zip(figure.subplots(tall, wide, squeeze=False).flat, names, strict=False):
+    for axes, name in zip(panels, losses, strict=False):
         axes.plot(steps, [row[name] for row in history], color="black", linewidth=0.8)
         axes.set_title(name, fontsize=9)
         axes.set_ylim(bottom=0)
+    for axes, metric in zip(panels[len(losses) :], metrics, strict=False):
+        for name in (name for name in tested if name.endswith(f"/{metric}")):
+            picture = name.partition("/")[0]
+            values = [row[name] for row in tests]
+            axes.plot([row["step"] for row in tests], values, _LINES[picture], color="black", label=picture)
+        axes.set_title(f"test: {metric}", fontsize=9)
+        axes.legend(fontsize=7)
+    for axes in panels[:count]:
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
-    for axes in list(figure.axes)[len(names) :]:
+    for axes in panels[count:]:
         axes.remove()
     figure.supxlabel("iteration", fontsize=9)
     stream = io.BytesIO()

@@ -31,10 +31,14 @@ def to_images(pixels: Tensor) -> Tensor:
     return pixels.movedim(-1, -3).float() / 127.5 - 1
 
 
+def to_bytes(images: Tensor) -> Tensor:
+    """…×3×H×W, clipped to [−1, 1], to …×H×W×3 uint8, rounded, on the same device."""
+    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).movedim(-3, -1).contiguous()
+
+
 def to_pixels(images: Tensor) -> npt.NDArray[np.uint8]:
-    """…×3×H×W, clipped to [−1, 1], to …×H×W×3 uint8, rounded."""
-    scaled = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return scaled.movedim(-3, -1).contiguous().cpu().numpy()
+    """Return `to_bytes` as an array."""
+    return to_bytes(images).cpu().numpy()
 
 
 def read_fitting(ref: ImageRef, divisor: int) -> Rgb:

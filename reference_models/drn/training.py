@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import csv
 import math
-import signal
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset, default_collate
+from torch.utils.data import default_collate
 
-from fhpt_eval.engine.processes import end_with_parent
 from fhpt_eval.errors import UserError
-from fhpt_eval.files.atomic import write_atomic
-from fhpt_eval.files.csv_table import csv_text
+from fhpt_eval.extract._torch import finish
 from fhpt_eval.files.tensors import Card
 from fhpt_eval.progress import Progress
 from fhpt_eval.reference_models.drn import checkpoint
+from fhpt_eval.reference_models.drn.batches import Batches, mirrors_of_epoch, order_of_epoch
 from fhpt_eval.reference_models.drn.checkpoint import NetworkPart
+from fhpt_eval.reference_models.drn.held_out import HeldOut
+from fhpt_eval.reference_models.drn.interruption import Clock, stop_signals
 from fhpt_eval.reference_models.drn.iteration import CudaGraphs, Iterations
 from fhpt_eval.reference_models.drn.journal import Journal
-from fhpt_eval.reference_models.drn.resident import Resident, fits
+from fhpt_eval.reference_models.drn.mirroring import mirrored
+from fhpt_eval.reference_models.drn.rows import Row, read_rows, write_rows
 from fhpt_eval.reference_models.drn.samples import PairData
+from fhpt_eval.reference_models.drn.schedule import ByEpochs, Schedule
 from fhpt_eval.reference_models.drn.updates import Updates
 from fhpt_eval.training import optimiser_state
 
@@ -36,29 +37,18 @@ SHOWN = 4
 """Pairs in a grid of sample pictures: the first ones, always the same."""
 
 STATE = "state.safetensors"
-HISTORY = "history.csv"
+_FIRST = "the first iteration"
+"""On a GPU it chooses and compiles kernels, which takes longer than an iteration."""
+
+HISTORY, TESTS = "history.csv", "tests.csv"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How long, and with which learning rate.
+def unseen(_stage: str, _done: int, _total: int) -> None:
+    """Show nothing."""
 
-    Attributes:
-        epochs: Passes over the data.
-        constant_epochs: How many of them keep the learning rate; it then falls linearly to 0.
-        batch_size: Over all processes.
-        learning_rate: At the start.
-    """
 
-    epochs: int
-    constant_epochs: int
-    batch_size: int
-    learning_rate: float
-
-    def rate(self, epoch: float) -> float:
-        """Return the learning rate after so many epochs, whole or not."""
-        falling = self.epochs - self.constant_epochs
-        return self.learning_rate * (min(1.0, (self.epochs - epoch) / falling) if falling else 1.0)
+def unheard(_line: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,37 +59,13 @@ class LoopSettings:
         seed: Of the weights and of the order of the data.
         save_every: Seconds between checkpoints.
         log_every: Iterations between rows of the loss curves.
-        max_seconds: Stop after this time, with a checkpoint to go on from.
         workers: Processes that read images where not all of them are kept in memory; 0 reads in the main process.
     """
 
     seed: int = 0
     save_every: float = 600.0
     log_every: int = 20
-    max_seconds: float | None = None
     workers: int = 0
-
-
-def _stop_signals() -> list[int]:
-    """Collect SIGINT and SIGTERM from now on, so that an iteration is finished and saved; a second one kills."""
-    came: list[int] = []
-
-    def collect(number: int, _frame: object) -> None:
-        came.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, collect)
-    return came
-
-
-def order_of_epoch(count: int, batch_size: int, seed: int, epoch: int) -> Tensor:
-    """Return the indices of one epoch, seeded by (seed, epoch); the first ones again at the end, to fill the batch."""
-    random = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    order = torch.randperm(count, generator=random)
-    total = math.ceil(count / batch_size) * batch_size
-    return order.repeat(math.ceil(total / count))[:total]
 
 
 class Training:
@@ -107,7 +73,18 @@ class Training:
 
     The folder gets ``PART.safetensors`` with ``PART.json``, the network; and a folder ``PART/`` with
     ``state.safetensors`` (all that is needed to go on), ``history.csv`` and ``losses.png`` (curves), ``samples/``
-    (pictures) and ``tensorboard/``.
+    (pictures), ``tensorboard/`` and, of held-out pairs, ``tests.csv``.
+
+    Args:
+        part: What is trained.
+        updates: How.
+        data: On what.
+        schedule: How long.
+        settings: What is done beside it.
+        folder: Where.
+        about: What must be the same for a training to go on, for the card.
+        told: What else the card tells.
+        held_out: Is tested while the training goes on.
     """
 
     def __init__(
@@ -119,6 +96,8 @@ class Training:
         settings: LoopSettings,
         folder: Path,
         about: Mapping[str, Any],
+        told: Mapping[str, Any] = MappingProxyType({}),
+        held_out: HeldOut | None = None,
     ) -> None:
         self.part = part
         self.updates = updates
@@ -129,6 +108,8 @@ class Training:
         self.work = folder / part
         self.work.mkdir(exist_ok=True)
         self.about = dict(about)
+        self.told = dict(told)
+        self.held_out = held_out
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.count = len(data)
@@ -137,47 +118,61 @@ class Training:
         if schedule.batch_size % self.world:
             raise UserError(f"a batch of {schedule.batch_size} cannot be shared by {self.world} processes evenly.")
         self.steps_per_epoch = math.ceil(self.count / schedule.batch_size)
-        self.total = self.steps_per_epoch * schedule.epochs
         self.step = 0
         self.seconds = 0.0
-        self.history: list[dict[str, float]] = []
+        self.history: list[Row] = []
+        self.tests: list[Row] = []
         self._resume()
         # Processes that exchange gradients are not captured.
         captured = updates.device.startswith("cuda") and self.world == 1
         self._iterations = Iterations(updates, CudaGraphs(updates.device) if captured else None)
         self.journal = None if self.rank else Journal(self.work, self.step)
 
-    def run(self, progress: Progress | None = None) -> bool:
-        """Train until the end, or until the time is up.
+    @property
+    def progress(self) -> float:
+        """How much of the training is done, 1 at its end."""
+        return self.schedule.progress(self.step / self.steps_per_epoch, self.seconds)
 
-        Returns:
-            Whether the end was reached.
+    def run(self, progress: Progress = unseen, say: Callable[[str], None] = unheard) -> None:
+        """Train until the end.
+
+        Args:
+            progress: Shows how far it is.
+            say: Is told the scores of tests.
 
         Raises:
             KeyboardInterrupt: After a checkpoint, when SIGINT or SIGTERM came.
         """
-        started = saved = time.monotonic()
-        earlier = self.seconds
-        stopped = _stop_signals()
-        for batch in self._batches(progress):
-            self.updates.set_learning_rate(self.schedule.rate(self.step / self.steps_per_epoch))
-            self._iterations(batch)
+        batches = self._batches(Batches(self.data, self.updates.device, self.settings.workers, progress))
+        self._test(progress, say)
+        clock, saved, stopped = Clock(self.seconds), time.monotonic(), stop_signals()
+        first, stop = True, False
+        while self.progress < 1 and not stop:
+            if first:
+                progress(_FIRST, 0, 1)
+            self.updates.set_learning_rate(self.schedule.rate(self.progress))
+            self._iterations(next(batches))
             self.step += 1
-            self.seconds = earlier + time.monotonic() - started
+            if first:
+                finish(self.updates.device)
+                progress(_FIRST, 1, 1)
+            first = False
+            unit, done, total = self.schedule.counted(self.step, self.steps_per_epoch, clock.seconds())
+            progress(f"training the {self.part}, {unit}", done, total)
+            save = time.monotonic() - saved > self.settings.save_every
+            self.seconds, stop, save = self._agreed(clock.seconds(), bool(stopped), save)
             if self.step % self.settings.log_every == 0:
                 self._log()
-            if progress is not None:
-                progress(f"training the {self.part}", self.step, self.total)
-            if self._all_agree(time.monotonic() - saved > self.settings.save_every):
+            if self._test_is_due():
+                finish(self.updates.device)
+                with clock.paused():
+                    self._test(progress, say)
+            if save:
                 self.save()
                 saved = time.monotonic()
-            limit = self.settings.max_seconds
-            if self._all_agree(bool(stopped) or (limit is not None and time.monotonic() - started > limit)):
-                break
         self.save()
-        if stopped and self.step < self.total:
+        if self.progress < 1:
             raise KeyboardInterrupt
-        return self.step == self.total
 
     def save(self) -> None:
         """Write checkpoint, state, curves and pictures; by the first process.
@@ -189,7 +184,7 @@ class Training:
         if self.journal is None:
             return
         samples = default_collate([self.data[i] for i in range(min(SHOWN, self.count))])
-        self.journal.show(self.step, self.updates.pictures(samples), self.history)
+        self.journal.show(self.step, list(self.updates.pictures(samples).values()), self.history, self.tests)
         card = self._card()
         network = {n: m for n, m in self.updates.networks.items() if n != "discriminators"}
         tensors = {k: v for n, m in network.items() for k, v in checkpoint.prefixed(n, m.state_dict()).items()}
@@ -201,37 +196,48 @@ class Training:
         for name, optimiser in self.updates.optimisers.items():
             moments = optimiser_state.to_arrays(optimiser)
             tensors |= checkpoint.prefixed(f"optimiser.{name}", {k: torch.from_numpy(v) for k, v in moments.items()})
-        self._write_history()
+        write_rows(self.work / HISTORY, self.history)
+        write_rows(self.work / TESTS, self.tests)
         # The state comes last: what it says about the history is there by then.
         checkpoint.save(self.work / STATE, tensors, card)
 
-    def _batches(self, progress: Progress | None = None) -> Iterator[Mapping[str, Tensor]]:
-        device = self.updates.device
-        share = self.schedule.batch_size // self.world
-        kept = Resident(self.data, device, progress) if fits(self.data, device) else None
-        while self.step < self.total:
+    def _batches(self, read: Batches) -> Iterator[Mapping[str, Tensor]]:
+        """Yield batches for good, from where the training is."""
+        device, share = self.updates.device, self.schedule.batch_size // self.world
+        while True:
             epoch, done = divmod(self.step, self.steps_per_epoch)
             order = order_of_epoch(self.count, self.schedule.batch_size, self.settings.seed, epoch)
-            own = order.view(-1, self.world, share)[done:, self.rank]
-            yield from map(kept.batch, own.to(device)) if kept is not None else self._read(own)
+            mirrors = mirrors_of_epoch(len(order), self.settings.seed, epoch)
+            own, turned = (x.view(-1, self.world, share)[done:, self.rank].to(device) for x in (order, mirrors))
+            batches = read(list(own))
+            yield from map(mirrored, batches, turned) if self.updates.config.mirrored else batches
 
-    def _read(self, order: Tensor) -> Iterable[Mapping[str, Tensor]]:
-        """Read batch after batch, N×``batch`` numbers, in processes if there shall be some."""
-        return DataLoader(
-            Subset(self.data, order.flatten().tolist()),
-            batch_size=order.shape[1],
-            num_workers=self.settings.workers,
-            worker_init_fn=_start_reader,
-            pin_memory=self.updates.device.startswith("cuda"),
-        )
-
-    def _all_agree(self, here: bool) -> bool:
-        """Return what the first process thinks, on all of them: their clocks differ."""
+    def _agreed(self, seconds: float, stop: bool, save: bool) -> tuple[float, bool, bool]:
+        """Return what the first process says, on all of them: their clocks differ."""
         if self.world == 1:
-            return here
-        thought = torch.tensor(float(here), device=self.updates.device)
-        dist.broadcast(thought, 0)
-        return bool(thought.item())
+            return seconds, stop, save
+        said = torch.tensor([seconds, stop, save], dtype=torch.float64, device=self.updates.device)
+        dist.broadcast(said, 0)
+        seconds, *flags = said.tolist()
+        return seconds, bool(flags[0]), bool(flags[1])
+
+    def _test_is_due(self) -> bool:
+        """Whether a test comes here."""
+        before = self.tests[-1]["progress"] if self.tests else -1.0
+        return self.held_out is not None and self.held_out.due(before, self.progress)
+
+    def _test(self, progress: Progress, say: Callable[[str], None]) -> None:
+        """Test where it is due, by the first process; the others wait for it at the next iteration."""
+        if self.held_out is None or not self._test_is_due():
+            return
+        self._log()
+        row = {"step": self.step, "seconds": round(self.seconds, 1), "progress": self.progress}
+        if self.journal is not None:
+            scores = self.held_out.test(everything=self.progress == 1, progress=progress)
+            row |= scores
+            self.journal.log(self.step, {f"test/{name}": value for name, value in scores.items()})
+            say(f"iteration {self.step}, {self.seconds:.0f} s: {_told(scores)}")
+        self.tests.append(row)
 
     def _log(self) -> None:
         """Add the mean losses since the last row to the curves."""
@@ -264,24 +270,23 @@ class Training:
             schedule=vars(self.schedule),
             seed=self.settings.seed,
             step=self.step,
-            steps=self.total,
             seconds=round(self.seconds, 1),
+            progress=self.progress,
+            repeatable=isinstance(self.schedule, ByEpochs) and self.updates.device == "cpu",
             losses=last,
             pairs=self.count,
             **self.about,
+            tests=self.tests[-1] if self.tests else None,
+            **self.told,
         )
-
-    def _write_history(self) -> None:
-        if self.history:
-            columns = list(self.history[0])
-            rows = ([row[column] for column in columns] for row in self.history)
-            write_atomic(self.work / HISTORY, csv_text([columns, *rows]))
 
     def _resume(self) -> None:
         path = self.work / STATE
         if not path.exists():
             return
-        tensors, _, card = checkpoint.load(path, self.part)
+        tensors, config, card = checkpoint.load(path, self.part)
+        # With what an earlier version did not know yet.
+        card = {**card, "config": asdict(config)}
         own = self._card()
         for key in ("config", "schedule", "seed", "pairs", *self.about):
             if card.get(key) != own[key]:
@@ -297,17 +302,11 @@ class Training:
                 moments = {k.removeprefix(prefix): t.numpy() for k, t in tensors.items() if k.startswith(prefix)}
                 optimiser_state.from_arrays(optimiser, moments)
             self.step, self.seconds = int(card["step"]), float(card["seconds"])
-            self.history = [row for row in _read_history(self.work / HISTORY) if row["step"] <= self.step]
+            self.history, self.tests = (read_rows(self.work / name, self.step) for name in (HISTORY, TESTS))
         except (KeyError, ValueError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error!r}): choose another folder with -o.") from None
-        if not 0 <= self.step <= self.total:
-            raise UserError(
-                f"{path} is damaged (iteration {self.step} of {self.total}): choose another folder with -o."
-            )
-
-
-def _start_reader(_number: int) -> None:
-    end_with_parent()
+        if self.step < 0 or self.progress > 1:
+            raise UserError(f"{path} is damaged (iteration {self.step} is none): choose another folder with -o.")
 
 
 def _difference(there: Any, here: Any) -> str:
@@ -317,8 +316,6 @@ def _difference(there: Any, here: Any) -> str:
     return f"{there} there, {here} here"
 
 
-def _read_history(path: Path) -> list[dict[str, float]]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [{k: int(v) if k == "step" else float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+def _told(scores: Row) -> str:
+    """Return scores in a line, with the copied source as the floor."""
+    return ", ".join(f"{name} {value:.4f}" if "/" in name else f"{value:.0f} {name}" for name, value in scores.items())

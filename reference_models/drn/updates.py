@@ -78,8 +78,8 @@ class Updates(ABC):
             return {name: value.detach() for name, value in self._update(self._on_device(batch)).items()}
 
     @torch.no_grad()
-    def pictures(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
-        """Columns of a sample grid, in true float32: N×3×H×W each, in [−1, 1]."""
+    def pictures(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what there is to see of a batch by name, in true float32: N×3×H×W each, in [−1, 1]."""
         with float32_as("float32", self.device):
             return self._drawn(self._on_device(batch))
 
@@ -88,8 +88,8 @@ class Updates(ABC):
         """Update everything once on a batch on the device."""
 
     @abstractmethod
-    def _drawn(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
-        """Columns of a sample grid."""
+    def _drawn(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return ``source``, ``target``, what was made, and what it was made by, in the order of a sample grid."""
 
     def set_learning_rate(self, rate: float) -> None:
         """Set it in all optimisers."""
@@ -227,11 +227,11 @@ class BodyUpdates(Updates):
         judged = self._update_discriminators(refined.detach(), target, source, pose, self.discriminators)
         return {**losses, **parts, **judged}
 
-    def _drawn(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+    def _drawn(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Source, target, coarse and refined."""
         source, target, poses = _seen(batch)
         images = self.network(source, poses)
-        return [source, target, images.coarse, images.refined]
+        return {"source": source, "target": target, "coarse": images.coarse, "refined": images.refined}
 
 
 def _seen(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -267,10 +267,11 @@ class FaceUpdates(Updates):
         judged = self._update_discriminators(generated.detach(), target, source, sketch, self.discriminators)
         return {**parts, **judged}
 
-    def _drawn(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+    def _drawn(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Source face, sketch, target face and the generated one."""
         source, sketch = batch["source_face"], batch["target_sketch"]
-        return [source, sketch.repeat(1, 3, 1, 1) * 2 - 1, batch["target_face"], self.face(source, sketch)]
+        seen = {"source": source, "sketch": sketch.repeat(1, 3, 1, 1) * 2 - 1, "target": batch["target_face"]}
+        return {**seen, "refined": self.face(source, sketch)}
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -58,6 +58,6 @@ def test_the_full_network_overfits_eight_pairs(tmp_path: Path) -> None:
         losses.append(updates.step(batch))
     first, last = (float(parts["refined/reconstruction"]) for parts in (losses[0], losses[-1]))
     if folder := os.environ.get("LOOK_AT"):
-        columns = [functional.interpolate(column, scale_factor=4) for column in updates.pictures(batch)]
+        columns = [functional.interpolate(column, scale_factor=4) for column in updates.pictures(batch).values()]
         Image.fromarray(grid(columns)).save(Path(folder) / "overfit.png")
     assert last < first / 10

@@ -154,9 +154,6 @@ def test_train_generate_and_run_end_to_end(command: Callable[..., Any], tmp_path
     images, pairs, keypoints = figures.write(tmp_path / "data", identities=2, poses=3)
     data = ("--pairs", pairs, "-s", images, "--target-keypoints", keypoints)
     training = ("train", "drn", *data, "-o", tmp_path / "drn", *SMALL_OPTIONS, "--set", "epochs=2")
-    stopped = command(*training, "--max-time", "0")
-    assert (stopped.code, stopped.err) == (0, "")
-    assert "stopped at iteration 1 of 4" in stopped.out
     finished = command(*training)
     assert (finished.code, finished.err) == (0, "")
     assert "trained on 8 pairs" in finished.out
@@ -191,6 +188,54 @@ def test_a_training_starts_from_all_networks_of_another(command: Callable[..., A
     other = command(*training, "-o", tmp_path / "other", "--set", "style_code=3", "--start-from", first)
     assert other.code == 2
     assert "does not fit the network" in other.sentence
+
+
+def test_by_the_clock_mirrored_and_tested_on_held_out_pairs(command: Callable[..., Any], tmp_path: Path) -> None:
+    images, pairs, keypoints = figures.write(tmp_path / "data", identities=3, poses=3, pairs=12)
+    held_out = tmp_path / "held-out.csv"
+    held_out.write_text("from,to\np2v0.png,p2v1.png\np2v1.png,p2v2.png\np2v0.png,gone.png\n")
+    data = ("--pairs", pairs, "-s", images, "--target-keypoints", keypoints)
+    tests = ("--test-pairs", held_out, "--test-keypoints", keypoints, "--tests", "1")
+    training = ("train", "drn", *data, "-o", tmp_path / "drn", *SMALL_OPTIONS, "--set", "mirrored=true", *tests)
+    ran = command(*training, "--max-time", "0.05")
+    assert ran.code == 3
+    assert "iteration 0, 0 s: 2 pairs, source/l1 " in ran.err
+    assert "not used: test: p2v0_2_gone_vis: no target image 'gone.png'" in ran.err
+    assert "trained on 12 pairs" in ran.out
+    card = json.loads((tmp_path / "drn/body.json").read_text())
+    assert card["schedule"] == {"batch_size": 4, "learning_rate": 1e-3, "seconds": 3, "constant": 1 / 40}
+    assert card["seconds"] >= 3
+    assert (card["config"]["mirrored"], card["tests"]["pairs"], card["tests"]["progress"]) == (True, 2, 1)
+    assert (card["torch"], card["precision"], card["repeatable"]) == (torch.__version__, "float32", False)
+    assert card["hardware"]
+    assert "another test_data" in command(*training[:-6], "--max-time", "0.05").sentence
+
+
+def test_layers_that_the_start_lacks_begin_anew_and_are_named_and_legs_are_told(
+    command: Callable[..., Any], tmp_path: Path
+) -> None:
+    images, pairs, keypoints = figures.write(tmp_path / "data", identities=2, poses=3)
+    training = ("train", "drn", "--pairs", pairs, "-s", images, "--target-keypoints", keypoints, *SMALL_OPTIONS)
+    legs = [tmp_path / name for name in ("first", "second", "third")]
+    once = ("--set", "epochs=1", "--set", "learning_rate=0")
+    assert command(*training, "-o", legs[0], *once, "--config", "pb-only").code == 0
+    second = command(*training, "-o", legs[1], *once, "--start-from", legs[0])
+    assert second.code == 0
+    assert f"begun anew, because {legs[0]} does not have it: network.detail" in second.err
+    assert command(*training, "-o", legs[2], *once, "--start-from", legs[1]).err.count("begun anew") == 0
+    (given, _), (whole, _) = (tensor_file.parse((x / "body.safetensors").read_bytes()) for x in legs[:2])
+    for name, values in given.items():
+        np.testing.assert_array_equal(whole[name], values, err_msg=name)
+    cards = [json.loads((folder / "body.json").read_text()) for folder in legs]
+    hashes = [hashlib.sha256((folder / "body.safetensors").read_bytes()).hexdigest() for folder in legs]
+    assert "legs" not in cards[0]
+    assert [card["begun_anew"] for card in cards[1:]] == [["network.detail"], []]
+    assert cards[1]["legs"] == [{"sha256": hashes[0], "card": cards[0]}]
+    own = {name: value for name, value in cards[1].items() if name != "legs"}
+    assert cards[2]["legs"] == [*cards[1]["legs"], {"sha256": hashes[1], "card": own}]
+    fewer = command(*training, "-o", tmp_path / "fewer", *once, "--config", "pb-only", "--start-from", legs[1])
+    assert fewer.code == 2
+    assert "does not fit the network (first at 'network.detail." in fewer.sentence
 
 
 def test_a_kept_transfer_branch_is_the_one_that_was_given(command: Callable[..., Any], tmp_path: Path) -> None:
@@ -240,6 +285,9 @@ def test_the_command_that_is_suggested_misses_what_was_not_made(command: Callabl
         (("train", "drn", "--part", "face", "--transfer", "x", *SMALL_OPTIONS), "no transfer branch"),
         (("train", "drn", "--part", "face", "--config", "no-face", *SMALL_OPTIONS), "no face module"),
         (("train", "drn", "--part", "face", *SMALL_OPTIONS), "frontal faces"),
+        (("train", "drn", *SMALL_OPTIONS, "--test-keypoints", "x.csv"), "x.csv"),
+        (("train", "drn", *SMALL_OPTIONS, "--test-pairs", "none.csv"), "none.csv"),
+        (("train", "drn", *SMALL_OPTIONS, "--set", "mirrored=perhaps"), "cannot be 'perhaps'"),
         (("train", "drn", *SMALL_OPTIONS, "--eyes", "both"), "--eyes cannot be 'both'"),
         (("generate", "drn", "--target-keypoints", "", "--checkpoint", "x"), "--target-keypoints '' is empty"),
         (("generate", "drm"), "Did you mean 'drn'"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import ctypes
 import json
 import multiprocessing
@@ -17,65 +16,20 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 from torch import Tensor
+from toy_training import TINY, Noise, features, history, stop_after, training
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.images.decoding import ImageRef
-from fhpt_eval.people.detection import Person
+from fhpt_eval.reference_models.drn import batches as reading
 from fhpt_eval.reference_models.drn import checkpoint
-from fhpt_eval.reference_models.drn import training as loop
-from fhpt_eval.reference_models.drn.config import DrnConfig
+from fhpt_eval.reference_models.drn.batches import Batches, order_of_epoch
 from fhpt_eval.reference_models.drn.journal import curves, grid
-from fhpt_eval.reference_models.drn.samples import PairData
-from fhpt_eval.reference_models.drn.training import LoopSettings, Schedule, Training, order_of_epoch
+from fhpt_eval.reference_models.drn.schedule import ByEpochs, ByTime
+from fhpt_eval.reference_models.drn.training import Training
 from fhpt_eval.reference_models.drn.updates import BodyUpdates
-
-TINY = DrnConfig(width=4, max_width=8, transfer_blocks=1, style_code=4, discriminator_width=4, discriminator_steps=1)
-SCHEDULE = Schedule(epochs=2, constant_epochs=1, batch_size=2, learning_rate=1e-3)
-
-
-def features(images: Tensor) -> list[Tensor]:
-    return [images]
-
-
-NOBODY = Person(body=np.zeros((18, 3)), face=np.zeros((68, 3)), face_box=None)
-
-
-class Noise(PairData):
-    """Seeded pictures of 16×16 pixels in pairs: each with the next one. Joints of ``bad`` ones are nowhere."""
-
-    def __init__(self, count: int = 6, *, bad: bool = False) -> None:
-        super().__init__([])
-        self.bad = bad
-        self.pictures = [(ImageRef(Path(f"{number}.png")), NOBODY) for number in range(count + 1)]
-        self.pairs = torch.stack([torch.arange(count), torch.arange(count) + 1], dim=1)
-
-    def read(self, number: int) -> dict[str, Tensor]:
-        random = torch.Generator().manual_seed(number)
-        image = torch.randint(0, 256, (16, 16, 3), generator=random, dtype=torch.uint8)
-        body = torch.rand(18, 3, generator=random) * 16
-        if self.bad:
-            body[:, 0] = float("nan")
-        return {"image": image, "body": body}
-
-
-def training(folder: Path, data: PairData | None = None, **changes: Any) -> Training:
-    torch.manual_seed(changes.get("seed", 0))
-    updates = BodyUpdates(changes.pop("config", TINY), features, "cpu")
-    schedule = changes.pop("schedule", SCHEDULE)
-    folder.mkdir(exist_ok=True)
-    settings = LoopSettings(log_every=1, **changes)
-    return Training(
-        "body", updates, Noise() if data is None else data, schedule, settings, folder, {"pairs_hash": "abc"}
-    )
 
 
 def tensors(folder: Path) -> dict[str, Tensor]:
     return checkpoint.load(folder / "body/state.safetensors", "body")[0]
-
-
-def history(folder: Path) -> list[dict[str, str]]:
-    with (folder / "body/history.csv").open(encoding="utf-8", newline="") as stream:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
 
 
 def test_each_epoch_shows_every_pair_in_an_order_of_its_own() -> None:
@@ -89,18 +43,29 @@ def test_each_epoch_shows_every_pair_in_an_order_of_its_own() -> None:
 
 
 def test_the_learning_rate_stays_and_then_falls_to_zero() -> None:
-    schedule = Schedule(epochs=40, constant_epochs=10, batch_size=1, learning_rate=1e-4)
-    assert [schedule.rate(e) for e in (0, 10, 25, 40)] == pytest.approx([1e-4, 1e-4, 0.5e-4, 0])
-    assert Schedule(epochs=200, constant_epochs=200, batch_size=1, learning_rate=1e-4).rate(199.5) == 1e-4
+    schedule = ByEpochs(epochs=40, constant_epochs=10, batch_size=1, learning_rate=1e-4)
+    rates = [schedule.rate(schedule.progress(epoch, 1e9)) for epoch in (0, 10, 25, 40)]
+    assert rates == pytest.approx([1e-4, 1e-4, 0.5e-4, 0])
+    constant = ByEpochs(epochs=200, constant_epochs=200, batch_size=1, learning_rate=1e-4)
+    assert constant.rate(constant.progress(199.5, 0)) == 1e-4
+    clock = ByTime(seconds=400, constant=0.25, batch_size=1, learning_rate=1e-4)
+    rates = [clock.rate(clock.progress(99, seconds)) for seconds in (0, 100, 250, 400, 401)]
+    assert rates == pytest.approx([1e-4, 1e-4, 0.5e-4, 0, 0])
 
 
 def test_a_training_run_leaves_network_state_curves_and_pictures(tmp_path: Path) -> None:
-    calls: list[tuple[int, int]] = []
-    assert training(tmp_path).run(lambda _stage, done, total: calls.append((done, total)))
-    assert calls == [(7, 7), *((n, 6) for n in range(1, 7))]
+    calls: list[tuple[str, int, int]] = []
+    training(tmp_path).run(lambda *call: calls.append(call))
+    assert calls == [
+        ("reading the pictures", 7, 7),
+        ("the first iteration", 0, 1),
+        ("the first iteration", 1, 1),
+        *(("training the body, iterations", n, 6) for n in range(1, 7)),
+    ]
     assert [row["step"] for row in history(tmp_path)] == [str(n) for n in range(1, 7)]
     card = json.loads((tmp_path / "body.json").read_text())
-    assert (card["step"], card["steps"], card["pairs"], card["config"]["width"]) == (6, 6, 6, 4)
+    assert (card["step"], card["progress"], card["pairs"], card["config"]["width"]) == (6, 1, 6, 4)
+    assert card["repeatable"]
     network, config, _ = checkpoint.load(tmp_path / "body.safetensors", "body")
     assert config == TINY
     assert {name.split(".")[0] for name in network} == {"network"}
@@ -122,14 +87,67 @@ def test_curves_and_grids_show_what_they_are_given() -> None:
 def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     training(whole).run()
-    assert not training(parts, max_seconds=0).run()
+    stop_after(training(parts), 1)
     assert len(history(parts)) == 1
-    assert not training(parts, max_seconds=0).run()
-    assert training(parts).run()
+    stop_after(training(parts), 1)
+    training(parts).run()
     assert history(parts) == history(whole)
     one, other = tensors(whole), tensors(parts)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_training_by_the_clock_ends_at_its_limit_whatever_the_epochs_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("fhpt_eval.reference_models.drn.interruption.time.monotonic", lambda: now)
+    schedule = ByTime(seconds=10, constant=0.5, batch_size=2, learning_rate=1e-3)
+    shown: list[tuple[str, int, int]] = []
+    rates: list[float] = []
+
+    def run(steps: int | None = None) -> Training:
+        """Each iteration takes a second."""
+        made = training(tmp_path, schedule=schedule)
+        set_rate = made.updates.set_learning_rate
+
+        def noted(rate: float) -> None:
+            rates.append(rate)
+            set_rate(rate)
+
+        monkeypatch.setattr(made.updates, "set_learning_rate", noted)
+
+        def tick(stage: str, done: int, total: int) -> None:
+            nonlocal now
+            if stage == "the first iteration" and done == 0:
+                now += 1
+            elif stage.startswith("training"):
+                shown.append((stage, done, total))
+                now += 1
+                if len(shown) == steps:
+                    signal.raise_signal(signal.SIGTERM)
+
+        before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            made.run(tick)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return made
+
+    with pytest.raises(KeyboardInterrupt):
+        run(4)
+    stopped = json.loads((tmp_path / "body.json").read_text())
+    assert (stopped["step"], stopped["seconds"], stopped["progress"]) == (4, 5, 0.5)
+    now += 1000
+    finished = run()
+    assert (finished.seconds, finished.progress) == (10, 1)
+    card = json.loads((tmp_path / "body.json").read_text())
+    assert card["schedule"] == {"batch_size": 2, "learning_rate": 1e-3, "seconds": 10, "constant": 0.5}
+    assert card["step"] == 8 > 2 * 3
+    assert not card["repeatable"]
+    assert shown[-1] == ("training the body, seconds", 9, 10)
+    assert rates == pytest.approx([1e-3 * share for share in (1, 1, 1, 1, 1, 0.6, 0.4, 0.2)])
 
 
 def test_pictures_in_memory_and_pictures_read_each_time_train_the_same_to_the_bit(
@@ -137,7 +155,7 @@ def test_pictures_in_memory_and_pictures_read_each_time_train_the_same_to_the_bi
 ) -> None:
     kept, read = tmp_path / "kept", tmp_path / "read"
     training(kept).run()
-    monkeypatch.setattr(loop, "fits", lambda *_: False)
+    monkeypatch.setattr(reading, "fits", lambda *_: False)
     training(read).run()
     assert history(kept) == history(read)
     one, other = tensors(kept), tensors(read)
@@ -148,10 +166,10 @@ def test_a_kill_between_checkpoints_repeats_what_was_not_saved(tmp_path: Path) -
     """A process that dies leaves the last checkpoint, whatever it did after it."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     training(whole).run()
-    training(killed, max_seconds=0).run()
+    stop_after(training(killed), 1)
     dying = training(killed)
-    dying.updates.step(next(iter(dying._batches())))
-    assert training(killed).run()
+    dying.updates.step(next(dying._batches(Batches(dying.data, "cpu"))))
+    training(killed).run()
     assert history(killed) == history(whole)
 
 
@@ -165,32 +183,21 @@ class Mortal(Noise):
         return super().read(number)
 
 
-def test_readers_end_with_the_training(tmp_path: Path) -> None:
+def test_readers_end_with_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssertionError):
         Mortal()[0]
-    batches = training(tmp_path, Mortal(), workers=1)._read(torch.tensor([[0, 1]]))
-    assert next(iter(batches))["source_image"].shape == (2, 16, 16, 3)
+    monkeypatch.setattr(reading, "fits", lambda *_: False)
+    batches = Batches(Mortal(), "cpu", workers=1)([torch.tensor([0, 1])])
+    assert next(batches)["source_image"].shape == (2, 16, 16, 3)
 
 
 def test_a_signal_is_answered_after_the_iteration_with_a_checkpoint(tmp_path: Path) -> None:
-    run = training(tmp_path)
-
-    def interrupt(_stage: str, done: int, _total: int) -> None:
-        if done == 2:
-            signal.raise_signal(signal.SIGTERM)
-
-    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            run.run(interrupt)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    stop_after(training(tmp_path), 2)
     assert json.loads((tmp_path / "body.json").read_text())["step"] == 2
 
 
 def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
-    training(tmp_path, max_seconds=0).run()
+    stop_after(training(tmp_path), 1)
     before = (tmp_path / "body/state.safetensors").read_bytes()
     with pytest.raises(UserError, match="diverged before iteration 2"):
         training(tmp_path, data=Noise(bad=True)).run()
@@ -208,7 +215,7 @@ def test_weights_that_are_no_longer_finite_are_not_saved(tmp_path: Path) -> None
 
 
 def test_a_damaged_state_is_a_sentence(tmp_path: Path) -> None:
-    training(tmp_path, max_seconds=0).run()
+    stop_after(training(tmp_path), 1)
     state = tmp_path / "body/state.safetensors"
     tensors, _, card = checkpoint.load(state, "body")
     for changes in ({"step": "x"}, {"step": 99}, {"step": None}):
@@ -225,13 +232,14 @@ def test_a_damaged_state_is_a_sentence(tmp_path: Path) -> None:
     [
         ({"seed": 1}, "another seed"),
         ({"config": replace(TINY, style_code=8)}, "another config .style_code: 4 there, 8 here"),
-        ({"schedule": Schedule(epochs=3, constant_epochs=1, batch_size=2, learning_rate=1e-3)}, "epochs: 2 there"),
+        ({"schedule": ByEpochs(epochs=3, constant_epochs=1, batch_size=2, learning_rate=1e-3)}, "epochs: 2 there"),
+        ({"schedule": ByTime(seconds=60, constant=0.5, batch_size=2, learning_rate=1e-3)}, "epochs: 2 there, None"),
         ({"data": Noise(5)}, "another pairs"),
     ],
-    ids=["seed", "config", "schedule", "data"],
+    ids=["seed", "config", "schedule", "clock", "data"],
 )
 def test_a_folder_with_another_training_run_is_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
-    training(tmp_path, max_seconds=0).run()
+    stop_after(training(tmp_path), 1)
     with pytest.raises(UserError, match=words):
         training(tmp_path, **changes)
 
@@ -242,7 +250,7 @@ def test_no_pairs_is_an_error(tmp_path: Path) -> None:
 
 
 def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
-    training(tmp_path, max_seconds=0).run()
+    stop_after(training(tmp_path), 1)
     file = tmp_path / "body.safetensors"
     with pytest.raises(UserError, match="is of the body, and one of the face is needed"):
         checkpoint.load(file, "face")

@@ -160,7 +160,9 @@ def test_the_face_module_is_trained_by_itself() -> None:
         "discriminator/appearance",
         "discriminator/pose",
     }
-    assert [p.shape[1:] for p in updates.pictures(face_batch())] == [(3, 64, 64)] * 4
+    pictures = updates.pictures(face_batch())
+    assert list(pictures) == ["source", "sketch", "target", "refined"]
+    assert {p.shape[1:] for p in pictures.values()} == {(3, 64, 64)}
 
 
 def test_a_step_is_deterministic() -> None:
