@@ -106,7 +106,7 @@ def steps(task: Task) -> dict[str, Step]:
         *("--pairs", str(data / "train-pairs.csv"), "-s", images),
         *("--target-keypoints", str(data / "train-annotation.csv")),
         *("--test-pairs", str(data / "test-pairs.csv"), "--test-keypoints", str(data / "test-annotation.csv")),
-        *("--precision", task.precision, *device, "-o", str(out)),
+        *("--set", "mirrored=true", "--precision", task.precision, *device, "-o", str(out)),
         *(word for setting in task.settings for word in ("--set", setting)),
     )
     made: dict[str, tuple[str, ...]] = {
