@@ -14,7 +14,7 @@ IN_TESTS := --allow-any-generics --allow-untyped-decorators --allow-untyped-call
 	--disable-error-code=index --disable-error-code=operator
 # Their cache is another one: with other options, each call would forget what the other one knew.
 
-.PHONY: setup demo imports check test test-fast test-all lowest benchmark clean
+.PHONY: setup demo imports check test test-fast test-all lowest benchmark networks clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -65,6 +65,11 @@ test-all:
 benchmark:
 	EXTRAS=benchmark $(MAKE) SUFFIX=-benchmark setup
 	.venv-benchmark/bin/python benchmarks/side_by_side.py --page docs/performance.md $(ARGS)
+
+# The networks that come with the package, trained anew and scored, from a data set of rendered people in DATA (docs/models.md
+# says which); 8 minutes on a GPU. ARGS="…" are further options of fhpt_eval/pretrained/build.py.
+networks: $(READY)
+	$(BIN)/python -m fhpt_eval.pretrained.build $(DATA) --output results/networks $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* .uv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,75 @@
+"""The one command behind the shipped networks does everything from a data set on, and says what it did."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fhpt_eval.pretrained import build
+from fhpt_eval.sample import ANNOTATION, IMAGES, PAIRS, SAMPLE
+
+ITEMS = 2
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some of the sample as `fhpt-eval synth` lays out a data set: two items to train on, two to test."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "img").symlink_to(SAMPLE / IMAGES)
+    with (SAMPLE / PAIRS).open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    men, women = (list(dict.fromkeys(r["item"] for r in rows if r["gender"] == g)) for g in ("MEN", "WOMEN"))
+    for split, place in (("train", 0), ("test", ITEMS)):
+        items = {*men[place : place + ITEMS], *women[place : place + ITEMS]}
+        chosen = [row for row in rows if row["item"] in items]
+        names = dict.fromkeys(row["from"] for row in chosen)
+        shown = {row["to"]: row for row in chosen}
+        _write(folder / f"{split}-pairs.csv", chosen)
+        labels = [{"image": n, **{k: shown[n][k] for k in ("gender", "item", "view")}} for n in names]
+        _write(folder / f"{split}-labels.csv", labels)
+        (folder / f"{split}-annotation.csv").write_bytes((SAMPLE / ANNOTATION).read_bytes())
+    return folder
+
+
+def _write(path: Path, rows: list[dict[str, str]]) -> None:
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_one_command_trains_scores_and_draws(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "networks"
+    command = [sys.executable, "-m", "fhpt_eval.pretrained.build", str(data), "-o", str(out), "--minutes", "0.2"]
+    command += ["--device", "cpu", "--set", "batch_size=2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    for part in ("body", "face"):
+        card = json.loads((out / f"{part}.json").read_bytes())
+        assert card["step"] >= 1
+        assert (out / f"{part}.safetensors").stat().st_size > 10**6
+    page = (out / "README.md").read_text(encoding="utf-8")
+    assert "| | refined | coarse | before | copied |" in page.replace("|  |", "| |")
+    assert str(data) not in page
+    assert str(out) not in page
+    with (out / "scores.csv").open(newline="") as stream:
+        assert [row["run"] for row in csv.DictReader(stream)] == ["refined", "coarse", "before", "copied"]
+    for picture in ("gallery.png", "kec.png"):
+        assert (out / picture).read_bytes().startswith(b"\x89PNG")
+    # Of its 14 steps all are told with their time.
+    assert set(json.loads((out / "steps.json").read_bytes())) == set(build.steps(_task(data, out)))
+
+
+def test_a_step_that_fails_is_named_and_ends_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(build.UserError, match="could not train the body"):
+        build.build(_task(tmp_path / "nothing", tmp_path / "out"))
+    assert "nothing" in capfd.readouterr().err
+
+
+def _task(data: Path, out: Path) -> build.Task:
+    return build.parse([str(data), "-o", str(out), "--minutes", "0.2", "--device", "cpu"])
