@@ -2,9 +2,10 @@
 
 python -m fhpt_eval.pretrained.build DATA -o OUT [--minutes 8] [--start DIR] [--processes 2] [--set OPTION=VALUE …]
 
-DATA is a folder of ``fhpt-eval synth``. OUT gets the DRN (``body.safetensors``, ``face.safetensors``) and the gender
-classifier with their cards, the images of the test pairs, their scores (``scores/``, ``scores.csv``), ``gallery.png``,
-``kec.png``, and a README with what was run, how long it took and how good it is. A second call goes on in OUT.
+DATA is a folder of ``fhpt-eval synth``. OUT gets ``drn/`` and ``gender/``, the networks with
+their cards (``body/`` has the body before its last leg), the images of the test pairs, their scores (``scores/``,
+``scores.csv``), ``gallery.png``, ``kec.png``, and a README with what was run, how long it took and how good it is. A
+second call goes on in OUT.
 """
 
 from __future__ import annotations
@@ -29,14 +30,17 @@ from fhpt_eval.files.owned_folder import OwnedFolder, at_or_below
 from fhpt_eval.pretrained import FOLDER
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 
-_BODY, _FACE = 0.7, 0.1
-"""Shares of the time for which body and face are trained; the others are for reading, generating and scoring."""
+_BODY, _DETAIL, _FACE = 0.62, 0.1, 0.08
+"""Shares of the time for which the body, then its detail branch alone, and the face are trained; what is left is for
+reading, generating and scoring."""
+
+_LOSSES = ("adversarial_weight=0", "style_weight=0")
+"""Of the body: with them it was worse after equal time (docs/drn.md)."""
 
 _DONE = (0, 3)
 """Exit codes of commands that did what they were told, if with something missing, which they name."""
 
-_NETWORKS = ("body", "face", "body.json", "body.safetensors", "face.json", "face.safetensors")
-_OURS = (*_NETWORKS, "gender", "images", "scores", "scores.csv", "gallery.png", "kec.png", "steps.json", "README.md")
+_OURS = ("body", "drn", "gender", "images", "scores", "scores.csv", "gallery.png", "kec.png", "steps.json", "README.md")
 
 
 @dataclass(frozen=True)
@@ -100,28 +104,37 @@ def steps(task: Task) -> dict[str, Step]:
     images = str(data / "img")
     test = ("--pairs", str(data / "test-pairs.csv"), "-s", images, "-t", images)
     people = ("--target-keypoints", str(data / "test-annotation.csv"))
-    gender = out / "gender" / "gender.safetensors"
+    body, drn, gender = out / "body", out / "drn", out / "gender" / "gender.safetensors"
     training = (
-        *("train", "drn", "--size", "small", "--start-from", str(task.start)),
-        *("--pairs", str(data / "train-pairs.csv"), "-s", images),
+        *("train", "drn", "--size", "small", "--pairs", str(data / "train-pairs.csv"), "-s", images),
         *("--target-keypoints", str(data / "train-annotation.csv")),
         *("--test-pairs", str(data / "test-pairs.csv"), "--test-keypoints", str(data / "test-annotation.csv")),
-        *("--set", "mirrored=true", "--precision", task.precision, *device, "-o", str(out)),
-        *(word for setting in task.settings for word in ("--set", setting)),
+        *("--precision", task.precision, *device, *_set("mirrored=true", *task.settings)),
     )
+    whole = ("--start-from", str(task.start), *_set(*_LOSSES), "-o", str(body))
+    detail = (
+        *("--config", "pb-fix", "--start-from", str(body), "--transfer", str(body)),
+        *_set(*_LOSSES, "perceptual_weight=0.3", "learning_rate=5e-4", "constant_epochs=0"),
+        *("-o", str(drn)),
+    )
+    face = ("--part", "face", "--start-from", str(task.start), "-o", str(drn))
     made: dict[str, tuple[str, ...]] = {
-        "refined": ("drn", "--checkpoint", str(out), *people, *device),
-        "coarse": ("drn", "--checkpoint", str(out), "--image", "coarse", *people, *device),
+        "refined": ("drn", "--checkpoint", str(drn), *people, *device),
+        "coarse": ("drn", "--checkpoint", str(drn), "--image", "coarse", *people, *device),
         "before": ("drn", "--checkpoint", str(task.start), *people, *device),
         "copied": ("copy-source",),
     }
     folders = {name: (str(out / "images" / name), str(out / "scores" / name)) for name in made}
     scored = [scores for _, scores in folders.values()]
     return {
-        "train the body": Step((*training, "--max-time", f"{_BODY * task.minutes:g}"), task.processes),
-        "train the face": Step(
-            (*training, "--part", "face", "--max-time", f"{_FACE * task.minutes:g}"), task.processes
-        ),
+        **{
+            name: Step((*training, *leg, "--max-time", f"{share * task.minutes:g}"), task.processes)
+            for name, leg, share in (
+                ("train the body", whole, _BODY),
+                ("train its detail branch", detail, _DETAIL),
+                ("train the face", face, _FACE),
+            )
+        },
         "train the gender classifier": Step(
             (
                 *("train", "gender", "--network", "efficientnet_lite0", "--images", images),
@@ -149,6 +162,10 @@ def steps(task: Task) -> dict[str, Step]:
     }
 
 
+def _set(*settings: str) -> tuple[str, ...]:
+    return tuple(word for setting in settings for word in ("--set", setting))
+
+
 def build(task: Task) -> None:
     """Run every step, and write down what came of it.
 
@@ -170,7 +187,7 @@ def build(task: Task) -> None:
     page = task.output / "README.md"
     write_atomic(page, readme(task, planned, seconds))
     print(f"trained, scored and drawn: {page}")
-    print(f"ship it: cp {task.output}/{{body,face}}.{{json,safetensors}} {FOLDER}/drn/")
+    print(f"ship it: cp {task.output}/drn/{{body,face}}.{{json,safetensors}} {FOLDER}/drn/")
 
 
 def _run(name: str, step: Step) -> None:
@@ -218,12 +235,12 @@ def _cell(run: Run, name: str, decimals: int) -> str:
 _PAGE = """\
 # The networks that come with the package
 
-Trained and scored in {took} of {minutes} minutes; iterations: {iterations}. The cards (`body.json`, `face.json`,
-`gender/gender.json`) have every number. `refined` and `coarse` are the new DRN's images, `before` those of the one that
-it started from, `copied` copies of the source; all are of the data set's test pairs.
+Trained and scored in {took} of {minutes} minutes; iterations: {iterations}. The cards (`drn/body.json`,
+`drn/face.json`, `gender/gender.json`) have every number. `refined` and `coarse` are the new DRN's images, `before`
+those of the one that it started from, `copied` copies of the source; all are of the data set's test pairs.
 
 {scores}
-![worst, median and best pairs](gallery.png)
+![pairs about the median](gallery.png)
 
 ![keypoint error curves](kec.png)
 

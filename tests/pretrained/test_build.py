@@ -50,9 +50,9 @@ def test_one_command_trains_scores_and_draws(data: Path, tmp_path: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
     for part in ("body", "face"):
-        card = json.loads((out / f"{part}.json").read_bytes())
+        card = json.loads((out / "drn" / f"{part}.json").read_bytes())
         assert card["step"] >= 1
-        assert (out / f"{part}.safetensors").stat().st_size > 10**6
+        assert (out / "drn" / f"{part}.safetensors").stat().st_size > 10**6
     page = (out / "README.md").read_text(encoding="utf-8")
     assert "| | refined | coarse | before | copied |" in page.replace("|  |", "| |")
     assert str(data) not in page
