@@ -35,11 +35,11 @@ from fhpt_eval.options import configured
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.pretrained import drn_checkpoint
 from fhpt_eval.reference_models.drn import checkpoint
+from fhpt_eval.reference_models.drn.batches import order_of_epoch
 from fhpt_eval.reference_models.drn.config import DrnConfig, named_config
 from fhpt_eval.reference_models.drn.journal import grid
 from fhpt_eval.reference_models.drn.resident import Resident
 from fhpt_eval.reference_models.drn.samples import BodyPairs, to_pixels
-from fhpt_eval.reference_models.drn.training import order_of_epoch
 from fhpt_eval.reference_models.drn.updates import BodyUpdates
 
 _BATCH = 16
@@ -137,19 +137,21 @@ def _train(updates: BodyUpdates, kept: Resident, count: int, options: argparse.N
 def _test(updates: BodyUpdates, data: BodyPairs, count: int, pictures: Path | None) -> dict[str, Any]:
     chosen = np.unique(np.linspace(0, len(data) - 1, count).round().astype(int))
     sums: dict[str, list[float]] = {}
-    drawn: list[list[Tensor]] = []
+    drawn: list[Tensor] = []
     for start in range(0, len(chosen), _BATCH):
         numbers = [int(i) for i in chosen[start : start + _BATCH]]
         batch = torch.utils.data.default_collate([data[i] for i in numbers])
         clothes = _clothes([data.pictures[int(data.pairs[i, 1])][0].path for i in numbers])
-        source, target, coarse, refined = updates.pictures(batch)
+        made = updates.pictures(batch)
+        target = made["target"]
         if start == 0:
-            drawn = [[x[:_SHOWN] for x in (source, target, coarse, refined)]]
-        for name, images in (("coarse", coarse), ("refined", refined)):
+            drawn = [images[:_SHOWN] for images in made.values()]
+        for name in ("coarse", "refined"):
+            images = made[name]
             for key, values in (_scores(updates, images, target) | _patterns(images, target, clothes)).items():
                 sums.setdefault(f"{name} {key}", []).extend(values)
     if pictures:
-        Image.fromarray(grid(drawn[0])).save(pictures)
+        Image.fromarray(grid(drawn)).save(pictures)
     return {key: round(float(np.mean(values)), 5) for key, values in sums.items()}
 
 

@@ -55,6 +55,8 @@ class Task:
         processes: That train side by side; more than one pays on a CPU.
         device: As ``--device`` of the commands.
         precision: Of training the DRN.
+        tests: How often each training is tested meanwhile; 0 leaves it to the scores at the end, which on a CPU is a
+            matter of minutes.
         settings: Changes of the DRN's configuration, ``OPTION=VALUE``.
     """
 
@@ -65,6 +67,7 @@ class Task:
     processes: int
     device: str
     precision: Precision
+    tests: int
     settings: tuple[str, ...]
 
 
@@ -105,10 +108,14 @@ def steps(task: Task) -> dict[str, Step]:
     test = ("--pairs", str(data / "test-pairs.csv"), "-s", images, "-t", images)
     people = ("--target-keypoints", str(data / "test-annotation.csv"))
     body, drn, gender = out / "body", out / "drn", out / "gender" / "gender.safetensors"
+    tested = (
+        *("--test-pairs", str(data / "test-pairs.csv"), "--test-keypoints", str(data / "test-annotation.csv")),
+        *("--tests", str(task.tests)),
+    )
     training = (
         *("train", "drn", "--size", "small", "--pairs", str(data / "train-pairs.csv"), "-s", images),
         *("--target-keypoints", str(data / "train-annotation.csv")),
-        *("--test-pairs", str(data / "test-pairs.csv"), "--test-keypoints", str(data / "test-annotation.csv")),
+        *(tested if task.tests else ()),
         *("--precision", task.precision, *device, *_set("mirrored=true", *task.settings)),
     )
     whole = ("--start-from", str(task.start), *_set(*_LOSSES), "-o", str(body))
@@ -266,6 +273,7 @@ def parse(arguments: Sequence[str] | None = None) -> Task:
     parser.add_argument(
         "--precision", choices=get_args(Precision), default="float32", help="of training; a GPU: bfloat16"
     )
+    parser.add_argument("--tests", type=int, default=10, help="while a network trains; 0 saves minutes on a CPU")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="of the configuration")
     given = parser.parse_args(arguments)
     return Task(
@@ -276,6 +284,7 @@ def parse(arguments: Sequence[str] | None = None) -> Task:
         processes=given.processes,
         device=given.device,
         precision=given.precision,
+        tests=given.tests,
         settings=tuple(given.set),
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fhpt_eval.errors import UserError
 from fhpt_eval.pretrained import build
 from fhpt_eval.sample import ANNOTATION, IMAGES, PAIRS, SAMPLE
 
@@ -61,12 +62,12 @@ def test_one_command_trains_scores_and_draws(data: Path, tmp_path: Path) -> None
         assert [row["run"] for row in csv.DictReader(stream)] == ["refined", "coarse", "before", "copied"]
     for picture in ("gallery.png", "kec.png"):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
-    # Of its 14 steps all are told with their time.
+    # All of its steps are told with their time.
     assert set(json.loads((out / "steps.json").read_bytes())) == set(build.steps(_task(data, out)))
 
 
 def test_a_step_that_fails_is_named_and_ends_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(build.UserError, match="could not train the body"):
+    with pytest.raises(UserError, match="could not train the body"):
         build.build(_task(tmp_path / "nothing", tmp_path / "out"))
     assert "nothing" in capfd.readouterr().err
 
