@@ -177,8 +177,12 @@ def build(task: Task) -> None:
     """Run every step, and write down what came of it.
 
     Raises:
-        UserError: A step failed, or the folder holds something else.
+        UserError: The data set is not there, a step failed, or the folder holds something else.
     """
+    if not (task.data / "train-pairs.csv").is_file():
+        raise UserError(f"{task.data} is no data set of `fhpt-eval synth`: make one, or give its folder.")
+    if not task.minutes > 0:
+        raise UserError(f"--minutes cannot be {task.minutes:g}: give a number above 0.")
     OwnedFolder(task.output, "python -m fhpt_eval.pretrained.build").claim(at_or_below(set(_OURS)))
     task.output.mkdir(parents=True, exist_ok=True)
     log = task.output / "steps.json"

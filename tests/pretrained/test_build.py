@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,10 +78,26 @@ def test_one_command_trains_scores_and_draws(data: Path, tmp_path: Path) -> None
     assert set(json.loads((out / "steps.json").read_bytes())) == set(build.steps(_task(data, out)))
 
 
-def test_a_step_that_fails_is_named_and_ends_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserError, match="could not train the body"):
-        build.build(_task(tmp_path / "nothing", tmp_path / "out"))
-    assert "nothing" in capfd.readouterr().err
+def test_a_step_that_fails_is_named_and_ends_it(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    task = replace(_task(data, tmp_path / "out"), settings=("patch=3",))
+    with pytest.raises(UserError, match=r"could not train the body \(exit code 2\)"):
+        build.build(task)
+    assert "patch is 3" in capfd.readouterr().err
+
+
+def test_what_cannot_be_is_said_before_anything_is_run(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no data set of `fhpt-eval synth`"):
+        build.build(_task(tmp_path, tmp_path / "out"))
+    with pytest.raises(UserError, match="--minutes cannot be -1"):
+        build.build(replace(_task(data, tmp_path / "out"), minutes=-1.0))
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_processes_go_through_torchrun(tmp_path: Path) -> None:
+    task = replace(_task(tmp_path / "people", tmp_path / "out"), processes=2)
+    step = build.steps(task)["train the body"]
+    assert step.command[1:4] == ["-m", "torch.distributed.run", "--nproc-per-node"]
+    assert step.shown(task).startswith("torchrun --nproc-per-node 2 -m fhpt_eval train drn --size small")
 
 
 def _task(data: Path, out: Path) -> build.Task:
