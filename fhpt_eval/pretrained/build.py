@@ -214,8 +214,9 @@ def _run(name: str, step: Step) -> None:
 def readme(task: Task, planned: Mapping[str, Step], seconds: Mapping[str, float]) -> str:
     """Tell what was run, how long it took and how good it is."""
     runs = [Run.load(task.output / "scores" / name) for name in ("refined", "coarse", "before", "copied")]
-    cards = {part: json.loads((task.output / f"{part}.json").read_bytes()) for part in ("body", "face")}
-    iterations = ", ".join(f"{part} {card['step']}" for part, card in cards.items())
+    cards = {"body": "body/body", "detail branch": "drn/body", "face": "drn/face"}
+    counts = {name: json.loads((task.output / f"{card}.json").read_bytes())["step"] for name, card in cards.items()}
+    iterations = ", ".join(f"{name} {count}" for name, count in counts.items())
     took = sum(seconds.values()) / 60
     lines = "".join(f"| {name} | {seconds[name]:.0f} |\n" for name in planned)
     commands = "".join(f"{step.shown(task)}\n" for step in planned.values())
