@@ -9,23 +9,26 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import dlib
+import numpy as np
 import pytest
+from PIL import Image
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.pretrained import build
 from fhpt_eval.sample import ANNOTATION, IMAGES, PAIRS, SAMPLE
 
-ITEMS = 1
+ITEMS = 2
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some of the sample, laid out as `fhpt-eval synth` does: an item of either gender to train on, and to test."""
+    """Some of the sample, laid out as `fhpt-eval synth` does: two items of either gender to train on, and to test."""
     folder = tmp_path_factory.mktemp("data")
     (folder / "img").symlink_to(SAMPLE / IMAGES)
     with (SAMPLE / PAIRS).open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    men, women = (list(dict.fromkeys(r["item"] for r in rows if r["gender"] == g)) for g in ("MEN", "WOMEN"))
+    men, women = (_with_faces([r for r in rows if r["gender"] == gender]) for gender in ("MEN", "WOMEN"))
     for split, place in (("train", 0), ("test", ITEMS)):
         items = {*men[place : place + ITEMS], *women[place : place + ITEMS]}
         chosen = [row for row in rows if row["item"] in items]
@@ -36,6 +39,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _write(folder / f"{split}-labels.csv", labels)
         (folder / f"{split}-annotation.csv").write_bytes((SAMPLE / ANNOTATION).read_bytes())
     return folder
+
+
+def _with_faces(rows: list[dict[str, str]]) -> list[str]:
+    """As many items as are needed of which two images have a frontal face, to train and to test the face module on."""
+    detect, found = dlib.get_frontal_face_detector(), []
+    for item in dict.fromkeys(row["item"] for row in rows):
+        names = dict.fromkeys(row["from"] for row in rows if row["item"] == item)
+        images = (np.asarray(Image.open(SAMPLE / IMAGES / name)) for name in names)
+        if sum(bool(detect(image, 1)) for image in images) > 1:
+            found.append(item)
+        if len(found) == 2 * ITEMS:
+            break
+    return found
 
 
 def _write(path: Path, rows: list[dict[str, str]]) -> None:
