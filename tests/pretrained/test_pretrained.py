@@ -107,11 +107,13 @@ def test_the_shipped_checkpoint_says_inside_and_beside_how_it_came_about(part: N
     file = shipped.FOLDER / "drn" / f"{part}.safetensors"
     _, config, card = checkpoint.load(file, part)
     assert card == json.loads(file.with_suffix(".json").read_bytes())
-    driver, last = card["legs"][0]["by"], card["legs"][-1]
+    driver, before = card["legs"][0]["by"], card["legs"][-1]
     assert len(bytes.fromhex(driver["sha256"])) == 32
-    assert {"data", "hardware", "losses", "seed", "rate"} <= last.keys()
-    assert (last["iterations"], last["batch"], last["learning_rate"]) == (
-        card["step"],
+    # The last leg is the card itself, and it began where the one before ended.
+    assert before["sha256"] == card["start"]
+    assert {"data", "hardware", "losses", "seed", "schedule", "torch", "begun_anew"} <= card.keys()
+    assert (card["schedule"]["batch_size"], card["schedule"]["learning_rate"]) == (
         config.batch_size,
         config.learning_rate,
     )
+    assert card["progress"] == 1
