@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shlex
 import subprocess
@@ -29,6 +30,7 @@ from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.files.owned_folder import OwnedFolder, at_or_below
 from fhpt_eval.pretrained import FOLDER
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
+from fhpt_eval.reporting.leaderboards.tables import heading, tables
 
 _BODY, _DETAIL, _FACE = 0.62, 0.1, 0.08
 """Shares of the time for which the body, then its detail branch alone, and the face are trained; what is left is for
@@ -228,20 +230,12 @@ def readme(task: Task, planned: Mapping[str, Step], seconds: Mapping[str, float]
 
 def table(runs: Sequence[Run]) -> str:
     """Put runs side by side, a metric a row, with 95 % intervals where there are any, as Markdown."""
-    board = Leaderboard.of(runs, everything=True)
-    rows = [["", *(run.record.name for run in runs)], ["---", *("---:" for _ in runs)]]
-    for name, metric in board.metrics.items():
-        cells = [_cell(run, name, board.decimals[name]) for run in runs]
-        rows.append([f"`{name}` {metric.arrow}{f' ({metric.unit})' if metric.unit else ''}", *cells])
+    (whole,) = tables(Leaderboard.of(runs, everything=True, intervals=True), 0, math.inf)
+    rows = [["", *(row.name for row in whole.runs)], ["---", *("---:" for _ in whole.runs)]]
+    rows += [
+        [heading(metric), *(row.cells[place].plain for row in whole.runs)] for place, metric in enumerate(whole.metrics)
+    ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def _cell(run: Run, name: str, decimals: int) -> str:
-    score = run.scores.get(name)
-    if score is None or score.value is None:
-        return "–"
-    between = "" if score.interval is None else " [{:.{d}f}, {:.{d}f}]".format(*score.interval, d=decimals)
-    return f"{score.value:.{decimals}f}{between}"
 
 
 _PAGE = """\
@@ -250,6 +244,7 @@ _PAGE = """\
 Trained and scored in {took} of {minutes} minutes; iterations: {iterations}. The cards (`drn/body.json`,
 `drn/face.json`, `gender/gender.json`) have every number. `refined` and `coarse` are the new DRN's images, `before`
 those of the one that it started from, `copied` copies of the source; all are of the data set's test pairs.
+Intervals are 95 %; ≈ stands after the best where it is not told apart from the next.
 
 {scores}
 ![pairs about the median](gallery.png)

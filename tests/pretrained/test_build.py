@@ -87,7 +87,11 @@ def test_one_command_trains_scores_and_draws(data: Path, tmp_path: Path) -> None
     assert str(data) not in page
     assert str(out) not in page
     with (out / "scores.csv").open(newline="") as stream:
-        assert [row["run"] for row in csv.DictReader(stream)] == ["refined", "coarse", "before", "copied"]
+        rows = list(csv.DictReader(stream))
+    assert [row["run"] for row in rows] == ["refined", "coarse", "before", "copied"]
+    (ssim,) = (line for line in page.splitlines() if line.startswith("| ssim ↑"))
+    shown = [cell.split()[0].rstrip("≈") for cell in ssim.split("|")[2:-1]]
+    assert shown == [f"{float(row['ssim ↑']):.4f}" for row in rows]
     for picture in ("gallery.png", "kec.png"):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
     # All of its steps are told with their time.
