@@ -74,6 +74,16 @@ FaceModelsFolder = Annotated[
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 …", rich_help_panel=MACHINE)]
 
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="auto|HOST[:PORT]",
+        help="The cluster of --engine ray; else RAY_ADDRESS, else one on this machine.",
+        rich_help_panel=MACHINE,
+    ),
+]
+
 BatchSize = Annotated[
     int | None,
     typer.Option(

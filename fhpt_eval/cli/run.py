@@ -20,6 +20,7 @@ from fhpt_eval.cli.evaluating import (
     Offline,
     PairList,
     PrecisionName,
+    RayAddress,
     Reference,
     ReferenceMath,
     Source,
@@ -159,6 +160,7 @@ def run(
         typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=_WHERE),
     ] = False,
     engine_name: EngineName = "local",
+    ray_address: RayAddress = None,
     device: Device = "auto",
     batch_size: BatchSize = None,
     workers: Workers = None,
@@ -260,6 +262,7 @@ def run(
             detector_timeout=detector_timeout,
             precision=precision,
             reference_math=reference_math,
+            ray_address=ray_address,
         )
         # Names of files are UTF-8 on disk, also where the locale is ASCII.
         folder = output or Path("results") / os.fsdecode(chosen_name.encode())

@@ -34,7 +34,9 @@ MACHINE = "Machine"
 EngineName = Annotated[
     str,
     typer.Option(
-        "--engine", help="What computes: local, this machine, or one of another package.", rich_help_panel=MACHINE
+        "--engine",
+        help="What computes: local, this machine; ray, a Ray cluster (docs/cluster.md); or one of another package.",
+        rich_help_panel=MACHINE,
     ),
 ]
 DetectorTimeout = Annotated[

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contents import Contents
 from fhpt_eval.engine.contract import Broken, Computed, Decoded, ImageInfo, Key, Outcome, Plan, Warned
-from fhpt_eval.engine.executor import LOCAL, Executor, ExecutorOptions, find_executors
+from fhpt_eval.engine.executor import LOCAL, RAY, Executor, ExecutorOptions, find_executors
 from fhpt_eval.engine.opening import DECODING, dump_info
 from fhpt_eval.engine.reading import Extraction, Findings
 from fhpt_eval.engine.todo import cache_key, find_todo
@@ -98,11 +98,12 @@ def open_engine(
     detector_timeout: float = 60.0,
     precision: Precision = "float32",
     reference_math: bool = False,
+    ray_address: str | None = None,
 ) -> Engine:
     """Return an engine.
 
     Args:
-        name: ``local`` for this machine, or an executor of another package.
+        name: ``local`` for this machine, ``ray`` for a Ray cluster, or an executor of another package.
         cache: Where results are kept.
         device: See `ExecutorOptions`, as for all that follows.
         batch_size: Images in work at once; None for as many as suit the device.
@@ -111,11 +112,14 @@ def open_engine(
         detector_timeout: Seconds a detector may take for an image.
         precision: Of networks.
         reference_math: Compute by definitions, to check the fast way.
+        ray_address: Of the cluster, for ``ray``.
 
     Raises:
         UserError: There is no such engine, or it cannot be used with these options.
     """
-    options = ExecutorOptions(device, batch_size, workers, detector_timeout, precision, reference_math)
+    if ray_address is not None and name != RAY:
+        raise UserError(f"--ray-address is of --engine {RAY}: give both, or neither.")
+    options = ExecutorOptions(device, batch_size, workers, detector_timeout, precision, reference_math, ray_address)
     return Engine(_executor_named(name)(options), cache, max_pixels)
 
 

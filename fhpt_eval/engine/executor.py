@@ -15,6 +15,7 @@ from fhpt_eval.progress import Progress
 
 GROUP = "fhpt_eval.executors"
 LOCAL = "local"
+RAY = "ray"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class ExecutorOptions:
         detector_timeout: Seconds that a detector may take for an image before it is stopped.
         precision: See `Numerics`.
         reference_math: See `Numerics`.
+        ray_address: Of a Ray cluster, for the executor that has one: ``auto`` or ``HOST:PORT``.
     """
 
     device: str = "auto"
@@ -41,6 +43,7 @@ class ExecutorOptions:
     detector_timeout: float = 60.0
     precision: Precision = "float32"
     reference_math: bool = False
+    ray_address: str | None = None
 
 
 class Executor(ABC):
