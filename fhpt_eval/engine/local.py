@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from fhpt_eval.engine.contract import Broken, Computed, Outcome, Warned, Work
@@ -52,78 +53,94 @@ class LocalExecutor(Executor):
 
     def run(self, work: Work, progress: Progress) -> Generator[Outcome, None, None]:
         """Yield what comes of the images and pairs, as it comes."""
+        with self.open(work.weights, work.max_pixels) as machine:
+            yield from machine.run(work, progress)
+
+    @contextmanager
+    def open(self, weights: Mapping[str, Path], max_pixels: int) -> Iterator[Machine]:
+        """Give what computes some work after another; extractors stay loaded meanwhile.
+
+        Args:
+            weights: The verified file of each weights name that an extractor asks for.
+            max_pixels: Larger images are refused.
+        """
         device, plainly = self._numerics.device, self._numerics.reference_math
         decoder: Decoder
         keep_freed_memory()
         with ExitStack() as stack:
             if device == "cpu" or plainly:
-                decoder = in_threads(stack.enter_context(threads(_DECODING_THREADS)), work.max_pixels)
+                decoder = in_threads(stack.enter_context(threads(_DECODING_THREADS)), max_pixels)
             else:
                 processes = stack.enter_context(Workers(self._workers, Context(), _DECODING_TIMEOUT))
-                decoder = InProcesses(processes, work.max_pixels)
+                decoder = InProcesses(processes, max_pixels)
             cores = stack.enter_context(threads(self._workers, one_thread))
             streams = None
             if device != "cpu":
                 # MPS and XPU have no streams here.
                 count = STREAMS if device.startswith("cuda") and not plainly else 1
                 streams = stack.enter_context(threads(count, partial(own_stream, device)))
-            context = Context(**vars(self._numerics), weights=work.weights)
+            context = Context(**vars(self._numerics), weights=weights)
             of_detectors = replace(context, device="cpu")
             workers = stack.enter_context(Workers(self._workers, of_detectors, self._options.detector_timeout))
             models = Models(context, self._batch_size, cores, streams)
-            yield from _Run(work, models, workers, decoder, self._batch_size, progress).outcomes(device)
+            yield Machine(models, workers, decoder, self._batch_size, device)
 
 
-class _Run:
-    """A pass through all images, and further ones for pairs whose images it had to forget."""
+class Machine:
+    """Threads, processes and loaded extractors of this machine.
 
-    def __init__(
-        self, work: Work, models: Models, workers: Workers, decoder: Decoder, batch_size: int, progress: Progress
-    ) -> None:
-        self._work = work
+    Args:
+        models: Loaded extractors.
+        workers: For detectors.
+        decoder: Opens images.
+        batch_size: Images in a batch, at most.
+        device: Where networks compute.
+    """
+
+    def __init__(self, models: Models, workers: Workers, decoder: Decoder, batch_size: int, device: str) -> None:
         self._models = models
         self._workers = workers
         self._decoder = decoder
         self._batch_size = batch_size
-        self._progress = progress
+        self._device = device
 
-    def outcomes(self, device: str) -> Iterator[Outcome]:
-        work = self._work
+    def run(self, work: Work, progress: Progress) -> Iterator[Outcome]:
+        """Yield what comes of some work: of a pass through all images, and of further ones for forgotten images."""
         joins = [Join(extractor, pairs, BUDGET // len(work.pairs)) for extractor, pairs in work.pairs.items()]
-        first = self._pass(work, joins, self._progress)  # which has the first images decoded, while networks load
-        self._load()
-        for extractor, count in fitting(work, device).items():
+        first = self._pass(work, joins, progress)  # which has the first images decoded, while networks load
+        self._load(work, progress)
+        for extractor, count in fitting(work, self._device).items():
             self._models.limit(extractor, count)
         yield from first.run()
         for join in joins:
-            yield from self._late_results(join)
+            yield from self._late_results(work, join, progress)
         yield from map(Warned, self._models.warnings())
         yield from (Broken(extractor, error) for extractor, error in self._models.broken.items())
 
     def _pass(self, work: Work, joins: list[Join], progress: Progress) -> Pass:
         return Pass(work, joins, self._decoder, self._models, self._workers, self._batch_size, progress)
 
-    def _load(self) -> None:
-        extractors = [*(e for e in self._work.images if not e.process), *self._work.pairs]
+    def _load(self, work: Work, progress: Progress) -> None:
+        extractors = [*(e for e in work.images if not e.process), *work.pairs]
         for done, extractor in enumerate(extractors):
-            self._progress("loading", done, len(extractors))
+            progress("loading", done, len(extractors))
             try:
                 self._models.load(extractor)
             except Failed:
                 continue
         if extractors:
-            self._progress("loading", len(extractors), len(extractors))
+            progress("loading", len(extractors), len(extractors))
 
-    def _late_results(self, join: Join) -> Iterator[Outcome]:
+    def _late_results(self, work: Work, join: Join, progress: Progress) -> Iterator[Outcome]:
         """Pairs whose one image had to be forgotten before the other came: read both again, a few at a time."""
         late = join.late()
         for start in range(0, len(late), self._batch_size):
             pairs = late[start : start + self._batch_size]
-            files = {key: self._work.files[key] for pair in pairs for key in pair}
-            part = replace(self._work, files=files, images={}, pairs={join.extractor: tuple(pairs)})
+            files = {key: work.files[key] for pair in pairs for key in pair}
+            part = replace(work, files=files, images={}, pairs={join.extractor: tuple(pairs)})
             again = self._pass(part, [Join(join.extractor, pairs, math.inf)], _silent)
             yield from (outcome for outcome in again.run() if isinstance(outcome, Computed | Warned))
-            self._progress("comparing pairs again", start + len(pairs), len(late))
+            progress("comparing pairs again", start + len(pairs), len(late))
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:
