@@ -87,7 +87,7 @@ class LocalExecutor(Executor):
 
 
 class Machine:
-    """Threads, processes and loaded extractors of this machine.
+    """Threads, processes and loaded extractors of this machine. Several threads may have work of theirs computed.
 
     Args:
         models: Loaded extractors.
@@ -115,7 +115,7 @@ class Machine:
         for join in joins:
             yield from self._late_results(work, join, progress)
         yield from map(Warned, self._models.warnings())
-        yield from (Broken(extractor, error) for extractor, error in self._models.broken.items())
+        yield from (Broken(extractor, error) for extractor, error in [*self._models.broken.items()])
 
     def _pass(self, work: Work, joins: list[Join], progress: Progress) -> Pass:
         return Pass(work, joins, self._decoder, self._models, self._workers, self._batch_size, progress)

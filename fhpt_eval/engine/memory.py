@@ -62,20 +62,34 @@ def memory_of(
 ) -> int:
     """Return how many bytes of memory a plan takes, at most, when nothing of it is in the cache.
 
-    The sizes of the images are read from the headers of their files. What is held of them is bounded whatever their
-    number: by twice `AT_ONCE` for the images that are under way, and `BUDGET` for encoded images whose pairs are not
-    complete; one image may always be held, however large. What grows with their number are names, keys and numbers.
+    The sizes of the images are read from the headers of their files.
 
     Args:
         plan: What is to be computed.
         weights: The file of each weights name that an extractor of the plan asks for.
-        batch_size: Images in a batch, at most; None for as many as the executor takes.
-        workers: Threads for networks, and processes for detectors.
+        batch_size: As in `memory_of_work`, and so for what follows.
+        workers: Threads and processes.
         max_pixels: Larger images are refused.
-        device: The torch device; another than the CPU has images decoded in worker processes.
+        device: The torch device.
     """
     work = find_todo(plan, _name, _Nothing(), dict.fromkeys(plan.extractors(), ""), weights, max_pixels).work
-    allowed = {key: size for key, size in work.sizes.items() if size[0] * size[1] <= max_pixels}
+    return memory_of_work(work, batch_size=batch_size, workers=workers, device=device)
+
+
+def memory_of_work(work: Work, *, batch_size: int | None, workers: int, device: str) -> int:
+    """Return how many bytes of memory some work takes, at most.
+
+    What is held of them is bounded whatever their
+    number: by twice `AT_ONCE` for the images that are under way, and `BUDGET` for encoded images whose pairs are not
+    complete; one image may always be held, however large. What grows with their number are names, keys and numbers.
+
+    Args:
+        work: What is to be computed.
+        batch_size: Images in a batch, at most; None for as many as the executor takes.
+        workers: Threads for networks, and processes for detectors.
+        device: The torch device; another than the CPU has images decoded in worker processes.
+    """
+    allowed = {key: size for key, size in work.sizes.items() if size[0] * size[1] <= work.max_pixels}
     images = [taken for key, taken in work.memory().items() if key in allowed]
     at_work = [(e, pixels * e.bytes_per_pixel) for e, key, pixels in work.shown() if key in allowed]
     here = max((taken for e, taken in at_work if not e.process), default=0)
@@ -85,8 +99,8 @@ def memory_of(
     under_way = max(min(2 * AT_ONCE, UNDER_WAY * size * largest), largest)
     held = min(sum(images), under_way + (BUDGET if work.pairs else 0)) + _PER_IMAGE * len(work.files)
     decoders = 0 if device == "cpu" else _CUDA + min(workers, len(images)) * _DECODER
-    networks = 2 * sum(path.stat().st_size for path in weights.values())
-    torch = _TORCH if any("torch" in e.libraries for e in plan.extractors()) else 0
+    networks = 2 * sum(path.stat().st_size for path in work.weights.values())
+    torch = _TORCH if any("torch" in e.libraries for e in (*work.images, *work.pairs)) else 0
     return _PROCESS + torch + decoders + networks + held + min(workers, len(images)) * (here + elsewhere)
 
 

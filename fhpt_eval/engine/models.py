@@ -54,6 +54,7 @@ class Models:
         self._limits: dict[Extractor, int] = {}
         self._warnings: deque[str] = deque()
         self._lock = Lock()
+        self._loading = Lock()
 
     def load(self, extractor: Extractor) -> Any:
         """Return the loaded code of an extractor.
@@ -61,14 +62,15 @@ class Models:
         Raises:
             Failed: It is broken, or breaks now.
         """
-        if extractor not in self._loaded:
-            if extractor in self.broken:
-                raise Failed
-            try:
-                self._loaded[extractor] = extractor.load(self._context)
-            except Exception as error:
-                raise self.give_up(extractor, error) from error
-        return self._loaded[extractor]
+        with self._loading:
+            if extractor not in self._loaded:
+                if extractor in self.broken:
+                    raise Failed
+                try:
+                    self._loaded[extractor] = extractor.load(self._context)
+                except Exception as error:
+                    raise self.give_up(extractor, error) from error
+            return self._loaded[extractor]
 
     def give_up(self, extractor: Extractor, error: Exception) -> Failed:
         """Stop using an extractor; return what to raise."""
@@ -111,8 +113,11 @@ class Models:
 
     def warnings(self) -> Iterator[str]:
         """Yield what is to be said and was not yet."""
-        while self._warnings:
-            yield self._warnings.popleft()
+        while True:
+            try:
+                yield self._warnings.popleft()
+            except IndexError:  # each is said once, also where several ask
+                return
 
     def _place(self, extractor: Extractor) -> tuple[_Line, int]:
         """Return where an extractor runs, and how many images a call gets there."""

@@ -21,7 +21,7 @@ from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.libraries import version
 from fhpt_eval.records import Missing, Result
 
-_ALWAYS = ("numpy", "opencv", "pillow", "torch")
+LIBRARIES = ("numpy", "opencv", "pillow", "torch")
 """Libraries that decoding and geometries rest on: they can change what any extractor sees."""
 
 Pixels: TypeAlias = npt.NDArray[Any]
@@ -118,7 +118,7 @@ class Extractor(ABC):
             "version": self.version,
             "parameters": self.parameters(),
             "weights": {w.name: w.sha256 for w in self.weights()},
-            "libraries": {lib: version(lib) for lib in (*_ALWAYS, *self.libraries)},
+            "libraries": {lib: version(lib) for lib in (*LIBRARIES, *self.libraries)},
             "decoding": DECODE_VERSION,
             "device": numerics.device.split(":")[0] if self.on_device else "cpu",
         }

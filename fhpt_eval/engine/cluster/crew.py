@@ -1,0 +1,362 @@
+"""Workers of one size, and the parts that they have in hand.
+
+Ray places each worker on a machine that has room for it, has the autoscaler add machines for those that wait, carries
+what is handed to them, and tells which were lost. Here is what it cannot know: what a worker gets next, and what
+becomes of a part whose worker was lost.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+
+from fhpt_eval.engine.cluster.parts import LARGEST, Part, Parts
+from fhpt_eval.engine.cluster.travelling import contents, files_of
+from fhpt_eval.engine.cluster.worker import About, Task, remote_worker, versions
+from fhpt_eval.engine.contract import Computed, Decoded, Outcome, Warned, Work
+from fhpt_eval.engine.executor import ExecutorOptions
+from fhpt_eval.errors import UserError
+from fhpt_eval.memory import out_of_memory
+from fhpt_eval.records import Missing
+
+IN_HAND = 2
+"""Parts that a worker has at once: while one ends, it is busy with the other."""
+
+SECONDS = 4.0
+"""How long a part should take: much longer than handing it over does, and not long to lose."""
+
+_TRIES = 2
+"""How often a part is handed out, before a smaller one is tried, and one image is given up."""
+
+_LOADING = 600.0
+"""Seconds in which a worker may say nothing at first, while networks load on a machine that others use, too."""
+
+SILENCE = 60.0
+"""Seconds that a worker may say nothing later, beside twice what a detector may take for an image."""
+
+_ASK_AFTER = 2.0
+"""Seconds after which a worker is asked again how far it is."""
+
+_STARTS = 3
+"""Workers that may fail to start one after another, before that is taken for the rule."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a worker asks its machine for.
+
+    Attributes:
+        cpus: Cores.
+        gpus: GPUs.
+        memory: Bytes.
+        images: In a part, before it is known how long one takes.
+    """
+
+    cpus: int
+    gpus: int
+    memory: int
+    images: int
+
+    @property
+    def resources(self) -> dict[str, int]:
+        """What it asks for, as Ray calls it."""
+        return {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
+
+
+@dataclass(eq=False)
+class _Member:
+    """A worker.
+
+    Attributes:
+        actor: Ray's handle.
+        starting: Its answer to who it is.
+        about: That, once it is there.
+        hand: The parts that it is at, by Ray's reference to what will come of them.
+        since: When it got the first of them, or the one before was done.
+        said: How much came of what it was given, when it was last asked, and when that was news.
+        asking: The question how far it is, while it is open.
+    """
+
+    actor: Any
+    starting: Any
+    about: About | None = None
+    hand: dict[Any, Part] = field(default_factory=dict)
+    since: float = 0.0
+    said: int = 0
+    heard: float = field(default_factory=time.monotonic)
+    asked: float = field(default_factory=time.monotonic)
+    asking: Any = None
+    done: int = 0
+
+    @property
+    def silence(self) -> float:
+        """Seconds in which nothing was heard of it."""
+        return time.monotonic() - self.heard
+
+
+class Crew:
+    """Workers of one size, as many as the cluster has room for, and some work that they compute.
+
+    Args:
+        work: What they are to compute.
+        task: What all parts of it share.
+        size: Of each worker.
+        options: For the executor on its machine.
+    """
+
+    def __init__(self, work: Work, task: Task, size: Size, options: ExecutorOptions) -> None:
+        self.done = 0
+        self.total = len(work.files)
+        self._task = task
+        self._size = size
+        self._options = options
+        self._parts = Parts(work)
+        self._again: deque[Part] = deque()
+        self._members: list[_Member] = []
+        self._stored: dict[str, Any] = {}
+        self._blind: set[str] = set()
+        self._processors: dict[str, str] = {}
+        self._failed_starts = 0
+        self._seconds_an_image: float | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is left to do."""
+        return bool(self._parts.left or self._again or any(member.hand for member in self._members))
+
+    @property
+    def at_work(self) -> int:
+        """Workers that have started."""
+        return sum(member.about is not None for member in self._members)
+
+    def room(self, machines: list[dict[str, float]], cores: int | None) -> int:
+        """Return how many workers there should be: as many as fit, or where so many cores are asked for, have these."""
+        if cores is not None:
+            return max(1, cores // self._size.cpus)
+        fits = [
+            min(machine.get(what, 0) // asked for what, asked in self._size.resources.items() if asked)
+            for machine in machines
+        ]
+        return max(1, int(sum(fits)))
+
+    def staff(self, count: int) -> None:
+        """Have as many workers, as far as there is work for them."""
+        waiting = self._parts.left + len(self._again)
+        for _ in range(min(count - len(self._members), waiting)):
+            actor = remote_worker(self._size.cpus, self._size.gpus, self._size.memory).remote(self._task, self._options)
+            self._members.append(_Member(actor, actor.about.remote()))
+
+    def pending(self) -> list[Any]:
+        """Return Ray's references to all that is awaited."""
+        return [
+            ref
+            for member in self._members
+            for ref in (*([] if member.about else [member.starting]), *member.hand, member.asking)
+            if ref is not None
+        ]
+
+    def hand_out(self) -> None:
+        """Give each worker that has started as many parts as it should have."""
+        for member in self._members:
+            alone = any(part.lost >= _TRIES for part in member.hand.values())
+            while member.about is not None and len(member.hand) < IN_HAND and not alone:
+                if (part := self._next(idle=not member.hand)) is None:
+                    break
+                alone = part.lost >= _TRIES
+                self._give(member, part)
+            if member.hand and member.asking is None and time.monotonic() - member.asked > _ASK_AFTER:
+                member.asking, member.asked = member.actor.news.remote(), time.monotonic()
+
+    def take(self, ready: set[Any]) -> Iterator[Outcome]:
+        """Yield what came of what was awaited, and of workers that are lost or hang."""
+        for member in [*self._members]:
+            if member.about is None and member.starting in ready:
+                yield from self._started(member)
+            for ref in [ref for ref in member.hand if ref in ready]:
+                if ref in member.hand:  # a worker that is found lost has nothing in hand any more
+                    yield from self._finished(member, ref)
+            if member.asking in ready and member in self._members:
+                yield from self._heard(member)
+            if member in self._members and member.hand and member.silence > self._patience(member):
+                yield from self._lost(member, "stopped: it did nothing any more")
+
+    def dismiss(self) -> None:
+        """End all workers."""
+        for member in self._members:
+            ray.kill(member.actor)
+        self._members = []
+
+    def _patience(self, member: _Member) -> float:
+        """Return how many seconds a worker may say nothing."""
+        later = 2 * self._options.detector_timeout + SILENCE
+        return later if member.said else max(later, _LOADING)
+
+    def _next(self, *, idle: bool) -> Part | None:
+        """Return the next part; one that is computed alone only for a worker that has nothing else in hand."""
+        for index, part in enumerate(self._again):
+            if idle or part.lost < _TRIES:
+                del self._again[index]
+                return part
+        return self._parts.take(self._images())
+
+    def _images(self) -> int:
+        """Return how many images a part should have: fewer at the end, so that all workers end at one time."""
+        usual = self._size.images
+        if self._seconds_an_image is not None:
+            usual = int(SECONDS / max(self._seconds_an_image, 1e-6))
+        at_the_end = self._parts.left // (2 * IN_HAND * max(1, len(self._members)))
+        return max(1, self._size.images // 4, min(usual, at_the_end, LARGEST))
+
+    def _give(self, member: _Member, part: Part) -> None:
+        if not member.hand:
+            member.since = member.heard = time.monotonic()
+        data: dict[str, bytes] = {}
+        if part.sent or (member.about is not None and member.about.node in self._blind):
+            data = contents(file for key, ref in part.work.files.items() for file in files_of(key, ref))
+            part.sent = True
+        member.hand[member.actor.compute.remote(_bare(part.work), data)] = part
+
+    def _started(self, member: _Member) -> Iterator[Outcome]:
+        try:
+            about: About = ray.get(member.starting)
+        except RayError as error:
+            self._members.remove(member)
+            self._failed_starts += 1
+            if self._failed_starts >= _STARTS and not self.at_work:
+                raise UserError(f"no worker of the cluster can start: {_why(error)}") from None
+            return
+        self._failed_starts = 0
+        self._check(about)
+        if about.lacks:
+            files = {file.sha256: file for file in self._task.files}
+            for sha256, data in contents(files[sha] for sha in about.lacks if sha not in self._stored).items():
+                self._stored[sha256] = ray.put(data)
+            there = [sha256 for sha256 in about.lacks if sha256 in self._stored]
+            member.actor.supply.remote(there, *(self._stored[sha256] for sha256 in there))
+        member.about = about
+        self._processors.setdefault(about.processor, about.host)
+        if len(self._processors) > 1:
+            kinds = " and ".join(f"{kind} ({host})" for kind, host in sorted(self._processors.items()))
+            yield Warned(
+                f"the cluster has processors of several kinds, {kinds}: the last digits of what networks compute can"
+                " differ between them"
+            )
+
+    def _check(self, about: About) -> None:
+        """Refuse a machine that computes something else.
+
+        Raises:
+            UserError: It does.
+        """
+        extractors = self._task.extractors
+        if about.fingerprints == tuple(e.fingerprint(self._task.numerics) for e in extractors):
+            return
+        here = versions(extractors)
+        differing = [name for name in here if here[name] != about.versions.get(name)]
+        told = ", ".join(f"{n} {about.versions.get(n) or 'is not there'} (here {here[n] or 'none'})" for n in differing)
+        raise UserError(
+            f"the machine {about.host} of the cluster would compute other numbers"
+            f"{': ' + told if told else ' than this one'}. Install the same versions on all machines."
+        )
+
+    def _finished(self, member: _Member, ref: Any) -> Iterator[Outcome]:
+        try:
+            outcomes: list[Outcome] = pickle.loads(ray.get(ref))  # noqa: S301 - of our own worker
+        except RayTaskError as error:
+            if not out_of_memory(error.cause):
+                raise error.cause from None
+            yield from self._lost(member, "not enough memory")
+            return
+        except RayError as error:
+            yield from self._lost(member, _why(error))
+            return
+        part = member.hand.pop(ref)
+        now = time.monotonic()
+        if member.done and part.images:
+            # It was at two at once, mostly.
+            measured = (now - member.since) / part.images
+            before = self._seconds_an_image
+            self._seconds_an_image = measured if before is None else 0.7 * before + 0.3 * measured
+        member.since, member.done, member.heard = now, member.done + 1, now
+        unread = set() if part.sent else {o.key for o in outcomes if isinstance(o, Decoded) and _is_missing(o.info)}
+        if unread and member.about is not None:
+            if len(unread) == len(part.work.files):
+                self._blind.add(member.about.node)
+            again = part.about(unread)
+            again.sent = True
+            self._again.append(again)
+        self.done += part.images
+        for outcome in outcomes:
+            if not (isinstance(outcome, Decoded | Computed) and unread.intersection(_keys(outcome))):
+                yield outcome
+
+    def _heard(self, member: _Member) -> Iterator[Outcome]:
+        asking, member.asking = member.asking, None
+        try:
+            said = ray.get(asking, timeout=0)
+        except GetTimeoutError:
+            return
+        except RayError as error:
+            yield from self._lost(member, _why(error))
+            return
+        if said != member.said:
+            member.said, member.heard = said, time.monotonic()
+
+    def _lost(self, member: _Member, why: str) -> Iterator[Outcome]:
+        """Let a worker go; others get what it had in hand, in smaller parts where that was so before."""
+        self._members.remove(member)
+        ray.kill(member.actor)
+        host = "of the cluster" if member.about is None else f"on {member.about.host}"
+        yield Warned(f"a worker {host} was lost, and what it was at given to another ({why})")
+        for part in member.hand.values():
+            part.lost += 1
+            halves = part.halves()
+            if part.lost > _TRIES and len(halves) == 1:
+                self.done += part.images
+                yield from _given_up(part)
+            elif part.lost < _TRIES or len(halves) == 1:
+                self._again.append(part)
+            else:
+                for half in halves:
+                    half.lost = _TRIES - 1
+                    self._again.append(half)
+
+
+def _given_up(part: Part) -> Iterator[Outcome]:
+    """Yield what is said of one image, or one pair, that cost several workers."""
+    why = Missing("workers of the cluster were lost when they computed this image")
+    for key in part.work.files:
+        yield Decoded(key, why)
+    for extractor, keys in part.work.images.items():
+        yield from (Computed(extractor, key, why) for key in keys)
+    for comparison, pairs in part.work.pairs.items():
+        yield from (Computed(comparison, pair, why) for pair in pairs)
+
+
+def _bare(work: Work) -> Work:
+    """Return some work without what workers have from the start."""
+    return Work(work.files, work.images, work.pairs, {}, work.max_pixels, work.sizes)
+
+
+def _keys(outcome: Decoded | Computed) -> tuple[str, ...]:
+    return (outcome.key,) if isinstance(outcome.key, str) else outcome.key
+
+
+def _is_missing(found: object) -> bool:
+    return isinstance(found, Missing)
+
+
+def _why(error: BaseException) -> str:
+    """Return in few words what Ray says at length."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, BaseException):
+        return f"{type(cause).__name__}: {cause}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".:") if lines else type(error).__name__

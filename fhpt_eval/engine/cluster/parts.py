@@ -1,0 +1,137 @@
+"""Work cut into parts that one worker computes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from fhpt_eval.engine.contract import PairOfKeys, Work
+from fhpt_eval.engine.stream import AT_ONCE
+from fhpt_eval.extract.extractor import Extractor, PairExtractor
+from fhpt_eval.images.decoding import ImageRef
+
+LARGEST = 512
+"""Images in a part, at most."""
+
+
+@dataclass
+class Part:
+    """Some of the work.
+
+    Attributes:
+        work: With the files of all images that it needs.
+        images: How many of these no earlier part had.
+        lost: How often a worker was lost while it computed this.
+        sent: Hand over what the files hold: a worker could not read some of them.
+    """
+
+    work: Work
+    images: int
+    lost: int = 0
+    sent: bool = False
+
+    def halves(self) -> tuple[Part, ...]:
+        """Return two parts that make up this one; itself where it is about one image, or one pair of them."""
+        keys = list(self.work.files)
+        asked = {key for wanted in self.work.images.values() for key in wanted}
+        pairs = {pair for group in self.work.pairs.values() for pair in group}
+        if len(keys) > 1 and (asked or not pairs):
+            # A pair goes with its later image, as where work is cut at first.
+            place = {key: index for index, key in enumerate(keys)}
+            of_second = [pair for pair in pairs if max(place[key] for key in pair) >= len(keys) // 2]
+            second = set(keys[len(keys) // 2 :])
+        elif len(pairs) > 1:
+            of_second, second = sorted(pairs)[len(pairs) // 2 :], set()
+        else:
+            return (self,)
+        own = [set(keys) - second, second]
+        shared = [pairs.difference(of_second), set(of_second)]
+        works = [only(self.work, keys, pairs) for keys, pairs in zip(own, shared, strict=True)]
+        counts = self.images - min(self.images, len(second)), min(self.images, len(second))
+        return tuple(Part(w, n, self.lost, self.sent) for w, n in zip(works, counts, strict=True) if w.files)
+
+    def about(self, keys: Iterable[str]) -> Part:
+        """Return what is asked about these images, and about the pairs that they stand in."""
+        wanted = set(keys)
+        pairs = {pair for group in self.work.pairs.values() for pair in group if wanted.intersection(pair)}
+        return Part(only(self.work, wanted, pairs), 0, self.lost, self.sent)
+
+
+def only(work: Work, keys: set[str], pairs: set[PairOfKeys]) -> Work:
+    """Return what of some work is about these images and these pairs; further images of pairs are decoded, too."""
+    needed = keys.union(*pairs)
+    images = {e: kept for e, wanted in work.images.items() if (kept := wanted & keys)}
+    compared = {e: kept for e, group in work.pairs.items() if (kept := tuple(p for p in group if p in pairs))}
+    return replace(
+        work,
+        files={key: ref for key, ref in work.files.items() if key in needed},
+        images=images,
+        pairs=compared,
+        sizes={key: size for key in needed if (size := work.sizes.get(key)) is not None},
+    )
+
+
+class Parts:
+    """Cuts work into parts, each as large as is asked for when it is taken.
+
+    A pair is compared where the later of its images is; its other image is decoded once more where an earlier part had
+    it. Images of one target lie together, and where few more complete them, a part is larger.
+
+    Args:
+        work: Is cut in the order of its files.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._memory = work.memory()
+        self._keys = iter(work.files)
+        self._next = next(self._keys, None)
+        self._pairs = _by_later_image(work)
+        self.left = len(work.files)
+
+    def take(self, size: int) -> Part | None:
+        """Return the next part, of about so many images; None where all is taken."""
+        own: dict[str, ImageRef] = {}
+        held = 0
+        while (key := self._next) is not None:
+            pairs = self._pairs.get(key, [])
+            full = len(own) >= size or held + self._memory.get(key, 0) > AT_ONCE
+            continued = len(own) < 2 * size and any(other in own for _, pair in pairs for other in pair)
+            if own and full and not (continued and held <= AT_ONCE):
+                break
+            own[key] = self._work.files[key]
+            held += self._memory.get(key, 0)
+            self._next = next(self._keys, None)
+        if not own:
+            return None
+        self.left -= len(own)
+        return Part(self._of(own), len(own))
+
+    def _of(self, own: Mapping[str, ImageRef]) -> Work:
+        pairs: dict[PairExtractor, list[PairOfKeys]] = {}
+        files: dict[str, ImageRef] = {}
+        for key, ref in own.items():
+            for extractor, pair in self._pairs.pop(key, ()):
+                pairs.setdefault(extractor, []).append(pair)
+                files |= {other: self._work.files[other] for other in pair if other not in own}
+            files[key] = ref
+        asked: dict[Extractor, frozenset[str]] = {
+            e: kept for e, wanted in self._work.images.items() if (kept := wanted.intersection(own))
+        }
+        return replace(
+            self._work,
+            files=files,
+            images=asked,
+            pairs={e: tuple(group) for e, group in pairs.items()},
+            sizes={key: size for key in files if (size := self._work.sizes.get(key)) is not None},
+        )
+
+
+def _by_later_image(work: Work) -> dict[str, list[tuple[PairExtractor, PairOfKeys]]]:
+    """Return the pairs by whichever of their images comes later."""
+    place = {key: index for index, key in enumerate(work.files)} if work.pairs else {}
+    found: dict[str, list[tuple[PairExtractor, PairOfKeys]]] = {}
+    for extractor, pairs in work.pairs.items():
+        for pair in pairs:
+            found.setdefault(max(pair, key=place.__getitem__), []).append((extractor, pair))
+    return found
