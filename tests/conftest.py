@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from two_machines import TwoMachines, two_machines
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ SLOW = (
     *("test_train_gender.py", "test_kec.py", "test_mediapipe_tasks.py", "test_extending.py", "test_sample.py"),
     *("test_screen.py", "test_page_commands.py"),
     *("test_signals.py", "test_detectors.py", "test_kills.py", "test_damaged_caches.py", "test_full_disk.py"),
-    *("test_damaged_images.py", "test_random_folders.py"),
+    *("test_damaged_images.py", "test_random_folders.py", "test_ray.py"),
 )
 """Folders and modules whose tests run networks, detectors, or commands in processes of their own."""
 
@@ -71,6 +72,20 @@ Draw = Callable[..., Path]
 def times(pytestconfig: pytest.Config) -> Callable[[int, int], int]:
     """How often a fault is injected: ordinarily, and with ``--long``."""
     return lambda ordinarily, long: long if pytestconfig.getoption("--long") else ordinarily
+
+
+@pytest.fixture(scope="session")
+def running_machines() -> Iterator[TwoMachines]:
+    with two_machines() as machines:
+        yield machines
+
+
+@pytest.fixture
+def machines(running_machines: TwoMachines) -> Iterator[TwoMachines]:
+    """Two machines of a Ray cluster that this process is connected to."""
+    running_machines.restore()
+    yield running_machines
+    running_machines.restore()
 
 
 @pytest.fixture

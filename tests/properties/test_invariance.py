@@ -13,6 +13,7 @@ from toy_executor import OneByOne
 from toys import InProcess, write_image
 
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.cluster.executor import RayExecutor
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import Engine
 from fhpt_eval.engine.executor import Executor, ExecutorOptions
@@ -38,8 +39,10 @@ def on(executor: type[Executor]) -> OpenEngine:
     return make
 
 
-@pytest.fixture(params=[LocalExecutor, OneByOne])
+@pytest.fixture(params=[LocalExecutor, OneByOne, RayExecutor])
 def opened(request: pytest.FixtureRequest) -> OpenEngine:
+    if request.param is RayExecutor:
+        request.getfixturevalue("machines")
     return on(request.param)
 
 
@@ -153,8 +156,10 @@ def test_mixed_sizes_do_not_change_what_each_image_gives(opened: OpenEngine, tmp
     assert values(refs, pairs, 4) == values(refs[::-1], pairs[::-1], 1)
 
 
-def test_two_executors_give_the_same_bits(folders: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("machines")
+def test_all_executors_give_the_same_bits(folders: tuple[Path, Path], tmp_path: Path) -> None:
     pairs = Pairs.from_folders(*folders)
-    one, other = (score(on(e), pairs, tmp_path / e.name) for e in (LocalExecutor, OneByOne))
-    assert scores(one) == scores(other)
-    assert one.per_pair.equals(other.per_pair)
+    one, *others = (score(on(e), pairs, tmp_path / e.name) for e in (LocalExecutor, OneByOne, RayExecutor))
+    for other in others:
+        assert scores(one) == scores(other)
+        assert one.per_pair.equals(other.per_pair)

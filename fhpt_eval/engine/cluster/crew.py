@@ -11,7 +11,7 @@ import pickle
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
@@ -289,9 +289,7 @@ class Crew:
         if unread and member.about is not None:
             if len(unread) == len(part.work.files):
                 self._blind.add(member.about.node)
-            again = part.about(unread)
-            again.sent = True
-            self._again.append(again)
+            self._again.append(replace(part.about(unread), sent=True))
         self.done += part.images
         for outcome in outcomes:
             if not (isinstance(outcome, Decoded | Computed) and unread.intersection(_keys(outcome))):
@@ -332,7 +330,7 @@ class Crew:
 def _given_up(part: Part) -> Iterator[Outcome]:
     """Yield what is said of one image, or one pair, that cost several workers."""
     why = Missing("workers of the cluster were lost when they computed this image")
-    for key in part.work.files:
+    for key in part.own:
         yield Decoded(key, why)
     for extractor, keys in part.work.images.items():
         yield from (Computed(extractor, key, why) for key in keys)

@@ -20,41 +20,46 @@ class Part:
 
     Attributes:
         work: With the files of all images that it needs.
-        images: How many of these no earlier part had.
+        own: The images that it is about; the others are in its pairs, and decoded once more.
         lost: How often a worker was lost while it computed this.
         sent: Hand over what the files hold: a worker could not read some of them.
+        again: It was computed before, without what could not be read.
     """
 
     work: Work
-    images: int
+    own: tuple[str, ...]
     lost: int = 0
     sent: bool = False
+    again: bool = False
+
+    @property
+    def images(self) -> int:
+        """How many images are done with this part."""
+        return 0 if self.again else len(self.own)
 
     def halves(self) -> tuple[Part, ...]:
-        """Return two parts that make up this one; itself where it is about one image, or one pair of them."""
-        keys = list(self.work.files)
-        asked = {key for wanted in self.work.images.values() for key in wanted}
-        pairs = {pair for group in self.work.pairs.values() for pair in group}
-        if len(keys) > 1 and (asked or not pairs):
+        """Return two parts that make up this one; itself where it is about one image, or one pair."""
+        pairs = sorted({pair for group in self.work.pairs.values() for pair in group})
+        first, second = self.own[: len(self.own) // 2], self.own[len(self.own) // 2 :]
+        if first:
             # A pair goes with its later image, as where work is cut at first.
-            place = {key: index for index, key in enumerate(keys)}
-            of_second = [pair for pair in pairs if max(place[key] for key in pair) >= len(keys) // 2]
-            second = set(keys[len(keys) // 2 :])
+            late = set(pairs).difference(pair for pair in pairs if not set(pair).intersection(second))
+        elif self.own and pairs:
+            first, second, late = self.own, (), set(pairs)
         elif len(pairs) > 1:
-            of_second, second = sorted(pairs)[len(pairs) // 2 :], set()
+            late = set(pairs[len(pairs) // 2 :])
         else:
             return (self,)
-        own = [set(keys) - second, second]
-        shared = [pairs.difference(of_second), set(of_second)]
-        works = [only(self.work, keys, pairs) for keys, pairs in zip(own, shared, strict=True)]
-        counts = self.images - min(self.images, len(second)), min(self.images, len(second))
-        return tuple(Part(w, n, self.lost, self.sent) for w, n in zip(works, counts, strict=True) if w.files)
+        return self._share(first, set(pairs) - late), self._share(second, late)
 
     def about(self, keys: Iterable[str]) -> Part:
-        """Return what is asked about these images, and about the pairs that they stand in."""
-        wanted = set(keys)
-        pairs = {pair for group in self.work.pairs.values() for pair in group if wanted.intersection(pair)}
-        return Part(only(self.work, wanted, pairs), 0, self.lost, self.sent)
+        """Return what is asked about these images, and about the pairs that they stand in; to be done again."""
+        wanted = tuple(keys)
+        pairs = {pair for group in self.work.pairs.values() for pair in group if set(pair).intersection(wanted)}
+        return replace(self._share(wanted, pairs), again=True)
+
+    def _share(self, own: tuple[str, ...], pairs: set[PairOfKeys]) -> Part:
+        return replace(self, work=only(self.work, set(own), pairs), own=own)
 
 
 def only(work: Work, keys: set[str], pairs: set[PairOfKeys]) -> Work:
@@ -105,7 +110,7 @@ class Parts:
         if not own:
             return None
         self.left -= len(own)
-        return Part(self._of(own), len(own))
+        return Part(self._of(own), tuple(own))
 
     def _of(self, own: Mapping[str, ImageRef]) -> Work:
         pairs: dict[PairExtractor, list[PairOfKeys]] = {}

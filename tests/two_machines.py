@@ -1,0 +1,58 @@
+"""A Ray cluster of two machines of one core each, which are processes of this one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class TwoMachines:
+    """The cluster.
+
+    Attributes:
+        address: For ``--ray-address``.
+        cluster: Ray's own for tests.
+        machines: Those that compute; the head has no core.
+    """
+
+    address: str
+    cluster: Any
+    machines: list[Any] = field(default_factory=list)
+
+    def add(self) -> None:
+        """Start a machine."""
+        self.machines.append(self.cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20))
+
+    def lose(self) -> None:
+        """Kill a machine, as a loss of power would."""
+        self.cluster.remove_node(self.machines.pop(), allow_graceful=False)
+
+    def restore(self) -> None:
+        """Have two machines again."""
+        while len(self.machines) < 2:
+            self.add()
+
+
+@contextmanager
+def two_machines() -> Iterator[TwoMachines]:
+    """Start the cluster, and connect this process to it."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100 * 2**20},
+    )
+    try:
+        machines = TwoMachines(cluster.address, cluster)
+        machines.restore()
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="FATAL")
+        yield machines
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
