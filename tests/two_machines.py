@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -41,6 +42,9 @@ class TwoMachines:
 def two_machines() -> Iterator[TwoMachines]:
     """Start the cluster, and connect this process to it."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Workers import the modules of toys and tests, which pytest has put on the path of this process only.
+    here = Path(__file__).parent
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, [here, here / "engine" / "cluster", here / "properties"]))
     import ray
     from ray.cluster_utils import Cluster
 
@@ -54,5 +58,6 @@ def two_machines() -> Iterator[TwoMachines]:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="FATAL")
         yield machines
     finally:
+        del os.environ["PYTHONPATH"]
         ray.shutdown()
         cluster.shutdown()

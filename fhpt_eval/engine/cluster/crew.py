@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from fhpt_eval.engine.cluster.parts import LARGEST, Part, Parts
 from fhpt_eval.engine.cluster.travelling import contents, files_of
-from fhpt_eval.engine.cluster.worker import About, Task, remote_worker, versions
+from fhpt_eval.engine.cluster.worker import About, Answer, Task, remote_worker, versions
 from fhpt_eval.engine.contract import Computed, Decoded, Outcome, Warned, Work
 from fhpt_eval.engine.executor import ExecutorOptions
 from fhpt_eval.errors import UserError
@@ -76,8 +76,9 @@ class _Member:
 
     Attributes:
         actor: Ray's handle.
-        starting: Its answer to who it is.
-        about: That, once it is there.
+        starting: Its answer to who it is, or then, that it has taken in the files that it lacked.
+        told: Who it is.
+        ready: Whether it can be given parts.
         hand: The parts that it is at, by Ray's reference to what will come of them.
         since: When it got the first of them, or the one before was done.
         said: How much came of what it was given, when it was last asked, and when that was news.
@@ -86,7 +87,8 @@ class _Member:
 
     actor: Any
     starting: Any
-    about: About | None = None
+    told: About | None = None
+    ready: bool = False
     hand: dict[Any, Part] = field(default_factory=dict)
     since: float = 0.0
     said: int = 0
@@ -134,7 +136,7 @@ class Crew:
     @property
     def at_work(self) -> int:
         """Workers that have started."""
-        return sum(member.about is not None for member in self._members)
+        return sum(member.ready for member in self._members)
 
     def room(self, machines: list[dict[str, float]], cores: int | None) -> int:
         """Return how many workers there should be: as many as fit, or where so many cores are asked for, have these."""
@@ -158,7 +160,7 @@ class Crew:
         return [
             ref
             for member in self._members
-            for ref in (*([] if member.about else [member.starting]), *member.hand, member.asking)
+            for ref in (*([] if member.ready else [member.starting]), *member.hand, member.asking)
             if ref is not None
         ]
 
@@ -166,7 +168,7 @@ class Crew:
         """Give each worker that has started as many parts as it should have."""
         for member in self._members:
             alone = any(part.lost >= _TRIES for part in member.hand.values())
-            while member.about is not None and len(member.hand) < IN_HAND and not alone:
+            while member.ready and len(member.hand) < IN_HAND and not alone:
                 if (part := self._next(idle=not member.hand)) is None:
                     break
                 alone = part.lost >= _TRIES
@@ -177,7 +179,7 @@ class Crew:
     def take(self, ready: set[Any]) -> Iterator[Outcome]:
         """Yield what came of what was awaited, and of workers that are lost or hang."""
         for member in [*self._members]:
-            if member.about is None and member.starting in ready:
+            if not member.ready and member.starting in ready:
                 yield from self._started(member)
             for ref in [ref for ref in member.hand if ref in ready]:
                 if ref in member.hand:  # a worker that is found lost has nothing in hand any more
@@ -218,36 +220,43 @@ class Crew:
         if not member.hand:
             member.since = member.heard = time.monotonic()
         data: dict[str, bytes] = {}
-        if part.sent or (member.about is not None and member.about.node in self._blind):
+        if part.sent or (member.told is not None and member.told.node in self._blind):
             data = contents(file for key, ref in part.work.files.items() for file in files_of(key, ref))
             part.sent = True
         member.hand[member.actor.compute.remote(_bare(part.work), data)] = part
 
     def _started(self, member: _Member) -> Iterator[Outcome]:
         try:
-            about: About = ray.get(member.starting)
+            told: About | None = ray.get(member.starting)
         except RayError as error:
             self._members.remove(member)
             self._failed_starts += 1
             if self._failed_starts >= _STARTS and not self.at_work:
                 raise UserError(f"no worker of the cluster can start: {_why(error)}") from None
             return
+        member.told = told or member.told
         self._failed_starts = 0
-        self._check(about)
-        if about.lacks:
-            files = {file.sha256: file for file in self._task.files}
-            for sha256, data in contents(files[sha] for sha in about.lacks if sha not in self._stored).items():
-                self._stored[sha256] = ray.put(data)
-            there = [sha256 for sha256 in about.lacks if sha256 in self._stored]
-            member.actor.supply.remote(there, *(self._stored[sha256] for sha256 in there))
-        member.about = about
-        self._processors.setdefault(about.processor, about.host)
-        if len(self._processors) > 1:
+        if told is None or not told.lacks:
+            member.ready = True
+        else:
+            member.starting = self._supply(member.actor, told.lacks)
+        if told is not None:
+            self._check(told)
+            self._processors.setdefault(told.processor, told.host)
+        if told is not None and len(self._processors) > 1:
             kinds = " and ".join(f"{kind} ({host})" for kind, host in sorted(self._processors.items()))
             yield Warned(
                 f"the cluster has processors of several kinds, {kinds}: the last digits of what networks compute can"
                 " differ between them"
             )
+
+    def _supply(self, actor: Any, lacking: Sequence[str]) -> Any:
+        """Send files that extractors load; return what tells that they came."""
+        files = {file.sha256: file for file in self._task.files}
+        for sha256, data in contents(files[sha] for sha in lacking if sha not in self._stored).items():
+            self._stored[sha256] = ray.put(data)
+        there = [sha256 for sha256 in lacking if sha256 in self._stored]
+        return actor.supply.remote(there, *(self._stored[sha256] for sha256 in there))
 
     def _check(self, about: About) -> None:
         """Refuse a machine that computes something else.
@@ -268,7 +277,7 @@ class Crew:
 
     def _finished(self, member: _Member, ref: Any) -> Iterator[Outcome]:
         try:
-            outcomes: list[Outcome] = pickle.loads(ray.get(ref))  # noqa: S301 - of our own worker
+            answer: Answer = pickle.loads(ray.get(ref))  # noqa: S301 - of our own worker
         except RayTaskError as error:
             if not out_of_memory(error.cause):
                 raise error.cause from None
@@ -285,13 +294,13 @@ class Crew:
             before = self._seconds_an_image
             self._seconds_an_image = measured if before is None else 0.7 * before + 0.3 * measured
         member.since, member.done, member.heard = now, member.done + 1, now
-        unread = set() if part.sent else {o.key for o in outcomes if isinstance(o, Decoded) and _is_missing(o.info)}
-        if unread and member.about is not None:
+        unread = set() if part.sent else {d.key for d in answer.decoded if isinstance(d.info, Missing)}
+        if unread and member.told is not None:
             if len(unread) == len(part.work.files):
-                self._blind.add(member.about.node)
+                self._blind.add(member.told.node)
             self._again.append(replace(part.about(unread), sent=True))
         self.done += part.images
-        for outcome in outcomes:
+        for outcome in answer.outcomes(self._task.extractors):
             if not (isinstance(outcome, Decoded | Computed) and unread.intersection(_keys(outcome))):
                 yield outcome
 
@@ -311,9 +320,10 @@ class Crew:
         """Let a worker go; others get what it had in hand, in smaller parts where that was so before."""
         self._members.remove(member)
         ray.kill(member.actor)
-        host = "of the cluster" if member.about is None else f"on {member.about.host}"
+        host = "of the cluster" if member.told is None else f"on {member.told.host}"
         yield Warned(f"a worker {host} was lost, and what it was at given to another ({why})")
-        for part in member.hand.values():
+        hand, member.hand = member.hand, {}
+        for part in hand.values():
             part.lost += 1
             halves = part.halves()
             if part.lost > _TRIES and len(halves) == 1:
@@ -347,14 +357,13 @@ def _keys(outcome: Decoded | Computed) -> tuple[str, ...]:
     return (outcome.key,) if isinstance(outcome.key, str) else outcome.key
 
 
-def _is_missing(found: object) -> bool:
-    return isinstance(found, Missing)
-
-
 def _why(error: BaseException) -> str:
     """Return in few words what Ray says at length."""
     cause = getattr(error, "cause", None)
     if isinstance(cause, BaseException):
         return f"{type(cause).__name__}: {cause}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".:") if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    # Where a worker raised when it was made, what it raised stands at the end of its traceback.
+    return (lines[-1] if "creation task" in lines[0] else lines[0]).rstrip(".:")

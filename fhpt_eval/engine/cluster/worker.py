@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -14,7 +14,7 @@ import ray
 
 from fhpt_eval import __version__
 from fhpt_eval.engine.cluster.travelling import Kept, placed, there, with_files
-from fhpt_eval.engine.contract import Broken, Outcome, Work
+from fhpt_eval.engine.contract import Broken, Computed, Decoded, Key, Outcome, Warned, Work
 from fhpt_eval.engine.executor import ExecutorOptions
 from fhpt_eval.engine.local import LocalExecutor, Machine
 from fhpt_eval.engine.machine import hardware
@@ -22,6 +22,7 @@ from fhpt_eval.extract.extractor import LIBRARIES, Extractor
 from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.libraries import version
+from fhpt_eval.records import Result
 
 COMPUTING, TELLING = "computing", "telling"
 """Ray's groups of an actor's methods: each has threads of its own."""
@@ -69,6 +70,30 @@ class About:
     lacks: tuple[str, ...]
 
 
+@dataclass
+class Answer:
+    """What came of a part; extractors are told by their place in the task.
+
+    Attributes:
+        decoded: What decoding told of the images.
+        computed: Results.
+        broken: Extractors that failed.
+        warned: What the user should know.
+    """
+
+    decoded: list[Decoded] = field(default_factory=list)
+    computed: list[tuple[int, Key, Result]] = field(default_factory=list)
+    broken: list[tuple[int, Exception]] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+
+    def outcomes(self, extractors: Sequence[Extractor]) -> Iterator[Outcome]:
+        """Yield it as an executor does."""
+        yield from self.decoded
+        yield from (Computed(extractors[place], key, result) for place, key, result in self.computed)
+        yield from (Broken(extractors[place], error) for place, error in self.broken)
+        yield from map(Warned, self.warned)
+
+
 def versions(extractors: Sequence[Extractor]) -> dict[str, str | None]:
     """Return the version of this package here, and those of the libraries that extractors rest on."""
     names = sorted({*LIBRARIES, *(library for extractor in extractors for library in extractor.libraries)})
@@ -86,6 +111,7 @@ class Worker:
     def __init__(self, task: Task, options: ExecutorOptions) -> None:
         self._task = task
         self._options = options
+        self._places_of = {extractor: place for place, extractor in enumerate(task.extractors)}
         self._kept: list[Kept] = []
         self._lacks = {file.sha256 for file in task.files if not there(self._here(file))}
         self._machine: Machine | None = None
@@ -126,15 +152,22 @@ class Worker:
             data: Files of its images, where they were sent.
 
         Returns:
-            The outcomes, pickled: many small arrays travel faster so than one by one.
+            An `Answer`, pickled: many small arrays travel faster so than one by one.
         """
-        sent = Kept(data)
+        sent, answer = Kept(data), Answer()
         try:
-            outcomes: list[Outcome] = []
             for outcome in self._at_work().run(self._placed(work, sent), _silent):
                 self._said += 1
-                outcomes.append(_portable(outcome))
-            return pickle.dumps(outcomes, protocol=5)
+                match outcome:
+                    case Decoded():
+                        answer.decoded.append(outcome)
+                    case Computed(extractor, key, result):
+                        answer.computed.append((self._places_of[extractor], key, result))
+                    case Broken(extractor, error):
+                        answer.broken.append((self._places_of[extractor], _portable(error)))
+                    case Warned(sentence):
+                        answer.warned.append(sentence)
+            return pickle.dumps(answer, protocol=5)
         finally:
             sent.close()
 
@@ -164,15 +197,13 @@ class Worker:
         return {**{f.sha256: self._here(f).path for f in self._task.files}, **sent}
 
 
-def _portable(outcome: Outcome) -> Outcome:
-    """Return an outcome that the driver can unpickle: an exception may be of any kind."""
-    if not isinstance(outcome, Broken):
-        return outcome
+def _portable(error: Exception) -> Exception:
+    """Return an exception that the driver can unpickle: it may be of any kind."""
     try:
-        pickle.loads(pickle.dumps(outcome.error))  # noqa: S301 - its own
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - its own
     except Exception:  # noqa: BLE001 - whatever it lacks for that
-        return Broken(outcome.extractor, RuntimeError(f"{type(outcome.error).__name__}: {outcome.error}"))
-    return outcome
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:
