@@ -17,7 +17,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
-from fhpt_eval.engine.cluster.parts import LARGEST, Part, Parts
+from fhpt_eval.engine.cluster.parts import Part, Parts, part_size
 from fhpt_eval.engine.cluster.travelling import contents, files_of
 from fhpt_eval.engine.cluster.worker import About, Answer, Task, remote_worker, versions
 from fhpt_eval.engine.contract import Computed, Decoded, Outcome, Warned, Work
@@ -29,9 +29,6 @@ from fhpt_eval.records import Missing
 IN_HAND = 2
 """Parts that a worker has at once: while one ends, it is busy with the other."""
 
-SECONDS = 4.0
-"""How long a part should take: much longer than handing it over does, and not long to lose."""
-
 _TRIES = 2
 """How often a part is handed out, before a smaller one is tried, and one image is given up."""
 
@@ -40,6 +37,9 @@ _LOADING = 600.0
 
 SILENCE = 60.0
 """Seconds that a worker may say nothing later, beside twice what a detector may take for an image."""
+
+_MEASURED = 2.0
+"""Seconds over which it is measured how long an image takes."""
 
 _ASK_AFTER = 2.0
 """Seconds after which a worker is asked again how far it is."""
@@ -80,7 +80,8 @@ class _Member:
         told: Who it is.
         ready: Whether it can be given parts.
         hand: The parts that it is at, by Ray's reference to what will come of them.
-        since: When it got the first of them, or the one before was done.
+        since: When its images were counted anew, to measure how long one takes.
+        images: That it has done since.
         said: How much came of what it was given, when it was last asked, and when that was news.
         asking: The question how far it is, while it is open.
     """
@@ -90,12 +91,12 @@ class _Member:
     told: About | None = None
     ready: bool = False
     hand: dict[Any, Part] = field(default_factory=dict)
-    since: float = 0.0
+    since: float | None = None
+    images: int = 0
     said: int = 0
     heard: float = field(default_factory=time.monotonic)
     asked: float = field(default_factory=time.monotonic)
     asking: Any = None
-    done: int = 0
 
     @property
     def silence(self) -> float:
@@ -206,19 +207,12 @@ class Crew:
             if idle or part.lost < _TRIES:
                 del self._again[index]
                 return part
-        return self._parts.take(self._images())
-
-    def _images(self) -> int:
-        """Return how many images a part should have: fewer at the end, so that all workers end at one time."""
-        usual = self._size.images
-        if self._seconds_an_image is not None:
-            usual = int(SECONDS / max(self._seconds_an_image, 1e-6))
-        at_the_end = self._parts.left // (2 * IN_HAND * max(1, len(self._members)))
-        return max(1, self._size.images // 4, min(usual, at_the_end, LARGEST))
+        size = part_size(self._size.images, self._seconds_an_image, self._parts.left, len(self._members))
+        return self._parts.take(size)
 
     def _give(self, member: _Member, part: Part) -> None:
         if not member.hand:
-            member.since = member.heard = time.monotonic()
+            member.heard = time.monotonic()
         data: dict[str, bytes] = {}
         if part.sent or (member.told is not None and member.told.node in self._blind):
             data = contents(file for key, ref in part.work.files.items() for file in files_of(key, ref))
@@ -287,13 +281,8 @@ class Crew:
             yield from self._lost(member, _why(error))
             return
         part = member.hand.pop(ref)
-        now = time.monotonic()
-        if member.done and part.images:
-            # It was at two at once, mostly.
-            measured = (now - member.since) / part.images
-            before = self._seconds_an_image
-            self._seconds_an_image = measured if before is None else 0.7 * before + 0.3 * measured
-        member.since, member.done, member.heard = now, member.done + 1, now
+        member.heard = time.monotonic()
+        self._measure(member, part.images)
         unread = set() if part.sent else {d.key for d in answer.decoded if isinstance(d.info, Missing)}
         if unread and member.told is not None:
             if len(unread) == len(part.work.files):
@@ -303,6 +292,21 @@ class Crew:
         for outcome in answer.outcomes(self._task.extractors):
             if not (isinstance(outcome, Decoded | Computed) and unread.intersection(_keys(outcome))):
                 yield outcome
+
+    def _measure(self, member: _Member, images: int) -> None:
+        """Note how long an image takes; not in the first part, where networks load, and of some parts together.
+
+        A worker is at two parts at once, and ends the second right after the first.
+        """
+        now = time.monotonic()
+        if member.since is None:
+            member.since = now
+            return
+        member.images += images
+        if now - member.since > _MEASURED and member.images:
+            measured, before = (now - member.since) / member.images, self._seconds_an_image
+            self._seconds_an_image = measured if before is None else (measured + before) / 2
+            member.since, member.images = now, 0
 
     def _heard(self, member: _Member) -> Iterator[Outcome]:
         asking, member.asking = member.asking, None

@@ -14,6 +14,26 @@ LARGEST = 512
 """Images in a part, at most."""
 
 
+SECONDS = 4.0
+"""How long a part should take: much longer than handing it over does, and not long to lose."""
+
+AT_THE_END = 4
+"""Parts a worker into which what is left is cut: fewer images in each, so that all workers end at one time."""
+
+
+def part_size(usual: int, seconds_an_image: float | None, left: int, workers: int) -> int:
+    """Return how many images the next part should have.
+
+    Args:
+        usual: While it is not known how long one takes; a quarter of that at least.
+        seconds_an_image: How long it took a worker lately.
+        left: Images that no part has.
+        workers: Among whom they are shared.
+    """
+    wanted = usual if seconds_an_image is None else int(SECONDS / max(seconds_an_image, 1e-6))
+    return max(1, usual // 4, min(wanted, left // (AT_THE_END * max(1, workers)), LARGEST))
+
+
 @dataclass
 class Part:
     """Some of the work.

@@ -275,7 +275,7 @@ def test_workers_end_with_the_run(tmp_path: Path) -> None:
         with pytest.raises(Stopped):
             engine.run(Plan({slow: tuple(refs)}, {}), {}, stop)
         found = engine.run(Plan({slow: tuple(refs)}, {}), {})
-        assert 0 < found.computed["slow"] < 120
+        assert 0 < found.computed[slow.id] < 120
         pids = {int(found.image(slow, ref)["pid"]) for ref in refs}
     deadline = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
