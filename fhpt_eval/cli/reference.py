@@ -147,7 +147,7 @@ def use(
     Such a file tells neither its network nor its images: what you state is recorded as stated, and every score says
     that it is not verified.
     """
-    from fhpt_eval.evaluation.reference_making import use_npz
+    from fhpt_eval.evaluation.reference_npz import use_npz
     from fhpt_eval.measuring.registry import reference_needs
 
     _refuse_existing(output, overwrite)
