@@ -55,7 +55,7 @@ def make(
     ] = None,
     float16: Annotated[
         bool,
-        typer.Option("--float16", help="Keep features of each image in half the space; KID's third digit may move."),
+        typer.Option("--float16", help="Keep features of each image in half the space; KID's seventh decimal moves."),
     ] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
