@@ -15,7 +15,7 @@ from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.measuring.given import Given
-from fhpt_eval.measuring.protocol import UNIQUE_TARGETS, Records, Results
+from fhpt_eval.measuring.protocol import GIVEN_FILE, GIVEN_FOLDER, UNIQUE_TARGETS, Records, Results
 from fhpt_eval.measuring.reference_features import ReferenceFeatures, ReferenceNeed
 from fhpt_eval.pairing.naming import parse_deepfashion, without_suffix
 from fhpt_eval.pairing.pairs import Pair
@@ -78,7 +78,7 @@ class ExtractedRecords(Records):
         """Return what the reference set is."""
         if self._images.given_reference is None:
             return UNIQUE_TARGETS
-        return f"the {'folder' if self._images.reference_file is None else 'file'} given with --reference"
+        return GIVEN_FOLDER if self._images.reference_file is None else GIVEN_FILE
 
     @property
     def given(self) -> Given:

@@ -37,6 +37,9 @@ P = TypeVar("P", bound="Protocol")
 UNIQUE_TARGETS = "unique targets of the evaluated pairs"
 """What the reference set is called where none was given."""
 
+GIVEN_FOLDER, GIVEN_FILE = "the folder given with --reference", "the file given with --reference"
+"""What one is called that was given: as images, or as a file made of them."""
+
 
 @dataclass(frozen=True)
 class Need:
