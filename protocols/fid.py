@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -39,11 +39,12 @@ from fhpt_eval.measuring.protocol import (
     resting_on_items,
     tally,
 )
+from fhpt_eval.measuring.reference_features import ReferenceFeatures, ReferenceNeed
 from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.numbers import number
 from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.records import Missing, Record, Role
+from fhpt_eval.records import Missing, Result, Role
 
 InceptionNetwork = Literal["inception-2015", "inception-v3-imagenet"]
 FidNetwork = Literal[InceptionNetwork, "efficientnet-lite0", EmbeddingNetwork]
@@ -52,6 +53,9 @@ FidNetwork = Literal[InceptionNetwork, "efficientnet-lite0", EmbeddingNetwork]
 @dataclass(frozen=True, kw_only=True)
 class FeatureDistribution(Protocol):
     """Compares the features of all generated images with those of a reference set.
+
+    Class attributes:
+        each_reference: Whether it looks at the features of each reference image, or at mean and covariance alone.
 
     Attributes:
         network: ``inception-2015`` (pool3, 2048-d). ``inception-v3-imagenet``: torchvision's (2048-d), the "FID" of
@@ -74,6 +78,7 @@ class FeatureDistribution(Protocol):
     """
 
     group: ClassVar[Group] = "perceptual"
+    each_reference: ClassVar[bool] = True
     embedded: ClassVar[Mapping[str, Any]] = {"network": "efficientnet-lite0"}
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("network", "preprocess"),)
     selecting: ClassVar[tuple[str, ...]] = ("tail", "fewer")
@@ -128,21 +133,28 @@ class FeatureDistribution(Protocol):
         roles: dict[str, Role] = {"auto": "reference", "given": "given", "targets": "target"}
         return roles[self.reference]
 
+    def reference_need(self) -> ReferenceNeed:
+        """Return which features of the images that are compared with are looked at."""
+        key, dim = self.feature
+        return ReferenceNeed(self.extractor("reference"), self.reference_role, key, dim, self.each_reference, self.tail)
+
     def compared_with(self, records: Records) -> str:
         """Return what the reference set is, in words."""
         return UNIQUE_TARGETS if self.reference == "targets" else records.reference()
 
-    def features(self, records: Records) -> tuple[Results, Results]:
-        """Return the records of the generated and of the reference images, without the tails.
+    def features(self, records: Records) -> tuple[Results, ReferenceFeatures]:
+        """Return the records of the generated images and the reference set, without the tails.
 
         Raises:
             Unscorable: A side has less than the one batch that it must have.
         """
         generated = records.unique(self.extractor("generated"), "generated")
-        reference = records.unique(self.extractor("reference"), self.reference_role)
-        if not self.tail:
+        reference = records.reference_features(self.reference_need())
+        if not self.tail or reference.lacking is None:
             return generated, reference
-        there = [[i for i, r in enumerate(side) if not isinstance(r, Missing)] for side in (generated, reference)]
+        there = [
+            [i for i, r in enumerate(side) if not isinstance(r, Missing)] for side in (generated, reference.lacking)
+        ]
         if self.fewer == "fail" and min(map(len, there)) < self.tail:
             raise Unscorable(
                 f"the original's script takes whole batches of {self.tail} and fails on fewer: here are {len(there[0])}"
@@ -151,21 +163,12 @@ class FeatureDistribution(Protocol):
         # Scripts look at the reference set first, and keep the batch that they have lowered to its size.
         batch = max(min(self.tail, len(there[1])), 1)
         tail = dropped(batch, "" if batch == self.tail else f"{self.tail}, lowered to the number of reference images")
-        return _without_tail(generated, there[0], batch, tail), _without_tail(reference, there[1], batch, tail)
-
-    def influence(self, pairs: Pairs, records: Records, generated: Floats, reference: Floats) -> Record:
-        """Return what a score keeps of the influence of each image: a given reference set is the same for all methods.
-
-        Args:
-            pairs: The pairs.
-            records: Which say what the reference set is.
-            generated: The influence of each of `features`' generated images.
-            reference: The influence of each of its reference images.
-        """
-        influences: dict[PairRole, Floats] = {"generated": generated}
-        if self.compared_with(records) == UNIQUE_TARGETS:
-            influences["target"] = reference
-        return {"influence": influence_of_pairs(pairs, influences)}
+        left_out = last_incomplete_batch(there[1], batch)
+        return _without_tail(generated, last_incomplete_batch(there[0], batch), tail), replace(
+            reference,
+            results=_without_tail(reference.results, left_out, tail),
+            lacking=tuple(tail if i in left_out else why for i, why in enumerate(reference.lacking)),
+        )
 
     @property
     def feature(self) -> tuple[str, int]:
@@ -183,8 +186,7 @@ class FeatureDistribution(Protocol):
         return f"{generic}_{self.network.replace('-', '_')}"
 
 
-def _without_tail(results: Results, there: Sequence[int], batch: int, instead: Missing) -> Results:
-    tail = last_incomplete_batch(there, batch)
+def _without_tail(results: Sequence[Result], tail: Collection[int], instead: Missing) -> Results:
     return Results(range(len(results)), lambda i: instead if i in tail else results[i])
 
 
@@ -215,6 +217,7 @@ class Fid(FeatureDistribution):
     headlines: ClassVar[tuple[str, ...]] = metrics
     version: ClassVar[int] = 2
     rank: ClassVar[int] = 10
+    each_reference: ClassVar[bool] = False
     extrapolate: Annotated[int, Field(ge=2, le=100)] | None = None
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
@@ -222,13 +225,21 @@ class Fid(FeatureDistribution):
         key, dim = self.feature
         generated, reference = self.features(records)
         a = GaussianStats.of((r[key] for r in present(generated)), dim)
-        b = GaussianStats.of((r[key] for r in present(reference)), dim)
+        b = reference.statistics(reference.n)
         if min(a.n, b.n) < 2:
             raise Unscorable(f"a Fréchet distance needs at least 2 images on each side, here are {a.n} and {b.n}")
-        moved = frechet_influences(a, b, (r[key] for r in present(generated)), (r[key] for r in present(reference)))
+        own = self.compared_with(records) == UNIQUE_TARGETS
+        of_targets = (r[key] for r in present(reference.results)) if own else None
+        moved = frechet_influences(a, b, (r[key] for r in present(generated)), of_targets)
         missing, faults = missing_on_both_sides(generated, reference)
-        arrays = self.influence(pairs, records, at_present(generated, moved.first), at_present(reference, moved.second))
-        few = min(a.n, b.n) <= dim
+        influences: dict[PairRole, Floats] = {"generated": at_present(generated, moved.first)}
+        if own:
+            # A given reference set is the same for all methods.
+            influences["target"] = at_present(reference.results, moved.second)
+        arrays = {"influence": influence_of_pairs(pairs, influences)}
+        # Of a set whose count nothing tells, the other side's alone can be judged.
+        fewer = a.n if reference.n is None else min(a.n, reference.n)
+        few = fewer <= dim
         line = self._line(records, generated, reference, b) if few or self.extrapolate else None
         fid = Score(
             metric=self.metric("fid", "fd"),
@@ -238,17 +249,20 @@ class Fid(FeatureDistribution):
             missing=missing,
             faults=faults,
             arrays=arrays,
-            details={"reference": self.compared_with(records), "reference_n": b.n},
+            details={"reference": self.compared_with(records), "reference_n": reference.n},
+            warnings=told_of(reference, self.metric("fid", "fd")),
         )
         if few:
-            fid = replace(fid, warnings=(self._too_few(fid, b.n, line),))
+            fid = replace(fid, warnings=(*fid.warnings, self._too_few(fid, reference.n, line)))
         if line is not None:
             fid = replace(fid, details={**fid.details, "bias": line.bias})
         fid = _with_interval(fid, pairs)
-        return [fid] if self.extrapolate is None else [fid, self._infinity(fid, min(a.n, b.n), line)]
+        if self.extrapolate is None:
+            return [fid]
+        return [fid, self._infinity(fid, None if reference.n is None else fewer, line)]
 
     def _line(
-        self, records: Records, generated: Results, reference: Results, statistics: GaussianStats
+        self, records: Records, generated: Results, reference: ReferenceFeatures, statistics: GaussianStats
     ) -> Extrapolated | None:
         """Return the line through distances of parts; without the option it has two points.
 
@@ -259,27 +273,28 @@ class Fid(FeatureDistribution):
             statistics: Of the reference set.
         """
 
-        def rows(results: Results, role: Role) -> tuple[Floats, list[Hashable]]:
+        def rows(results: Sequence[Result], role: Role) -> tuple[Floats, list[Hashable]]:
             of_images = zip(results, records.unique_groups(role), strict=True)
             there = [(r[key], group) for r, group in of_images if not isinstance(r, Missing)]
             return np.asarray([row for row, _ in there], dtype=np.float64), [group for _, group in there]
 
         key, _ = self.feature
         own = self.compared_with(records) != UNIQUE_TARGETS
-        other = statistics if own else rows(reference, self.reference_role)
+        other = statistics if own else rows(reference.results, self.reference_role)
         return extrapolated(*rows(generated, "generated"), other, self.extrapolate or 2)
 
-    def _too_few(self, fid: Score, reference_n: int, line: Extrapolated | None) -> str:
+    def _too_few(self, fid: Score, reference_n: int | None, line: Extrapolated | None) -> str:
         _, dim = self.feature
         # A set that is nearly its reference has less bias than halves tell.
         there = line is not None and 0 < line.bias < (fid.value or 0)
         told = f", by {number(line.bias)} or more as far as half of them tell" if line and there else ""
         return (
-            f"{fid.metric}: {fid.n} generated and {reference_n} reference images for {dim} dimensions: so few bias the"
-            f" value upwards{told}; compare it only at equal counts, or use {self.metric('kid', 'kd')}"
+            f"{fid.metric}: {fid.n} generated and {reference_n or 'an unknown number of'} reference images for {dim}"
+            f" dimensions: so few bias the value upwards{told}; compare it only at equal counts, or use"
+            f" {self.metric('kid', 'kd')}"
         )
 
-    def _infinity(self, fid: Score, fewer: int, line: Extrapolated | None) -> Score:
+    def _infinity(self, fid: Score, fewer: int | None, line: Extrapolated | None) -> Score:
         """Return the value of endlessly many images, with the interval of the distance and the error of the line."""
         metric, (_, dim) = f"{fid.metric}_infinity", self.feature
         score = replace(fid, metric=metric, value=None, interval=None, arrays={}, details={}, warnings=())
@@ -293,11 +308,13 @@ class Fid(FeatureDistribution):
             "points": [list(point) for point in line.points],
         }
         score = replace(score, value=line.value, details=details)
-        if fewer < TIMES * dim:
-            warning = (
-                f"{metric}: {fewer} images are fewer than {TIMES} times the {dim} dimensions, where the line bends: the"
-                " value is a rough one, mostly too large, and has no interval"
+        if fewer is None or fewer < TIMES * dim:
+            told = (
+                "nothing tells how many reference images there are"
+                if fewer is None
+                else f"{fewer} images are fewer than {TIMES} times the {dim} dimensions, where the line bends"
             )
+            warning = f"{metric}: {told}: the value is a rough one, mostly too large, and has no interval"
             return replace(score, warnings=(warning,))
         if fid.interval is None or fid.value is None or line.error is None:
             return score
@@ -319,9 +336,14 @@ def _with_interval(score: Score, pairs: Pairs) -> Score:
     return resting_on_items(score, pairs, interval(pooled, AT_LEAST_0), len(pooled.total), ENOUGH)
 
 
-def missing_on_both_sides(generated: Any, reference: Any) -> tuple[dict[str, int], int]:
+def told_of(reference: ReferenceFeatures, metric: str) -> tuple[str, ...]:
+    """Return what is to be said of a reference set with a metric."""
+    return (f"{metric}: {reference.remark}",) if reference.remark else ()
+
+
+def missing_on_both_sides(generated: Results, reference: ReferenceFeatures) -> tuple[dict[str, int], int]:
     """Tally what is missing on either side, the reference's under its own name."""
     missing, faults = tally(generated)
-    reference_missing, reference_faults = tally(reference)
+    reference_missing, reference_faults = tally(reference.missing)
     named = {f"reference image: {reason}": count for reason, count in reference_missing.items()}
     return {**missing, **named}, faults + reference_faults

@@ -13,7 +13,6 @@ from fhpt_eval.maths.kernels import Indices, KernelDistance, RowSource, kernel_d
 from fhpt_eval.maths.statistics import Floats, Interval
 from fhpt_eval.measuring.protocol import (
     Records,
-    Results,
     Score,
     Unscorable,
     at_present,
@@ -23,8 +22,8 @@ from fhpt_eval.measuring.protocol import (
 )
 from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides
-from fhpt_eval.records import Missing, Record
+from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides, told_of
+from fhpt_eval.records import Missing, Record, Result
 
 ENOUGH = 5
 """With how many items the interval covers at least 92 % in all simulations of docs/intervals.md."""
@@ -72,8 +71,10 @@ class Kid(FeatureDistribution):
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Compare both sides' features by the cubic kernel."""
         generated, reference = self.features(records)
-        x, groups_x = self._present(generated, records.unique_groups("generated"))
-        y, groups_y = self._present(reference, records.unique_groups(self.reference_role))
+        x, groups_x = self._present(generated, generated, records.unique_groups("generated"))
+        y, groups_y = self._present(
+            reference.results, reference.lacking or (), records.unique_groups(self.reference_role)
+        )
         n, m = len(groups_x), len(groups_y)
         if min(n, m) < 2:
             raise Unscorable(f"a kernel distance needs at least 2 images on each side, here are {n} and {m}")
@@ -104,6 +105,7 @@ class Kid(FeatureDistribution):
             faults=faults,
             arrays=arrays,
             details=details,
+            warnings=told_of(reference, self.metric("kid", "kd")),
         )
         items = len({*groups_x, *groups_y})
         if interval is not None:
@@ -126,10 +128,12 @@ class Kid(FeatureDistribution):
                 )
         return kernel_distance(x, y, groups_x, groups_y, within_groups=counted)
 
-    def _present(self, results: Results, groups: Sequence[Hashable]) -> tuple[RowSource, list[Hashable]]:
-        """Return the rows that are there, read block by block, and their groups."""
+    def _present(
+        self, results: Sequence[Result], lacking: Sequence[object], groups: Sequence[Hashable]
+    ) -> tuple[RowSource, list[Hashable]]:
+        """Return the rows that are there, read block by block, and their groups; some of ``lacking`` are `Missing`."""
         key, dim = self.feature
-        here = [i for i, result in enumerate(results) if not isinstance(result, Missing)]
+        here = [i for i, result in enumerate(lacking) if not isinstance(result, Missing)]
 
         def rows(numbers: Indices) -> Floats:
             block = np.empty((len(numbers), dim))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -11,10 +11,11 @@ from pydantic import Field
 
 from fhpt_eval.maths.neighbours import Vectors, neighbourhoods
 from fhpt_eval.measuring.flaws import Effect, Flaw
-from fhpt_eval.measuring.protocol import Records, Results, Score, Unscorable, present
+from fhpt_eval.measuring.protocol import Records, Score, Unscorable, present
 from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides
+from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides, told_of
+from fhpt_eval.records import Result
 
 FEW = 1000
 """Images on either side below which a warning is given."""
@@ -56,7 +57,7 @@ class Prdc(FeatureDistribution):
     def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - no value of a pair
         """Compare both sides' features by their neighbours."""
         generated, reference = self.features(records)
-        x, y = self._matrix(generated), self._matrix(reference)
+        x, y = self._matrix(generated), self._matrix(reference.results)
         k = max(self.neighbourhood, self.density_neighbourhood)
         if min(len(x), len(y)) <= k:
             raise Unscorable(
@@ -71,10 +72,12 @@ class Prdc(FeatureDistribution):
             "density": (found.dense.mean() / self.density_neighbourhood, self.density_neighbourhood),
             "coverage": (found.covered.mean(), self.density_neighbourhood),
         }
-        few = (
-            f"{self.name}: {len(x)} generated and {len(y)} reference images are few for neighbourhoods: compare its"
-            " numbers only at equal counts"
-        )
+        warnings = [*told_of(reference, self.name)]
+        if min(len(x), len(y)) < FEW:
+            warnings.append(
+                f"{self.name}: {len(x)} generated and {len(y)} reference images are few for neighbourhoods: compare its"
+                " numbers only at equal counts"
+            )
         return [
             Score(
                 metric=f"{which}[{self._network}]",
@@ -84,7 +87,7 @@ class Prdc(FeatureDistribution):
                 missing=missing,
                 faults=faults,
                 details={**details, "neighbours": neighbours},
-                warnings=(few,) if which == "precision" and min(len(x), len(y)) < FEW else (),
+                warnings=warnings if which == "precision" else (),
             )
             for which, (value, neighbours) in values.items()
         ]
@@ -93,7 +96,7 @@ class Prdc(FeatureDistribution):
     def _network(self) -> str:
         return self.network + ("-2018" if self.preprocess == "pytorch-fid-2018" else "")
 
-    def _matrix(self, results: Results) -> Vectors:
+    def _matrix(self, results: Sequence[Result]) -> Vectors:
         """Return the features that are there: 410 MB for 50,000 images of 2048 features."""
         key, dim = self.feature
         matrix = np.empty((len(results), dim), dtype=np.float32)

@@ -230,9 +230,9 @@ def _measured(
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.engine import open_engine
     from fhpt_eval.evaluation.evaluate import evaluate
-    from fhpt_eval.pairing.pairs import list_images
+    from fhpt_eval.evaluation.reference_given import read_reference
 
-    images = None if reference is None else list_images(reference)
+    images = None if reference is None else read_reference(reference)
     with display.ProgressDisplay() as progress, Cache() as cache:
         return evaluate(
             pairs,

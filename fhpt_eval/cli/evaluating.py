@@ -47,7 +47,8 @@ Reference = Annotated[
     Path | None,
     typer.Option(
         "--reference",
-        help="Folder of the reference set of FID and KID; otherwise the unique targets.",
+        help="Folder of the reference set of FID and KID, or a file that `fhpt-eval reference make` made of it;"
+        " otherwise the unique targets.",
         rich_help_panel=EVALUATED,
     ),
 ]

@@ -28,6 +28,7 @@ from fhpt_eval.cli import (
     pack,
     plot,
     protocols,
+    reference,
     report,
     run,
     synth,
@@ -81,6 +82,7 @@ app.add_typer(data.app, name="data")
 train.app.command("drn")(train_drn.drn)
 app.add_typer(train.app, name="train")
 app.add_typer(weights.app, name="weights")
+app.add_typer(reference.app, name="reference")
 app.add_typer(cache.app, name="cache")
 
 

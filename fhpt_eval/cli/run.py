@@ -190,11 +190,12 @@ def run(
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.giving import check_given, given_for
     from fhpt_eval.evaluation.plan import ImageSets, prepare
+    from fhpt_eval.evaluation.reference_given import read_reference
+    from fhpt_eval.extract.numerics import Numerics
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.images.decoding import MAX_PIXELS
     from fhpt_eval.measuring.dialects import dialects_of_packages
     from fhpt_eval.measuring.registry import find_protocols
-    from fhpt_eval.pairing.pairs import list_images
 
     for warning in () if quiet else (*find_protocols().warnings, *dialects_of_packages().warnings):
         print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
@@ -217,7 +218,7 @@ def run(
         asked.check(table)
     if not allow_missing:
         table.require_complete()
-    reference_images = None if reference is None else list_images(reference)
+    reference_images = None if reference is None else read_reference(reference)
     chosen_name = run_name(name, generated)
     store = Store(weights_dir, offline)
     if dry_run:
@@ -233,7 +234,9 @@ def run(
         )
         images = ImageSets(table, reference_images, given)
         check_given(images, wanted)
-        prepared = prepare(images, wanted, store, fetch=False)
+        prepared = prepare(
+            images, wanted, store, fetch=False, numerics=Numerics(pick_device(device), precision, reference_math)
+        )
         memory = memory_of(
             prepared.plan,
             prepared.weights,

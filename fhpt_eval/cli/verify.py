@@ -107,10 +107,10 @@ def verify(
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.engine.engine import open_engine
     from fhpt_eval.evaluation.claim import opened
+    from fhpt_eval.evaluation.reference_given import read_reference
     from fhpt_eval.evaluation.verification import verify as check
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.images.decoding import MAX_PIXELS
-    from fhpt_eval.pairing.pairs import list_images
 
     files = read_keypoints({"--generated-keypoints": generated_keypoints, "--target-keypoints": target_keypoints}, eyes)
     of_generated, of_targets = files.values()
@@ -120,7 +120,7 @@ def verify(
             read_pairs(pairs or packed, generated, target, source, naming),
             protocols=names_of(protocols),
             options=protocol_options(options or []),
-            reference=None if reference is None else list_images(reference),
+            reference=None if reference is None else read_reference(reference),
             generated_keypoints=of_generated,
             target_keypoints=of_targets,
             target_masks=read_masks(target_masks),

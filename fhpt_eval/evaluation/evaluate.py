@@ -21,6 +21,8 @@ from fhpt_eval.evaluation.extracted_records import ExtractedRecords
 from fhpt_eval.evaluation.giving import check_given, given_for, keypoint_roles
 from fhpt_eval.evaluation.plan import ImageSets, Prepared, prepare
 from fhpt_eval.evaluation.recording import plan_record, start_run
+from fhpt_eval.evaluation.reference_file import ReferenceFile
+from fhpt_eval.evaluation.reference_given import read_reference
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_folder import RunFolder
 from fhpt_eval.evaluation.run_record import score_record
@@ -36,7 +38,7 @@ from fhpt_eval.measuring.protocol import Profile, Protocol, Score, Unscorable
 from fhpt_eval.measuring.registry import select
 from fhpt_eval.memory import no_memory_for
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
-from fhpt_eval.pairing.pairs import Pairs, list_images
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.keypoint_files import KeypointFiles
 from fhpt_eval.people.mask_files import MaskFiles
 from fhpt_eval.progress import Progress
@@ -50,7 +52,7 @@ def evaluate(
     protocols: Sequence[Measurement | Protocol | str] | None = None,
     *,
     profile: Profile = "paper",
-    reference: Sequence[ImageRef] | str | Path | None = None,
+    reference: Sequence[ImageRef] | ReferenceFile | str | Path | None = None,
     generated_keypoints: KeypointFiles | str | Path | None = None,
     target_keypoints: KeypointFiles | str | Path | None = None,
     target_masks: MaskFiles | str | Path | None = None,
@@ -72,7 +74,8 @@ def evaluate(
         protocols: Names, groups, configured protocols, or measurements of a dialect (`fhpt_eval.measuring.dialects`);
             None for all protocols.
         profile: ``paper`` (canonical networks) or ``embedded`` (what packages carry); for protocols given by name.
-        reference: The reference set of FID and KID, or its folder; None for the unique targets.
+        reference: The reference set of FID and KID, its folder, or a file made of it (docs/reference.md); None for the
+            unique targets.
         generated_keypoints: Keypoints of the generated images, to take instead of detected ones, or their files.
         target_keypoints: The same for the targets; masks are drawn from them, too.
         target_masks: Masks of the targets, to take instead of drawn ones, or their folder.
@@ -108,7 +111,7 @@ def evaluate(
         else gender_classifier,
         face_models=FaceModels.at(face_models) if isinstance(face_models, str | Path) else face_models,
     )
-    compared = list_images(reference) if isinstance(reference, str | Path) else reference
+    compared = read_reference(reference) if isinstance(reference, str | Path) else reference
     images, wanted = ImageSets(pairs, compared, given), list(dict.fromkeys(m.protocol for m in chosen))
     check_given(images, wanted)
     with ExitStack() as stack:
@@ -116,7 +119,7 @@ def evaluate(
             engine = open_engine(LOCAL, stack.enter_context(Cache()))
         folder = None if output is None else RunFolder(Path(output), overwrite=overwrite)
         started = time.monotonic()
-        prepared = prepare(images, wanted, store or Store(), progress)
+        prepared = prepare(images, wanted, store or Store(), progress, numerics=engine.numerics)
         contents = engine.identify(prepared.plan, progress)
         planned = plan_record(name, profile, images, chosen, prepared, contents, engine.numerics, command)
         if folder is not None:

@@ -19,6 +19,8 @@ import pandas as pd
 from fhpt_eval.engine.engine import Engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
+from fhpt_eval.evaluation.reference_file import ReferenceFile
+from fhpt_eval.evaluation.reference_given import read_reference
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.insight_face import FaceModels
 from fhpt_eval.extract.weights import Store
@@ -72,7 +74,8 @@ class Evaluator:
     Args:
         protocols: As in `evaluate`, and so for all that follows.
         profile: Which networks.
-        reference: The reference set of FID and KID, or its folder; None for the targets, equal ones once.
+        reference: The reference set of FID and KID, its folder, or a file made of it; None for the targets, equal ones
+            once.
         gender_classifier: What judges genders.
         face_models: What finds and embeds faces.
         name: What the runs are called.
@@ -86,7 +89,7 @@ class Evaluator:
         protocols: Sequence[Measurement | Protocol | str] | None = None,
         *,
         profile: Profile = "paper",
-        reference: Sequence[ImageRef] | str | Path | None = None,
+        reference: Sequence[ImageRef] | ReferenceFile | str | Path | None = None,
         gender_classifier: GivenFile | str | Path | None = None,
         face_models: FaceModels | str | Path | None = None,
         name: str = "run",
@@ -97,7 +100,8 @@ class Evaluator:
         self._protocols = protocols
         self._options: dict[str, Any] = {
             "profile": profile,
-            "reference": reference,
+            # A file is checked once, and not with each score.
+            "reference": read_reference(reference) if isinstance(reference, str | Path) else reference,
             "gender_classifier": gender_classifier,
             "face_models": face_models,
             "name": name,

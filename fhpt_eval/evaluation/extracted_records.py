@@ -10,11 +10,13 @@ from fhpt_eval.engine.contents import Contents
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.evaluation.image_list import set_hash
 from fhpt_eval.evaluation.plan import ImageSets
+from fhpt_eval.evaluation.reference_file import ReferenceFile
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
 from fhpt_eval.extract.keypoint_detector import KeypointDetector
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.measuring.given import Given
-from fhpt_eval.measuring.protocol import UNIQUE_TARGETS, Records, Results
+from fhpt_eval.measuring.protocol import GIVEN_FILE, GIVEN_FOLDER, UNIQUE_TARGETS, Records, Results
+from fhpt_eval.measuring.reference_features import ReferenceFeatures, ReferenceNeed
 from fhpt_eval.pairing.naming import parse_deepfashion, without_suffix
 from fhpt_eval.pairing.pairs import Pair
 from fhpt_eval.people.given_keypoints import GivenKeypoints
@@ -62,17 +64,29 @@ class ExtractedRecords(Records):
             for pair in self._images.pairs
             if (ref := self._images.of_pair(pair, role_in_pairs)) is not None
         }
+        if (file := self._file(role)) is not None:
+            unnamed = [("reference", i) for i in range(0 if file.names else file.record.images or 0)]
+            return [*(_group_of(name, items) for name in file.names), *unnamed]
         return [_group(ref, items) for ref in self._keys(role)]
+
+    def reference_features(self, need: ReferenceNeed) -> ReferenceFeatures:
+        """Return the images that are compared with, or what a file has of them."""
+        file = self._file(need.role)
+        return super().reference_features(need) if file is None else file.reference_features(need)
 
     def reference(self) -> str:
         """Return what the reference set is."""
-        given = self._images.given_reference is not None
-        return "the folder given with --reference" if given else UNIQUE_TARGETS
+        if self._images.given_reference is None:
+            return UNIQUE_TARGETS
+        return GIVEN_FOLDER if self._images.reference_file is None else GIVEN_FILE
 
     @property
     def given(self) -> Given:
         """What the user gave."""
         return self._images.given
+
+    def _file(self, role: Role) -> ReferenceFile | None:
+        return self._images.reference_file if role in {"reference", "given"} else None
 
     def _results(
         self,
@@ -112,8 +126,12 @@ def _of_person(keypoints: GivenKeypoints, role: Role, ref: ImageRef | Missing, s
 def _group(ref: ImageRef | Missing, items: Mapping[str, str]) -> Hashable:
     if isinstance(ref, Missing):
         return ref
-    name = parse_deepfashion(ref.name)
-    own = without_suffix(ref.name)
+    return _group_of(ref.name, items)
+
+
+def _group_of(image: str, items: Mapping[str, str]) -> Hashable:
+    name = parse_deepfashion(image)
+    own = without_suffix(image)
     return items.get(own) or (name.item if name else own)
 
 

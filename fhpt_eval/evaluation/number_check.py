@@ -12,6 +12,7 @@ import pandas as pd
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ScoreRecord
+from fhpt_eval.measuring.protocol import GIVEN_FILE, GIVEN_FOLDER
 from fhpt_eval.measuring.tolerance import Agreement, Tolerance
 from fhpt_eval.records import Record
 
@@ -90,6 +91,10 @@ def check_number(protocol: str, score: ScoreRecord, recorded: Run, found: Run, t
 
 def _of_score(score: ScoreRecord, again: ScoreRecord, tolerance: Tolerance) -> Iterator[_Part]:
     mine, theirs = (json.loads(s.model_dump_json()) for s in (score, again))
+    for details in (mine["details"], theirs["details"]):
+        # Of a file and the folder that it was made of, the recipe tells whether they are one set.
+        if details.get("reference") == GIVEN_FILE:
+            details["reference"] = GIVEN_FOLDER
     for field in ("value", "not_finite", "n", "missing", "faults", "interval", "details", "better", "unit"):
         agreement = tolerance.of_values(mine[field], theirs[field])
         shown = f" ({mine[field]} recorded, {theirs[field]} here)" if field not in {"details", "missing"} else ""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.errors import Unavailable, UserError
+from fhpt_eval.evaluation.reference_file import ReferenceFile
 from fhpt_eval.extract.extractor import Extractor, ImageExtractor, PairExtractor
+from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.extract.weights import Store, Weights
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.geometry import Geometry
@@ -16,6 +18,7 @@ from fhpt_eval.images.listing import Listing
 from fhpt_eval.images.sizes import common_size
 from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Need, Protocol
+from fhpt_eval.measuring.reference_features import ReferenceNeed
 from fhpt_eval.measuring.requirements import lacks_packages
 from fhpt_eval.pairing.pairs import Pair, Pairs, ReferenceSet
 from fhpt_eval.progress import Progress
@@ -28,21 +31,36 @@ class ImageSets:
 
     Attributes:
         pairs: Generated images with their targets and sources.
-        given_reference: The reference set; None for the unique targets of the pairs.
+        given_reference: The reference set, or a file made of it; None for the unique targets of the pairs.
         given: What is known beside the images.
     """
 
     pairs: Pairs
-    given_reference: Sequence[ImageRef] | None = None
+    given_reference: Sequence[ImageRef] | ReferenceFile | None = None
     given: Given = field(default_factory=Given)
+
+    @property
+    def reference_file(self) -> ReferenceFile | None:
+        """The file that stands for a reference set, if there is one: no image of it is here."""
+        return self.given_reference if isinstance(self.given_reference, ReferenceFile) else None
+
+    @property
+    def reference_images(self) -> Sequence[ImageRef]:
+        """The images of the given reference set."""
+        return () if isinstance(self.given_reference, ReferenceFile) else self.given_reference or ()
+
+    def reference_need(self, protocol: Protocol) -> ReferenceNeed | None:
+        """Return what a protocol looks at of the given reference set, or would if there were one."""
+        need = protocol.reference_need()
+        return None if need is None or need.role == "target" else need
 
     def unique(self, role: Role) -> Sequence[ImageRef]:
         """Return the different images of a role, in the order of their names."""
         if role == "given":
-            return self.given_reference or ()
+            return self.reference_images
         if role != "reference":
             return self.pairs.unique(role)
-        return self.pairs.unique("target") if self.given_reference is None else self.given_reference
+        return self.pairs.unique("target") if self.given_reference is None else self.reference_images
 
     @property
     def listings(self) -> tuple[Listing, ...]:
@@ -89,6 +107,7 @@ class Prepared:
         weights: The verified file of each weights name.
         same: For extractors whose geometry leaves these images as they are, the one without it: computed once.
         downloads: Weights that would have to be downloaded first; empty once they have been.
+        warnings: What the reader of the numbers must know, one sentence each.
     """
 
     ready: tuple[Protocol, ...]
@@ -97,6 +116,7 @@ class Prepared:
     weights: Mapping[str, Path]
     same: Mapping[Extractor, Extractor] = field(default_factory=dict)
     downloads: tuple[Weights, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def ran(self, extractor: Extractor) -> Extractor:
         """Return the extractor that the plan has in the place of one that a protocol asks for."""
@@ -110,6 +130,7 @@ def prepare(
     progress: Progress | None = None,
     *,
     fetch: bool = True,
+    numerics: Numerics | None = None,
 ) -> Prepared:
     """Find out which protocols can run, and plan the extraction.
 
@@ -119,6 +140,7 @@ def prepare(
         store: Where weights are looked for.
         progress: Called while weights are downloaded.
         fetch: Download what is absent; False only tells what would be downloaded.
+        numerics: How it will be computed, which a file of a reference set must fit.
     """
     weights: dict[str, Path] = {}
     downloads: dict[str, Weights] = {}
@@ -130,6 +152,7 @@ def prepare(
             if (lacking := lacks_packages(protocol) or protocol.lacks(images.given)) is not None:
                 raise Unavailable(lacking)
             _check_roles(protocol, images)
+            _check_reference(protocol, images, numerics)
             for name, file in wanted.items():
                 if name in weights or name in downloads:
                     continue
@@ -143,7 +166,8 @@ def prepare(
             ready.append(protocol)
     same = _same(ready, images)
     plan = _plan(ready, images, same)
-    return Prepared(tuple(ready), unavailable, plan, weights, same, tuple(downloads.values()))
+    warnings = _other_versions(ready, images, numerics or Numerics())
+    return Prepared(tuple(ready), unavailable, plan, weights, same, tuple(downloads.values()), tuple(warnings))
 
 
 def _reporter(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:
@@ -152,7 +176,7 @@ def _reporter(progress: Progress | None, name: str) -> Callable[[int, int], None
 
 def _check_roles(protocol: Protocol, images: ImageSets) -> None:
     for role in sorted({role for need in protocol.needs() for role in need.roles}):
-        if images.unique(role):
+        if images.unique(role) or (images.reference_file is not None and role in {"reference", "given"}):
             continue
         if role == "given":
             raise Unavailable(
@@ -162,6 +186,23 @@ def _check_roles(protocol: Protocol, images: ImageSets) -> None:
         if role == "reference":
             raise Unavailable("real images are needed: give --target DIR or --reference DIR")
         raise Unavailable(f"{role} images are needed: give --{role} DIR")
+
+
+def _check_reference(protocol: Protocol, images: ImageSets, numerics: Numerics | None) -> None:
+    need = images.reference_need(protocol)
+    if images.reference_file is None or need is None:
+        return
+    if (why := images.reference_file.why_not(need, numerics, protocol.name)) is not None:
+        raise Unavailable(why)
+
+
+def _other_versions(protocols: Iterable[Protocol], images: ImageSets, numerics: Numerics) -> Iterator[str]:
+    if (file := images.reference_file) is None:
+        return
+    needs = [need for protocol in protocols if (need := images.reference_need(protocol)) is not None]
+    if others := dict.fromkeys(remark for need in needs for remark in file.remarks(need, numerics)):
+        told = ", ".join(others)
+        yield f"the file of the reference set was made with other versions, which changes last digits: {told}"
 
 
 def _same(protocols: Iterable[Protocol], images: ImageSets) -> dict[Extractor, Extractor]:
@@ -179,6 +220,8 @@ def _same(protocols: Iterable[Protocol], images: ImageSets) -> dict[Extractor, E
 
     plain: dict[Extractor, set[Extractor]] = {}
     for need in (need for protocol in protocols for need in images.needs(protocol)):
+        if not any(map(images.unique, need.roles)):
+            continue
         geometries = map(on, need.extractor.geometries, need.roles)
         plain.setdefault(need.extractor, set()).add(need.extractor.in_geometries(*geometries))
     # One that is asked for in two roles, of pictures of two sizes, is another extractor in each.
@@ -195,8 +238,8 @@ def _plan(protocols: Iterable[Protocol], images: ImageSets, same: Mapping[Extrac
             both = [[seen.of_pair(pair, role) for role in need.roles] for pair in seen.pairs]
             whole = {(a, b): None for a, b in both if a is not None and b is not None}
             compared.setdefault(extractor, {}).update(whole)
-        elif isinstance(extractor, ImageExtractor):
-            singles.setdefault(extractor, {}).update(dict.fromkeys(seen.unique(need.roles[0])))
+        elif isinstance(extractor, ImageExtractor) and (refs := seen.unique(need.roles[0])):
+            singles.setdefault(extractor, {}).update(dict.fromkeys(refs))
     return Plan(
         {e: tuple(refs) for e, refs in singles.items()},
         {e: tuple(refs) for e, refs in compared.items()},

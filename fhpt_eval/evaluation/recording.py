@@ -18,8 +18,16 @@ from fhpt_eval.evaluation.extracted_records import content_hash
 from fhpt_eval.evaluation.giving import own_classifier, used_keypoints, used_masks
 from fhpt_eval.evaluation.image_list import ImageList, ListedImage, generated_hash, keypoints_row, masks_row
 from fhpt_eval.evaluation.plan import ImageSets, Prepared
+from fhpt_eval.evaluation.reference_record import FeatureType
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.evaluation.run_record import ImagesRecord, PairsRecord, ProtocolRecord, Recipe, RunRecord
+from fhpt_eval.evaluation.run_record import (
+    ImagesRecord,
+    PairsRecord,
+    ProtocolRecord,
+    Recipe,
+    ReferenceFileRecord,
+    RunRecord,
+)
 from fhpt_eval.evaluation.sizes import of_sizes, unusual
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.numerics import Numerics, Precision
@@ -72,7 +80,7 @@ def start_run(
 ) -> Run:
     """Return the run with what decoding told, and without scores."""
     targets = content_hash(images.pairs.unique("target"), extraction)
-    warnings = list(extraction.warnings)
+    warnings = [*extraction.warnings, *prepared.warnings]
     if (warning := _copies_of_targets(images.pairs, extraction)) is not None:
         warnings.append(warning)
     warnings += [*doubts.warnings, *of_sizes(images, prepared, extraction)]
@@ -118,6 +126,22 @@ def _pending(
         reason=prepared.unavailable.get(protocol),
         recipe=_recipe(protocol, images, contents, numerics.precision),
         extractors={extractor.id: extractor.fingerprint(numerics) for extractor in ran},
+        reference_file=None if protocol in prepared.unavailable else _reference_file(protocol, images),
+    )
+
+
+def _reference_file(protocol: Protocol, images: ImageSets) -> ReferenceFileRecord | None:
+    need, file = images.reference_need(protocol), images.reference_file
+    if need is None or file is None:
+        return None
+    return ReferenceFileRecord(
+        sha256=file.sha256,
+        content=file.record.content,
+        images=file.record.images,
+        n=file.features(need).n,
+        made_by=file.record.made_by,
+        created=file.record.created,
+        stated=file.record.stated,
     )
 
 
@@ -153,12 +177,26 @@ def _recipe(protocol: Protocol, images: ImageSets, contents: Contents | Extracti
         parameters=protocol.parameters(),
         extractors={need.extractor.name: need.extractor.version for need in needs},
         weights={name: sha256 for need in needs for name, sha256 in _weights(need.extractor).items()},
-        reference=content_hash(images.unique("reference"), contents) if roles & {"reference", "given"} else None,
+        reference=_reference_hash(images, contents) if roles & {"reference", "given"} else None,
         keypoints=used_keypoints(protocol, images.given),
         masks=used_masks(protocol, images.given),
         sources=content_hash(images.unique("source"), contents) if "source" in roles else None,
         precision=precision if any(need.extractor.precision(precision) == precision for need in needs) else "float32",
+        reference_precision=_reference_precision(protocol, images),
     )
+
+
+def _reference_hash(images: ImageSets, contents: Contents | Extraction) -> str | None:
+    if images.reference_file is not None:
+        return images.reference_file.record.identity
+    return content_hash(images.unique("reference"), contents)
+
+
+def _reference_precision(protocol: Protocol, images: ImageSets) -> FeatureType:
+    need, file = images.reference_need(protocol), images.reference_file
+    if need is None or file is None or not need.each or file.why_not(need, None, protocol.name) is not None:
+        return "float32"
+    return file.features(need).each or "float32"
 
 
 def _weights(extractor: Extractor) -> dict[str, str]:
@@ -197,10 +235,13 @@ def _others(images: ImageSets, prepared: Prepared, extraction: Extraction) -> It
     looked_at = {role for protocol in prepared.ready for need in images.needs(protocol) for role in need.roles}
     sets: dict[Role, Sequence[ImageRef]] = {"target": images.pairs.unique("target")}
     sets["source"] = images.pairs.unique("source") if "source" in looked_at else ()
-    sets["reference"] = (images.given_reference or ()) if looked_at & {"reference", "given"} else ()
+    sets["reference"] = images.reference_images if looked_at & {"reference", "given"} else ()
     for role, refs in sets.items():
         for ref in refs:
             yield ListedImage(role, ref.name, extraction.content(ref) or "")
+    if (kept := images.reference_file) is not None and looked_at & {"reference", "given"}:
+        for image, sha256 in zip(kept.names, kept.contents, strict=True):
+            yield ListedImage("reference", image, sha256)
     for role, keypoints in images.given.keypoints.items():
         yield keypoints_row(role, keypoints.files.convention, keypoints.files.sha256)
     if images.given.masks is not None:
@@ -230,7 +271,7 @@ def _known_hash(pairs: Pairs) -> str:
 def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction) -> ImagesRecord:
     read = set(prepared.plan.refs())
     roles: dict[str, Sequence[ImageRef]] = {r: images.pairs.unique(r) for r in ("generated", "target", "source")}
-    roles["reference"] = images.given_reference or ()
+    roles["reference"] = images.reference_images
     sizes: dict[str, dict[str, int]] = {}
     notes: dict[ImageRef, frozenset[str]] = {}
     unreadable = {}
@@ -247,6 +288,8 @@ def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction
                 notes[ref] = info.notes
         if counts:
             sizes[role] = dict(counts.most_common())
+    if images.reference_file is not None and images.reference_file.record.sizes:
+        sizes["reference"] = dict(images.reference_file.record.sizes)
     totals = Counter(note for found in notes.values() for note in found)
     return ImagesRecord(
         sizes=sizes, notes=dict(sorted(totals.items())), unreadable=unreadable, left_out=images.left_out

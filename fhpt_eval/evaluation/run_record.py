@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from fhpt_eval.evaluation.image_list import ImageList
+from fhpt_eval.evaluation.reference_record import FeatureType, unequal
 from fhpt_eval.extract.numerics import Precision
 from fhpt_eval.measuring.protocol import Better, Group, NotFinite, Profile, Score
 from fhpt_eval.numbers import decimals_of, fixed
@@ -75,6 +76,8 @@ class Recipe(_Model):
     """The source images' content hash, for metrics that look at them; None in records of before."""
     precision: Precision = "float32"
     """Of the networks."""
+    reference_precision: FeatureType = "float32"
+    """As what the features of a reference set were read from a file."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -86,31 +89,26 @@ class Recipe(_Model):
         return next(self._differences(other), None)
 
     def _differences(self, other: Recipe) -> Iterator[str]:
-        for key, mine, theirs in _unequal(self.options, other.options):
+        for key, mine, theirs in unequal(self.options, other.options):
             yield f"{key} is {theirs} instead of {mine}"
-        for role, mine, theirs in _unequal(self.keypoints, other.keypoints):
+        for role, mine, theirs in unequal(self.keypoints, other.keypoints):
             yield f"keypoints of {role} images are {theirs or 'detected'} instead of {mine or 'detected'}"
         if self.masks != other.masks:
             yield f"masks are {other.masks or 'drawn'} instead of {self.masks or 'drawn'}"
         if self.reference != other.reference:
             yield "another reference set"
+        if self.reference_precision != other.reference_precision:
+            yield f"features of the reference set are {other.reference_precision} instead of {self.reference_precision}"
         if None not in (self.sources, other.sources) and self.sources != other.sources:
             yield "other source images"
         if self.precision != other.precision:
             yield f"networks compute in {other.precision} instead of {self.precision}"
         if self.weights != other.weights:
             yield "other weights"
-        for extractor, mine, theirs in _unequal(self.extractors, other.extractors):
+        for extractor, mine, theirs in unequal(self.extractors, other.extractors):
             yield f"{extractor} is version {theirs or 'none'} instead of {mine or 'none'}"
         if (self.protocol, self.version) != (other.protocol, other.version):
             yield f"version {other.version} of {other.protocol} instead of {self.version}"
-
-
-def _unequal(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield each key of either whose values differ, with both; None where there is none."""
-    for key in sorted(mine.keys() | theirs.keys()):
-        if (one := mine.get(key)) != (other := theirs.get(key)):
-            yield key, one, other
 
 
 class Environment(_Model):
@@ -124,6 +122,22 @@ class Environment(_Model):
     """Commit of the checkout that the code ran from, with ``+`` when it was changed; None when it was installed."""
     reference_math: bool = False
     """Whether it was computed by definitions, instead of in the fast way."""
+
+
+class ReferenceFileRecord(_Model):
+    """The file that stood for the reference set."""
+
+    sha256: str
+    content: str | None
+    """Hash of the contents of the images that it was made of; None where a stranger's file does not tell."""
+    images: int | None
+    """How many; None where nothing tells."""
+    n: int | None
+    """How many of them have features."""
+    made_by: str
+    created: str
+    stated: str | None = None
+    """The file from elsewhere that it was made of, whose recipe was stated and not verified."""
 
 
 class ProtocolRecord(_Model):
@@ -144,6 +158,8 @@ class ProtocolRecord(_Model):
     recipe: Recipe
     extractors: dict[str, str] = {}
     """Id and fingerprint of each extractor."""
+    reference_file: ReferenceFileRecord | None = None
+    """Where the reference set was not given as images."""
     environment: Environment | None = None
     """Where it ran, if it was added to the record from elsewhere than the rest."""
     command: list[str] | None = None

@@ -12,6 +12,7 @@ from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.image_check import ImageCheck, check_images
 from fhpt_eval.evaluation.number_check import NumberCheck, Verdict, check_number, unchecked
 from fhpt_eval.evaluation.record_check import check_record
+from fhpt_eval.evaluation.reference_file import ReferenceFile
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import Environment, ProtocolRecord
 from fhpt_eval.extract.insight_face import FaceModels
@@ -57,7 +58,7 @@ def verify(
     *,
     protocols: Sequence[str] | None = None,
     options: dict[str, dict[str, Any]] | None = None,
-    reference: ReferenceSet | None = None,
+    reference: ReferenceSet | ReferenceFile | None = None,
     generated_keypoints: KeypointFiles | None = None,
     target_keypoints: KeypointFiles | None = None,
     target_masks: MaskFiles | None = None,

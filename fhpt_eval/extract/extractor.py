@@ -111,8 +111,12 @@ class Extractor(ABC):
         """Return what it computes in where this is asked for."""
         return asked if self.on_device and asked in self.precisions else "float32"
 
-    def fingerprint(self, numerics: Numerics) -> str:
-        """Hash of all that can change the records: parameters, weights, versions of code and libraries, numerics."""
+    def resized_by(self) -> tuple[str, ...]:
+        """Return libraries whose filters it resizes with, and of which another version gives other pixels."""
+        return ("pillow",)
+
+    def recipe(self, numerics: Numerics) -> dict[str, Any]:
+        """Return all that can change the records: parameters, weights, versions of code and libraries, numerics."""
         about = {
             "name": self.name,
             "version": self.version,
@@ -127,7 +131,11 @@ class Extractor(ABC):
             about["precision"] = precision
         if numerics.reference_math:
             about["reference_math"] = True
-        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        return about
+
+    def fingerprint(self, numerics: Numerics) -> str:
+        """Hash of the recipe."""
+        return hashlib.sha256(json.dumps(self.recipe(numerics), sort_keys=True).encode()).hexdigest()
 
 
 class PairModel(ABC):

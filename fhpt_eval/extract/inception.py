@@ -66,6 +66,10 @@ class Inception(ImageExtractor):
     all_weights: ClassVar[tuple[Weights, ...]] = (INCEPTION_2015,)
     preprocess: Preprocess = "pytorch-fid"
 
+    def resized_by(self) -> tuple[str, ...]:
+        """Return Pillow, where it brings images to 299×299 or the geometry resizes by it."""
+        return _resized_by(self)
+
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
         """Build the network, and load the weights."""
         import torch
@@ -97,6 +101,10 @@ class ImageNetInception(ImageExtractor):
     libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision")
     all_weights: ClassVar[tuple[Weights, ...]] = (INCEPTION_V3_IMAGENET,)
     preprocess: Preprocess = "pytorch-fid"
+
+    def resized_by(self) -> tuple[str, ...]:
+        """Return Pillow, where it brings images to 299×299 or the geometry resizes by it."""
+        return _resized_by(self)
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
         """Build the network, and load the weights."""
@@ -135,6 +143,11 @@ class ImageNetClasses(ImageExtractor):
             return [{"logits": row} for row in logits(images).cpu().numpy()]
 
         return extract
+
+
+def _resized_by(extractor: Inception | ImageNetInception) -> tuple[str, ...]:
+    steps = f"{extractor.geometry} > {_RESIZE[extractor.preprocess]}"
+    return ("pillow",) if "filter=pil-" in steps else ()
 
 
 def _torchvision(context: Context, *without: str) -> Any:

@@ -15,7 +15,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 Card = dict[str, Any]
 """Plain JSON values."""
 
-_KEY = "card"
+CARD = "card"
+"""Where the metadata have it."""
 _LENGTH = 8
 """Bytes at the head of a safetensors file that say how long its JSON header is, little-endian."""
 
@@ -23,7 +24,7 @@ _LENGTH = 8
 def dump(arrays: Mapping[str, npt.NDArray[Any]], card: Mapping[str, Any]) -> bytes:
     """Return the file; equal arrays and cards give equal bytes."""
     contiguous = {name: np.require(array, requirements="C") for name, array in arrays.items()}
-    return safetensors.save(contiguous, {_KEY: json.dumps(card, allow_nan=False)})
+    return safetensors.save(contiguous, {CARD: json.dumps(card, allow_nan=False)})
 
 
 def parse(data: bytes) -> tuple[Arrays, Card | None]:
@@ -38,7 +39,7 @@ def parse(data: bytes) -> tuple[Arrays, Card | None]:
         # A KeyError or TypeError is a number format that NumPy does not have.
         raise ValueError("it is not a safetensors file that NumPy can read") from error
     header = json.loads(data[_LENGTH : _LENGTH + int.from_bytes(data[:_LENGTH], "little")])
-    text = header.get("__metadata__", {}).get(_KEY)
+    text = header.get("__metadata__", {}).get(CARD)
     if text is None:
         return arrays, None
     try:

@@ -20,7 +20,7 @@ from fhpt_eval.maths.statistics import Floats, GaussianStats, blocks, distance_b
 
 
 class FrechetInfluences(NamedTuple):
-    """A Fréchet distance and its derivatives: by the n rows of one set, and by the m rows of the other."""
+    """A Fréchet distance and its derivatives: by the n rows of one set, and by the m rows of the other, or none."""
 
     value: float
     first: Floats
@@ -28,7 +28,10 @@ class FrechetInfluences(NamedTuple):
 
 
 def frechet_influences(
-    a: GaussianStats, b: GaussianStats, rows_a: Iterable[npt.NDArray[Any]], rows_b: Iterable[npt.NDArray[Any]]
+    a: GaussianStats,
+    b: GaussianStats,
+    rows_a: Iterable[npt.NDArray[Any]],
+    rows_b: Iterable[npt.NDArray[Any]] | None,
 ) -> FrechetInfluences:
     """Differentiate `fhpt_eval.maths.statistics.frechet_distance`.
 
@@ -39,7 +42,7 @@ def frechet_influences(
         a: Statistics of the first set.
         b: Statistics of the second set.
         rows_a: The first set's rows again, in the same order.
-        rows_b: The second set's.
+        rows_b: The second set's; None where its derivatives are not asked for.
     """
     shift = a.mean - b.mean
     if definition_asked():
@@ -47,13 +50,13 @@ def frechet_influences(
         return FrechetInfluences(
             frechet_distance(a, b),
             _row_by_row(a, rows_a, shift, formulas.root(formulas.transport(one, other))),
-            _row_by_row(b, rows_b, -shift, formulas.root(formulas.transport(other, one))),
+            _NONE if rows_b is None else _row_by_row(b, rows_b, -shift, formulas.root(formulas.transport(other, one))),
         )
     found = singular(a.factor.T @ b.factor)
     return FrechetInfluences(
         distance_by_trace(a, b, found.total),
         _one_side(a, rows_a, shift, found.left * np.sqrt(found.values)),
-        _one_side(b, rows_b, -shift, found.right * np.sqrt(found.values)),
+        _NONE if rows_b is None else _one_side(b, rows_b, -shift, found.right * np.sqrt(found.values)),
     )
 
 
@@ -82,6 +85,8 @@ def _derivative(own: GaussianStats, centred: Floats, shift: Floats, moved: Float
 def _centred(influence: Floats) -> Floats:
     return np.asarray(influence - influence.mean())
 
+
+_NONE: Floats = np.zeros(0)
 
 _ROWS = 1024
 """In memory at once."""

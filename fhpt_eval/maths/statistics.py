@@ -51,6 +51,22 @@ class GaussianStats:
                 result._fold(block)
         return result
 
+    @classmethod
+    def restored(
+        cls, n: int, mean: Floats, *, centred: Floats | None = None, scatter: Floats | None = None
+    ) -> GaussianStats:
+        """Return what had these `n`, `mean`, and either `centred` or `scatter`."""
+        result = cls(len(mean))
+        result.n, result.mean, result._centred = n, mean, centred
+        if scatter is not None:
+            result._scatter = scatter
+        return result
+
+    @property
+    def scatter(self) -> Floats | None:
+        """The sum of outer products about the mean, D×D; None where there are at most D rows, which are `centred`."""
+        return self._scatter if self._centred is None else None
+
     @property
     def centred(self) -> Floats | None:
         """The rows less their mean, n×D; None where there are more than D."""

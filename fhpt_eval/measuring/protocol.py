@@ -21,6 +21,7 @@ from fhpt_eval.maths.intervals import ANYTHING, METHOD, Range, fewest, interval
 from fhpt_eval.maths.statistics import Interval
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.given import Given
+from fhpt_eval.measuring.reference_features import ReferenceFeatures, ReferenceNeed
 from fhpt_eval.measuring.tolerance import SUMMED, Tolerance
 from fhpt_eval.options import configured, plain_options
 from fhpt_eval.pairing.folders import PairRole
@@ -35,6 +36,9 @@ P = TypeVar("P", bound="Protocol")
 
 UNIQUE_TARGETS = "unique targets of the evaluated pairs"
 """What the reference set is called where none was given."""
+
+GIVEN_FOLDER, GIVEN_FILE = "the folder given with --reference", "the file given with --reference"
+"""What one is called that was given: as images, or as a file made of them."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,10 @@ class Records(ABC):
     def unique_groups(self, role: Role) -> Sequence[Hashable]:
         """Return the item of each image of `unique`, or the image's own name where no item is known."""
 
+    def reference_features(self, need: ReferenceNeed) -> ReferenceFeatures:
+        """Return the images that are compared with, as a protocol looks at them."""
+        return ReferenceFeatures.of_results(self.unique(need.extractor, need.role), need)
+
     @abstractmethod
     def reference(self) -> str:
         """Return what the reference set is, in words."""
@@ -339,6 +347,10 @@ class Protocol(ABC):
 
     def lacks(self, given: Given) -> str | None:  # noqa: ARG002 - protocols may look at it
         """Return what has to be given before it can run as configured, in words; None for nothing."""
+        return None
+
+    def reference_need(self) -> ReferenceNeed | None:
+        """Return what it looks at of a set that generated images are compared with as a whole; None for nothing."""
         return None
 
     def depends_on_order(self) -> bool:

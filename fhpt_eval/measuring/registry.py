@@ -9,6 +9,7 @@ from typing import Any, get_args
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.measuring.flaws import Flaw
 from fhpt_eval.measuring.protocol import Group, Profile, Protocol, configure
+from fhpt_eval.measuring.reference_features import ReferenceNeed
 from fhpt_eval.plugins import Found, find_plugins
 
 GROUP = "fhpt_eval.protocols"
@@ -72,3 +73,19 @@ def select(
             hint = " It is not among the selected ones." if name in known else did_you_mean(name, chosen)
             raise UserError(f"options are given for protocol '{name}', which does not run.{hint}")
     return [configure(p, profile, (options or {}).get(n, {})) for n, p in chosen.items()]
+
+
+def reference_needs(options: Mapping[str, Any]) -> list[ReferenceNeed]:
+    """Return what protocols that have these options look at of a reference set, with these values.
+
+    Raises:
+        UserError: A value is unknown or impossible.
+    """
+    having = [
+        protocol
+        for protocol in find_protocols().classes.values()
+        if options.keys() <= {field.name for field in dataclasses.fields(protocol)}
+    ]
+    defaults = [kind for kind in having if configure(kind, "paper", {}).reference_need() is not None]
+    needs = (configure(kind, "paper", options).reference_need() for kind in defaults)
+    return [need for need in needs if need is not None]

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import Command
@@ -139,6 +140,7 @@ def lay_out(folder: Path) -> None:
             Image.new("L", image.size, "white").save(silhouette)
     shutil.copy(sample.SAMPLE / sample.ANNOTATION, folder / "real.csv")
     write_pack(folder / "buffalo_s")
+    np.savez(folder / "stats.npz", mu=np.zeros(2048), sigma=np.eye(2048))
     (folder / "openpose").mkdir()
     points = pd.read_csv(folder / "real.csv", sep=":", index_col="name")
     for source, target in zip(chosen["from"], chosen["to"], strict=True):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import mpmath
 import numpy as np
 import numpy.typing as npt
 import pytest
+from pytorch_fid.fid_score import calculate_frechet_distance
 from scipy import linalg
 
+from fhpt_eval.evaluation.reference_file import ReferenceFile
+from fhpt_eval.evaluation.reference_npz import use_npz
 from fhpt_eval.maths.statistics import GaussianStats, frechet_distance
+from fhpt_eval.protocols.fid import Fid
 
 Floats = npt.NDArray[np.float64]
 Kind = Callable[[int, int, int], Floats]
@@ -183,3 +189,16 @@ def test_streamed_statistics_are_numpys_for_any_count_around_the_dimension(dim: 
 def test_statistics_of_float32_rows_are_those_of_the_same_numbers_in_float64() -> None:
     rows = features(100, 16, 12).astype(np.float32)
     assert distance(rows, rows[::2]) == distance(rows.astype(np.float64), rows[::2].astype(np.float64))
+
+
+@pytest.mark.filterwarnings("ignore:The `disp` argument is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("count", [None, 700])
+def test_statistics_in_pytorch_fids_file_give_its_distance(tmp_path: Path, count: int | None) -> None:
+    x, y = features(500, 64, 1), 1.1 * features(700, 64, 2) + 0.05
+    ours, theirs = ((rows.mean(axis=0), np.cov(rows, rowvar=False)) for rows in (x, y))
+    np.savez_compressed(tmp_path / "y.npz", mu=theirs[0], sigma=theirs[1])
+    need = replace(Fid().reference_need(), dim=64)
+    (tmp_path / "y.safetensors").write_bytes(use_npz([tmp_path / "y.npz"], need, count).data)
+    kept = ReferenceFile.at(tmp_path / "y.safetensors").reference_features(need)
+    expected = calculate_frechet_distance(*ours, *theirs)
+    assert frechet_distance(GaussianStats.of(x, 64), kept.statistics(count)) == pytest.approx(expected, rel=1e-10)

@@ -17,7 +17,7 @@ import pytorch_fid.inception
 import skimage
 import torch
 from PIL import Image
-from pytorch_fid.fid_score import calculate_frechet_distance, get_activations
+from pytorch_fid.fid_score import calculate_frechet_distance, get_activations, save_fid_stats
 from seeded import SeededStore, enlivened
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_isc import isc_features_to_metric
@@ -26,6 +26,7 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from fhpt_eval import Pairs, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
+from fhpt_eval.evaluation.reference_npz import use_npz
 from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.inception import INCEPTION_2015, Inception, Preprocess, build_network
 from fhpt_eval.protocols.fid import Fid
@@ -235,3 +236,22 @@ def test_inception_score_of_a_folder_is_torch_fidelitys_of_pytorch_fids_features
     expected = isc_features_to_metric(logits, splits=3, shuffle=False)["inception_score_mean"]
     assert expected > 1.05
     assert scores["is"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.usefixtures("pytorch_fid_network")
+def test_statistics_that_pytorch_fid_saved_give_the_fid_of_the_folder(
+    folders: tuple[Path, Path], weights: Path, tmp_path: Path, scores: dict[str, float | None]
+) -> None:
+    generated, target = folders
+    save_fid_stats([str(target), str(tmp_path / "target.npz")], 1, "cpu", 2048, num_workers=0)
+    file = tmp_path / "target.safetensors"
+    file.write_bytes(use_npz([tmp_path / "target.npz"], Fid().reference_need(), None).data)
+    with Cache(tmp_path / "cache") as cache:
+        run = evaluate(
+            Pairs.from_folders(generated, target, naming="same-name"),
+            [Fid()],
+            reference=file,
+            engine=open_engine("local", cache, device="cpu"),
+            store=SeededStore(weights.parent),
+        )
+    assert run.scores["fid"].value == pytest.approx(scores["fid"], rel=1e-5)
