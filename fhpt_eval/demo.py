@@ -89,7 +89,7 @@ def run_demo(output: str | Path, count: int, engine: Engine, progress: Progress)
         made = output / _MADE / name
         # Of a version of the package with another checkpoint.
         stale = holds_another(made, model)
-        Generation(model, made, device=engine.numerics.device, overwrite=stale).make(
+        Generation(model, made, device=engine.own_device, overwrite=stale).make(
             requests, replace_others=True, progress=_of(name, progress)
         )
         methods[name] = Pairs.from_csv(chosen, made, real, real)

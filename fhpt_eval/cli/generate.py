@@ -116,7 +116,7 @@ def generate(
     listed = list_requests(pairs, source, target, output)
     with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
         engine = open_engine(engine_name, cache, device=device, detector_timeout=detector_timeout)
-        generation = Generation(chosen, output, device=engine.numerics.device, overwrite=overwrite)
+        generation = Generation(chosen, output, device=engine.own_device, overwrite=overwrite)
         if "people" in chosen.needs:
             listed = with_people(listed, engine, of_sources, of_targets, progress=progress)
         for remark in () if quiet else chosen.remarks(listed.requests):

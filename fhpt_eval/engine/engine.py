@@ -49,6 +49,11 @@ class Engine:
         """How it computes, as recorded with a run."""
         return self._executor.numerics
 
+    @property
+    def own_device(self) -> str:
+        """The torch device of this process, for what is computed from the results."""
+        return self._executor.own_device
+
     @staticmethod
     def identify(plan: Plan, progress: Progress | None = None) -> Contents:
         """Hash the files of a plan; nothing is decoded."""

@@ -72,6 +72,11 @@ class Executor(ABC):
     def numerics(self) -> Numerics:
         """How it computes, as recorded with a run; part of the keys under which results are kept."""
 
+    @property
+    def own_device(self) -> str:
+        """The torch device of this process, for what is computed from the results."""
+        return self.numerics.device
+
     @abstractmethod
     def run(self, work: Work, progress: Progress) -> Generator[Outcome, None, None]:
         """Yield a `Decoded` for each file, and a `Computed` for each image and pair that an extractor is asked about.

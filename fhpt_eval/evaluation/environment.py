@@ -36,6 +36,8 @@ def _device_name(device: str) -> str:
         return device
     import torch
 
+    if not torch.cuda.is_available():
+        return device  # that of the workers of a cluster
     return f"{device} ({torch.cuda.get_device_name(device)})"
 
 

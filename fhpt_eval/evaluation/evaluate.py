@@ -136,7 +136,7 @@ def evaluate(
         saved = extracted
         ready = [(index, m) for index, m in enumerate(chosen) if m.protocol in prepared.ready]
         for done, (index, measurement) in enumerate(ready, start=1):
-            with by_definition(on=engine.numerics.reference_math), on_device(engine.numerics.device):
+            with by_definition(on=engine.numerics.reference_math), on_device(engine.own_device):
                 run = _scored(run, index, measurement, images, prepared, extraction, told)
             if folder is not None and time.monotonic() - saved > _SECONDS_UNSAVED:
                 folder.save(run)

@@ -158,10 +158,10 @@ def _train(
         folder.delete_training()
     if (finished := folder.finished(recipe)) is not None:
         return Trained(finished, data.left_out, data.identical, finished["epochs"])
-    trainer = _trainer(folder, recipe, data, options, _network(options, start_file, engine.numerics.device))
+    trainer = _trainer(folder, recipe, data, options, _network(options, start_file, engine.own_device))
     before = len(trainer.history)
     _write_remarks(folder, data)
-    card = _card(options, recipe, data, engine.numerics.device)
+    card = _card(options, recipe, data, engine.own_device)
     with _one_thread() if options.network == "efficientnet_lite0" else nullcontext():
         _run(trainer, folder, card, progress)
     return Trained(_finish(trainer, folder, card), data.left_out, data.identical, before)

@@ -119,7 +119,7 @@ class Features(Inputs):
             else:
                 self.contents.append(str(extraction.content(ref)))
                 rows[index] = result["features"]
-        self._rows = torch.from_numpy(rows).to(engine.numerics.device)
+        self._rows = torch.from_numpy(rows).to(engine.own_device)
 
     def batches(self, batches: Sequence[Indices], random: np.random.Generator | None = None) -> Iterator[Tensor]:  # noqa: ARG002
         """Yield N×1280 float32."""

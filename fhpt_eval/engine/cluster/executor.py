@@ -14,6 +14,7 @@ from fhpt_eval.engine.cluster.connection import connect, quietly
 from fhpt_eval.engine.cluster.parts import LARGEST, only
 from fhpt_eval.engine.contract import Outcome, Warned, Work
 from fhpt_eval.engine.executor import RAY, Executor, ExecutorOptions
+from fhpt_eval.engine.machine import pick_device
 from fhpt_eval.engine.memory import memory_of_work, usual_batch_size
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Extractor
@@ -59,6 +60,11 @@ class RayExecutor(Executor):
         if device == "auto":
             device = "cuda" if connect(self._options.ray_address).cluster_resources().get("GPU") else "cpu"
         return Numerics(device, self._options.precision, self._options.reference_math)
+
+    @property
+    def own_device(self) -> str:
+        """That of this machine, which may lack what the others have."""
+        return "cpu" if self.numerics.device == "cpu" else pick_device("auto")
 
     def run(self, work: Work, progress: Progress) -> Generator[Outcome, None, None]:
         """Yield what comes of the images and pairs, as it comes."""
