@@ -12,6 +12,7 @@ from fhpt_eval.engine.machine import free_device_memory
 from fhpt_eval.engine.stream import AT_ONCE, UNDER_WAY
 from fhpt_eval.engine.todo import find_todo
 from fhpt_eval.extract.extractor import Extractor
+from fhpt_eval.files.remote import RemotePath
 from fhpt_eval.images.decoding import MAX_PIXELS, ImageRef
 
 _PROCESS = 400 * 2**20
@@ -59,10 +60,10 @@ def memory_of(
     workers: int,
     max_pixels: int = MAX_PIXELS,
     device: str = "cpu",
-) -> int:
+) -> int | None:
     """Return how many bytes of memory a plan takes, at most, when nothing of it is in the cache.
 
-    The sizes of the images are read from the headers of their files. What is held of them is bounded whatever their
+    The sizes of the images are read from the headers of their files; None where some are at an address, and not known. What is held of them is bounded whatever their
     number: by twice `AT_ONCE` for the images that are under way, and `BUDGET` for encoded images whose pairs are not
     complete; one image may always be held, however large. What grows with their number are names, keys and numbers.
 
@@ -74,6 +75,8 @@ def memory_of(
         max_pixels: Larger images are refused.
         device: The torch device; another than the CPU has images decoded in worker processes.
     """
+    if any(isinstance(ref.path, RemotePath) for ref in plan.refs()):
+        return None
     work = find_todo(plan, _name, _Nothing(), dict.fromkeys(plan.extractors(), ""), weights, max_pixels).work
     allowed = {key: size for key, size in work.sizes.items() if size[0] * size[1] <= max_pixels}
     images = [taken for key, taken in work.memory().items() if key in allowed]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from fhpt_eval.engine.contents import Contents
 from fhpt_eval.evaluation.image_list import generated_hash
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.progress import Progress
@@ -26,7 +26,7 @@ def changes(runs: Sequence[Run], progress: Progress) -> list[str]:
     told = [what for run, refs in zip(runs, generated, strict=True) if (what := _change(run, refs, contents))]
     for role in _REAL:
         paths = {path for run in runs for path in run.per_pair[role].unique() if isinstance(path, str)}
-        if gone := sum(not Path(path).is_file() for path in paths):
+        if gone := sum(not path_at(path).is_file() for path in paths):
             told.append(f"{gone} of {len(paths)} {role} images are not where the runs found them")
     return told
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.images.decoding import ImageRef, Rgb, read_image
 from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.measuring.protocol import Better
@@ -30,8 +30,8 @@ def ref_at(run: Run, role: PairRole, path: object, generated: object) -> ImageRe
     strip = naming.strip if naming is not None else ()
     # A target that lies elsewhere than the strip is a file of its own.
     if role not in strip or path != generated:
-        return ImageRef(Path(path))
-    return ImageRef(Path(path), strip.index(role), len(strip))
+        return ImageRef(path_at(path))
+    return ImageRef(path_at(path), strip.index(role), len(strip))
 
 
 def picture(run: Run, pair: int, role: PairRole) -> Rgb | None:
