@@ -24,6 +24,7 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?:/|$)")
 _SECRET = re.compile(r"[^/]*:/+[^/]*:[^/]*@|.*\?", re.DOTALL)
 """A user with a password before the server's name, or what follows a question mark: signatures and tokens."""
 
+_USUAL = ("s3", "gs", "hf", "abfs", "hdfs", "sftp")
 _HERE = frozenset({"file", "local"})
 _WITHOUT_FOLDERS = frozenset({"http", "https", "data"})
 _OURS = frozenset({"s3", "s3a", "gs", "gcs"})
@@ -149,7 +150,7 @@ def path_at(given: str | Path) -> Path:
     if protocol not in _protocols():
         if here:
             return Path(given)
-        raise UserError(f"there are no addresses {protocol}://.{did_you_mean(protocol, _protocols())}")
+        raise UserError(f"there are no addresses {protocol}://.{did_you_mean(protocol, _USUAL)}")
     if protocol in _HERE:
         return Path("/", *Path(text).parts[1:])
     if _SECRET.match(text):
