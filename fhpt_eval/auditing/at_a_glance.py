@@ -31,7 +31,9 @@ class Glance:
 
 
 def at_a_glance(pairs: Pairs, contents: Contents, cache: Cache) -> Glance | None:
-    """Look at headers, hashes, and the pixels of eight images; None where the images are in no one folder, or at an address.
+    """Look at headers, hashes, and the pixels of eight images.
+
+    None where the images are in no one folder, or at an address.
 
     Args:
         pairs: Whose generated images are looked at.

@@ -63,9 +63,10 @@ def memory_of(
 ) -> int | None:
     """Return how many bytes of memory a plan takes, at most, when nothing of it is in the cache.
 
-    The sizes of the images are read from the headers of their files; None where some are at an address, and not known. What is held of them is bounded whatever their
-    number: by twice `AT_ONCE` for the images that are under way, and `BUDGET` for encoded images whose pairs are not
-    complete; one image may always be held, however large. What grows with their number are names, keys and numbers.
+    The sizes of the images are read from the headers of their files; None where some are at an address, whose sizes
+    are not known. What is held of them is bounded whatever their number: by twice `AT_ONCE` for the images that are
+    under way, and `BUDGET` for encoded images whose pairs are not complete; one image may always be held, however
+    large. What grows with their number are names, keys and numbers.
 
     Args:
         plan: What is to be computed.

@@ -7,6 +7,7 @@ there is an address, and never for local files.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -206,10 +207,13 @@ def _file_system(protocol: str) -> Any:
     from fsspec import get_filesystem_class
 
     try:
-        return get_filesystem_class(protocol)
+        kind = get_filesystem_class(protocol)
     except ImportError as error:
         extra = "pip install 'fhpt-eval[remote]'" if protocol in _OURS else str(error)
         raise ImportError(f"a package for {protocol}:// is not installed ({extra})") from None
+    # What goes wrong is told of each file: some libraries print a traceback for each attempt, and addresses with it.
+    logging.getLogger(kind.__module__.partition(".")[0]).setLevel(logging.CRITICAL)
+    return kind
 
 
 def _explained(error: Exception) -> tuple[int, str]:
@@ -226,7 +230,8 @@ def _explained(error: Exception) -> tuple[int, str]:
         return errno.ENOENT, "no such bucket" if bucket else os.strerror(errno.ENOENT)
     if "Credential" in names:
         return errno.EACCES, "no credentials"
-    if isinstance(error, PermissionError) or status in {401, 403}:
+    # gcsfs says the latter in words only.
+    if isinstance(error, PermissionError) or status in {401, 403} or str(error).startswith("Forbidden: "):
         return errno.EACCES, "access is forbidden"
     if isinstance(error, ConnectionError | TimeoutError) or "Connect" in names or "Timeout" in names:
         return errno.EHOSTUNREACH, "the server cannot be reached"
@@ -239,4 +244,4 @@ def _status(error: Exception) -> int | None:
     """Return the status of HTTP that a library's error tells of."""
     found: Any = getattr(error, "response", None)
     told = (getattr(found, "status_code", None), getattr(error, "status", None), getattr(error, "code", None))
-    return next((int(number) for number in told if str(number).isdigit()), None)
+    return next((int(text) for text in map(str, told) if text.isdigit()), None)

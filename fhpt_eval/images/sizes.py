@@ -10,7 +10,7 @@ from fhpt_eval.images.formats import ImageError
 
 
 def common_size(refs: Iterable[ImageRef]) -> tuple[int, int] | None:
-    """Width and height that all pictures have; None where they differ, or where one cannot be told, as of files at an address."""
+    """Width and height that all pictures have; None where they differ or cannot be told, as of files at an address."""
     common: tuple[int, int] | None = None
     for ref in refs:
         if isinstance(ref.path, RemotePath):  # a request for each header

@@ -26,7 +26,6 @@ from fhpt_eval.engine.executor import ExecutorOptions
 from fhpt_eval.engine.local import LocalExecutor
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
-from fhpt_eval.pairing.lists import PAIR_COLUMNS
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
@@ -45,12 +44,13 @@ def scores(folder: str) -> list[Any]:
     record = json.loads(Path(folder, "run.json").read_text(encoding="utf-8"))
     numbers = [(p["name"], p["status"], p["reason"], p["recipe"], p["scores"]) for p in record["protocols"]]
     images = {key: value for key, value in record["images"].items() if key != "unreadable"}
-    return [numbers, images, {k: v for k, v in record["pairs"].items()}, record["warnings"], record["doubts"]]
+    return [numbers, images, record["pairs"], record["warnings"], record["doubts"]]
 
 
 def values(folder: str) -> pd.DataFrame:
     """Return the table of pairs without the columns that name files."""
-    return Run.load(folder).per_pair.drop(columns=["generated", "target", "source"])
+    table: pd.DataFrame = Run.load(folder).per_pair.drop(columns=["generated", "target", "source"])
+    return table
 
 
 def same(one: str, other: str) -> None:
@@ -163,7 +163,7 @@ def test_an_object_that_is_deleted_meanwhile_is_counted(draw: Draw, s3: S3) -> N
 def test_an_object_that_goes_between_both_readings_is_counted(
     draw: Draw, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hashed = contents.hash_file
+    hashed = opening.hash_file
 
     def gone(path: Path) -> str | Missing:
         found = hashed(path)
@@ -189,6 +189,20 @@ def test_sizes_that_differ_are_told_as_of_local_files(
     there = command("run", "-g", s3.upload(mine), "-t", s3.upload(real), *FAST, "-o", "there")
     assert here.code == there.code == 3
     assert "sizes differ: 40×64 against 48×64" in Path("there/missing.csv").read_text(encoding="utf-8")
+    same("here", "there")
+
+
+def test_dialects_give_the_same_numbers_though_no_header_is_read(
+    command: Command, draw: Draw, s3: S3, no_cache: Callable[[str], None]
+) -> None:
+    mine, real = draw("mine", "ab", 1, (256, 176)), draw("real", "ab", 2, (256, 176))
+    dialects = [word for name in ("gfla", "pose-with-style", "spgnet") for word in ("--dialect", name)]
+    asked = (*dialects, "-p", "ssim,l1,psnr", "--device", "cpu")
+    for name, at in (("here", str), ("there", s3.upload)):
+        no_cache(name)
+        outcome = command("run", "-g", at(mine), "-t", at(real), *asked, "-o", name)
+        assert outcome.code in {0, 3}, outcome.err
+    assert scores("here")[0]
     same("here", "there")
 
 
@@ -218,12 +232,12 @@ def test_keypoints_and_masks_come_from_a_bucket_too(
         mask.save(masks / f"{name}.png")
         points = [value for i in range(18) for value in (10 + i, 12 + 2 * i, 0.9)]
         (keypoints / f"{name}_keypoints.json").write_text(json.dumps({"people": [{"pose_keypoints_2d": points}]}))
-    given = ("--target-masks", "--target-keypoints", "--generated-keypoints")
+    given = {"--target-masks": masks, "--target-keypoints": keypoints, "--generated-keypoints": keypoints}
     asked = ("-p", "ssim,pckh", "--set", "ssim.mask=black", "--device", "cpu")
     found = {}
     for name, at in (("here", str), ("there", s3.upload)):
         no_cache(name)
-        files = [word for option, of in zip(given, (masks, keypoints, keypoints), strict=True) for word in (option, at(of))]
+        files = [word for option, folder in given.items() for word in (option, at(folder))]
         outcome = command("run", "-g", at(mine), "-t", at(real), *files, *asked, "-o", name)
         found[name] = (outcome.code, len(outcome.err.splitlines()))
     assert found["here"] == found["there"]

@@ -32,7 +32,9 @@ def memory() -> Iterator[AbstractFileSystem]:
 # Paths
 
 
-@pytest.mark.parametrize("text", ["images", "/data/images", "./a:b/c", "C:/images", "12:/x", "a b:/x", "s3", "", "x::s3://b"])
+@pytest.mark.parametrize(
+    "text", ["images", "/data/images", "./a:b/c", "C:/images", "12:/x", "a b:/x", "s3", "", "x::s3://b"]
+)
 def test_other_paths_are_what_they_were(text: str) -> None:
     assert path_at(text) == path_at(Path(text)) == Path(text)
     assert not isinstance(path_at(text), RemotePath)
@@ -125,7 +127,7 @@ def test_nothing_is_written_to_an_address() -> None:
 # Packages and file systems
 
 
-class Recorded(AbstractFileSystem):
+class Recorded(AbstractFileSystem):  # type: ignore[misc]
     """A file system that tells how it was made and asked."""
 
     protocol = ("gs", "gcs")
@@ -266,6 +268,7 @@ class EndpointConnectionError(Exception):
         (_Refused(status=503), "_Refused, status 503"),
         (_Refused(response={"Error": {"Code": "hidden"}}), "_Refused"),
         (PermissionError("hidden"), "access is forbidden"),
+        (OSError("Forbidden: hidden"), "access is forbidden"),
         (DefaultCredentialsError("hidden"), "no credentials"),
         (EndpointConnectionError("hidden"), "the server cannot be reached"),
         (TimeoutError(), "the server cannot be reached"),
@@ -275,7 +278,7 @@ class EndpointConnectionError(Exception):
 def test_why_a_file_cannot_be_read_is_told_without_the_words_of_a_library(
     monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
 ) -> None:
-    class Failing(AbstractFileSystem):
+    class Failing(AbstractFileSystem):  # type: ignore[misc]
         cachable = False
 
         def cat_file(self, path: str, **_: Any) -> bytes:
@@ -287,7 +290,7 @@ def test_why_a_file_cannot_be_read_is_told_without_the_words_of_a_library(
     monkeypatch.setattr(remote, "_file_system", lambda _: Failing)
     file = RemotePath("memory://bucket/x.png")
     assert hash_file(file) == Missing(why)
-    with pytest.raises(OSError, match="memory://bucket/x.png") as told:
+    with pytest.raises(OSError, match=r"memory://bucket/x\.png") as told:
         file.read_bytes()
     assert told.value.strerror == why
     # What cannot be told is left to whoever reads it.
