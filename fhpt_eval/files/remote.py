@@ -125,6 +125,8 @@ class RemotePath(PosixPath):
         try:
             kind = _file_system(address.partition("://")[0])
             return what(kind(**kind._get_kwargs_from_urls(address)), kind._strip_protocol(address))  # noqa: SLF001
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001 - each library has exceptions of its own
             number, why = _explained(error)
             raise OSError(number, why, address) from None
@@ -137,8 +139,8 @@ def path_at(given: str | Path) -> Path:
     """Return the path that a text or a path names: of local files, or at an address.
 
     Raises:
-        UserError: It is an address of an unknown protocol, of one without folders, or whose package is not installed;
-            or it holds a password or a token, or could mean a local folder as well.
+        UserError: It is an address of an unknown protocol or of one without folders, holds a password or a token, or
+            could mean a local folder as well.
     """
     if isinstance(given, RemotePath):
         return given
@@ -172,10 +174,6 @@ def path_at(given: str | Path) -> Path:
     path = RemotePath(text)
     if len(path.parts) < 2:
         raise UserError(f"{protocol}:// names no bucket: write for example {protocol}://BUCKET/FOLDER.")
-    try:
-        _file_system(protocol)
-    except ImportError as error:
-        raise UserError(f"{path} cannot be read: {_explained(error)[1]}.") from None
     return path
 
 

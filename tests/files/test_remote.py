@@ -18,6 +18,7 @@ from fhpt_eval.files.regular import not_regular, open_regular, read_head, read_r
 from fhpt_eval.files.remote import RemotePath, path_at, refuse_address
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.listing import list_folder
+from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.records import Missing
 
 
@@ -96,8 +97,7 @@ def test_what_is_no_address_is_refused_in_one_sentence(text: str, sentence: str)
         assert str(told.value) == sentence
 
 
-def test_a_user_without_a_password_is_part_of_some_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_file_system", lambda _: None)
+def test_a_user_without_a_password_is_part_of_some_addresses() -> None:
     assert str(path_at("sftp://me@host/x")) == "sftp://me@host/x"
     assert str(path_at("hf://datasets/a/b@main/x")) == "hf://datasets/a/b@main/x"
 
@@ -157,16 +157,16 @@ def fresh_packages() -> Iterator[None]:
 def test_the_command_that_brings_a_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(UserError) as told:
-        path_at("gs://bucket/x")
+        Pairs.from_folders("gs://bucket/x")
     assert str(told.value) == (
-        "gs://bucket/x cannot be read: a package for gs:// is not installed (pip install 'fhpt-eval[remote]')."
+        "cannot read the folder gs://bucket/x: a package for gs:// is not installed (pip install 'fhpt-eval[remote]')"
+        " (docs/remote.md)."
     )
     monkeypatch.setitem(sys.modules, "adlfs", None)
     with pytest.raises(UserError, match=r"abfs:// is not installed \(Install adlfs"):
-        path_at("abfs://container/x")
+        Pairs.from_folders("abfs://container/x")
     # As on a machine of a cluster that lacks it.
-    monkeypatch.delitem(sys.modules, "adlfs")
-    assert hash_file(RemotePath("gs://bucket/x")) == Missing(
+    assert hash_file(path_at("gs://bucket/x")) == Missing(
         "a package for gs:// is not installed (pip install 'fhpt-eval[remote]')"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -28,10 +29,14 @@ def ref_at(run: Run, role: PairRole, path: object, generated: object) -> ImageRe
         return None
     naming = NAMINGS.get(run.record.pairs.naming)
     strip = naming.strip if naming is not None else ()
+    try:
+        file = path_at(path)
+    except UserError:  # a name that no file has, as arrays have
+        file = Path(path)
     # A target that lies elsewhere than the strip is a file of its own.
     if role not in strip or path != generated:
-        return ImageRef(path_at(path))
-    return ImageRef(path_at(path), strip.index(role), len(strip))
+        return ImageRef(file)
+    return ImageRef(file, strip.index(role), len(strip))
 
 
 def picture(run: Run, pair: int, role: PairRole) -> Rgb | None:
