@@ -26,6 +26,7 @@ from fhpt_eval.engine.executor import ExecutorOptions
 from fhpt_eval.engine.local import LocalExecutor
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.files.remote import RemotePath
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
@@ -133,6 +134,27 @@ def test_a_second_run_computes_nothing_and_a_changed_object_is_seen(
     assert [*changed.index] == [2]
     s3.put("mine/f.png", b"")
     assert "with the 6 pairs: f: no target image 'f.png'" in command("run", *folders, *FAST).err
+
+
+def test_a_run_asks_twice_for_each_image_and_a_second_run_once(
+    command: Command, draw: Draw, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    read = RemotePath.read_bytes
+
+    def counted(self: RemotePath) -> bytes:
+        asked.append(str(self))
+        return read(self)
+
+    monkeypatch.setattr(RemotePath, "read_bytes", counted)
+    monkeypatch.setattr(RemotePath, "read_head", lambda self, _: pytest.fail(f"a header of {self} is read"))
+    folders = ("-g", s3.upload(draw("mine", seed=1)), "-t", s3.upload(draw("real", seed=2)))
+    images = [f"{folder}/{name}.png" for folder in folders[1::2] for name in "abcde"]
+    assert command("run", *folders, *FAST).code == 0
+    assert sorted(asked) == sorted([*images, *images])
+    asked.clear()
+    assert command("run", *folders, *FAST).code == 0
+    assert sorted(asked) == images
 
 
 def test_an_object_that_cannot_be_read_is_counted_and_named(
