@@ -7,11 +7,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 from two_machines import TwoMachines, two_machines
+
+if TYPE_CHECKING:
+    from s3 import S3
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,22 @@ def draw(own_folders: Path) -> Draw:
         return root
 
     return fill
+
+
+@pytest.fixture(scope="session")
+def _s3() -> Iterator[S3]:
+    from s3 import S3
+
+    server = S3()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(_s3: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """Give an S3 server with an empty bucket."""
+    _s3.begin(monkeypatch)
+    return _s3
 
 
 @pytest.fixture

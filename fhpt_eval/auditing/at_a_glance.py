@@ -10,6 +10,7 @@ from fhpt_eval.auditing.folder import glance
 from fhpt_eval.auditing.known_headers import keep_headers, known_headers
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.contents import Contents
+from fhpt_eval.files.remote import RemotePath
 from fhpt_eval.pairing.pairs import Pairs
 
 
@@ -30,7 +31,9 @@ class Glance:
 
 
 def at_a_glance(pairs: Pairs, contents: Contents, cache: Cache) -> Glance | None:
-    """Look at headers, hashes, and the pixels of eight images; None where the images are in no one folder.
+    """Look at headers, hashes, and the pixels of eight images.
+
+    None where the images are in no one folder, or at an address.
 
     Args:
         pairs: Whose generated images are looked at.
@@ -40,6 +43,8 @@ def at_a_glance(pairs: Pairs, contents: Contents, cache: Cache) -> Glance | None
     if not pairs.listings:
         return None
     generated, *_ = pairs.listings
+    if isinstance(generated.folder, RemotePath):  # whose files would all be read once more, for their headers
+        return None
     found = ((name, contents.of_file(generated.folder / name)) for name in generated.images)
     hashes = {name: content for name, content in found if content is not None}
     known = known_headers(cache, hashes.values())

@@ -9,6 +9,7 @@ from pathlib import Path
 from fhpt_eval.auditing.comparing import copies, differences, same_borders
 from fhpt_eval.auditing.findings import Finding, findings_of
 from fhpt_eval.auditing.folder import FolderAudit, audit_folder
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.progress import Progress
 
 
@@ -42,9 +43,9 @@ def audit(
     Raises:
         UserError: One is no folder, cannot be read or holds no image.
     """
-    paths = list(dict.fromkeys(Path(path) for path in (*folders, target, source) if path is not None))
+    paths = list(dict.fromkeys(path_at(path) for path in (*folders, target, source) if path is not None))
     found = {path: audit_folder(path, progress) for path in paths}
-    real = {Path(path) for path in (target, source) if path is not None}
+    real = {path_at(path) for path in (target, source) if path is not None}
     findings: list[Finding] = []
     for path, one in found.items():
         alone = findings_of(one, generated=path not in real)
@@ -52,11 +53,11 @@ def audit(
             findings += alone
             continue
         if target is not None:
-            targets = found[Path(target)]
+            targets = found[path_at(target)]
             # Where targets have no such borders, scores are not better by them.
             alone = [f for f in alone if f.flaw != "borders" or same_borders(one, targets)]
             alone += [*differences(one, targets), *copies(one, targets, "target copies")]
         if source is not None:
-            alone += copies(one, found[Path(source)], "source copies")
+            alone += copies(one, found[path_at(source)], "source copies")
         findings += alone
     return Audit(tuple(found.values()), tuple(findings))

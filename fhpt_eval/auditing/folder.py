@@ -13,6 +13,7 @@ from fhpt_eval.engine.machine import cpu_count
 from fhpt_eval.engine.processes import threads
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.regular import read_regular
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.images.borders import Borders, white_borders
 from fhpt_eval.images.decoding import decode
 from fhpt_eval.images.formats import NO_MEMORY, ImageError
@@ -164,7 +165,7 @@ def audit_folder(folder: str | Path, progress: Progress | None = None) -> Folder
     Raises:
         UserError: It is no folder, cannot be read or holds no image.
     """
-    folder = Path(folder)
+    folder = path_at(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: give one of images.")
     listing = list_folder(folder)

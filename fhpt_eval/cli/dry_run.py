@@ -13,9 +13,9 @@ from fhpt_eval.text import visible
 
 
 def print_plan(
-    images: ImageSets, chosen: Sequence[Measurement], prepared: Prepared, memory: int, *, as_json: bool
+    images: ImageSets, chosen: Sequence[Measurement], prepared: Prepared, memory: int | None, *, as_json: bool
 ) -> None:
-    """Print what a run would do; ``memory`` in bytes."""
+    """Print what a run would do; ``memory`` in bytes, None where it is not known."""
     pairs = images.pairs
     absent = {weights.name for weights in prepared.downloads}
     protocols: list[dict[str, str | None]] = []
@@ -47,6 +47,7 @@ def print_plan(
     for entry in extractors:
         count = f"{entry['images']} different images" if "images" in entry else f"{entry['pairs']} different pairs"
         typer.echo(f"extractor {entry['extractor']}: {count}")
-    typer.echo(f"memory: at most {memory / 1e9:.1f} GB of this machine")
+    known = "not known: the sizes of images at an address are not looked at"
+    typer.echo(f"memory: {known if memory is None else f'at most {memory / 1e9:.1f} GB of this machine'}")
     for weights in prepared.downloads:
         typer.echo(f"download {weights.name}: {weights.bytes / 1e6:.0f} MB")

@@ -12,7 +12,13 @@ from fhpt_eval.extract.numerics import Precision
 from fhpt_eval.pairing.naming import NAMINGS
 
 Generated = Annotated[
-    Path, typer.Option("--generated", "-g", help="Folder of generated images.", rich_help_panel=EVALUATED)
+    Path,
+    typer.Option(
+        "--generated",
+        "-g",
+        help="Folder of generated images, here or at s3://, gs://, hf://.",
+        rich_help_panel=EVALUATED,
+    ),
 ]
 
 Target = Annotated[

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.text import visible
 
 _UNTELLING = {
@@ -25,7 +26,7 @@ def run_name(name: str | None, generated: Path) -> str:
         UserError: It cannot be the name of a folder.
     """
     if name is None:
-        folder = generated.resolve()
+        folder = path_at(generated).resolve()
         return visible(next((f.name for f in (folder, *folder.parents) if _tells(f.name)), folder.name))
     name = visible(name)
     if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name.strip() != name or name in {".", ".."}:

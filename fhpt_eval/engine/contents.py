@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, compress
 from pathlib import Path
+from typing import TypeAlias
 
 from fhpt_eval.engine.opening import hash_file
 from fhpt_eval.engine.processes import threads
+from fhpt_eval.files.remote import RemotePath
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing
 
 _READERS = 4
+
+READERS_OF_REMOTE = 32
+"""Files at an address that are read at once: one takes tens of milliseconds, of which nearly all is waiting."""
 
 _AT_ONCE = 32
 """Files that a reader takes at once: handing one over costs as much as reading a small one."""
@@ -22,24 +28,22 @@ _WAITING = 8
 """How many times longer than it works a reader takes, where it waits for the disk."""
 
 
+HashFiles: TypeAlias = Callable[[Sequence[Path], Progress], Iterator[str | Missing]]
+
+
 class Contents:
     """The hash of each file's bytes, or why it cannot be opened.
 
     Args:
         paths: Are read once.
         progress: Called for each file.
+        hash_all: Who reads them; otherwise this process.
     """
 
-    def __init__(self, paths: Iterable[Path], progress: Progress) -> None:
+    def __init__(self, paths: Iterable[Path], progress: Progress, hash_all: HashFiles | None = None) -> None:
         ordered = sorted(set(paths), key=str)
-        parts = [ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE)]
-        self._found: dict[Path, str | Missing] = {}
+        self._found = dict(zip(ordered, (hash_all or hash_files)(ordered, progress), strict=True))
         self._keys: dict[ImageRef, str | None] = {}
-        progress("reading files", 0, len(ordered))
-        with threads(_READERS) as readers:
-            for part, contents in zip(parts, _hashed(parts, readers), strict=True):
-                self._found.update(zip(part, contents, strict=True))
-                progress("reading files", len(self._found), len(ordered))
 
     def of_file(self, path: Path) -> str | None:
         """Return the hash of a file's bytes; None where it is not known."""
@@ -72,6 +76,27 @@ class Contents:
 
 
 NOT_READ = Missing("not read", "not asked")
+
+
+def hash_files(paths: Sequence[Path], progress: Progress | None = None) -> Iterator[str | Missing]:
+    """Yield the hash of each file's bytes, or why it cannot be opened, in the order of the paths.
+
+    Args:
+        paths: Of local files, and of such at an address.
+        progress: Called with ``reading files``, the files read and their number.
+    """
+    remote = [isinstance(path, RemotePath) for path in paths]
+    here = [path for path, away in zip(paths, remote, strict=True) if not away]
+    parts = [here[start : start + _AT_ONCE] for start in range(0, len(here), _AT_ONCE)]
+    with threads(_READERS) as readers, threads(READERS_OF_REMOTE) as readers_of_remote:
+        asked = readers_of_remote.map(hash_file, compress(paths, remote))
+        found = {False: chain.from_iterable(_hashed(parts, readers)), True: asked}
+        for done, away in enumerate(remote):
+            if progress is not None and done % _AT_ONCE == 0:
+                progress("reading files", done, len(paths))
+            yield next(found[away])
+    if progress is not None:
+        progress("reading files", len(paths), len(paths))
 
 
 def _hashed(parts: Sequence[Sequence[Path]], readers: ThreadPoolExecutor) -> Iterator[list[str | Missing]]:

@@ -54,10 +54,10 @@ class Engine:
         """The torch device of this process, for what is computed from the results."""
         return self._executor.own_device
 
-    @staticmethod
-    def identify(plan: Plan, progress: Progress | None = None) -> Contents:
+    def identify(self, plan: Plan, progress: Progress | None = None) -> Contents:
         """Hash the files of a plan; nothing is decoded."""
-        return Contents((ref.path for ref in (*plan.refs(), *plan.hashed)), progress or _silent)
+        paths = (ref.path for ref in (*plan.refs(), *plan.hashed))
+        return Contents(paths, progress or _silent, self._executor.hash_files)
 
     def run(
         self,

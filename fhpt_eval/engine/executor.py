@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+from fhpt_eval.engine.contents import hash_files
 from fhpt_eval.engine.contract import Outcome, Work
 from fhpt_eval.extract.numerics import Numerics, Precision
 from fhpt_eval.plugins import Found, find_plugins
 from fhpt_eval.progress import Progress
+from fhpt_eval.records import Missing
 
 GROUP = "fhpt_eval.executors"
 LOCAL = "local"
@@ -87,6 +90,17 @@ class Executor(ABC):
 
         The generator is closed where a run ends early: what it started then ends, too.
         """
+
+    def hash_files(self, paths: Sequence[Path], progress: Progress) -> Iterator[str | Missing]:
+        """Yield the SHA-256 of each file's bytes, or why it cannot be opened, in the order of the paths.
+
+        This process reads them; an executor of many machines may have them read where the work is.
+
+        Args:
+            paths: Each once.
+            progress: Called with ``reading files``, the files read and their number.
+        """
+        return hash_files(paths, progress)
 
 
 def find_executors() -> Found[Executor]:

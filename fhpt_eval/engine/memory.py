@@ -12,6 +12,7 @@ from fhpt_eval.engine.machine import free_device_memory
 from fhpt_eval.engine.stream import AT_ONCE, UNDER_WAY
 from fhpt_eval.engine.todo import find_todo
 from fhpt_eval.extract.extractor import Extractor
+from fhpt_eval.files.remote import RemotePath
 from fhpt_eval.images.decoding import MAX_PIXELS, ImageRef
 
 _PROCESS = 400 * 2**20
@@ -59,10 +60,11 @@ def memory_of(
     workers: int,
     max_pixels: int = MAX_PIXELS,
     device: str = "cpu",
-) -> int:
+) -> int | None:
     """Return how many bytes of memory a plan takes, at most, when nothing of it is in the cache.
 
-    The sizes of the images are read from the headers of their files.
+    The sizes of the images are read from the headers of their files; None where some are at an address, whose sizes
+    are not known.
 
     Args:
         plan: What is to be computed.
@@ -72,6 +74,8 @@ def memory_of(
         max_pixels: Larger images are refused.
         device: The torch device.
     """
+    if any(isinstance(ref.path, RemotePath) for ref in plan.refs()):
+        return None
     work = find_todo(plan, _name, _Nothing(), dict.fromkeys(plan.extractors(), ""), weights, max_pixels).work
     return memory_of_work(work, batch_size=batch_size, workers=workers, device=device)
 
@@ -79,9 +83,9 @@ def memory_of(
 def memory_of_work(work: Work, *, batch_size: int | None, workers: int, device: str) -> int:
     """Return how many bytes of memory some work takes, at most.
 
-    What is held of them is bounded whatever their
-    number: by twice `AT_ONCE` for the images that are under way, and `BUDGET` for encoded images whose pairs are not
-    complete; one image may always be held, however large. What grows with their number are names, keys and numbers.
+    What is held of images is bounded whatever their number: by twice `AT_ONCE` for those that are under way, and
+    `BUDGET` for encoded ones whose pairs are not complete; one image may always be held, however large. What grows with
+    their number are names, keys and numbers.
 
     Args:
         work: What is to be computed.

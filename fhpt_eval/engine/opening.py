@@ -81,7 +81,7 @@ def open_image(key: str, ref: ImageRef, geometries: Iterable[Geometry], max_pixe
         if ref.mask is not None:
             pixels = masked(ref.mask, pixels, max_pixels)
     except (ImageError, OSError, MemoryError) as error:
-        why = Missing(NO_MEMORY if out_of_memory(error) else str(error))
+        why = Missing(NO_MEMORY if out_of_memory(error) else getattr(error, "strerror", None) or str(error))
         return unopened(key, why, geometries)
     return Opened(key, info, {geometry: _view(geometry, pixels, decoded.stored_as) for geometry in geometries})
 

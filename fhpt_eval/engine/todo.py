@@ -10,6 +10,7 @@ from typing import Protocol
 from fhpt_eval.engine.contract import ImageInfo, Key, PairOfKeys, Plan, Work
 from fhpt_eval.engine.opening import DECODING, parse_info
 from fhpt_eval.extract.extractor import Extractor, PairExtractor, size_mismatch
+from fhpt_eval.files.remote import RemotePath
 from fhpt_eval.images.decoding import ImageRef, size_of
 from fhpt_eval.images.formats import ImageError
 from fhpt_eval.records import Missing, Result
@@ -106,7 +107,10 @@ def find_todo(
 
 
 class _Sizes:
-    """Width and height of images: of what was decoded before as it was found, of others by the header of the file."""
+    """Width and height of images: of what was decoded before as it was found, of others by the header of the file.
+
+    Of files at an address they are not known: a header would take as long as the file, a request.
+    """
 
     def __init__(self, files: Mapping[str, ImageRef], decoded: Mapping[str, ImageInfo]) -> None:
         self._files = files
@@ -133,6 +137,8 @@ class _Sizes:
     def _look(self, key: str) -> tuple[int, int] | None:
         if (info := self._decoded.get(key)) is not None:
             return info.width, info.height
+        if isinstance(self._files[key].path, RemotePath):
+            return None
         try:
             return size_of(self._files[key])
         except (OSError, ImageError):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fhpt_eval.evaluation.image_list import ImageList
 from fhpt_eval.evaluation.run_record import ImagesRecord, ProtocolRecord, RunRecord, StoredRun
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.pairing.lists import PAIR_COLUMNS
 
 
@@ -81,7 +82,7 @@ def _origin(run: StoredRun) -> str:
     """Return where the generated images of a run lay."""
     folders = {os.path.dirname(path) for path in run.per_pair["generated"] if path}  # noqa: PTH120 - text in, text out
     when = f"of {run.record.created}"
-    return f"from {os.path.commonpath(folders)}, {when}" if folders else when
+    return f"from {path_at(os.path.commonpath(folders))}, {when}" if folders else when
 
 
 def _other_recipe(earlier: RunRecord, now: RunRecord, *, planned: bool) -> str | None:

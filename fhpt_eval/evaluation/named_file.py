@@ -7,6 +7,7 @@ from pathlib import Path
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run_record import FILES, RECORD
 from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.remote import refuse_address
 from fhpt_eval.files.together import current
 
 
@@ -17,6 +18,7 @@ def write_named(path: Path, content: str | bytes, *, overwrite: bool) -> None:
         UserError: It is there with other content and ``overwrite`` is not set, or belongs to the record of a run; or as
             `write_atomic`.
     """
+    refuse_address(path)
     data = content.encode() if isinstance(content, str) else content
     if path.name in FILES and current(path.parent, RECORD).exists():
         raise UserError(f"{path} belongs to the record of the run in {path.parent}: choose another file with -o.")

@@ -13,6 +13,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.remote import path_at
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def path_of(value: object, what: str) -> Path:
         raise ValueError(f"expected the path of {what}")
     if not str(value).strip():
         raise ValueError(f"a path is empty where that of {what} is expected; leave the option out if there is none")
-    return Path(value)
+    return path_at(value)
 
 
 def path_schema(validate: Callable[[Any], Any]) -> CoreSchema:

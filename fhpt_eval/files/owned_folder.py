@@ -11,6 +11,7 @@ from typing import Any
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.remote import refuse_address
 
 RECIPE = "recipe.json"
 """What the files of a folder depend on, and which command made it."""
@@ -37,6 +38,7 @@ class OwnedFolder:
         Raises:
             UserError: It cannot be made, or as `refuse_foreign`.
         """
+        refuse_address(self.path)
         with claiming(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         self.refuse_foreign(owns, known=known)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
 from typing import IO
+
+from fhpt_eval.files.remote import RemotePath
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -18,7 +21,9 @@ _KINDS = {
 
 
 def not_regular(path: Path) -> str | None:
-    """Return what stands in a file's place, in a few words; None for a file."""
+    """Return what stands in a file's place, in a few words; None for a file, and for what is at an address."""
+    if isinstance(path, RemotePath):  # which reading tells, without a request more
+        return None
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - half the time of Path.stat, for each of many files
     except FileNotFoundError:
@@ -34,6 +39,8 @@ def open_regular(path: Path) -> IO[bytes]:
     Raises:
         OSError: It cannot be opened, or is no file; ``strerror`` says which.
     """
+    if isinstance(path, RemotePath):
+        return io.BytesIO(path.read_bytes())
     _check(path)
     return open(path, "rb", buffering=0)  # noqa: PTH123
 
@@ -46,6 +53,18 @@ def read_regular(path: Path) -> bytes:
     """
     with open_regular(path) as stream:
         return stream.read()
+
+
+def read_head(path: Path, count: int) -> bytes:
+    """Return so many bytes of a file's beginning, or all where there are fewer.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    if isinstance(path, RemotePath):
+        return path.read_head(count)
+    with path.open("rb") as stream:
+        return stream.read(count)
 
 
 def _check(path: Path) -> None:

@@ -23,6 +23,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.regular import read_regular
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.images.formats import NO_MEMORY, ImageError, reader_of, why_broken
 from fhpt_eval.images.masks import Mask, Silhouette
 from fhpt_eval.images.metadata import pixels_alone
@@ -61,7 +62,7 @@ class ImageRef:
     def __post_init__(self) -> None:
         given: Any = self.path
         if not isinstance(given, Path):
-            object.__setattr__(self, "path", Path(given))
+            object.__setattr__(self, "path", path_at(given))
         if (self.panel is None) != (self.panels is None):
             raise ValueError("panel and panels go together")
         if self.panel is not None and self.panels is not None and not 0 <= self.panel < self.panels:

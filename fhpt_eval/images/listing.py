@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.files.regular import not_regular
+from fhpt_eval.files.regular import not_regular, read_head
+from fhpt_eval.files.remote import RemotePath
 from fhpt_eval.images.suffixes import READ, SUFFIXES
 from fhpt_eval.text import unsafe
 
@@ -56,7 +57,7 @@ def list_folder(folder: Path) -> Listing:
     images: list[str] = []
     left_out: dict[str, str] = {}
     others: list[str] = []
-    for name, why in _walk(folder, "", {}):
+    for name, why in _found_below(folder) if isinstance(folder, RemotePath) else _walk(folder, "", {}):
         hidden = name.startswith(".") or "/." in name
         if why is None and not hidden and _suffix(name) in SUFFIXES:
             images.append(_storable(name, folder))
@@ -71,6 +72,17 @@ def list_folder(folder: Path) -> Listing:
         dict(sorted(left_out.items())),
         tuple(sorted(others)),
     )
+
+
+def _found_below(folder: RemotePath) -> Iterator[tuple[str, str | None]]:
+    """Yield every file below a folder at an address, and why one cannot be read whose name is no path."""
+    try:
+        names = folder.files_below()
+    except OSError as error:
+        raise UserError(f"cannot read the folder {folder}: {error.strerror} (docs/remote.md).") from None
+    for name in names:
+        is_path = {"", ".", ".."}.isdisjoint(name.split("/"))
+        yield name, None if is_path else "its name is no path: a part of it is empty, '.' or '..'"
 
 
 def _walk(folder: Path, at: str, seen: dict[tuple[int, int], str]) -> Iterator[tuple[str, str | None]]:
@@ -122,8 +134,7 @@ def _format(path: Path) -> str | None:
     """Return the format of a picture, nothing for what macOS keeps beside one, None for what is not known."""
     from fhpt_eval.images.formats import HEAD, picture_format
 
-    with path.open("rb") as stream:
-        head = stream.read(HEAD)
+    head = read_head(path, HEAD)
     return "" if head.startswith(_APPLE_DOUBLE) else picture_format(head)
 
 

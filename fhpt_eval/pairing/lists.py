@@ -197,12 +197,15 @@ def _relative(cell: str, role: PairRole, folder: Path | None, where: str) -> str
     if _PLAIN.fullmatch(cell):
         return cell
     path = PurePosixPath(one_spelling(cell))
-    if folder and path.is_absolute():
+    # An address is absolute, too, if not for `PurePosixPath`.
+    absolute = path.is_absolute() or "://" in cell
+    if folder and absolute:
         for root in (folder, folder.resolve()):
             if path.is_relative_to(root.as_posix()):
                 path = path.relative_to(root.as_posix())
+                absolute = False
                 break
-    if not path.is_absolute() and ".." not in path.parts:
+    if not absolute and ".." not in path.parts:
         return path.as_posix()
     if folder:
         raise UserError(

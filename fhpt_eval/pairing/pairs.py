@@ -16,6 +16,7 @@ from typing import overload
 import pandas as pd
 
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.listing import Listing
 from fhpt_eval.pairing.conventions import convention_named
@@ -109,7 +110,7 @@ class Pairs:
         """
         convention = convention_named(naming)
         given = _paths(generated, target, source)
-        listed, folders = read_pair_list(Path(csv), *given), Folders.open(*given)
+        listed, folders = read_pair_list(path_at(csv), *given), Folders.open(*given)
         sha256 = hashlib.sha256(listed.table.content).hexdigest()
         return cls._found(match_list(listed, folders, convention), folders, sha256)
 
@@ -186,7 +187,7 @@ def _first_of_each(refs: Iterable[ImageRef | None]) -> tuple[ImageRef, ...]:
 def _paths(
     generated: str | Path, target: str | Path | None, source: str | Path | None
 ) -> tuple[Path, Path | None, Path | None]:
-    return Path(generated), None if target is None else Path(target), None if source is None else Path(source)
+    return path_at(generated), None if target is None else path_at(target), None if source is None else path_at(source)
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,6 @@ def list_images(folder: str | Path) -> ReferenceSet:
     Raises:
         UserError: If it is no folder, or holds no image.
     """
-    at = Path(folder)
+    at = path_at(folder)
     listing = Folder(at, "reference").listing
     return ReferenceSet(tuple(ImageRef(at / name, name=one_spelling(name)) for name in listing.images), listing)

@@ -17,8 +17,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fhpt_eval.engine.contents import READERS_OF_REMOTE
+from fhpt_eval.engine.processes import threads
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.csv_table import as_text, parse_json
+from fhpt_eval.files.regular import read_head
+from fhpt_eval.files.remote import RemotePath, path_at
 from fhpt_eval.maths.keypoints import PARTS, Floats, Part, Points, found
 from fhpt_eval.pairing.naming import picture_key
 from fhpt_eval.people.by_name import Named
@@ -87,12 +91,12 @@ class KeypointFiles:
         Raises:
             UserError: There are none, or both; or one cannot be read or is not what it should be.
         """
-        path = Path(path)
+        path = path_at(path)
         if not path.is_dir():
             data = _read(path, LIST_LIMIT)
             images = _annotations(path, data, _RIGHT_FIRST if eyes == "right-first" else _LEFT_FIRST)
             return cls._of(hashlib.sha256(data).hexdigest(), "annotations", eyes, path, images)
-        names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+        names = _below(path)
         names = [name for name in names if not f"/{name}".count("/.")]
         json_names = [name for name in names if name.endswith(_JSON)]
         text_names = [name for name in names if name.endswith((_CANDIDATE, _SUBSET))]
@@ -104,7 +108,9 @@ class KeypointFiles:
                 f"{path} holds {both} *{_JSON} {'and' if json_names else 'nor'} *{_CANDIDATE} with *{_SUBSET}: give a "
                 "folder with one of them, or a CSV file of annotations."
             )
-        contents = {name: _read(path / name, FILE_LIMIT) for name in json_names or text_names}
+        read = json_names or text_names
+        with threads(READERS_OF_REMOTE if isinstance(path, RemotePath) else 1) as readers:
+            contents = dict(zip(read, readers.map(lambda name: _read(path / name, FILE_LIMIT), read), strict=True))
         lines = (f"{hashlib.sha256(data).hexdigest()} {name}" for name, data in contents.items())
         sha256 = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
         if json_names:
@@ -202,10 +208,19 @@ def _points(values: npt.ArrayLike) -> Points:
     return points
 
 
+def _below(folder: Path) -> list[str]:
+    """Return the files below a folder, relative to it."""
+    if not isinstance(folder, RemotePath):
+        return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    try:
+        return folder.files_below()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read ({error.strerror}): give a folder of keypoint files.") from None
+
+
 def _read(path: Path, megabytes: int) -> bytes:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(megabytes * 10**6 + 1)
+        data = read_head(path, megabytes * 10**6 + 1)
     except OSError as error:
         raise UserError(
             f"{path} cannot be read ({error.strerror}): give a CSV file of annotations or a folder of keypoint files."

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fhpt_eval.engine.opening import hash_file
+from fhpt_eval.engine.contents import hash_files
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.given import GivenFile
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.listing import list_folder
 from fhpt_eval.pairing.naming import picture_key, without_suffix
@@ -43,7 +44,7 @@ class MaskFiles:
         Raises:
             UserError: It is no folder or cannot be read, holds no image, or two different masks of one picture.
         """
-        path = Path(path)
+        path = path_at(path)
         if not path.is_dir():
             raise UserError(f"{path} is not a folder: give the folder of the targets' masks, a file for each target.")
         listing = list_folder(path)
@@ -52,8 +53,8 @@ class MaskFiles:
         files: dict[str, GivenFile | Missing] = {}
         first: dict[str, str] = {}
         lines = []
-        for name in listing.images:
-            content = hash_file(path / name)
+        contents = hash_files([path / name for name in listing.images])
+        for name, content in zip(listing.images, contents, strict=True):
             lines.append(f"{content if isinstance(content, str) else ''} {name}")
             mask = _closed(content) if isinstance(content, Missing) else GivenFile(content, path / name)
             key = _key(name)

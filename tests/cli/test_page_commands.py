@@ -22,6 +22,7 @@ import pandas as pd
 import pytest
 from conftest import Command
 from PIL import Image, ImageFilter
+from s3 import S3
 from toy_faces import write_pack
 
 from fhpt_eval import sample
@@ -168,9 +169,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.usefixtures("own_folders")
 @pytest.mark.parametrize("page", PAGES)
-def test_the_commands_of_a_page_run(page: str, data: Path, tmp_path: Path) -> None:
+def test_the_commands_of_a_page_run(page: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     folder = tmp_path / "data"
     shutil.copytree(data, folder)
+    if page == "remote.md":
+        s3: S3 = request.getfixturevalue("s3")
+        for images in ("mine", "real"):
+            s3.upload(folder / images)
     for script in PAGES[page]:
         for large, small in SMALLER.items():
             script = script.replace(large, small)

@@ -68,7 +68,7 @@ def test_help_of_no_command_waits_for_a_library_of_numbers() -> None:
     shown, *imported = python(HELP)
     assert int(shown) > 20
     assert "typer" in imported
-    assert not {"numpy", "pandas", "scipy", "cv2", "PIL", "faiss", "matplotlib", *NETWORKS} & {*imported}
+    assert not {"numpy", "pandas", "scipy", "cv2", "PIL", "faiss", "matplotlib", "fsspec", *NETWORKS} & {*imported}
 
 
 def test_a_run_whose_records_are_cached_and_a_leaderboard_load_no_network(folders: tuple[str, ...]) -> None:
@@ -76,7 +76,7 @@ def test_a_run_whose_records_are_cached_and_a_leaderboard_load_no_network(folder
     assert {"torch", "timm"} <= {*python(RUN, *asked)}
     again = python(RUN, *asked)
     assert "numpy" in again
-    assert not {*NETWORKS, "faiss", "matplotlib"} & {*again}
+    assert not {*NETWORKS, "faiss", "matplotlib", "fsspec"} & {*again}
     board = python(RUN, "leaderboard", "out")
     assert "pandas" in board
     assert not {*NETWORKS, "scipy", "faiss", "matplotlib"} & {*board}

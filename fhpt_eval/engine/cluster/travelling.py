@@ -13,6 +13,7 @@ from fhpt_eval.engine.contract import Work
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.files.regular import read_regular
+from fhpt_eval.files.remote import RemotePath
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.images.masks import Silhouette
 
@@ -106,11 +107,16 @@ def with_files(value: T, places: Places) -> T:
     return value if all(new[name] is old[name] for name in old) else dataclasses.replace(value, **new)
 
 
+def absolute(path: Path, folder: Path) -> Path:
+    """Return a path that starts from a folder, unless it starts from the root; an address stays what it is."""
+    return path if isinstance(path, RemotePath) else folder / path
+
+
 def _placed_image(key: str, ref: ImageRef, folder: Path, places: Places) -> ImageRef:
-    path = places.get(key.partition("#")[0], folder / ref.path)
+    path = places.get(key.partition("#")[0]) or absolute(ref.path, folder)
     mask = ref.mask
     if isinstance(mask, Silhouette) and isinstance(mask.file, GivenFile):
-        at = places.get(mask.file.sha256, folder / mask.file.path)
+        at = places.get(mask.file.sha256) or absolute(mask.file.path, folder)
         mask = dataclasses.replace(mask, file=dataclasses.replace(mask.file, path=at))
     return dataclasses.replace(ref, path=path, mask=mask)
 

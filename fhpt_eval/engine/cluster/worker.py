@@ -13,7 +13,7 @@ from typing import Any
 import ray
 
 from fhpt_eval import __version__
-from fhpt_eval.engine.cluster.travelling import Kept, placed, there, with_files
+from fhpt_eval.engine.cluster.travelling import Kept, absolute, placed, there, with_files
 from fhpt_eval.engine.contract import Broken, Computed, Decoded, Key, Outcome, Warned, Work
 from fhpt_eval.engine.executor import ExecutorOptions
 from fhpt_eval.engine.local import LocalExecutor, Machine
@@ -190,7 +190,7 @@ class Worker:
             return self._machine
 
     def _here(self, file: GivenFile) -> GivenFile:
-        return replace(file, path=self._task.folder / file.path)
+        return replace(file, path=absolute(file.path, self._task.folder))
 
     def _places(self) -> dict[str, Path]:
         sent = {sha256: path for kept in self._kept for sha256, path in kept.places.items()}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from fhpt_eval.engine.contents import Contents
+from fhpt_eval.engine.contents import READERS_OF_REMOTE, Contents
+from fhpt_eval.engine.processes import threads
 from fhpt_eval.evaluation.image_list import generated_hash
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.images.decoding import ImageRef
@@ -25,8 +25,11 @@ def changes(runs: Sequence[Run], progress: Progress) -> list[str]:
     contents = Contents((ref.path for refs in generated for ref in refs if ref), progress)
     told = [what for run, refs in zip(runs, generated, strict=True) if (what := _change(run, refs, contents))]
     for role in _REAL:
-        paths = {path for run in runs for path in run.per_pair[role].unique() if isinstance(path, str)}
-        if gone := sum(not Path(path).is_file() for path in paths):
+        found = (ref_at(run, role, path, "") for run in runs for path in run.per_pair[role].unique())
+        paths = {ref.path for ref in found if ref is not None}
+        with threads(READERS_OF_REMOTE) as readers:
+            gone = sum(not there for there in readers.map(lambda path: path.is_file(), paths))
+        if gone:
             told.append(f"{gone} of {len(paths)} {role} images are not where the runs found them")
     return told
 

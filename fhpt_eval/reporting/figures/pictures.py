@@ -9,6 +9,7 @@ import numpy as np
 
 from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.images.decoding import ImageRef, Rgb, read_image
 from fhpt_eval.maths.statistics import Floats
 from fhpt_eval.measuring.protocol import Better
@@ -28,10 +29,14 @@ def ref_at(run: Run, role: PairRole, path: object, generated: object) -> ImageRe
         return None
     naming = NAMINGS.get(run.record.pairs.naming)
     strip = naming.strip if naming is not None else ()
+    try:
+        file = path_at(path)
+    except UserError:  # a name that no file has, as arrays have
+        file = Path(path)
     # A target that lies elsewhere than the strip is a file of its own.
     if role not in strip or path != generated:
-        return ImageRef(Path(path))
-    return ImageRef(Path(path), strip.index(role), len(strip))
+        return ImageRef(file)
+    return ImageRef(file, strip.index(role), len(strip))
 
 
 def picture(run: Run, pair: int, role: PairRole) -> Rgb | None:
