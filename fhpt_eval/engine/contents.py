@@ -78,18 +78,24 @@ class Contents:
 NOT_READ = Missing("not read", "not asked")
 
 
-def hash_files(paths: Sequence[Path], progress: Progress | None = None) -> Iterator[str | Missing]:
+def hash_files(
+    paths: Sequence[Path],
+    progress: Progress | None = None,
+    hash_remote: Callable[[Sequence[Path]], Iterator[str | Missing]] | None = None,
+) -> Iterator[str | Missing]:
     """Yield the hash of each file's bytes, or why it cannot be opened, in the order of the paths.
 
     Args:
         paths: Of local files, and of such at an address.
         progress: Called with ``reading files``, the files read and their number.
+        hash_remote: Who reads those at an address; otherwise this process, many at once.
     """
     remote = [isinstance(path, RemotePath) for path in paths]
     here = [path for path, away in zip(paths, remote, strict=True) if not away]
     parts = [here[start : start + _AT_ONCE] for start in range(0, len(here), _AT_ONCE)]
     with threads(_READERS) as readers, threads(READERS_OF_REMOTE) as readers_of_remote:
-        asked = readers_of_remote.map(hash_file, compress(paths, remote))
+        addresses = [*compress(paths, remote)]
+        asked = hash_remote(addresses) if hash_remote else readers_of_remote.map(hash_file, addresses)
         found = {False: chain.from_iterable(_hashed(parts, readers)), True: asked}
         for done, away in enumerate(remote):
             if progress is not None and done % _AT_ONCE == 0:

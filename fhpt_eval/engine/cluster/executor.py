@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fhpt_eval.engine.cluster.connection import connect, quietly
 from fhpt_eval.engine.cluster.parts import LARGEST, only
+from fhpt_eval.engine.contents import hash_files
 from fhpt_eval.engine.contract import Outcome, Warned, Work
 from fhpt_eval.engine.executor import RAY, Executor, ExecutorOptions
 from fhpt_eval.engine.machine import pick_device
@@ -19,7 +20,9 @@ from fhpt_eval.engine.memory import memory_of_work, usual_batch_size
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.numerics import Numerics
+from fhpt_eval.files.remote import RemotePath
 from fhpt_eval.progress import Progress
+from fhpt_eval.records import Missing
 
 if TYPE_CHECKING:
     from fhpt_eval.engine.cluster.crew import Crew, Size
@@ -65,6 +68,20 @@ class RayExecutor(Executor):
     def own_device(self) -> str:
         """That of this machine, which may lack what the others have."""
         return "cpu" if self.numerics.device == "cpu" else pick_device("auto")
+
+    def hash_files(self, paths: Sequence[Path], progress: Progress) -> Iterator[str | Missing]:
+        """Yield the hash of each file's bytes; those at an address are read by the machines of the cluster.
+
+        Others are read here: what lies at a path of this machine may be another file on another one.
+        """
+        if not any(isinstance(path, RemotePath) for path in paths):
+            yield from hash_files(paths, progress)
+            return
+        connect(self._options.ray_address)
+        from fhpt_eval.engine.cluster.hashing import hash_on_cluster
+
+        with quietly():
+            yield from hash_files(paths, progress, hash_on_cluster)
 
     def run(self, work: Work, progress: Progress) -> Generator[Outcome, None, None]:
         """Yield what comes of the images and pairs, as it comes."""
