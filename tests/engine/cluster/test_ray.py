@@ -19,9 +19,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from conftest import Command
+from s3 import S3
 from toys import Difference, InProcess, MeanColour, assert_same_bits, write_image
 from two_machines import TwoMachines
 
+from fhpt_eval.engine import contents
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.cluster import crew
 from fhpt_eval.engine.cluster.executor import RayExecutor
@@ -32,6 +34,7 @@ from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract.extractor import Context, Extractor, ImageExtractor, Pixels
 from fhpt_eval.files.given import GivenFile
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.records import Missing, Result
 
@@ -333,3 +336,22 @@ def test_without_ray_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"install it with pip install 'fhpt-eval\[cluster\]'"):
         _ = RayExecutor(ExecutorOptions()).numerics
+
+
+def test_pictures_in_a_bucket_are_read_by_the_workers(
+    s3: S3, machines: TwoMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "contents", lambda files: pytest.fail("it was sent"))
+    refs = pictures(tmp_path / "images", 6)
+    address = s3.upload(tmp_path / "images", "images")
+    there = [ImageRef(path_at(f"{address}/{ref.path.name}"), name=ref.name) for ref in refs]
+    for _ in range(2):
+        machines.lose()
+    machines.restore()  # they see the server's address in their environment
+    monkeypatch.setattr(contents, "hash_file", lambda path: pytest.fail("it was read here"))
+    with on_cluster(tmp_path) as engine:
+        found = engine.run(Plan({MeanColour(): tuple(there)}, {}), {})
+    monkeypatch.undo()
+    here = on_this_machine(tmp_path, Plan({MeanColour(): tuple(refs)}, {}))
+    for one, other in zip(there, refs, strict=True):
+        assert_same_bits(found.image(MeanColour(), one), here.image(MeanColour(), other))
