@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from fhpt_eval.engine import cache as cache_module
-from fhpt_eval.engine.cache import Cache, clear, parse_size
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.cache_place import clear, parse_size
 from fhpt_eval.engine.serialising import dump, parse
 from fhpt_eval.errors import UserError
 from fhpt_eval.records import Missing
@@ -123,7 +124,7 @@ def test_what_is_known_is_told_without_reading_it(tmp_path: Path, monkeypatch: p
 
     with Cache(tmp_path) as cache:
         cache.put("x", ONE, {str(i): vector(i, 5000) for i in range(20)})
-        monkeypatch.setattr(cache_module, "_seal", read)
+        monkeypatch.setattr(cache_module, "seal", read)
         assert cache.known(ONE, map(str, range(30))) == set(map(str, range(20)))
         with pytest.raises(AssertionError, match="whole record"):
             cache.get(ONE, "3")
