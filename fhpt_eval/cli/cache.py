@@ -132,7 +132,7 @@ def _print(folder: Path, found: Mapping[str, OfExtractor]) -> None:
     typer.echo(f"{folder}: {new} results are new, {same} were here, {other} differ")
     uses: dict[str, list[str]] = {}
     for of in found.values():
-        uses.setdefault(of.use, []).append(visible(of.extractor))
+        uses.setdefault(of.use, []).append(visible(of.extractor).partition("[")[0])
     told = {
         "asked for": "what runs on this machine ask for",
         "other version": "by other versions of libraries, or on another kind of device: not used on this machine",
@@ -141,7 +141,8 @@ def _print(folder: Path, found: Mapping[str, OfExtractor]) -> None:
     typer.echo(f"of {len(found)} fingerprints are")
     for use, what in told.items():
         names = uses.get(use, [])
-        typer.echo(f"  {len(names)} {what}{': ' + ', '.join(names) if names and use != 'asked for' else ''}")
+        about = f" ({', '.join(sorted({*names}))})" if names and use != "asked for" else ""
+        typer.echo(f"  {len(names)} {what}{about}")
 
 
 @app.command()

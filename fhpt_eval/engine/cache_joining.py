@@ -137,14 +137,17 @@ _PAGE_HEAD = 16
 
 
 def _room(file: CacheFile, size: int) -> int:
-    """Return the bytes that a new entry takes in the trees, at most: pages of a tree that was split are half full."""
+    """Return the bytes that a new entry takes in the trees, at most.
+
+    Pages of a tree that was split are half full, and a few above them say where they are.
+    """
     page = int(file.env.stat()["psize"])
     address = PREFIX + SUFFIX
     own = 0
     if _NODE + address + size > (page - _PAGE_HEAD) // 2:
         # Longer values have pages of their own, whose number stands in their place.
         own, size = -(-(_PAGE_HEAD + size) // page) * page, 8
-    return own + 2 * (_NODE + address + size) + 2 * (_NODE + address + 8)
+    return own + (2 * (_NODE + address + size) + 2 * (_NODE + address + 8)) * 9 // 8
 
 
 def _transact(cache: Cache, use: Callable[[Any], Any], *, write: bool = False) -> Any:

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, deserialize
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from fhpt_eval.records import Missing, Result
 
@@ -52,7 +52,7 @@ def parse_strictly(data: bytes) -> Result:
     if data[:1] == _RECORD:
         try:
             # Looks at all of the header, which `parse` believes.
-            deserialize(data[1:])
+            load(data[1:])
         except SafetensorError as error:
             raise ValueError("no record") from error
     elif data[:1] != _FINDING or len(data) > _LONGEST_REASON:

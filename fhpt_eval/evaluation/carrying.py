@@ -19,11 +19,14 @@ from fhpt_eval.engine.opening import DECODING, parse_info
 from fhpt_eval.engine.results_file import LARGEST, BadFileError, ResultsFile, Stored, write
 from fhpt_eval.engine.serialising import parse_strictly
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.giving import own_classifier
 from fhpt_eval.evaluation.named_file import refuse_file_of_run
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.files.atomic import replacing
+from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measuring.dialects import find_dialects
+from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.registry import PROFILES, find_protocols, select
 from fhpt_eval.progress import Progress
 from fhpt_eval.records import Missing, Record
@@ -185,11 +188,12 @@ class _Uses:
 def _extractors_here() -> set[Extractor]:
     """Return the extractors of all protocols, in every profile and dialect."""
     every = [*find_protocols().classes]
+    own = Given(gender_classifier=own_classifier("embedded"))
     protocols = [protocol for profile in PROFILES for protocol in select(every, profile)]
     protocols += [m.protocol for d in find_dialects().values() if not d.refused for m in d.measurements()]
     found: set[Extractor] = set()
     for need in (need for protocol in dict.fromkeys(protocols) for need in protocol.needs()):
-        plain = type(need.extractor.geometries[0])()
-        # In a run, a geometry that leaves the images as they are is left out.
-        found |= {need.extractor, need.extractor.in_geometries(*[plain] * len(need.extractor.geometries))}
+        for extractor in (need.extractor, own.in_place_of(need.extractor, need.roles)):
+            # In a run, a geometry that leaves the images as they are is left out.
+            found |= {extractor, extractor.in_geometries(*[Geometry()] * len(extractor.geometries))}
     return found
