@@ -98,7 +98,7 @@ def test_a_result_that_differs_stays_and_is_counted_and_named(command: Command, 
         kept = cache.get(ONE, "0")
         assert not isinstance(kept, Missing)
         assert kept is not None
-        np.testing.assert_array_equal(kept["v"], vectors(5)["0"]["v"])  # type: ignore[index]
+        np.testing.assert_array_equal(kept["v"], vectors(5)["0"]["v"])
         assert cache.get(ONE, "new") == Missing("no face", "finding")
 
 
@@ -106,7 +106,7 @@ def test_a_result_that_is_damaged_here_is_mended(command: Command, carried: Call
     file = carried(vectors(3, size=5000))
     fill("cache", vectors(3, size=5000))
     data = Path("cache/data.mdb").read_bytes()
-    at = data.index(vectors(3, size=5000)["1"]["v"].tobytes())  # type: ignore[index]
+    at = data.index(vectors(3, size=5000)["1"]["v"].tobytes())
     with Path("cache/data.mdb").open("r+b") as stream:
         stream.seek(at + 100)
         stream.write(b"\xff" * 8)

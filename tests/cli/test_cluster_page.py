@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,6 +122,8 @@ def test_ray_starts_on_the_nodes_of_a_job_and_evaluates_on_them(
     slurm: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluated(draw)
+    # Paths of sockets are short.
+    monkeypatch.setenv("TMPDIR", mkdtemp(prefix="r", dir="/tmp"))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         # The address that other nodes would see; nothing is sent.
         probe.connect(("192.0.2.1", 9))
@@ -142,10 +145,11 @@ def test_ray_starts_on_the_nodes_of_a_job_and_evaluates_on_them(
         text=True,
     )
     try:
-        told, _ = job.communicate(timeout=300)
+        told, _ = job.communicate(timeout=200)
         assert job.returncode == 0, told
         assert "two nodes" in told
         wait_until(lambda: not alive(job.pid), 30)
     finally:
         for left in alive(job.pid):
             os.kill(left, signal.SIGKILL)
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fhpt_eval.engine import contents
+from fhpt_eval.engine.opening import hash_file
+from fhpt_eval.records import Missing
 
 if TYPE_CHECKING:
     from conftest import Command, Draw
@@ -26,8 +28,12 @@ def test_parts_read_their_own_files_alone_and_leave_nothing_to_compute(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[Path] = []
-    hash_file = contents.hash_file
-    monkeypatch.setattr(contents, "hash_file", lambda path: hashed.append(path) or hash_file(path))  # type: ignore[func-returns-value]
+
+    def hash_and_note(path: Path) -> str | Missing:
+        hashed.append(path)
+        return hash_file(path)
+
+    monkeypatch.setattr(contents, "hash_file", hash_and_note)
     read = []
     for index in (1, 2, 3):
         monkeypatch.setenv("FHPT_EVAL_CACHE", f"cache{index}")
