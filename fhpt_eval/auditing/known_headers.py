@@ -10,6 +10,7 @@ from functools import lru_cache
 from importlib import metadata
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.images.headers import Header
@@ -35,6 +36,20 @@ def known_headers(cache: Cache, contents: Iterable[str]) -> dict[str, Header]:
 def keep_headers(cache: Cache, headers: Mapping[str, Header]) -> None:
     """Put headers into the cache, by the hash of the bytes that they were read from."""
     cache.put("header", FINGERPRINT, {content: _dump(header) for content, header in headers.items()})
+
+
+def parse_strictly(record: Record) -> Header:
+    """Read what `keep_headers` wrote, wherever it comes from.
+
+    Raises:
+        ValueError: It did not, or LookupError.
+    """
+    return _adapter().validate_json(record["about"].tobytes(), strict=True)
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Header]:
+    return TypeAdapter(Header)
 
 
 def _dump(header: Header) -> Record:

@@ -25,6 +25,7 @@ def doctor(
     from fhpt_eval.cli.load_check import load_troubles
     from fhpt_eval.cli.protocols import absent_by_default, describe, state
     from fhpt_eval.engine.cache import Cache
+    from fhpt_eval.engine.cache_place import default_folder, default_limit, refused
     from fhpt_eval.engine.executor import find_executors
     from fhpt_eval.engine.machine import cpu_count, pick_device
     from fhpt_eval.evaluation.environment import describe_environment
@@ -41,14 +42,15 @@ def doctor(
         *find_executors().warnings,
         *dialects_of_packages().warnings,
     ]
-    with Cache() as cache:
-        todo += cache.remarks
-        about_cache = {
-            "folder": str(cache.folder),
-            "bytes": cache.size,
-            "limit": cache.limit,
-            "free": shutil.disk_usage(cache.folder).free if cache.folder.exists() else None,
-        }
+    folder, limit, size = default_folder(), default_limit(), 0
+    if (why := refused(folder)) is not None:
+        todo.append(why)
+    else:
+        with Cache() as cache:
+            todo += cache.remarks
+            limit, size = cache.limit, cache.size
+    free = shutil.disk_usage(folder).free if folder.exists() else None
+    about_cache = {"folder": str(folder), "bytes": size, "limit": limit, "free": free}
     store = Store(weights_dir, offline=True)
     rows = [describe(p, store) for p in found.classes.values()]
     if absent := absent_by_default(rows):
@@ -66,9 +68,8 @@ def doctor(
         typer.echo(f"python {environment.python} on {environment.platform}, {cpu_count()} cores")
         typer.echo(f"device {environment.device}")
         typer.echo("packages " + ", ".join(f"{k} {v}" for k, v in environment.packages.items()))
-        free = about_cache["free"]
-        room = f", {decimal(int(str(free)))} free on the disk" if free is not None else ""
-        typer.echo(f"cache {cache.folder}: {decimal(cache.size)} of at most {decimal(cache.limit)}{room}")
+        room = f", {decimal(free)} free on the disk" if free is not None else ""
+        typer.echo(f"cache {folder}: {decimal(size)} of at most {decimal(limit)}{room}")
         for row in rows:
             states = [f"{p}: {state(row, p)}" for p in row["lacks"]]
             typer.echo(f"protocol {row['name']}: {', '.join(states)}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fhpt_eval._version import __version__
-from fhpt_eval.engine.cache import LIBRARIES, default_folder
+from fhpt_eval.engine.cache_place import LIBRARIES, default_folder
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.libraries import load_errors

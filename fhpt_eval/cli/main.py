@@ -48,7 +48,7 @@ ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ =
 
 
 _INTERRUPTED = "interrupted; what was done is kept, the same command goes on from there."
-_KEEP_NOTHING = {"audit", "compare", "leaderboard", "pack", "plot", "report"}
+_KEEP_NOTHING = {"audit", "cache export", "compare", "leaderboard", "pack", "plot", "report"}
 """Commands of which the same words begin again."""
 
 _OBJECTS = 100_000
@@ -153,7 +153,7 @@ def _code_of(arguments: Sequence[str] | None) -> Any:
 
 
 def _interrupted(words: Sequence[str]) -> str:
-    return "interrupted." if set(words[:1]) & _KEEP_NOTHING else _INTERRUPTED
+    return "interrupted." if {*words[:1], " ".join(words[:2])} & _KEEP_NOTHING else _INTERRUPTED
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ from fhpt_eval.cli.evaluating import (
 )
 from fhpt_eval.cli.shared import (
     EVALUATED,
+    MACHINE,
     QUIET,
     DetectorTimeout,
     EngineName,
@@ -159,6 +161,15 @@ def run(
         bool,
         typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=_WHERE),
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Compute the I-th of N parts into the cache and score nothing: for many machines (docs/cluster.md).",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
     engine_name: EngineName = "local",
     ray_address: RayAddress = None,
     device: Device = "auto",
@@ -183,14 +194,17 @@ def run(
     from fhpt_eval.cli.display import ProgressDisplay, print_run
     from fhpt_eval.cli.dry_run import print_plan
     from fhpt_eval.cli.run_name import run_name
+    from fhpt_eval.cli.shard import print_shard
     from fhpt_eval.engine.cache import Cache
-    from fhpt_eval.engine.engine import open_engine
+    from fhpt_eval.engine.engine import Engine, open_engine
     from fhpt_eval.engine.machine import cpu_count, pick_device
     from fhpt_eval.engine.memory import memory_of
+    from fhpt_eval.engine.sharding import Shard
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.giving import check_given, given_for
     from fhpt_eval.evaluation.plan import ImageSets, prepare
     from fhpt_eval.evaluation.reference_given import read_reference
+    from fhpt_eval.evaluation.sharding import compute
     from fhpt_eval.extract.numerics import Numerics
     from fhpt_eval.extract.weights import Store
     from fhpt_eval.images.decoding import MAX_PIXELS
@@ -199,6 +213,9 @@ def run(
 
     for warning in () if quiet else (*find_protocols().warnings, *dialects_of_packages().warnings):
         print(f"fhpt-eval: warning: {warning}", file=sys.stderr)
+    part = None if shard is None else Shard.parse(shard)
+    if part is not None and (overwrite or output is not None or name is not None):
+        raise UserError("--shard scores nothing and writes no run's folder: leave -o, --overwrite and --name out.")
     chosen_profile = profile_named(profile)
     dialects = chosen_dialects(dialect or [], everything=all_dialects)
     chosen = measurements(dialects, protocols, chosen_profile, options or [])
@@ -221,7 +238,7 @@ def run(
     reference_images = None if reference is None else read_reference(reference)
     chosen_name = run_name(name, generated)
     store = Store(weights_dir, offline)
-    if dry_run:
+    if part is not None or dry_run:
         wanted = list(dict.fromkeys(m.protocol for m in chosen))
         given = given_for(
             table,
@@ -234,9 +251,11 @@ def run(
         )
         images = ImageSets(table, reference_images, given)
         check_given(images, wanted)
+    if dry_run:
         prepared = prepare(
             images, wanted, store, fetch=False, numerics=Numerics(pick_device(device), precision, reference_math)
         )
+        prepared = prepared if part is None else replace(prepared, plan=part.of(prepared.plan))
         memory = memory_of(
             prepared.plan,
             prepared.weights,
@@ -247,15 +266,9 @@ def run(
         )
         print_plan(images, chosen, prepared, memory, as_json=as_json)
         return
-    glances: list[Glance] = []
-    with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
 
-        def tell(glance: Glance) -> None:
-            glances.append(glance)
-            if glance.more is not None:
-                progress.say(str(glance))
-
-        engine = open_engine(
+    def engine_with(cache: Cache) -> Engine:
+        return open_engine(
             engine_name,
             cache,
             device=device,
@@ -267,6 +280,23 @@ def run(
             reference_math=reference_math,
             ray_address=ray_address,
         )
+
+    if part is not None:
+        with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
+            engine = engine_with(cache)
+            done = compute(
+                part, images, prepare(images, wanted, store, progress, numerics=engine.numerics), engine, progress
+            )
+        print_shard(done, as_json=as_json, quiet=quiet)
+        raise typer.Exit(done.exit_code)
+    glances: list[Glance] = []
+    with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
+
+        def tell(glance: Glance) -> None:
+            glances.append(glance)
+            if glance.more is not None:
+                progress.say(str(glance))
+
         # Names of files are UTF-8 on disk, also where the locale is ASCII.
         folder = output or Path("results") / os.fsdecode(chosen_name.encode())
         result = evaluate(
@@ -282,7 +312,7 @@ def run(
             name=chosen_name,
             output=folder,
             overwrite=overwrite,
-            engine=engine,
+            engine=engine_with(cache),
             store=store,
             progress=progress,
             command=context.obj,

@@ -7,9 +7,6 @@ killed run resumes, a second run computes nothing, and changed files are never c
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,54 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import lmdb
-import platformdirs
 
 from fhpt_eval.engine.cache_check import DamagedError
-from fhpt_eval.engine.cache_file import NAME, CacheFile, open_file
+from fhpt_eval.engine.cache_file import NAME, PREFIX, SEAL, CacheFile, open_file, seal
+from fhpt_eval.engine.cache_place import default_folder, default_limit, refused
 from fhpt_eval.engine.serialising import dump, parse
 from fhpt_eval.errors import UserError
-from fhpt_eval.files.mounts import network_file_system
 from fhpt_eval.records import Missing, Result
-
-LIBRARIES = "libraries.json"
-"""Beside the results: from which files `fhpt-eval doctor` could load every library."""
-
-DEFAULT_LIMIT = 20 * 2**30
-"""Bytes on disk before the oldest results are dropped."""
 
 _FORMAT = b"2"
 
 _AT_ONCE = 64
 """Results that are read in one transaction."""
-
-
-def default_folder() -> Path:
-    """``FHPT_EVAL_CACHE``, or the user's cache folder."""
-    given = os.environ.get("FHPT_EVAL_CACHE")
-    return Path(given) if given else platformdirs.user_cache_path("fhpt-eval") / "records"
-
-
-def parse_size(text: str) -> int:
-    """Read what ``FHPT_EVAL_CACHE_SIZE`` says: ``500M``, ``20G``, ``1T`` or plain bytes.
-
-    Raises:
-        UserError: If it is none of these.
-    """
-    units = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-    number, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 1)
-    try:
-        size = int(float(number) * unit)
-    except (ValueError, OverflowError):
-        raise UserError(f"FHPT_EVAL_CACHE_SIZE '{text}' is not a size: write for example 500M or 20G.") from None
-    if not 2**20 <= size <= 2**50:
-        raise UserError(f"FHPT_EVAL_CACHE_SIZE cannot be {text}: give between 1M and 1024T.")
-    return size
-
-
-def default_limit() -> int:
-    """``FHPT_EVAL_CACHE_SIZE`` (such as ``50G``), or 20 GiB."""
-    given = os.environ.get("FHPT_EVAL_CACHE_SIZE")
-    return parse_size(given) if given else DEFAULT_LIMIT
 
 
 @dataclass(frozen=True)
@@ -88,12 +49,18 @@ class Cache:
         limit: Bytes on disk, at most.
         trouble: Why results are kept in memory only.
         damaged: How many results were found damaged, and dropped.
+
+    Raises:
+        UserError: It lies where it must not, see `refused`.
     """
 
     def __init__(self, folder: str | Path | None = None, limit: int | None = None) -> None:
         self.folder = Path(folder) if folder else default_folder()
         self.limit = limit or default_limit()
+        if (why := refused(self.folder)) is not None:
+            raise UserError(why)
         self.trouble: str | None = None
+        self._unusable = ""
         self.damaged = 0
         self._memory: dict[bytes, bytes] = {}
         self._in_use: set[bytes] = set()
@@ -101,8 +68,8 @@ class Cache:
         try:
             self._file = open_file(self.folder, self.limit)
             self.limit = min(self.limit, self._file.limit)
-            self._env, (self._results, self._order, self._about) = self._file.env, self._file.trees
-            self._check_format()
+            self._results, self._order, self._about = self._file.trees
+            self._check_format(self._file)
         except (lmdb.Error, OSError, DamagedError) as error:
             self._give_up(error)
 
@@ -119,14 +86,20 @@ class Cache:
             self._file = None
 
     @property
+    def file(self) -> CacheFile:
+        """The open file.
+
+        Raises:
+            UserError: It cannot be used.
+        """
+        if self._file is None or self._unusable:
+            raise UserError(self._unusable)
+        return self._file
+
+    @property
     def remarks(self) -> list[str]:
         """What the user should know of it."""
         told = [self.trouble] if self.trouble else []
-        if (system := network_file_system(self.folder)) is not None:
-            told.append(
-                f"the cache in {self.folder} lies on a network file system ({system}), on which its database can be"
-                " damaged when several machines use it: name a folder on a local disk by FHPT_EVAL_CACHE"
-            )
         if self.damaged:
             told.append(
                 f"results in the cache in {self.folder} were damaged, and computed again: if that comes back, look at"
@@ -163,8 +136,8 @@ class Cache:
             return parse(self._memory[address])
         if sealed is None:
             return None
-        data = memoryview(sealed)[_SEAL:]
-        if _seal(data) == sealed[:_SEAL]:
+        data = memoryview(sealed)[SEAL:]
+        if seal(data) == sealed[:SEAL]:
             return parse(data)
         self.damaged += 1
         self._with_results(lambda results: results.delete(address), write=True)
@@ -188,7 +161,7 @@ class Cache:
         if self._file is None:
             return None
         try:
-            return self._in_transaction(use, db=self._results, write=write)
+            return self._file.transact(use, db=self._results, write=write)
         except lmdb.Error as error:
             self._give_up(error)
             return None
@@ -205,7 +178,7 @@ class Cache:
             return
         if self._file is not None and self.trouble is None and sum(map(len, items.values())) < self.limit // 4:
             try:
-                self._write(extractor, fingerprint, items)
+                self._write(self._file, extractor, fingerprint, items)
             except _Full:
                 self.trouble = (
                     f"the cache in {self.folder} ({self.limit / 2**20:.0f} MiB) is too small for this run; what does"
@@ -224,11 +197,11 @@ class Cache:
             return []
         found: dict[bytes, tuple[int, int]] = {}
         try:
-            with self._env.begin() as transaction:
+            with self._file.env.begin() as transaction:
                 names = {bytes(k): bytes(v).decode(errors="replace") for k, v in transaction.cursor(self._about)}
                 for address, value in transaction.cursor(self._results):
-                    count, size = found.get(bytes(address[:_PREFIX]), (0, 0))
-                    found[bytes(address[:_PREFIX])] = (count + 1, size + len(address) + len(value))
+                    count, size = found.get(bytes(address[:PREFIX]), (0, 0))
+                    found[bytes(address[:PREFIX])] = (count + 1, size + len(address) + len(value))
         except lmdb.Error as error:
             self._give_up(error)
             return []
@@ -241,34 +214,17 @@ class Cache:
         file = self.folder / NAME
         return file.stat().st_blocks * 512 if file.exists() else 0
 
-    def _write(self, extractor: str, fingerprint: str, items: Mapping[bytes, bytes]) -> None:
+    def _write(self, file: CacheFile, extractor: str, fingerprint: str, items: Mapping[bytes, bytes]) -> None:
         def insert(transaction: Any) -> None:
-            self._make_room(transaction, sum(map(len, items.values())))
+            self._make_room(file, transaction, sum(map(len, items.values())))
             transaction.put(_prefix(fingerprint), extractor.encode(), db=self._about)
-            with transaction.cursor(self._order) as cursor:
-                number = int.from_bytes(cursor.key(), "big") + 1 if cursor.last() else 0
-            for address, data in items.items():
-                if transaction.get(address, db=self._results) is None:
-                    transaction.put(number.to_bytes(8, "big"), address, db=self._order)
-                    number += 1
-                transaction.put(address, _seal(data) + data, db=self._results)
+            file.insert(transaction, {address: seal(data) + data for address, data in items.items()})
 
-        self._in_transaction(insert, write=True)
+        file.transact(insert, write=True)
 
-    def _in_transaction(self, use: Callable[[Any], Any], **options: Any) -> Any:
-        """Return what comes of a transaction."""
-        try:
-            with self._env.begin(**options) as transaction:
-                return use(transaction)
-        except lmdb.MapResizedError:
-            # Another process opened the cache with a larger limit.
-            self._env.set_mapsize(0)
-            with self._env.begin(**options) as transaction:
-                return use(transaction)
-
-    def _make_room(self, transaction: Any, needed: int) -> None:
+    def _make_room(self, file: CacheFile, transaction: Any, needed: int) -> None:
         """Drop the results that were written first until ``needed`` bytes fit; never those that this run uses."""
-        while self._used(transaction) + needed > self.limit:
+        while file.used(transaction) + needed > self.limit:
             with transaction.cursor(self._order) as cursor:
                 dropped = 0
                 while dropped < 64 and cursor.first():
@@ -280,15 +236,8 @@ class Cache:
             if not dropped:
                 raise _Full
 
-    def _used(self, transaction: Any) -> int:
-        pages = 0
-        for database in (self._results, self._order):
-            stat = transaction.stat(database)
-            pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
-        return pages * int(self._env.stat()["psize"])
-
-    def _check_format(self) -> None:
-        with self._env.begin(write=True, db=self._about) as transaction:
+    def _check_format(self, file: CacheFile) -> None:
+        with file.env.begin(write=True, db=self._about) as transaction:
             if transaction.get(b"format", default=_FORMAT) != _FORMAT:
                 raise _OtherFormat("it was written by another version of fhpt-eval")
             transaction.put(b"format", _FORMAT, overwrite=False)
@@ -302,22 +251,10 @@ class Cache:
         elif isinstance(error, _OtherFormat):
             what, do = f"cannot be used ({error})", ""
             self.close()
-        self.trouble = (
-            f"the cache in {self.folder} {what}; results are kept in memory for this run only:"
-            f" {do}run `fhpt-eval cache clear`, or set FHPT_EVAL_CACHE to another folder"
-        )
-
-
-def clear(folder: str | Path | None = None) -> int:
-    """Delete the cache; return the bytes that were freed. A process that has it open goes on with its own copy."""
-    folder = Path(folder) if folder else default_folder()
-    files = [f for f in (folder / NAME, folder / "lock.mdb", folder / LIBRARIES) if f.exists()]
-    freed = sum(f.stat().st_blocks * 512 for f in files)
-    for file in files:
-        file.unlink()
-    if folder.is_dir() and not any(folder.iterdir()):
-        shutil.rmtree(folder)
-    return freed
+        where = f"the cache in {self.folder} {what}"
+        help_ = f"{do}run `fhpt-eval cache clear`, or set FHPT_EVAL_CACHE to another folder"
+        self.trouble = f"{where}; results are kept in memory for this run only: {help_}"
+        self._unusable = f"{where}: {help_}."
 
 
 class _OtherFormat(lmdb.Error):
@@ -335,20 +272,8 @@ class _Full(Exception):
     """All that could be dropped is in use."""
 
 
-_SEAL = 4
-"""Bytes before a result that tell whether it is damaged."""
-
-
-def _seal(data: bytes | memoryview) -> bytes:
-    return zlib.crc32(data).to_bytes(_SEAL, "big")
-
-
-_PREFIX = 16
-"""Bytes of an address that name the extractor; the rest is the hash of the content key."""
-
-
 def _prefix(fingerprint: str) -> bytes:
-    return bytes.fromhex(fingerprint)[:_PREFIX]
+    return bytes.fromhex(fingerprint)[:PREFIX]
 
 
 def _suffix(key: str) -> bytes:

@@ -1,9 +1,16 @@
-"""The LMDB file of the cache: checked before it is used, and open once in a process, however often it is asked for."""
+"""The LMDB file of the cache: checked before it is used, and open once in a process, however often it is asked for.
+
+A result stands in the tree ``results`` behind its seal, by its address: `PREFIX` bytes of its extractor's fingerprint,
+and the hash of its content key. ``order`` has the addresses by the numbers in which they came, ``about`` the names of
+extractors.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +26,18 @@ _SLACK = 64 * 2**20
 _TREES = (b"results", b"order", b"about")
 _SNAPSHOTS = 5
 """How often a check begins again because other processes write."""
+
+
+PREFIX = 16
+"""Bytes of an address that name the extractor."""
+
+SEAL = 4
+"""Bytes before a result that tell whether it is damaged."""
+
+
+def seal(data: bytes | memoryview) -> bytes:
+    """Return the seal of a result."""
+    return zlib.crc32(data).to_bytes(SEAL, "big")
 
 
 @dataclass
@@ -37,6 +56,40 @@ class CacheFile:
     limit: int
     key: tuple[int, str]
     users: int = 1
+
+    def transact(self, use: Callable[[Any], Any], **options: Any) -> Any:
+        """Return what comes of a transaction.
+
+        Raises:
+            lmdb.Error: LMDB cannot do it.
+        """
+        try:
+            with self.env.begin(**options) as transaction:
+                return use(transaction)
+        except lmdb.MapResizedError:
+            # Another process opened the cache with a larger limit.
+            self.env.set_mapsize(0)
+            with self.env.begin(**options) as transaction:
+                return use(transaction)
+
+    def insert(self, transaction: Any, items: Mapping[bytes, bytes]) -> None:
+        """Put sealed results under their addresses, those that are new behind all others."""
+        results, order, _ = self.trees
+        with transaction.cursor(order) as cursor:
+            number = int.from_bytes(cursor.key(), "big") + 1 if cursor.last() else 0
+        for address, sealed in items.items():
+            if transaction.get(address, db=results) is None:
+                transaction.put(number.to_bytes(8, "big"), address, db=order)
+                number += 1
+            transaction.put(address, sealed, db=results)
+
+    def used(self, transaction: Any) -> int:
+        """Bytes of the pages that results take."""
+        pages = 0
+        for tree in self.trees[:2]:
+            stat = transaction.stat(tree)
+            pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+        return pages * int(self.env.stat()["psize"])
 
     def close(self) -> None:
         """Give it back; the last one closes it."""

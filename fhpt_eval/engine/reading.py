@@ -75,6 +75,11 @@ class Extraction:
         return self._findings.broken
 
     @property
+    def faults(self) -> Mapping[tuple[Extractor, Key], Missing]:
+        """Why there are no results where there should be, by extractor and key."""
+        return self._findings.faults
+
+    @property
     def computed(self) -> Mapping[str, int]:
         """How many results were computed, by extractor id."""
         return dict(self._findings.computed)

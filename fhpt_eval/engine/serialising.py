@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from fhpt_eval.records import Missing, Result
 
@@ -40,6 +41,27 @@ def parse(data: bytes | memoryview) -> Result:
     return {
         name: np.ndarray(shape, dtype, values, offset) for name, dtype, shape, offset in _layout(bytes(stored[8:start]))
     }
+
+
+def parse_strictly(data: bytes) -> Result:
+    """Read what `dump` may have written, wherever it comes from.
+
+    Raises:
+        ValueError: It did not, or LookupError, TypeError or RecursionError.
+    """
+    if data[:1] == _RECORD:
+        try:
+            # Looks at all of the header, which `parse` believes.
+            load(data[1:])
+        except SafetensorError as error:
+            raise ValueError("no record") from error
+    elif data[:1] != _FINDING or len(data) > _LONGEST_REASON:
+        raise ValueError("no result")
+    return parse(data)
+
+
+_LONGEST_REASON = 4096
+"""Bytes of a finding: a short phrase."""
 
 
 @lru_cache(maxsize=1024)

@@ -20,10 +20,19 @@ def write_named(path: Path, content: str | bytes, *, overwrite: bool) -> None:
     """
     refuse_address(path)
     data = content.encode() if isinstance(content, str) else content
-    if path.name in FILES and current(path.parent, RECORD).exists():
-        raise UserError(f"{path} belongs to the record of the run in {path.parent}: choose another file with -o.")
+    refuse_file_of_run(path)
     if not overwrite and path.is_file() and path.read_bytes() != data:
         raise UserError(
             f"{path} is there and holds something else: choose another file with -o, or replace it with --overwrite."
         )
     write_atomic(path, data)
+
+
+def refuse_file_of_run(path: Path, instead: str = "another file with -o") -> None:
+    """Refuse a file that belongs to the record of a run.
+
+    Raises:
+        UserError: It does.
+    """
+    if path.name in FILES and current(path.parent, RECORD).exists():
+        raise UserError(f"{path} belongs to the record of the run in {path.parent}: choose {instead}.")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from fhpt_eval.errors import UserError
 
@@ -16,19 +18,36 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     Raises:
         UserError: If the folder cannot be written or the disk is full.
     """
+    with replacing(path) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, instead: str = "another folder with -o") -> Iterator[IO[bytes]]:
+    """Give a stream whose content takes the place of ``path`` at once, at the end; not where anything is raised.
+
+    Args:
+        path: A link is replaced itself, not what it leads to.
+        instead: What the user may choose where this cannot be written.
+
+    Raises:
+        UserError: If the folder cannot be written or the disk is full.
+    """
     temporary: Path | None = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
             temporary = Path(stream.name)
-            stream.write(content.encode() if isinstance(content, str) else content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
+        temporary = None
     except OSError as error:
+        raise UserError(
+            f"cannot write {path} ({error.strerror or error}): free some room or choose {instead}."
+        ) from None
+    finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"cannot write {path} ({error.strerror or error}): free some room or choose another folder with -o."
-        ) from None

@@ -16,14 +16,14 @@ _NETWORK = re.compile(
 """Types by which the kernel knows file systems whose files other machines can change."""
 
 
-def network_file_system(folder: Path) -> str | None:
-    """Return the type of the network file system that a folder lies on; None if on none, or where it is not known."""
+def file_system(folder: Path) -> str | None:
+    """Return the type of the file system that a folder lies on or would; None where it is not known."""
     try:
         lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
     path = os.path.realpath(folder)
-    at, kind = "", ""
+    at, kind = "", None
     for line in lines:
         head, _, tail = line.partition(" - ")
         # A space in a path is written as \040.
@@ -32,4 +32,10 @@ def network_file_system(folder: Path) -> str | None:
         # Of two at one place, the later one covers the other.
         if inside and len(point) >= len(at):
             at, kind = point, tail.split(" ")[0]
-    return kind if _NETWORK.fullmatch(kind) else None
+    return kind
+
+
+def network_file_system(folder: Path) -> str | None:
+    """Return the type of the network file system that a folder lies on; None if on none, or where it is not known."""
+    kind = file_system(folder)
+    return kind if kind is not None and _NETWORK.fullmatch(kind) else None

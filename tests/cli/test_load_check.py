@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fhpt_eval.cli import load_check
-from fhpt_eval.engine import cache
+from fhpt_eval.engine import cache_place
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_what_could_be_loaded_is_not_loaded_again(tried: list[str], own_folders:
     assert load_check.load_troubles() == []
     assert load_check.load_troubles() == []
     assert tried == ["tried"]
-    known = json.loads((own_folders / "cache" / cache.LIBRARIES).read_text())
+    known = json.loads((own_folders / "cache" / cache_place.LIBRARIES).read_text())
     assert str(own_folders / "lib" / "loaded_library.py") in known["files"]
     assert any(".so" in file for file in known["files"]) or sys.platform != "linux"
 
@@ -86,11 +86,11 @@ def _shadow(root: Path) -> None:
 
 
 def _forget(_: Path) -> None:
-    cache.clear()
+    cache_place.clear()
 
 
 def _damage(root: Path) -> None:
-    (root / "cache" / cache.LIBRARIES).write_text('{"where": 1}', encoding="utf-8")
+    (root / "cache" / cache_place.LIBRARIES).write_text('{"where": 1}', encoding="utf-8")
 
 
 @pytest.mark.parametrize("change", [_edit, _edit_with_its_old_time, _remove, _shadow, _forget, _damage])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import os
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 
 from fhpt_eval.engine import cache as cache_module
-from fhpt_eval.engine.cache import Cache, clear, parse_size
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.cache_place import clear, parse_size, refused
 from fhpt_eval.engine.serialising import dump, parse
 from fhpt_eval.errors import UserError
 from fhpt_eval.records import Missing
@@ -123,7 +125,7 @@ def test_what_is_known_is_told_without_reading_it(tmp_path: Path, monkeypatch: p
 
     with Cache(tmp_path) as cache:
         cache.put("x", ONE, {str(i): vector(i, 5000) for i in range(20)})
-        monkeypatch.setattr(cache_module, "_seal", read)
+        monkeypatch.setattr(cache_module, "seal", read)
         assert cache.known(ONE, map(str, range(30))) == set(map(str, range(20)))
         with pytest.raises(AssertionError, match="whole record"):
             cache.get(ONE, "3")
@@ -380,19 +382,33 @@ def test_damaged_values_are_found_by_reading_and_told(tmp_path: Path) -> None:
         ("1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / {}x rw - cifs //host/share rw", None),
     ],
 )
-def test_a_network_file_system_is_said(
+def test_a_network_file_system_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str, system: str | None
 ) -> None:
     folder = tmp_path / "my cache"
     table = tmp_path / "mountinfo"
     table.write_text(mounts.replace("{}", str(folder).replace(" ", "\\040")), encoding="utf-8")
     monkeypatch.setattr("fhpt_eval.files.mounts.MOUNTS", table)
-    with Cache(folder) as cache:
-        cache.put("x", ONE, {"k": vector(1)})
-        assert cache.known(ONE, ["k"])
-        if system is None:
+    if system is None:
+        with Cache(folder) as cache:
+            cache.put("x", ONE, {"k": vector(1)})
+            assert cache.known(ONE, ["k"])
             assert cache.remarks == []
-        else:
-            (remark,) = cache.remarks
-            assert f"network file system ({system})" in remark
-            assert "FHPT_EVAL_CACHE" in remark
+        return
+    with pytest.raises(UserError, match=rf"network file system \({system}\).*`export FHPT_EVAL_CACHE=/"):
+        Cache(folder)
+    assert not folder.exists()
+
+
+def test_the_folder_that_is_proposed_lies_on_a_local_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "mountinfo"
+    local = tmp_path / "local"
+    local.mkdir()
+    table.write_text(f"1 0 0:1 / / rw - nfs host:/ rw\n2 1 0:2 / {local} rw - ext4 /dev/sdb rw", encoding="utf-8")
+    monkeypatch.setattr("fhpt_eval.files.mounts.MOUNTS", table)
+    monkeypatch.delenv("SLURM_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "elsewhere"))
+    assert "FHPT_EVAL_CACHE=/local/disk/fhpt-eval`" in str(refused(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(local))
+    assert f"FHPT_EVAL_CACHE={local}/fhpt-eval-{os.getuid()}`" in str(refused(tmp_path / "cache"))
+    assert refused(local / "cache") is None

@@ -30,7 +30,7 @@ MEAN = MeanColour()
 def damage(cache: Cache, fingerprint: str) -> int:
     """Damage every result of an extractor; return how many."""
     prefix = cache_module._prefix(fingerprint)
-    with cache._env.begin(write=True, db=cache._results) as transaction:
+    with cache.file.env.begin(write=True, db=cache._results) as transaction:
         sealed = {bytes(k): bytes(v) for k, v in transaction.cursor() if bytes(k).startswith(prefix)}
         for address, value in sealed.items():
             transaction.put(address, value[:-1] + bytes([value[-1] ^ 1]))
@@ -116,14 +116,60 @@ def test_cache_info_says_that_the_file_is_damaged_and_what_to_do(command: Comman
     assert command("cache", "info").code == 0
 
 
-def test_run_says_that_the_cache_lies_on_a_network_file_system(
-    command: Command, folders: Folders, own_folders: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def on_network(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = own_folders / "mountinfo"
     table.write_text(f"1 0 0:1 / {own_folders} rw - nfs4 host:/home rw\n", encoding="utf-8")
     monkeypatch.setattr("fhpt_eval.files.mounts.MOUNTS", table)
-    outcome = command("run", *folders, "-p", "ssim", "--device", "cpu", "-o", "out")
-    assert outcome.code == 0
-    assert "lies on a network file system (nfs4)" in outcome.sentence
-    assert "FHPT_EVAL_CACHE" in outcome.sentence
-    assert "network file system (nfs4)" in command("cache", "info").out
+
+
+@pytest.mark.usefixtures("on_network")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "-p", "ssim", "--device", "cpu", "-o", "out"),
+        ("run", "-p", "ssim", "--device", "cpu", "--shard", "1/2"),
+        ("demo", "-o", "out"),
+        ("cache", "export", "out"),
+        ("cache", "import", "results"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_cache_on_a_network_file_system_is_refused_before_anything_is_computed(
+    command: Command, folders: Folders, words: tuple[str, ...]
+) -> None:
+    outcome = command(*words, *(folders if words[0] == "run" else ()))
+    assert outcome.code == 2
+    assert outcome.sentence.startswith(f"the cache in {Path.cwd() / 'cache'} lies on a network file system (nfs4)")
+    (help_,) = [part for part in outcome.sentence.split("`") if part.startswith("export ")]
+    assert help_.startswith("export FHPT_EVAL_CACHE=/")
+    assert not Path("cache").exists()
+    assert not Path("out").exists()
+
+
+@pytest.mark.usefixtures("on_network")
+def test_where_a_refused_cache_lies_is_still_told(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path.cwd() / "cache"
+    where = command("cache", "where")
+    assert (where.code, where.out) == (3, f"{folder}\n")
+    assert "network file system (nfs4)" in where.sentence
+    about = json.loads(command("cache", "where", "--json").out)
+    assert (about["folder"], about["file_system"], about["limit"]) == (str(folder), "nfs4", 20 * 2**30)
+    assert about["refused"] == where.sentence
+    info = command("cache", "info")
+    assert info.code == 3
+    assert info.out.splitlines() == [f"{folder}: at most 21.5 GB", where.sentence]
+    assert json.loads(command("cache", "info", "--json").out)["trouble"] == where.sentence
+    # A machine where the option was given.
+    monkeypatch.setenv("FHPT_EVAL_CACHE", "/somewhere/else")
+    assert command("cache", "where").out == "/somewhere/else\n"
+    assert command("cache", "where").code == 0
+
+
+@pytest.mark.usefixtures("on_network")
+def test_doctor_says_that_the_cache_is_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhpt_eval.cli.load_check.load_errors", list)
+    outcome = command("doctor")
+    assert outcome.code == 3
+    assert "  the cache in" in outcome.out
+    assert "network file system (nfs4)" in outcome.out

@@ -13,7 +13,8 @@ import pytest
 import fhpt_eval
 from fhpt_eval.datasets.deepfashion import prepare_deepfashion
 from fhpt_eval.demo import run_demo
-from fhpt_eval.engine.cache import Cache, clear
+from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.cache_place import clear
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.weights import Store, add, verify

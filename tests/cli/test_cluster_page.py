@@ -1,0 +1,155 @@
+"""The batch scripts of docs/cluster.md run as they stand there, with shells in the place of SLURM's commands."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
+
+import pytest
+from processes import alive, files_of, wait_until
+
+if TYPE_CHECKING:
+    from conftest import Command, Draw
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "cluster.md"
+TASKS = 3
+
+# Runs a step on this machine, whatever node is asked for.
+SRUN = '#!/bin/bash\nwhile [[ ${1:-} == --* ]]; do shift; done\nexec "$@"\n'
+
+# Runs a job at once, an array's tasks one after the other, and prints its number.
+SBATCH = f"""#!/bin/bash
+set -eu
+script=${{!#}}
+export SLURM_JOB_ID SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_COUNT={TASKS}
+if grep -q -- '--array=1-16$' "$script"; then tasks=$(seq {TASKS}); else tasks=1; fi
+for SLURM_ARRAY_TASK_ID in $tasks; do
+    SLURM_JOB_ID=$((100 + SLURM_ARRAY_TASK_ID))
+    bash "$script" >&2
+done
+echo "$@" >> submitted
+echo 4711
+"""
+HOSTNAME = "#!/bin/bash\necho {} fd00::2\n"
+SCONTROL = "#!/bin/bash\nprintf 'first\\nsecond\\n'\n"
+# TODO: lift this when the Ray executor is there: then `fhpt-eval run --engine ray` itself runs.
+WITHOUT_EXECUTOR = """#!{python}
+import sys, time, ray
+assert sys.argv[1] == "run" and sys.argv[sys.argv.index("--engine") + 1] == "ray", sys.argv
+ray.init(sys.argv[sys.argv.index("--ray-address") + 1], log_to_driver=False)
+while sum(node["Alive"] for node in ray.nodes()) < 2:
+    time.sleep(0.2)
+print("two nodes")
+"""
+
+
+def scripts() -> dict[str, str]:
+    """The batch scripts of the page by the job's name; what submits them is ``submit``."""
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    named = [(re.search(r"--job-name=(\w+)", block), block) for block in blocks]
+    return {name[1] if name else "submit": block for name, block in named}
+
+
+@pytest.fixture
+def slurm(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of commands that come first; jobs find their node's disk in another."""
+    folder = own_folders / "bin"
+    folder.mkdir()
+    put(folder, "srun", SRUN)
+    put(folder, "sbatch", SBATCH)
+    put(folder, "scontrol", SCONTROL)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    (own_folders / "node").mkdir()
+    monkeypatch.setenv("TMPDIR", str(own_folders / "node"))
+    for name, script in scripts().items():
+        if name != "submit":
+            Path(f"{name}.sbatch").write_text(script, encoding="utf-8")
+    return folder
+
+
+def put(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(script, encoding="utf-8")
+    (folder / name).chmod(0o755)
+
+
+def evaluated(draw: Draw) -> None:
+    draw("results_of_my_model", map(str, range(20)), seed=1)
+    shutil.copytree(draw("real", map(str, range(20)), seed=2), "source")
+
+
+def in_embedded(script: str) -> str:
+    """No canonical weights are here, and networks would take minutes."""
+    return script.replace("fhpt-eval run ", "fhpt-eval run --profile embedded --protocols ssim,l1,psnr --device cpu ")
+
+
+@pytest.mark.slow
+def test_an_array_job_fills_caches_and_one_job_scores_what_they_hold(
+    slurm: Path, command: Command, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated(draw)
+    for name in ("shards", "score"):
+        path = Path(f"{name}.sbatch")
+        path.write_text(in_embedded(path.read_text(encoding="utf-8")), encoding="utf-8")
+    submit = scripts()["submit"]
+    done = subprocess.run(["bash", "-eu", "-c", submit], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    assert done.returncode == 0, done.stderr
+    assert Path("submitted").read_text().splitlines() == [
+        "--parsable shards.sbatch",
+        "--dependency=afterok:4711 score.sbatch",
+    ]
+    assert sorted(path.name for path in Path("shards").iterdir()) == ["1.results", "2.results", "3.results"]
+    assert [*Path("node").iterdir()] == []
+    assert re.findall(r"shard (\S+): \d+ of 40 images, (\d) of 20 pairs", done.stderr) == [
+        ("1/3", "7"),
+        ("2/3", "7"),
+        ("3/3", "6"),
+    ]
+    whole = ("--generated", "results_of_my_model", "--target", "real", "--source", "real", "--profile", "embedded")
+    assert command("run", *whole, "-p", "ssim,l1,psnr", "--device", "cpu", "-o", "alone").code == 0
+    assert files_of(Path("results/my_model")) == files_of(Path("alone"))
+
+
+@pytest.mark.slow
+def test_ray_starts_on_the_nodes_of_a_job_and_evaluates_on_them(
+    slurm: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated(draw)
+    # Paths of sockets are short.
+    monkeypatch.setenv("TMPDIR", mkdtemp(prefix="r", dir="/tmp"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # The address that other nodes would see; nothing is sent.
+        probe.connect(("192.0.2.1", 9))
+        address = probe.getsockname()[0]
+    put(slurm, "hostname", HOSTNAME.format(address))
+    put(slurm, "fhpt-eval", WITHOUT_EXECUTOR.format(python=sys.executable))
+    variables = {
+        "SLURM_JOB_ID": str(os.getpid()),
+        "SLURM_JOB_NODELIST": "node[1-2]",
+        "SLURM_JOB_NUM_NODES": "2",
+        "SLURM_CPUS_PER_TASK": "1",
+    }
+    job = subprocess.Popen(
+        ["bash", "ray.sbatch"],  # noqa: S607
+        env={**os.environ, **variables},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        told, _ = job.communicate(timeout=200)
+        assert job.returncode == 0, told
+        assert "two nodes" in told
+        wait_until(lambda: not alive(job.pid), 30)
+    finally:
+        for left in alive(job.pid):
+            os.kill(left, signal.SIGKILL)
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
