@@ -40,15 +40,6 @@ echo 4711
 """
 HOSTNAME = "#!/bin/bash\necho {} fd00::2\n"
 SCONTROL = "#!/bin/bash\nprintf 'first\\nsecond\\n'\n"
-# TODO: lift this when the Ray executor is there: then `fhpt-eval run --engine ray` itself runs.
-WITHOUT_EXECUTOR = """#!{python}
-import sys, time, ray
-assert sys.argv[1] == "run" and sys.argv[sys.argv.index("--engine") + 1] == "ray", sys.argv
-ray.init(sys.argv[sys.argv.index("--ray-address") + 1], log_to_driver=False)
-while sum(node["Alive"] for node in ray.nodes()) < 2:
-    time.sleep(0.2)
-print("two nodes")
-"""
 
 
 def scripts() -> dict[str, str]:
@@ -119,9 +110,11 @@ def test_an_array_job_fills_caches_and_one_job_scores_what_they_hold(
 
 @pytest.mark.slow
 def test_ray_starts_on_the_nodes_of_a_job_and_evaluates_on_them(
-    slurm: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch
+    command: Command, slurm: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluated(draw)
+    script = Path("ray.sbatch")
+    script.write_text(in_embedded(script.read_text(encoding="utf-8")), encoding="utf-8")
     # Paths of sockets are short.
     monkeypatch.setenv("TMPDIR", mkdtemp(prefix="r", dir="/tmp"))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -129,7 +122,6 @@ def test_ray_starts_on_the_nodes_of_a_job_and_evaluates_on_them(
         probe.connect(("192.0.2.1", 9))
         address = probe.getsockname()[0]
     put(slurm, "hostname", HOSTNAME.format(address))
-    put(slurm, "fhpt-eval", WITHOUT_EXECUTOR.format(python=sys.executable))
     variables = {
         "SLURM_JOB_ID": str(os.getpid()),
         "SLURM_JOB_NODELIST": "node[1-2]",
@@ -147,9 +139,11 @@ def test_ray_starts_on_the_nodes_of_a_job_and_evaluates_on_them(
     try:
         told, _ = job.communicate(timeout=200)
         assert job.returncode == 0, told
-        assert "two nodes" in told
         wait_until(lambda: not alive(job.pid), 30)
     finally:
         for left in alive(job.pid):
             os.kill(left, signal.SIGKILL)
         shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+    whole = ("--generated", "results_of_my_model", "--target", "real", "--source", "real", "--profile", "embedded")
+    assert command("run", *whole, "-p", "ssim,l1,psnr", "--device", "cpu", "-o", "alone").code == 0
+    assert files_of(Path("results/my_model")) == files_of(Path("alone"))
