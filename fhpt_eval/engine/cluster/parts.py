@@ -17,6 +17,9 @@ LARGEST = 512
 SECONDS = 4.0
 """How long a part should take: much longer than handing it over does, and not long to lose."""
 
+_SHORTEST = 0.25
+"""How long a part should take at least: handing it over takes some milliseconds."""
+
 AT_THE_END = 4
 """Parts a worker into which what is left is cut: fewer images in each, so that all workers end at one time."""
 
@@ -25,13 +28,15 @@ def part_size(usual: int, seconds_an_image: float | None, left: int, workers: in
     """Return how many images the next part should have.
 
     Args:
-        usual: While it is not known how long one takes; a quarter of that at least.
+        usual: While it is not known how long one takes.
         seconds_an_image: How long it took a worker lately.
         left: Images that no part has.
         workers: Among whom they are shared.
     """
-    wanted = usual if seconds_an_image is None else int(SECONDS / max(seconds_an_image, 1e-6))
-    return max(1, usual // 4, min(wanted, left // (AT_THE_END * max(1, workers)), LARGEST))
+    shortest, wanted = usual // 4, usual
+    if seconds_an_image is not None:
+        shortest, wanted = (int(seconds / max(seconds_an_image, 1e-6)) for seconds in (_SHORTEST, SECONDS))
+    return max(1, min(max(shortest, min(wanted, left // (AT_THE_END * max(1, workers)))), LARGEST))
 
 
 @dataclass

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from toys import Difference, MeanColour
 
 from fhpt_eval.engine.cluster.executor import fitting_cores
-from fhpt_eval.engine.cluster.parts import Part, Parts
+from fhpt_eval.engine.cluster.parts import Part, Parts, part_size
 from fhpt_eval.engine.contract import PairOfKeys, Work
 from fhpt_eval.images.decoding import ImageRef
 
@@ -97,6 +97,16 @@ def test_what_is_asked_about_some_images_comes_with_their_pairs() -> None:
     assert list(again.work.files) == ["000", "001"]
     assert (again.own, again.images) == (("001",), 0)
     assert asked([again]) == ([], [("000", "001")])
+
+
+def test_parts_take_seconds_and_less_at_the_end() -> None:
+    assert part_size(16, None, 10_000, 2) == 16
+    assert part_size(16, 0.1, 10_000, 2) == 40
+    assert part_size(16, 0.0001, 10_000, 2) == 512
+    assert part_size(16, 0.1, 80, 2) == 10
+    assert part_size(16, 0.1, 8, 2) == 2
+    assert part_size(16, 100.0, 8, 2) == 1
+    assert part_size(16, None, 8, 2) == 4
 
 
 def test_cores_of_workers_leave_none_over() -> None:
