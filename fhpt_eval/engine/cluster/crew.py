@@ -19,7 +19,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from fhpt_eval.engine.cluster.parts import Part, Parts, part_size
 from fhpt_eval.engine.cluster.travelling import contents, files_of
-from fhpt_eval.engine.cluster.worker import About, Answer, Task, remote_worker, versions
+from fhpt_eval.engine.cluster.worker import COMPUTING, About, Answer, Task, remote_worker, versions
 from fhpt_eval.engine.contract import Computed, Decoded, Outcome, Warned, Work
 from fhpt_eval.engine.executor import ExecutorOptions
 from fhpt_eval.errors import UserError
@@ -217,7 +217,8 @@ class Crew:
         if part.sent or (member.told is not None and member.told.node in self._blind):
             data = contents(file for key, ref in part.work.files.items() for file in files_of(key, ref))
             part.sent = True
-        member.hand[member.actor.compute.remote(_bare(part.work), data)] = part
+        computing = member.actor.compute.options(concurrency_group=COMPUTING)
+        member.hand[computing.remote(_bare(part.work), data)] = part
 
     def _started(self, member: _Member) -> Iterator[Outcome]:
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from fhpt_eval.engine.contract import PairOfKeys, Work
 from fhpt_eval.engine.stream import AT_ONCE
-from fhpt_eval.extract.extractor import Extractor, PairExtractor
+from fhpt_eval.extract.extractor import PairExtractor
 from fhpt_eval.images.decoding import ImageRef
 
 LARGEST = 512
@@ -91,7 +91,7 @@ def only(work: Work, keys: set[str], pairs: set[PairOfKeys]) -> Work:
     """Return what of some work is about these images and these pairs; further images of pairs are decoded, too."""
     needed = keys.union(*pairs)
     images = {e: kept for e, wanted in work.images.items() if (kept := wanted & keys)}
-    compared = {e: kept for e, group in work.pairs.items() if (kept := tuple(p for p in group if p in pairs))}
+    compared = {e: some for e, group in work.pairs.items() if (some := tuple(p for p in group if p in pairs))}
     return replace(
         work,
         files={key: ref for key, ref in work.files.items() if key in needed},
@@ -145,9 +145,7 @@ class Parts:
                 pairs.setdefault(extractor, []).append(pair)
                 files |= {other: self._work.files[other] for other in pair if other not in own}
             files[key] = ref
-        asked: dict[Extractor, frozenset[str]] = {
-            e: kept for e, wanted in self._work.images.items() if (kept := wanted.intersection(own))
-        }
+        asked = {e: kept for e, wanted in self._work.images.items() if (kept := wanted.intersection(own))}
         return replace(
             self._work,
             files=files,

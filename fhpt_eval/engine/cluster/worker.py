@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from fhpt_eval import __version__
+from fhpt_eval._version import __version__
 from fhpt_eval.engine.cluster.travelling import Kept, absolute, placed, there, with_files
 from fhpt_eval.engine.contract import Broken, Computed, Decoded, Key, Outcome, Warned, Work
 from fhpt_eval.engine.executor import ExecutorOptions
@@ -24,8 +24,8 @@ from fhpt_eval.files.given import GivenFile
 from fhpt_eval.libraries import version
 from fhpt_eval.records import Result
 
-COMPUTING, TELLING = "computing", "telling"
-"""Ray's groups of an actor's methods: each has threads of its own."""
+COMPUTING = "computing"
+"""Ray's name of the threads in which a worker computes; in another one it tells how far it is."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,6 @@ class Worker:
         self._lock = Lock()
         self._said = 0
 
-    @ray.method(concurrency_group=TELLING)
     def about(self) -> About:
         """Tell who it is."""
         extractors = self._task.extractors
@@ -133,17 +132,14 @@ class Worker:
             lacks=tuple(self._lacks),
         )
 
-    @ray.method(concurrency_group=TELLING)
     def supply(self, names: Sequence[str], *contents: bytes) -> None:
         """Take in files that it cannot read, by their hash."""
         self._kept.append(Kept(dict(zip(names, contents, strict=True))))
 
-    @ray.method(concurrency_group=TELLING)
     def news(self) -> int:
         """Tell how much came of all that it computed."""
         return self._said
 
-    @ray.method(concurrency_group=COMPUTING)
     def compute(self, work: Work, data: Mapping[str, bytes]) -> bytes:
         """Compute a part.
 
@@ -217,6 +213,6 @@ def remote_worker(cpus: int, gpus: int, memory: int) -> Any:
         num_gpus=gpus,
         memory=memory,
         max_restarts=0,
-        concurrency_groups={COMPUTING: 2, TELLING: 1},
+        concurrency_groups={COMPUTING: 2},
     )
     return as_actor(Worker)

@@ -60,7 +60,8 @@ def test_parts_make_up_the_work(work: Work, sizes: list[int]) -> None:
 @given(works())
 def test_halves_make_up_a_part_down_to_one_image_or_one_pair(work: Work) -> None:
     (whole,) = parts_of(work, [1000])
-    left, single = [whole], []
+    left = [whole]
+    single: list[Part] = []
     while left:
         halves = left.pop().halves()
         if len(halves) == 1:

@@ -25,7 +25,7 @@ from two_machines import TwoMachines
 
 from fhpt_eval.engine import contents
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.cluster import crew
+from fhpt_eval.engine.cluster import crew, worker
 from fhpt_eval.engine.cluster.executor import RayExecutor
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import Engine, open_engine
@@ -102,7 +102,7 @@ def on_this_machine(folder: Path, plan: Plan) -> Extraction:
 def test_a_lost_machine_costs_no_image(machines: TwoMachines, tmp_path: Path) -> None:
     refs, slow = pictures(tmp_path, 60), Slow(seconds=0.1)
     plan = Plan({slow: tuple(refs)}, {Difference(): tuple(pairwise(refs))})
-    lost = []
+    lost: list[int] = []
 
     def lose_one(stage: str, done: int, _total: int) -> None:
         if stage == "extracting" and done >= 10 and not lost:
@@ -127,7 +127,7 @@ def test_a_lost_machine_costs_no_image(machines: TwoMachines, tmp_path: Path) ->
 def test_a_new_machine_gets_work(machines: TwoMachines, tmp_path: Path) -> None:
     machines.lose()
     refs, slow = pictures(tmp_path, 150), Slow(seconds=0.1)
-    added = []
+    added: list[int] = []
 
     def add_one(stage: str, done: int, _total: int) -> None:
         if stage == "extracting" and done and not added:
@@ -147,7 +147,9 @@ def test_an_image_that_costs_every_worker_is_missing_and_no_other(tmp_path: Path
         found = engine.run(Plan({slow: tuple(refs)}, {Difference(): pairs}), {})
         missing = [i for i, ref in enumerate(refs) if isinstance(found.image(slow, ref), Missing)]
         assert missing == [7]
-        assert "workers of the cluster were lost when they computed this image" in found.image(slow, refs[7]).reason
+        why = found.image(slow, refs[7])
+        assert isinstance(why, Missing)
+        assert why.reason == "unreadable: workers of the cluster were lost when they computed this image"
         assert not isinstance(found.pair(Difference(), *pairs[2]), Missing)
 
 
@@ -256,7 +258,7 @@ def test_relative_paths_are_those_of_this_process(tmp_path: Path, monkeypatch: p
 
 def test_a_machine_with_other_versions_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (ref,) = pictures(tmp_path, 1)
-    theirs = crew.versions
+    theirs = worker.versions
     monkeypatch.setattr(crew, "versions", lambda extractors: {**theirs(extractors), "numpy": "1.25.0"})
     monkeypatch.setattr(Extractor, "fingerprint", lambda self, numerics: "f" * 64)
     with on_cluster(tmp_path) as engine, pytest.raises(UserError) as told:
