@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -30,15 +31,14 @@ from fhpt_eval.measuring.protocol import (
     Results,
     Score,
     Unscorable,
-    at_present,
     dropped,
     influence_of_pairs,
     last_incomplete_batch,
-    present,
     resampling_groups,
     resting_on_items,
     tally,
 )
+from fhpt_eval.measuring.rows import PresentRows
 from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.numbers import number
 from fhpt_eval.pairing.folders import PairRole
@@ -220,14 +220,13 @@ class Fid(FeatureDistribution):
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Stream both sides' features into mean and covariance, and compare."""
         key, dim = self.feature
-        generated, reference = self.features(records)
-        a = GaussianStats.of((r[key] for r in present(generated)), dim)
-        b = GaussianStats.of((r[key] for r in present(reference)), dim)
+        generated, reference = (PresentRows(side, key) for side in self.features(records))
+        a, b = GaussianStats.of(generated, dim), GaussianStats.of(reference, dim)
         if min(a.n, b.n) < 2:
             raise Unscorable(f"a Fréchet distance needs at least 2 images on each side, here are {a.n} and {b.n}")
-        moved = frechet_influences(a, b, (r[key] for r in present(generated)), (r[key] for r in present(reference)))
+        moved = frechet_influences(a, b, generated, reference)
         missing, faults = missing_on_both_sides(generated, reference)
-        arrays = self.influence(pairs, records, at_present(generated, moved.first), at_present(reference, moved.second))
+        arrays = self.influence(pairs, records, generated.spread(moved.first), reference.spread(moved.second))
         few = min(a.n, b.n) <= dim
         line = self._line(records, generated, reference, b) if few or self.extrapolate else None
         fid = Score(
@@ -248,26 +247,23 @@ class Fid(FeatureDistribution):
         return [fid] if self.extrapolate is None else [fid, self._infinity(fid, min(a.n, b.n), line)]
 
     def _line(
-        self, records: Records, generated: Results, reference: Results, statistics: GaussianStats
+        self, records: Records, generated: PresentRows, reference: PresentRows, statistics: GaussianStats
     ) -> Extrapolated | None:
         """Return the line through distances of parts; without the option it has two points.
 
         Args:
             records: Which tell the item of each image.
-            generated: Results of the generated images.
+            generated: Features of the generated images.
             reference: Of the reference set, which is drawn along where it is of the same items.
             statistics: Of the reference set.
         """
 
-        def rows(results: Results, role: Role) -> tuple[Floats, list[Hashable]]:
-            of_images = zip(results, records.unique_groups(role), strict=True)
-            there = [(r[key], group) for r, group in of_images if not isinstance(r, Missing)]
-            return np.asarray([row for row, _ in there], dtype=np.float64), [group for _, group in there]
+        def grouped(rows: PresentRows, role: Role) -> tuple[PresentRows, list[Hashable]]:
+            return rows, [*compress(records.unique_groups(role), rows.there)]
 
-        key, _ = self.feature
         own = self.compared_with(records) != UNIQUE_TARGETS
-        other = statistics if own else rows(reference, self.reference_role)
-        return extrapolated(*rows(generated, "generated"), other, self.extrapolate or 2)
+        other = statistics if own else grouped(reference, self.reference_role)
+        return extrapolated(*grouped(generated, "generated"), other, self.extrapolate or 2)
 
     def _too_few(self, fid: Score, reference_n: int, line: Extrapolated | None) -> str:
         _, dim = self.feature
@@ -319,9 +315,9 @@ def _with_interval(score: Score, pairs: Pairs) -> Score:
     return resting_on_items(score, pairs, interval(pooled, AT_LEAST_0), len(pooled.total), ENOUGH)
 
 
-def missing_on_both_sides(generated: Any, reference: Any) -> tuple[dict[str, int], int]:
+def missing_on_both_sides(generated: PresentRows, reference: PresentRows) -> tuple[dict[str, int], int]:
     """Tally what is missing on either side, the reference's under its own name."""
-    missing, faults = tally(generated)
-    reference_missing, reference_faults = tally(reference)
+    missing, faults = tally(generated.missing)
+    reference_missing, reference_faults = tally(reference.missing)
     named = {f"reference image: {reason}": count for reason, count in reference_missing.items()}
     return {**missing, **named}, faults + reference_faults

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from fhpt_eval.maths.neighbours import Vectors, neighbourhoods
 from fhpt_eval.measuring.flaws import Effect, Flaw
-from fhpt_eval.measuring.protocol import Records, Results, Score, Unscorable, present
+from fhpt_eval.measuring.protocol import Records, Score, Unscorable
+from fhpt_eval.measuring.rows import PresentRows
 from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides
@@ -55,8 +56,9 @@ class Prdc(FeatureDistribution):
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - no value of a pair
         """Compare both sides' features by their neighbours."""
-        generated, reference = self.features(records)
-        x, y = self._matrix(generated), self._matrix(reference)
+        key, dim = self.feature
+        generated, reference = (PresentRows(side, key) for side in self.features(records))
+        x, y = _matrix(generated, dim), _matrix(reference, dim)
         k = max(self.neighbourhood, self.density_neighbourhood)
         if min(len(x), len(y)) <= k:
             raise Unscorable(
@@ -93,12 +95,10 @@ class Prdc(FeatureDistribution):
     def _network(self) -> str:
         return self.network + ("-2018" if self.preprocess == "pytorch-fid-2018" else "")
 
-    def _matrix(self, results: Results) -> Vectors:
-        """Return the features that are there: 410 MB for 50,000 images of 2048 features."""
-        key, dim = self.feature
-        matrix = np.empty((len(results), dim), dtype=np.float32)
-        n = 0
-        for record in present(results):
-            matrix[n] = record[key]
-            n += 1
-        return matrix[:n]
+
+def _matrix(rows: PresentRows, dim: int) -> Vectors:
+    """Return all features: 410 MB for 50,000 images of 2048."""
+    matrix = np.empty((len(rows), dim), dtype=np.float32)
+    for i, row in enumerate(rows):
+        matrix[i] = row
+    return matrix
