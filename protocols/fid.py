@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-import numpy as np
 from pydantic import Field
 
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
