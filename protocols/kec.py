@@ -281,7 +281,11 @@ def measure(sides: Iterable[Both], lacking: Mapping[Part, Missing]) -> dict[Part
                 missing[part][index] = found
             else:
                 gathered[part].add(found)
-    return {part: Measured(*gathered[part].columns(), missing[part]) for part in PARTS}
+    measured = {}
+    for part in PARTS:
+        pair, joint, distance, scale, height = gathered[part].columns()
+        measured[part] = Measured(pair, joint, distance, scale, height, missing[part])
+    return measured
 
 
 def _points(part: Part, index: int, both: Both) -> Floats | Missing:

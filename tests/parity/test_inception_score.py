@@ -21,7 +21,7 @@ def logits(n: int, classes: int, scale: float) -> Floats:
 
 
 @pytest.mark.parametrize("scale", [0.1, 3.0, 40.0])
-@pytest.mark.parametrize(("n", "splits"), [(10, 10), (57, 10), (103, 1), (103, 7)])
+@pytest.mark.parametrize(("n", "splits"), [(10, 10), (57, 10), (103, 1), (103, 7), (2500, 2)])
 def test_score_of_each_split_is_torch_fidelitys_without_shuffling(n: int, splits: int, scale: float) -> None:
     rows = logits(n, 1008, scale)
     expected = isc_features_to_metric(torch.from_numpy(rows), splits=splits, shuffle=False)
