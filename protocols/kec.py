@@ -311,7 +311,8 @@ class Gathered:
     """
 
     def __init__(self, width: int) -> None:
-        self._rows: list[Floats] = [np.empty((0, width))]
+        self._none = np.empty((0, width))
+        self._rows = [self._none]
         self._columns: list[list[npt.NDArray[Any]]] = [[] for _ in range(width)]
 
     def add(self, rows: Floats) -> None:
@@ -329,7 +330,7 @@ class Gathered:
     def _fold(self) -> None:
         for i, (column, parts) in enumerate(zip(np.concatenate(self._rows).T, self._columns, strict=True)):
             parts.append(column.astype(np.int32 if i < 2 else np.float64))
-        self._rows.clear()
+        self._rows = [self._none]
 
 
 _PAIRS = 1024

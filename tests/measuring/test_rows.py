@@ -16,6 +16,7 @@ from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import UNIQUE_TARGETS, Protocol, Records, Results
 from fhpt_eval.measuring.rows import PresentRows
 from fhpt_eval.pairing.pairs import Pair, PairReport, Pairs
+from fhpt_eval.protocols import kec
 from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.protocols.inception_score import InceptionScore
 from fhpt_eval.protocols.kec import Kec
@@ -132,3 +133,13 @@ def test_scoring_holds_none_of_the_features_of_all_images(
     few, many = 2100, 4200
     grown = (peak(protocol, many, make) - peak(protocol, few, make)) / (many - few)
     assert grown < allowed * of_a_pair
+
+
+def test_keypoints_are_the_same_however_many_pairs_are_folded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for at_once in (1000, 2, 1):
+        monkeypatch.setattr(kec, "_PAIRS", at_once)
+        scores = Kec().score(pairs_of(5), MadeUp(5, person))
+        found.append([(s.value, s.details, {name: a.tolist() for name, a in s.arrays.items()}) for s in scores])
+    assert found[0] == found[1] == found[2]
+    assert max(found[0][0][2]["pair"]) == 4
