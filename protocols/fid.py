@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-import numpy as np
 from pydantic import Field
 
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
@@ -30,16 +30,15 @@ from fhpt_eval.measuring.protocol import (
     Results,
     Score,
     Unscorable,
-    at_present,
     dropped,
     influence_of_pairs,
     last_incomplete_batch,
-    present,
     resampling_groups,
     resting_on_items,
     tally,
 )
 from fhpt_eval.measuring.reference_features import ReferenceFeatures, ReferenceNeed
+from fhpt_eval.measuring.rows import PresentRows
 from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.numbers import number
 from fhpt_eval.pairing.folders import PairRole
@@ -223,19 +222,18 @@ class Fid(FeatureDistribution):
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Stream both sides' features into mean and covariance, and compare."""
         key, dim = self.feature
-        generated, reference = self.features(records)
-        a = GaussianStats.of((r[key] for r in present(generated)), dim)
-        b = reference.statistics(reference.n)
+        results, reference = self.features(records)
+        generated = PresentRows(results, key)
+        a, b = GaussianStats.of(generated, dim), reference.statistics(reference.n)
         if min(a.n, b.n) < 2:
             raise Unscorable(f"a Fréchet distance needs at least 2 images on each side, here are {a.n} and {b.n}")
-        own = self.compared_with(records) == UNIQUE_TARGETS
-        of_targets = (r[key] for r in present(reference.results)) if own else None
-        moved = frechet_influences(a, b, (r[key] for r in present(generated)), of_targets)
+        # A given reference set is the same for all methods.
+        targets = rows_of(reference, key) if self.compared_with(records) == UNIQUE_TARGETS else None
+        moved = frechet_influences(a, b, generated, targets)
         missing, faults = missing_on_both_sides(generated, reference)
-        influences: dict[PairRole, Floats] = {"generated": at_present(generated, moved.first)}
-        if own:
-            # A given reference set is the same for all methods.
-            influences["target"] = at_present(reference.results, moved.second)
+        influences: dict[PairRole, Floats] = {"generated": generated.spread(moved.first)}
+        if targets is not None:
+            influences["target"] = targets.spread(moved.second)
         arrays = {"influence": influence_of_pairs(pairs, influences)}
         # Of a set whose count nothing tells, the other side's alone can be judged.
         fewer = a.n if reference.n is None else min(a.n, reference.n)
@@ -262,26 +260,23 @@ class Fid(FeatureDistribution):
         return [fid, self._infinity(fid, None if reference.n is None else fewer, line)]
 
     def _line(
-        self, records: Records, generated: Results, reference: ReferenceFeatures, statistics: GaussianStats
+        self, records: Records, generated: PresentRows, reference: ReferenceFeatures, statistics: GaussianStats
     ) -> Extrapolated | None:
         """Return the line through distances of parts; without the option it has two points.
 
         Args:
             records: Which tell the item of each image.
-            generated: Results of the generated images.
+            generated: Features of the generated images.
             reference: Of the reference set, which is drawn along where it is of the same items.
             statistics: Of the reference set.
         """
 
-        def rows(results: Sequence[Result], role: Role) -> tuple[Floats, list[Hashable]]:
-            of_images = zip(results, records.unique_groups(role), strict=True)
-            there = [(r[key], group) for r, group in of_images if not isinstance(r, Missing)]
-            return np.asarray([row for row, _ in there], dtype=np.float64), [group for _, group in there]
+        def grouped(rows: PresentRows, role: Role) -> tuple[PresentRows, list[Hashable]]:
+            return rows, [*compress(records.unique_groups(role), rows.there)]
 
-        key, _ = self.feature
         own = self.compared_with(records) != UNIQUE_TARGETS
-        other = statistics if own else rows(reference.results, self.reference_role)
-        return extrapolated(*rows(generated, "generated"), other, self.extrapolate or 2)
+        other = statistics if own else grouped(rows_of(reference, self.feature[0]), self.reference_role)
+        return extrapolated(*grouped(generated, "generated"), other, self.extrapolate or 2)
 
     def _too_few(self, fid: Score, reference_n: int | None, line: Extrapolated | None) -> str:
         _, dim = self.feature
@@ -336,14 +331,19 @@ def _with_interval(score: Score, pairs: Pairs) -> Score:
     return resting_on_items(score, pairs, interval(pooled, AT_LEAST_0), len(pooled.total), ENOUGH)
 
 
+def rows_of(reference: ReferenceFeatures, key: str) -> PresentRows:
+    """Return the features of the images of a reference set, as sums read them."""
+    return PresentRows(reference.results, key, reference.lacking)
+
+
 def told_of(reference: ReferenceFeatures, metric: str) -> tuple[str, ...]:
     """Return what is to be said of a reference set with a metric."""
     return (f"{metric}: {reference.remark}",) if reference.remark else ()
 
 
-def missing_on_both_sides(generated: Results, reference: ReferenceFeatures) -> tuple[dict[str, int], int]:
+def missing_on_both_sides(generated: PresentRows, reference: ReferenceFeatures) -> tuple[dict[str, int], int]:
     """Tally what is missing on either side, the reference's under its own name."""
-    missing, faults = tally(generated)
+    missing, faults = tally(generated.missing)
     reference_missing, reference_faults = tally(reference.missing)
     named = {f"reference image: {reason}": count for reason, count in reference_missing.items()}
     return {**missing, **named}, faults + reference_faults

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from fhpt_eval.extract.efficientnet_lite0 import EfficientNetLite0
@@ -14,7 +13,7 @@ from fhpt_eval.extract.extractor import Extractor, ImageExtractor
 from fhpt_eval.extract.inception import ImageNetClasses, Inception
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.maths.influences import inception_score_influences
-from fhpt_eval.maths.statistics import inception_score
+from fhpt_eval.maths.statistics import class_divergences, inception_score
 from fhpt_eval.measuring.flaws import ON_ANY, Effect, Flaw
 from fhpt_eval.measuring.masked import MaskedProtocol
 from fhpt_eval.measuring.protocol import (
@@ -23,11 +22,10 @@ from fhpt_eval.measuring.protocol import (
     Records,
     Score,
     Unscorable,
-    at_present,
     influence_of_pairs,
-    present,
     tally,
 )
+from fhpt_eval.measuring.rows import PresentRows
 from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs
 
@@ -92,16 +90,15 @@ class InceptionScore(MaskedProtocol):
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Score each split and average."""
-        results = records.unique(self.extractor(), "generated")
-        logits = np.asarray([r["logits"] for r in present(results)], dtype=np.float64)
+        logits = PresentRows(records.unique(self.extractor(), "generated"), "logits")
         if len(logits) < self.splits:
             raise Unscorable(
                 f"the Inception Score in {self.splits} splits needs at least {self.splits} images, here are"
                 f" {len(logits)}; fewer splits: --set is.splits=1 (a score of its own, not comparable with tables)"
             )
-        scores = inception_score(logits, self.splits)
-        influences = inception_score_influences(logits, self.splits)
-        missing, faults = tally(results)
+        divergences = class_divergences(logits, self.splits)
+        scores, influences = inception_score(divergences), inception_score_influences(divergences)
+        missing, faults = tally(logits.missing)
         metric = "is" if self.network == "inception-2015" else f"is_{self.network.replace('-', '_')}"
         return [
             Score(
@@ -111,7 +108,7 @@ class InceptionScore(MaskedProtocol):
                 n=len(logits),
                 missing=missing,
                 faults=faults,
-                arrays={"influence": influence_of_pairs(pairs, {"generated": at_present(results, influences)})},
+                arrays={"influence": influence_of_pairs(pairs, {"generated": logits.spread(influences)})},
                 details={"std": float(scores.std()), "splits": self.splits},
             )
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, TypeAlias
 
@@ -139,10 +139,10 @@ class KeypointProtocol(Protocol):
             MediapipeTasks(geometry=geometry, tasks=self.tasks) if self.tasks else MediapipeKeypoints(geometry=geometry)
         )
 
-    def sides(self, records: Records) -> list[Both]:
-        """Return the generated and the target record of each pair."""
+    def sides(self, records: Records) -> Iterator[Both]:
+        """Yield the generated and the target record of each pair."""
         generated, target = (records.per_pair(self.detector(side), side) for side in _SIDES)
-        return [_of_one_size(sides_of(g, t)) for g, t in zip(generated, target, strict=True)]
+        return (_of_one_size(sides_of(g, t)) for g, t in zip(generated, target, strict=True))
 
     def lacks_part(self, part: Part, given: Given) -> Missing | None:
         """Why no pair has this part; None where it is looked for on both sides."""
@@ -235,13 +235,9 @@ class Kec(KeypointProtocol):
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Pool each part's distances over the pairs."""
-        sides = self.sides(records)
-        scores = []
-        for part in PARTS:
-            lacking = self.lacks_part(part, records.given)
-            both = sides if lacking is None else [lacking] * len(pairs)
-            scores += _part_scores(part, measure(part, both), pairs)
-        return scores
+        lacking = {part: why for part in PARTS if (why := self.lacks_part(part, records.given)) is not None}
+        measured = measure(self.sides(records), lacking)
+        return [score for part in PARTS for score in _part_scores(part, measured[part], pairs)]
 
 
 @dataclass(frozen=True)
@@ -269,26 +265,76 @@ class Measured:
         return {name: getattr(self, name) for name in ("pair", "joint", "distance", "scale", "height")}
 
 
-def measure(part: Part, sides: Sequence[Both]) -> Measured:
-    """Measure one part in all pairs, as `KeypointProtocol.sides` gives them."""
-    rows: list[Floats] = [np.empty((0, 5))]
-    missing: dict[int, Missing] = {}
+def measure(sides: Iterable[Both], lacking: Mapping[Part, Missing]) -> dict[Part, Measured]:
+    """Measure each part in all pairs, of which one at a time is held.
+
+    Args:
+        sides: As `KeypointProtocol.sides` gives them.
+        lacking: Why no pair has a part, of those that are not to be looked at.
+    """
+    gathered = {part: Gathered(5) for part in PARTS}
+    missing: dict[Part, dict[int, Missing]] = {part: {} for part in PARTS}
     for index, both in enumerate(sides):
-        if isinstance(both, Missing):
-            missing[index] = both
-            continue
-        generated, target = both
-        points = part_points(part, target)
-        there = np.flatnonzero(found(points))
-        if not len(there):
-            missing[index] = Missing(f"target: no {ABOUT[part].one} found", "finding")
-            continue
-        distance = errors(part_points(part, generated), points)
-        constants = np.full((2, len(points)), [[index], [target["size"][1]]], dtype=np.float64)
-        columns = (constants[0], np.arange(len(points)), distance, _scales(part, points), constants[1])
-        rows.append(np.stack(columns, axis=1)[there])
-    pair, joint, distances, scale, height = np.concatenate(rows).T
-    return Measured(pair.astype(np.int32), joint.astype(np.int32), distances, scale, height, missing)
+        for part in PARTS:
+            found = lacking[part] if part in lacking else _points(part, index, both)
+            if isinstance(found, Missing):
+                missing[part][index] = found
+            else:
+                gathered[part].add(found)
+    measured = {}
+    for part in PARTS:
+        pair, joint, distance, scale, height = gathered[part].columns()
+        measured[part] = Measured(pair, joint, distance, scale, height, missing[part])
+    return measured
+
+
+def _points(part: Part, index: int, both: Both) -> Floats | Missing:
+    """Return pair, joint, distance, scale and height of each point of a part that a target shows: n×5."""
+    if isinstance(both, Missing):
+        return both
+    generated, target = both
+    points = part_points(part, target)
+    there = np.flatnonzero(found(points))
+    if not len(there):
+        return Missing(f"target: no {ABOUT[part].one} found", "finding")
+    distance = errors(part_points(part, generated), points)
+    constants = np.full((2, len(points)), [[index], [target["size"][1]]], dtype=np.float64)
+    columns = (constants[0], np.arange(len(points)), distance, _scales(part, points), constants[1])
+    return np.asarray(np.stack(columns, axis=1)[there])
+
+
+class Gathered:
+    """Rows of pair, joint and what is measured of it, pair by pair, held as the columns that a run keeps.
+
+    Args:
+        width: Of the rows.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._none = np.empty((0, width))
+        self._rows = [self._none]
+        self._columns: list[list[npt.NDArray[Any]]] = [[] for _ in range(width)]
+
+    def add(self, rows: Floats) -> None:
+        """Take in those of a pair."""
+        self._rows.append(rows)
+        if len(self._rows) >= _PAIRS:
+            self._fold()
+
+    def columns(self) -> Iterator[npt.NDArray[Any]]:
+        """Yield each column of all rows, int32 of pair and joint, float64 of the others; nothing of it is kept."""
+        self._fold()
+        while self._columns:
+            yield np.concatenate(self._columns.pop(0))
+
+    def _fold(self) -> None:
+        for i, (column, parts) in enumerate(zip(np.concatenate(self._rows).T, self._columns, strict=True)):
+            parts.append(column.astype(np.int32 if i < 2 else np.float64))
+        self._rows = [self._none]
+
+
+_PAIRS = 1024
+"""Whose rows are folded at once: an array of few numbers takes more than they do."""
 
 
 def part_points(part: Part, record: Record | None) -> Points:

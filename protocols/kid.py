@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from fhpt_eval.maths.kernels import Indices, KernelDistance, RowSource, kernel_distance, subset_kernel_distance
-from fhpt_eval.maths.statistics import Floats, Interval
+from fhpt_eval.maths.kernels import KernelDistance, kernel_distance, subset_kernel_distance
+from fhpt_eval.maths.statistics import Floats, Interval, Rows
 from fhpt_eval.measuring.protocol import (
     Records,
     Score,
     Unscorable,
-    at_present,
     influence_of_pairs,
-    present,
     resting_on_items,
 )
+from fhpt_eval.measuring.rows import PresentRows
 from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides, told_of
-from fhpt_eval.records import Missing, Record, Result
+from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides, rows_of, told_of
+from fhpt_eval.records import Record
 
 ENOUGH = 5
 """With how many items the interval covers at least 92 % in all simulations of docs/intervals.md."""
@@ -70,15 +70,15 @@ class Kid(FeatureDistribution):
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Compare both sides' features by the cubic kernel."""
-        generated, reference = self.features(records)
-        x, groups_x = self._present(generated, generated, records.unique_groups("generated"))
-        y, groups_y = self._present(
-            reference.results, reference.lacking or (), records.unique_groups(self.reference_role)
-        )
-        n, m = len(groups_x), len(groups_y)
+        key, _ = self.feature
+        results, reference = self.features(records)
+        x, y = PresentRows(results, key), rows_of(reference, key)
+        n, m = len(x), len(y)
         if min(n, m) < 2:
             raise Unscorable(f"a kernel distance needs at least 2 images on each side, here are {n} and {m}")
         details: dict[str, object] = {"reference": self.compared_with(records), "reference_n": m}
+        groups_x = [*compress(records.unique_groups("generated"), x.there)]
+        groups_y = [*compress(records.unique_groups(self.reference_role), y.there)]
         interval: Interval | None
         arrays: Record = {}
         if self.subsets is None:
@@ -87,15 +87,13 @@ class Kid(FeatureDistribution):
             if any(found.left_out):
                 details["left_out_pairs"] = dict(zip(_SUMS, found.left_out, strict=True))
             if found.influences:
-                of_images = at_present(generated, _with_first(groups_x, found.influences))
+                of_images = x.spread(_with_first(groups_x, found.influences))
                 arrays = {"influence": influence_of_pairs(pairs, {"generated": of_images})}
         else:
-            values, size = subset_kernel_distance(
-                x(np.arange(n)), y(np.arange(m)), self.subsets, self.subset_size or 1000
-            )
+            values, size = subset_kernel_distance(x, y, self.subsets, self.subset_size or 1000)
             value, interval = float(values.mean()), None
             details |= {"subset_size": size, "std": float(values.std())}
-        missing, faults = missing_on_both_sides(generated, reference)
+        missing, faults = missing_on_both_sides(x, reference)
         score = Score(
             metric=self.metric("kid", "kd") + ("" if self.scale == "1" else f"_x{self.scale}"),
             value=value,
@@ -112,7 +110,7 @@ class Kid(FeatureDistribution):
             score = resting_on_items(score, pairs, interval, items, ENOUGH)
         return [_times(int(self.scale), score)]
 
-    def _of_all(self, x: RowSource, y: RowSource, groups_x: list[Hashable], groups_y: list[Hashable]) -> KernelDistance:
+    def _of_all(self, x: Rows, y: Rows, groups_x: list[Hashable], groups_y: list[Hashable]) -> KernelDistance:
         """Compare all images.
 
         Raises:
@@ -127,21 +125,6 @@ class Kid(FeatureDistribution):
                     f" --set {self.name}.same_item=counted"
                 )
         return kernel_distance(x, y, groups_x, groups_y, within_groups=counted)
-
-    def _present(
-        self, results: Sequence[Result], lacking: Sequence[object], groups: Sequence[Hashable]
-    ) -> tuple[RowSource, list[Hashable]]:
-        """Return the rows that are there, read block by block, and their groups; some of ``lacking`` are `Missing`."""
-        key, dim = self.feature
-        here = [i for i, result in enumerate(lacking) if not isinstance(result, Missing)]
-
-        def rows(numbers: Indices) -> Floats:
-            block = np.empty((len(numbers), dim))
-            for row, record in zip(block, present(results[here[i]] for i in numbers), strict=True):
-                row[:] = record[key]
-            return block
-
-        return rows, [groups[i] for i in here]
 
 
 _SUMS = ("within generated", "within reference", "across")

@@ -15,7 +15,7 @@ from fhpt_eval.measuring.given import Given
 from fhpt_eval.measuring.protocol import Kept, Need, Records, Rescoring, Score, Thresholds
 from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.people.by_name import Side
-from fhpt_eval.protocols.kec import Both, KeypointProtocol, mean_over_keypoints, part_points, sides_of
+from fhpt_eval.protocols.kec import Both, Gathered, KeypointProtocol, mean_over_keypoints, part_points, sides_of
 from fhpt_eval.records import Missing, Record, Result, Role
 
 ALPHA = 0.5
@@ -98,15 +98,14 @@ class Pckh(KeypointProtocol):
     def score(self, pairs: Pairs, records: Records) -> list[Score]:
         """Pool the joints of all pairs."""
         missing: dict[int, Missing] = {}
-        rows = [np.empty((0, len(_ARRAYS)))]
+        gathered = Gathered(len(_ARRAYS))
         for i, both in enumerate(_listed(pairs, records) if self.keypoints == "given" else self.sides(records)):
             result = both if isinstance(both, Missing) else _joints(i, *both)
             if isinstance(result, Missing):
                 missing[i] = result
             else:
-                rows.append(result)
-        pair, joint, *measured = np.concatenate(rows).T
-        joints = _Joints(pair.astype(np.int32), joint.astype(np.int32), *measured)
+                gathered.add(result)
+        joints = _Joints(*gathered.columns())
         metric = "pckh" if self.rule == "radius" else "pckh_box"
         return [_share(metric, joints, ALPHA, pairs, missing)]
 

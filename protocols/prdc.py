@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -11,11 +11,11 @@ from pydantic import Field
 
 from fhpt_eval.maths.neighbours import Vectors, neighbourhoods
 from fhpt_eval.measuring.flaws import Effect, Flaw
-from fhpt_eval.measuring.protocol import Records, Score, Unscorable, present
+from fhpt_eval.measuring.protocol import Records, Score, Unscorable
+from fhpt_eval.measuring.rows import PresentRows
 from fhpt_eval.measuring.tolerance import Tolerance
 from fhpt_eval.pairing.pairs import Pairs
-from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides, told_of
-from fhpt_eval.records import Result
+from fhpt_eval.protocols.fid import FeatureDistribution, missing_on_both_sides, rows_of, told_of
 
 FEW = 1000
 """Images on either side below which a warning is given."""
@@ -56,8 +56,10 @@ class Prdc(FeatureDistribution):
 
     def score(self, pairs: Pairs, records: Records) -> list[Score]:  # noqa: ARG002 - no value of a pair
         """Compare both sides' features by their neighbours."""
-        generated, reference = self.features(records)
-        x, y = self._matrix(generated), self._matrix(reference.results)
+        key, dim = self.feature
+        results, reference = self.features(records)
+        generated = PresentRows(results, key)
+        x, y = _matrix(generated, dim), _matrix(rows_of(reference, key), dim)
         k = max(self.neighbourhood, self.density_neighbourhood)
         if min(len(x), len(y)) <= k:
             raise Unscorable(
@@ -96,12 +98,10 @@ class Prdc(FeatureDistribution):
     def _network(self) -> str:
         return self.network + ("-2018" if self.preprocess == "pytorch-fid-2018" else "")
 
-    def _matrix(self, results: Sequence[Result]) -> Vectors:
-        """Return the features that are there: 410 MB for 50,000 images of 2048 features."""
-        key, dim = self.feature
-        matrix = np.empty((len(results), dim), dtype=np.float32)
-        n = 0
-        for record in present(results):
-            matrix[n] = record[key]
-            n += 1
-        return matrix[:n]
+
+def _matrix(rows: PresentRows, dim: int) -> Vectors:
+    """Return all features: 410 MB for 50,000 images of 2048."""
+    matrix = np.empty((len(rows), dim), dtype=np.float32)
+    for i, row in enumerate(rows):
+        matrix[i] = row
+    return matrix

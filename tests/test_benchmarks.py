@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import million
 import numpy as np
 import pytest
 from beside import figures, page
@@ -115,6 +116,28 @@ def test_files_with_a_comment_show_the_same_picture(suffix: str, tmp_path: Path)
     with Image.open(first) as a, Image.open(last) as b:
         assert a.size == (176, 256)
         assert np.array_equal(np.asarray(a), np.asarray(b))
+
+
+def test_what_an_image_more_takes_is_told_by_numbers_of_images() -> None:
+    def of_each(clock: float, core: float, memory: int) -> million.Meter:
+        stages = million.STAGES
+        return million.Meter(dict.fromkeys(stages, clock), dict.fromkeys(stages, core), dict.fromkeys(stages, memory))
+
+    few = of_each(0.5, 0.25, 2_000_000)
+    many = of_each(6.0, 3.0, 8_000_000)
+    *_, one, other = million.table({1000: few, 4000: many}).splitlines()
+    assert one.split(" | ")[6:8] == ["0.5", "500"]
+    assert one.endswith("| – |")
+    assert other == "| 4,000 | 6.0 | 6.0 | 6.0 | 6.0 | 6.0 | 6.0 | 1500 | 8 | 8 | 8 | 8 | 8 | 2,000 |"
+
+
+@pytest.mark.slow
+def test_all_beside_decoding_is_measured_by_numbers_of_images(tmp_path: Path) -> None:
+    options = ["--images", "40", "60", "--protocols", "ssim", "fid", "--folder", str(tmp_path)]
+    done = run(str(BENCHMARKS / "million.py"), *options)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(" | ")[0] for line in done.stdout.splitlines()[-2:]] == ["| 40", "| 60"]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

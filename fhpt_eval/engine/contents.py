@@ -52,6 +52,8 @@ class Contents:
 
     def key(self, ref: ImageRef) -> str | None:
         """Return the content key of an image: of the file's bytes, the panel, and the mask; None if it is unknown."""
+        if ref.panel is None and ref.mask is None:
+            return self.of_file(ref.path)
         try:
             return self._keys[ref]
         except KeyError:

@@ -69,7 +69,7 @@ def _place(ref: ImageRef) -> tuple[str, int]:
     return str(ref.path), -1 if ref.panel is None else ref.panel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageInfo:
     """What decoding an image told.
 
@@ -113,13 +113,23 @@ class Work:
 
     def shown(self) -> Iterator[tuple[Extractor, str, int]]:
         """Yield each extractor with each image that it is shown, and the pixels of that in the extractor's geometry."""
-        asked: list[tuple[Extractor, Geometry, str]] = []
-        asked += [(e, e.geometry, key) for e, keys in self.images.items() for key in keys]
-        asked += [(e, e.first_geometry, first) for e, pairs in self.pairs.items() for first, _ in pairs]
-        asked += [(e, e.second_geometry, second) for e, pairs in self.pairs.items() for _, second in pairs]
-        for extractor, geometry, key in dict.fromkeys(asked):
+        for extractor, keys in self.images.items():
+            for key, pixels in self._in_geometry(extractor.geometry, keys):
+                yield extractor, key, pixels
+        for comparison, pairs in self.pairs.items():
+            # An image that is the first of one pair and the second of another is shown once, in one geometry.
+            sides: dict[Geometry, dict[str, None]] = {}
+            sides.setdefault(comparison.first_geometry, {}).update((first, None) for first, _ in pairs)
+            sides.setdefault(comparison.second_geometry, {}).update((second, None) for _, second in pairs)
+            for geometry, of_side in sides.items():
+                for key, pixels in self._in_geometry(geometry, of_side):
+                    yield comparison, key, pixels
+
+    def _in_geometry(self, geometry: Geometry, keys: Iterable[str]) -> Iterator[tuple[str, int]]:
+        """Yield each image whose size is known with its pixels in a geometry."""
+        for key in keys:
             if key in self.sizes and (size := geometry.size(*self.sizes[key])) is not None:
-                yield extractor, key, size[0] * size[1]
+                yield key, size[0] * size[1]
 
     def memory(self) -> dict[str, int]:
         """Bytes that each image takes until its batch is done: decoded, in its geometries and encoded, at most."""
@@ -149,7 +159,7 @@ class Work:
         return views
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """What decoding told of an image, or why it cannot be read (in bare words: "truncated JPEG")."""
 
@@ -157,7 +167,7 @@ class Decoded:
     info: ImageInfo | Missing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Computed:
     """What an extractor gave for an image or a pair."""
 

@@ -235,9 +235,11 @@ def _plan(protocols: Iterable[Protocol], images: ImageSets, same: Mapping[Extrac
     for need, seen in needs:
         extractor = same.get(need.extractor, need.extractor)
         if isinstance(extractor, PairExtractor):
-            both = [[seen.of_pair(pair, role) for role in need.roles] for pair in seen.pairs]
-            whole = {(a, b): None for a, b in both if a is not None and b is not None}
-            compared.setdefault(extractor, {}).update(whole)
+            one, other = need.roles
+            both = ((seen.of_pair(pair, one), seen.of_pair(pair, other)) for pair in seen.pairs)
+            compared.setdefault(extractor, {}).update(
+                ((a, b), None) for a, b in both if a is not None and b is not None
+            )
         elif isinstance(extractor, ImageExtractor) and (refs := seen.unique(need.roles[0])):
             singles.setdefault(extractor, {}).update(dict.fromkeys(refs))
     return Plan(

@@ -38,7 +38,7 @@ Rgb = npt.NDArray[np.uint8]
 """H×W×3 uint8, RGB, 0…255, C-contiguous."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class ImageRef:
     """One image under evaluation: a file, or one panel of a strip of equally wide pictures.
 
@@ -71,8 +71,8 @@ class ImageRef:
             object.__setattr__(self, "name", str(self.path))
 
     def __hash__(self) -> int:
-        """Return the name's, which Python keeps: that of all fields would be made again at each look-up."""
-        return hash(self.name)
+        """Return the path's, which it keeps: a name is that of a generated image and of its target."""
+        return hash(self.path)
 
 
 @dataclass(frozen=True, eq=False)

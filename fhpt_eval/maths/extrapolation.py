@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
 
 from fhpt_eval.maths.definition import by_definition
-from fhpt_eval.maths.statistics import Floats, GaussianStats, frechet_distance
+from fhpt_eval.maths.statistics import GaussianStats, Rows, frechet_distance
 
 FEWEST_ITEMS = 4
 """Of which half are two: a covariance needs two images."""
@@ -41,16 +42,17 @@ class Extrapolated(NamedTuple):
 
 
 def extrapolated(
-    x: Floats,
+    x: Rows,
     groups: Sequence[Hashable],
-    reference: GaussianStats | tuple[Floats, Sequence[Hashable]],
+    reference: GaussianStats | tuple[Rows, Sequence[Hashable]],
     points: int,
     seed: int = SEED,
 ) -> Extrapolated | None:
     """Extrapolate the Fréchet distance of two sets to endlessly many images, by groups that are drawn at random.
 
     Parts of half to all of the groups are drawn, in equal steps, without replacement. The paper's parts begin at a
-    tenth; smaller ones than halves bend the line where there are not many times more images than dimensions.
+    tenth; smaller ones than halves bend the line where there are not many times more images than dimensions. Rows are
+    read once for each point, and not held.
 
     Args:
         x: n rows of dimension D.
@@ -68,12 +70,13 @@ def extrapolated(
         return None
     code = {name: i for i, name in enumerate(dict.fromkeys(name for _, names in sides for name in names))}
     indexed = [(rows, np.array([code[name] for name in names])) for rows, names in sides]
+    dim = len(next(iter(x)))
     random = np.random.default_rng(seed)
     found = []
     for share in np.linspace(0.5, 1, points):
         drawn = np.zeros(len(code), dtype=np.bool_)
         drawn[random.permutation(len(code))[: round(share * len(code))]] = True
-        a, *others = (GaussianStats.of(rows[drawn[group]], rows.shape[1]) for rows, group in indexed)
+        a, *others = (GaussianStats.of(compress(rows, drawn[group]), dim) for rows, group in indexed)
         b = reference if isinstance(reference, GaussianStats) else others[0]
         if min(a.n, b.n) >= 2:
             # A definition takes half a minute a point at 2,048 dimensions, and says the same.

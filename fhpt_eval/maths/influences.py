@@ -7,7 +7,7 @@ infinitesimal jackknife: Efron 1982, ch. 6).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from fhpt_eval.maths import formulas
 from fhpt_eval.maths.definition import definition_asked
 from fhpt_eval.maths.singular import singular
-from fhpt_eval.maths.statistics import Floats, GaussianStats, blocks, distance_by_trace, frechet_distance
+from fhpt_eval.maths.statistics import ROWS, Floats, GaussianStats, blocks, distance_by_trace, frechet_distance
 
 
 class FrechetInfluences(NamedTuple):
@@ -71,7 +71,7 @@ def _one_side(own: GaussianStats, rows: Iterable[npt.NDArray[Any]], shift: Float
 def _row_by_row(own: GaussianStats, rows: Iterable[npt.NDArray[Any]], shift: Floats, back: Floats) -> Floats:
     """Return the derivatives, where |backᵀ (x − μ)|² / (n − 1) is the part of x in the trace."""
     found = []
-    for block in blocks(rows, own.dim, _ROWS):
+    for block in blocks(rows, own.dim, ROWS):
         centred = block - own.mean
         found.append(_derivative(own, centred, shift, np.square(centred @ back).sum(axis=1)))
     return _centred(np.concatenate(found))
@@ -88,28 +88,18 @@ def _centred(influence: Floats) -> Floats:
 
 _NONE: Floats = np.zeros(0)
 
-_ROWS = 1024
-"""In memory at once."""
 
+def inception_score_influences(divergences: Sequence[Floats]) -> Floats:
+    """Differentiate the mean of `fhpt_eval.maths.statistics.inception_score` over its parts.
 
-def inception_score_influences(logits: Floats, splits: int) -> Floats:
-    """Differentiate the mean of `fhpt_eval.maths.statistics.inception_score` over its splits.
-
-    In a split, the score is exp of the mean divergence of a row's classes from their mean, and the mean of the classes
+    In a part, the score is exp of the mean divergence of a row's classes from their mean, and the mean of the classes
     moves with the rows without changing that to first order: a row's derivative is score · (divergence − mean) / n.
 
     Args:
-        logits: n×C.
-        splits: Consecutive parts.
+        divergences: Of the rows of each part (`fhpt_eval.maths.statistics.class_divergences`).
     """
-    from scipy import special
-
-    log_p = special.log_softmax(logits, axis=1)
     found = []
-    for i in range(splits):
-        part = log_p[i * len(log_p) // splits : (i + 1) * len(log_p) // splits]
-        log_marginal = special.logsumexp(part, axis=0) - np.log(len(part))
-        divergence = (np.exp(part) * (part - log_marginal)).sum(axis=1)
-        mean = divergence.mean()
-        found.append(np.exp(mean) * (divergence - mean) / len(part) / splits)
+    for part in divergences:
+        mean = part.mean()
+        found.append(np.exp(mean) * (part - mean) / len(part) / len(divergences))
     return np.concatenate(found)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from fhpt_eval.maths import formulas
 from fhpt_eval.maths.definition import definition_asked
-from fhpt_eval.maths.statistics import Floats, Interval
-
-Indices: TypeAlias = npt.NDArray[np.intp]
-
-RowSource: TypeAlias = Callable[[Indices], Floats]
-"""From the numbers of rows to those rows, n×D float64."""
+from fhpt_eval.maths.statistics import Floats, Indices, Interval, Rows
 
 
 def polynomial_kernel(x: Floats, y: Floats) -> Floats:
@@ -46,8 +40,8 @@ class KernelDistance(NamedTuple):
 
 
 def kernel_distance(
-    x: RowSource,
-    y: RowSource,
+    x: Rows,
+    y: Rows,
     groups_x: Sequence[Hashable],
     groups_y: Sequence[Hashable],
     *,
@@ -61,8 +55,8 @@ def kernel_distance(
     at once: a garment's generated images and its targets go together.
 
     Args:
-        x: n rows of dimension D, given as a function from their numbers to the rows as float64.
-        y: m rows, likewise.
+        x: n rows of dimension D.
+        y: m rows of dimension D.
         groups_x: The group of each of the n rows.
         groups_y: The group of each of the m rows.
         within_groups: Whether pairs of different rows of one group count, as if they were independent. Where rows of a
@@ -83,11 +77,11 @@ def kernel_distance(
     sums, counts = [], []
     for (one, of_one, other, of_other), same in zip(sides, (True, True, False), strict=True):
         if definition_asked():
-            whole = one(np.arange(len(of_one))), other(np.arange(len(of_other))), of_one, of_other
+            whole = one[np.arange(len(one))], other[np.arange(len(other))], of_one, of_other
             between = formulas.kernel_sums(*whole, k, itself=same, within_groups=within_groups)
             sums.append(_Sums(between.sum(), between.sum(0) + between.sum(1) - np.diag(between)))
         else:
-            tiles = _tiles(_Rows.sorted(one, of_one), _Rows.sorted(other, of_other), block, same=same)
+            tiles = _tiles(_ByGroup.sorted(one, of_one), _ByGroup.sorted(other, of_other), block, same=same)
             sums.append(_kernel_sums(tiles, k, within_groups=within_groups))
         counts.append(_pair_counts(of_one, of_other, k, skip_diagonal=same, within_groups=within_groups))
     possible = (n * (n - 1), m * (m - 1), n * m)
@@ -123,17 +117,17 @@ class _Sums(NamedTuple):
     """For each of the k groups, the part of the sum over pairs with at least one row in the group."""
 
 
-class _Rows(NamedTuple):
+class _ByGroup(NamedTuple):
     """Rows by the group that they are of, so that the pairs within groups are rectangles."""
 
-    read: RowSource
+    rows: Rows
     number: Indices
     group: Indices
 
     @classmethod
-    def sorted(cls, read: RowSource, group: Indices) -> _Rows:
+    def sorted(cls, rows: Rows, group: Indices) -> _ByGroup:
         number = np.argsort(group, kind="stable")
-        return cls(read, number, group[number])
+        return cls(rows, number, group[number])
 
 
 class _Tile(NamedTuple):
@@ -145,13 +139,13 @@ class _Tile(NamedTuple):
     mirrored: bool
 
 
-def _tiles(one: _Rows, other: _Rows, block: int, *, same: bool) -> Iterator[_Tile]:
+def _tiles(one: _ByGroup, other: _ByGroup, block: int, *, same: bool) -> Iterator[_Tile]:
     """Yield the kernel's matrix, of which one half is the mirror of the other where both sides are the ``same``."""
     for i in range(0, len(one.number), block):
-        rows = one.read(one.number[i : i + block])
+        rows = one.rows[one.number[i : i + block]]
         for j in range(i if same else 0, len(other.number), block):
             diagonal = same and i == j
-            columns = rows if diagonal else other.read(other.number[j : j + block])
+            columns = rows if diagonal else other.rows[other.number[j : j + block]]
             kernel = polynomial_kernel(rows, columns)
             if diagonal:
                 np.fill_diagonal(kernel, 0)
@@ -182,7 +176,7 @@ def _pair_counts(gx: Indices, gy: Indices, k: int, *, skip_diagonal: bool, withi
     return _Sums(by_row.sum(), by_row + by_column - inside)
 
 
-def subset_kernel_distance(x: Floats, y: Floats, subsets: int, size: int, seed: int = 2020) -> tuple[Floats, int]:
+def subset_kernel_distance(x: Rows, y: Rows, subsets: int, size: int, seed: int = 2020) -> tuple[Floats, int]:
     """KID as most papers print it: the unbiased MMD of ``subsets`` random subsets.
 
     Drawn as torch-fidelity draws them (same generator, same order), so that equal features give equal numbers.

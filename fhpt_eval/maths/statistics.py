@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,16 @@ from fhpt_eval.maths.definition import definition_asked
 from fhpt_eval.maths.singular import eigen, nuclear_norm
 
 Floats = npt.NDArray[np.float64]
+Indices: TypeAlias = npt.NDArray[np.intp]
+
+
+class Rows(Protocol):
+    """n vectors of dimension D: an array of float64, or what is read as it is asked for and looks like one."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __getitem__(self, numbers: Indices, /) -> Any:
+        """Return the rows of these numbers, float64."""
 
 
 class Interval(NamedTuple):
@@ -171,18 +181,38 @@ def distance_by_trace(a: GaussianStats, b: GaussianStats, trace: float) -> float
     return max(0.0, float(difference @ difference + total - 2 * trace))
 
 
-def inception_score(logits: Floats, splits: int) -> Floats:
-    """Inception Score of each of ``splits`` consecutive parts of n×C logits (Salimans et al., NeurIPS 2016).
+def class_divergences(logits: Rows, splits: int) -> list[Floats]:
+    """Kullback–Leibler divergence of each row's classes from the mean of its part, for ``splits`` consecutive parts.
 
-    The parts are cut as the original script cuts them: part i is rows i·n//splits to (i + 1)·n//splits.
+    The parts are cut as the original script of the Inception Score cuts them: part i is rows i·n//splits to
+    (i + 1)·n//splits. Rows are in memory block by block, and read twice.
+
+    Args:
+        logits: n×C.
+        splits: How many parts.
     """
     from scipy import special
 
-    log_p = special.log_softmax(logits, axis=1)
-    scores = []
+    n = len(logits)
+    found = []
     for i in range(splits):
-        part = log_p[i * len(log_p) // splits : (i + 1) * len(log_p) // splits]
+        part = np.arange(i * n // splits, (i + 1) * n // splits)
+        some = [part[start : start + ROWS] for start in range(0, len(part), ROWS)]
         # In logarithms throughout: the probability of a class that no image shows can underflow to 0.
-        log_marginal = special.logsumexp(part, axis=0) - np.log(len(part))
-        scores.append(np.exp((np.exp(part) * (part - log_marginal)).sum(axis=1).mean()))
-    return np.asarray(scores)
+        sums = [special.logsumexp(special.log_softmax(logits[numbers], axis=1), axis=0) for numbers in some]
+        log_marginal = np.logaddexp.reduce(sums) - np.log(len(part))
+        divergences = []
+        for numbers in some:
+            log_p = special.log_softmax(logits[numbers], axis=1)
+            divergences.append((np.exp(log_p) * (log_p - log_marginal)).sum(axis=1))
+        found.append(np.concatenate(divergences))
+    return found
+
+
+ROWS = 1024
+"""In memory at once."""
+
+
+def inception_score(divergences: Sequence[Floats]) -> Floats:
+    """Inception Score of each part (Salimans et al., NeurIPS 2016), of its `class_divergences`."""
+    return np.asarray([np.exp(part.mean()) for part in divergences])

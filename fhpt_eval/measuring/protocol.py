@@ -180,6 +180,10 @@ class Results(Sequence[Result]):
             return Results(self._keys[index], self._read, self._read_all)
         return self._read(self._keys[index])
 
+    def among(self, numbers: Iterable[int]) -> Results:
+        """Return those of some numbers, in that order."""
+        return Results([self._keys[i] for i in numbers], self._read, self._read_all)
+
     def __iter__(self) -> Iterator[Result]:
         return map(self._read, self._keys) if self._read_all is None else self._read_all(self._keys)
 
@@ -536,14 +540,6 @@ def influence_of_pairs(
         for ref, influence in zip(pairs.unique(role), of_images, strict=False):
             summed[first[ref.name]] += influence
     return summed
-
-
-def at_present(results: Sequence[Result], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return a value for each result: in their order those given for the ones that are there, 0 for the others."""
-    there = np.array([not isinstance(result, Missing) for result in results], dtype=np.bool_)
-    spread = np.zeros(len(results))
-    spread[there] = values
-    return spread
 
 
 def resampling_groups(pairs: Pairs) -> tuple[list[str], str]:

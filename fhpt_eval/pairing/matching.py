@@ -12,7 +12,7 @@ from fhpt_eval.pairing.lists import ListedPair, PairList
 from fhpt_eval.pairing.naming import Gender, Naming, one_spelling, picture_key, without_suffix
 
 
-@dataclass
+@dataclass(slots=True)
 class NamedPair:
     """A pair before the files of its target and source are looked up.
 

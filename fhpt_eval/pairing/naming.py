@@ -189,6 +189,8 @@ class Naming:
             The split at the last separator first; empty where the name does not follow the convention. Names are as
             written, so they have an image suffix only where the convention keeps it.
         """
+        if self.separator not in name:
+            return ()
         stem = without_suffix(name)
         if not self.separator:
             return ((stem, stem),)

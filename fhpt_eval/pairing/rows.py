@@ -14,7 +14,7 @@ from fhpt_eval.pairing.matching import NamedPair, NamedPairs
 from fhpt_eval.pairing.naming import Gender, one_spelling, parse_deepfashion, picture_key, without_suffix
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """One row: a generated image and what it is compared with.
 

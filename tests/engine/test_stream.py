@@ -38,6 +38,17 @@ def test_an_image_takes_its_decoding_and_its_code(tmp_path: Path) -> None:
     }
 
 
+def test_an_image_in_two_pairs_is_shown_once_in_each_geometry() -> None:
+    half = Geometry.parse("crop(left=0, top=0, width=4, height=2)")
+    alike, unlike = StructuralSimilarity(), StructuralSimilarity(first_geometry=half)
+    both = (("a", "b"), ("b", "c"), ("b", "a"))
+    work = Work({}, {}, {alike: both, unlike: both}, {}, sizes=dict.fromkeys("ab", (8, 6)))
+    shown = [*work.shown()]
+    assert sorted((key, pixels) for extractor, key, pixels in shown if extractor == alike) == [("a", 48), ("b", 48)]
+    of_unlike = sorted((key, pixels) for extractor, key, pixels in shown if extractor == unlike)
+    assert of_unlike == [("a", 8), ("a", 48), ("b", 8), ("b", 48)]
+
+
 @pytest.mark.parametrize(("room", "at_most"), [(0, 1), (1.2, 4), (100, 5)])
 def test_batches_hold_no_more_than_there_is_room_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: float, at_most: int

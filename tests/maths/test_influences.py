@@ -12,7 +12,7 @@ from paired import difference
 from fhpt_eval.maths.differences import Pooled
 from fhpt_eval.maths.influences import frechet_influences, inception_score_influences
 from fhpt_eval.maths.kernels import kernel_distance
-from fhpt_eval.maths.statistics import GaussianStats, frechet_distance, inception_score
+from fhpt_eval.maths.statistics import GaussianStats, class_divergences, frechet_distance, inception_score
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,12 +60,12 @@ def test_of_a_frechet_distance_with_a_feature_that_never_fires() -> None:
 def test_of_an_inception_score() -> None:
     random = np.random.default_rng(2)
     logits = random.normal(0, 2, (120, 10))
-    found = inception_score_influences(logits, 1)
+    found = inception_score_influences(class_divergences(logits, 1))
     assert found.sum() == pytest.approx(0, abs=1e-12)
-    left_out = np.array([inception_score(np.delete(logits, i, 0), 1).mean() for i in range(120)])
-    assert np.corrcoef(inception_score(logits, 1).mean() - left_out, found)[0, 1] > 0.999
-    split = inception_score_influences(logits, 4)
-    parts = [inception_score_influences(logits[i * 30 : (i + 1) * 30], 1) / 4 for i in range(4)]
+    left_out = np.array([inception_score(class_divergences(np.delete(logits, i, 0), 1)).mean() for i in range(120)])
+    assert np.corrcoef(inception_score(class_divergences(logits, 1)).mean() - left_out, found)[0, 1] > 0.999
+    split = inception_score_influences(class_divergences(logits, 4))
+    parts = [inception_score_influences(class_divergences(logits[i * 30 : (i + 1) * 30], 1)) / 4 for i in range(4)]
     np.testing.assert_allclose(split, np.concatenate(parts), rtol=1e-12)
 
 
@@ -73,7 +73,7 @@ def test_of_a_kernel_distance() -> None:
     """Their errors are the jackknife's, which the interval is made of."""
     random = np.random.default_rng(3)
     x, y, groups = random.normal(0.1, 1, (60, 8)), random.normal(size=(60, 8)), list(range(20)) * 3
-    found = kernel_distance(lambda i: x[i], lambda i: y[i], groups, groups, within_groups=False)
+    found = kernel_distance(x, y, groups, groups, within_groups=False)
     assert list(found.influences) == list(range(20))
     influences = np.array(list(found.influences.values()))
     assert influences.sum() == pytest.approx(0, abs=1e-15)

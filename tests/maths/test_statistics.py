@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from fhpt_eval.maths.kernels import KernelDistance, kernel_distance, polynomial_kernel, subset_kernel_distance
-from fhpt_eval.maths.statistics import GaussianStats, frechet_distance, inception_score
+from fhpt_eval.maths.statistics import GaussianStats, class_divergences, frechet_distance, inception_score
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,7 +23,7 @@ def gaussian(*rows: tuple[float, ...]) -> GaussianStats:
 
 
 def kernel(x: Floats, y: Floats, groups_x: list[str], groups_y: list[str]) -> KernelDistance:
-    return kernel_distance(lambda i: x[i], lambda i: y[i], groups_x, groups_y, within_groups=True)
+    return kernel_distance(x, y, groups_x, groups_y, within_groups=True)
 
 
 def test_frechet_distance_of_two_one_dimensional_gaussians() -> None:
@@ -120,24 +120,28 @@ def test_a_subset_is_at_most_the_smaller_set_and_its_draws_are_seeded() -> None:
     assert values.tolist() != subset_kernel_distance(x, y, subsets=20, size=1000, seed=1)[0].tolist()
 
 
+def scores(logits: Floats, splits: int) -> Floats:
+    return inception_score(class_divergences(logits, splits))
+
+
 def test_inception_score_of_uniform_logits_is_one() -> None:
-    assert inception_score(np.full((6, 5), 3.0), splits=2) == pytest.approx([1, 1], rel=1e-14)
+    assert scores(np.full((6, 5), 3.0), splits=2) == pytest.approx([1, 1], rel=1e-14)
 
 
 @pytest.mark.parametrize("height", [50.0, 1e4])
 def test_inception_score_of_one_hot_logits_is_the_number_of_classes_shown(height: float) -> None:
     # Class 4 is never shown: at a height of 1e4 its probability underflows to 0.
     one_hot = height * np.eye(5)[[0, 1, 2, 3, 0, 1, 2, 3]]
-    assert inception_score(one_hot, splits=1) == pytest.approx([4], rel=1e-12)
+    assert scores(one_hot, splits=1) == pytest.approx([4], rel=1e-12)
 
 
 def test_inception_score_of_two_known_distributions() -> None:
     # p = (¾, ¼) and (¼, ¾), marginal (½, ½): exp(¾ ln 3/2 + ¼ ln ½).
     logits = np.log(array((3, 1), (1, 3)))
-    assert inception_score(logits, splits=1) == pytest.approx([math.exp(0.75 * math.log(1.5) - 0.25 * math.log(2))])
+    assert scores(logits, splits=1) == pytest.approx([math.exp(0.75 * math.log(1.5) - 0.25 * math.log(2))])
 
 
 def test_inception_score_cuts_where_the_original_cuts() -> None:
     # 5 rows in 2 parts: rows 0-1 (two classes) and rows 2-4 (three classes).
     one_hot = 100 * np.eye(3)[[0, 1, 0, 1, 2]]
-    assert inception_score(one_hot, splits=2) == pytest.approx([2, 3], rel=1e-12)
+    assert scores(one_hot, splits=2) == pytest.approx([2, 3], rel=1e-12)

@@ -31,7 +31,7 @@ def distance(
     *,
     within_groups: bool = True,
 ) -> KernelDistance:
-    return kernel_distance(lambda i: x[i], lambda i: y[i], groups_x, groups_y, within_groups=within_groups, block=block)
+    return kernel_distance(x, y, groups_x, groups_y, within_groups=within_groups, block=block)
 
 
 def apart(x: Floats, y: Floats, gx: npt.NDArray[np.intp], gy: npt.NDArray[np.intp]) -> float:

@@ -128,9 +128,7 @@ def test_kernel_distances_have_ten_digits_in_common(
 ) -> None:
     x, y = features(n, 4), features(m, 5, shift=0.2)
     gx, gy = [i * 7 % groups for i in range(n)], [i * 5 % groups for i in range(m)]
-    fast, slow = both(
-        lambda: kernel_distance(lambda i: x[i], lambda i: y[i], gx, gy, within_groups=within_groups, block=block)
-    )
+    fast, slow = both(lambda: kernel_distance(x, y, gx, gy, within_groups=within_groups, block=block))
     assert fast.value == pytest.approx(slow.value, rel=1e-10)
     assert fast.left_out == slow.left_out
     assert (fast.interval is None) == (slow.interval is None)
