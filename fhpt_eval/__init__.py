@@ -10,6 +10,7 @@ from fhpt_eval._version import __version__
 if TYPE_CHECKING:
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.errors import Unavailable, UserError
+    from fhpt_eval.evaluation.background import BackgroundEvaluator
     from fhpt_eval.evaluation.evaluate import evaluate
     from fhpt_eval.evaluation.evaluator import Evaluator
     from fhpt_eval.evaluation.run import Run
@@ -37,6 +38,7 @@ if (_beside / "setup.cfg").is_file() and (_beside / "protocols").is_dir():
     __path__.append(str(_beside))
 
 _PUBLIC = {
+    "BackgroundEvaluator": "evaluation.background",
     "Evaluator": "evaluation.evaluator",
     "Geometry": "images.geometry",
     "ImageExtractor": "extract.extractor",
@@ -71,6 +73,7 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "BackgroundEvaluator",
     "Evaluator",
     "Geometry",
     "ImageExtractor",

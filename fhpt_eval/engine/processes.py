@@ -10,11 +10,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 """Of ``prctl`` in <linux/prctl.h>: the signal that the kernel sends to a process when its parent ends."""
+
+_LATER = 10
+"""A priority, as `nice` counts: a tenth of a core that others want, so that neither side comes to a stop."""
 
 
 @contextmanager
@@ -52,6 +56,17 @@ def end_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_await_end_of_parent, daemon=True).start()
+
+
+def give_way() -> None:
+    """Leave the cores to other processes while these want them; for this process and those that it starts."""
+    if sys.platform == "linux":
+        # There each thread has a priority of its own, and libraries that are loaded have started some.
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), _LATER)
+    else:
+        os.nice(_LATER)
 
 
 def _await_end_of_parent() -> None:

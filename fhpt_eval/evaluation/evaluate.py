@@ -99,7 +99,7 @@ def evaluate(
         UserError: If a protocol is unknown, what is given does not fit, or the output folder cannot be written or holds
             the record of another evaluation.
     """
-    chosen = _chosen(protocols, profile)
+    chosen = choose(protocols, profile)
     given = given_for(
         pairs,
         profile,
@@ -154,7 +154,12 @@ def _keypoints(given: KeypointFiles | str | Path | None) -> KeypointFiles | None
     return KeypointFiles.at(given) if isinstance(given, str | Path) else given
 
 
-def _chosen(protocols: Sequence[Measurement | Protocol | str] | None, profile: Profile) -> list[Measurement]:
+def choose(protocols: Sequence[Measurement | Protocol | str] | None, profile: Profile) -> list[Measurement]:
+    """Return what `evaluate` measures of these.
+
+    Raises:
+        UserError: A protocol is unknown, or given with two sets of options.
+    """
     if protocols is None:
         return [Measurement(protocol) for protocol in select(None, profile)]
     if isinstance(protocols, str):

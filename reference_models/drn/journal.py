@@ -6,18 +6,16 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from fhpt_eval.files.atomic import write_atomic
 from fhpt_eval.images.decoding import Rgb
+from fhpt_eval.images.sheet import sheet
 from fhpt_eval.reference_models.drn.rows import Row
 from fhpt_eval.reference_models.drn.samples import to_pixels
 
-_GAP = 4
-_WHITE = 255
 _LINES = {"source": ":", "coarse": "--", "refined": "-"}
 """How the scores of each picture are drawn."""
 
@@ -56,12 +54,7 @@ class Journal:
 
 def grid(columns: Sequence[Tensor]) -> Rgb:
     """One row a sample, one column a kind of picture, on white: H×W×3 uint8."""
-    rows = [np.hstack([_framed(to_pixels(image)) for image in row]) for row in zip(*columns, strict=True)]
-    return np.vstack(rows)
-
-
-def _framed(picture: Rgb) -> Rgb:
-    return np.pad(picture, ((_GAP, _GAP), (_GAP, _GAP), (0, 0)), constant_values=_WHITE)
+    return sheet([[to_pixels(image) for image in row] for row in zip(*columns, strict=True)])
 
 
 def curves(history: Sequence[Row], tests: Sequence[Row] = ()) -> bytes:

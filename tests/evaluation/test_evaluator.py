@@ -8,22 +8,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from arrays import NAMES, assert_same_numbers, drawn, written
 
 from fhpt_eval import Evaluator, Pairs, UserError, evaluate
 from fhpt_eval.evaluation.run import Run
-
-Arrays = npt.NDArray[np.uint8]
-NAMES = ["a.png", "b.png", "c-d.png", "e.png", "f/g.png"]
 
 
 @pytest.fixture(autouse=True)
@@ -38,30 +34,6 @@ def temporary(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def evaluator() -> Iterator[Evaluator]:
     with Evaluator(["ssim", "l1"]) as made:
         yield made
-
-
-def drawn(seed: int, count: int = 5) -> Arrays:
-    return np.random.default_rng(seed).integers(0, 256, (count, 64, 48, 3), dtype=np.uint8)
-
-
-def written(folder: str, images: Mapping[str, Arrays]) -> None:
-    for name, pixels in images.items():
-        path = Path(folder, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path)
-
-
-def assert_same_numbers(one: Run, other: Run) -> None:
-    assert list(one.scores) == list(other.scores)
-    assert one.scores == other.scores
-    columns = [c for c in one.per_pair.columns if c not in {"generated", "target", "source"}]
-    pd.testing.assert_frame_equal(one.per_pair[columns], other.per_pair[columns], check_exact=True)
-    assert one.missing.to_dict() == other.missing.to_dict()
-    for metric, arrays in one.arrays.items():
-        for name, array in arrays.items():
-            np.testing.assert_array_equal(array, other.arrays[metric][name])
-    assert one.record.pairs.hash == other.record.pairs.hash
-    assert one.record.pairs.known == other.record.pairs.known
 
 
 def test_arrays_give_what_files_give_to_the_bit() -> None:
