@@ -24,7 +24,7 @@ from toy_background import Acting, await_file
 from fhpt_eval import BackgroundEvaluator, Pairs, Run, UserError, evaluate
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.evaluation.background import bound_memory
-from fhpt_eval.reporting.frames import leaderboard, load_runs
+from fhpt_eval.reporting.frames import leaderboard
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def test_each_epoch_gets_the_run_of_its_files_its_curves_and_its_pictures(tempor
         *("scores/ssim", "intervals/ssim_low", "intervals/ssim_high"),
     )
     # Which epoch was best?
-    table = leaderboard(load_runs("runs/epoch-0003", "runs/epoch-0004"), metrics=["ssim"])
+    table = leaderboard([Run.load(f"runs/epoch-{epoch:04}") for epoch in (3, 4)], metrics=["ssim"])
     assert list(table.index) == [(1, "epoch-0003"), (1, "epoch-0004")]
     assert table["ssim"].tolist() == [future.result().scores["ssim"].value for future in futures]
 
@@ -257,7 +257,7 @@ def main():
 def started(tail: str, *words: str) -> subprocess.Popen[str]:
     Path("script.py").write_text(SCRIPT + tail)
     paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, "script.py", *words],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "TMPDIR": tempfile.gettempdir()},
         stdout=subprocess.PIPE,
