@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def score_all(
     def results(values: Sequence[float | Missing]) -> list[Result]:
         return [v if isinstance(v, Missing) else {"score": np.array(v, dtype=np.float32)} for v in values]
 
-    named = tuple(Pair(**{**vars(row), "pair": f"p{i}"}) for i, row in enumerate(rows))
+    named = tuple(replace(row, pair=f"p{i}") for i, row in enumerate(rows))
     records = StubRecords({("generated",): results(generated), ("target",): results(target or generated)})
     scores = (protocol or Gender()).score(Pairs(named, PairReport(len(named)), "csv"), records)
     return {score.metric: score for score in scores}
