@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import beside_training
+import cluster as cluster_benchmark
 import million
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from beside import figures, page
 from beside.images import make
 from on_device import files
 from PIL import Image
+
+from fhpt_eval.evaluation.run import Run
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 HIDDEN = ("mediapipe", "dlib", "face_recognition", "faiss", "matplotlib", "tensorboard", "psutil")
@@ -171,3 +175,15 @@ def test_a_part_that_takes_longer_than_its_limit_is_stopped_and_named(tmp_path: 
     done = run(str(BENCHMARKS / "gpu.py"), *options)
     assert done.returncode == 0, done.stderr
     assert "| mathematics: the rest | stopped after 2 s |" in done.stdout
+
+
+def test_workers_are_busy_by_arithmetic_and_less_so_the_more_there_are() -> None:
+    busy = cluster_benchmark.paper((1, 32))
+    assert busy[1] > busy[32] > 0.9
+
+
+@pytest.mark.slow
+def test_a_training_is_evaluated_beside_it(tmp_path: Path, own_folders: Path) -> None:
+    beside_training.train(tmp_path / "out", epochs=1, pairs=2, device="cpu", alone=False)
+    (run,) = (tmp_path / "out" / "runs").iterdir()
+    assert {"ssim", "psnr", "l1"} <= Run.load(run).scores.keys()
