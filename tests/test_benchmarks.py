@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import beside_training
 import cluster as cluster_benchmark
 import million
 import numpy as np
 import pytest
+import train_and_evaluate
 from beside import figures, page
 from beside.images import make
 from on_device import files
@@ -184,6 +184,6 @@ def test_workers_are_busy_by_arithmetic_and_less_so_the_more_there_are() -> None
 
 @pytest.mark.slow
 def test_a_training_is_evaluated_beside_it(tmp_path: Path, own_folders: Path) -> None:
-    beside_training.train(tmp_path / "out", epochs=1, pairs=2, device="cpu", alone=False)
+    train_and_evaluate.train(tmp_path / "out", epochs=1, pairs=2, device="cpu", alone=False)
     (run,) = (tmp_path / "out" / "runs").iterdir()
     assert {"ssim", "psnr", "l1"} <= Run.load(run).scores.keys()

@@ -1,6 +1,6 @@
 """Train the small DRN on the rendered sample, and evaluate every epoch in a second process meanwhile.
 
-python benchmarks/beside_training.py OUTPUT [--epochs 5] [--pairs 40] [--device auto] [--alone]
+python benchmarks/train_and_evaluate.py OUTPUT [--epochs 5] [--pairs 40] [--device auto] [--alone]
 
 tensorboard --logdir OUTPUT/tensorboard shows losses, scores with intervals, and pictures; OUTPUT/runs has a run an
 epoch, which `fhpt-eval leaderboard OUTPUT/runs/*` ranks. A loop of your own needs the lines with `evaluator` only.
