@@ -41,6 +41,12 @@ SILENCE = 60.0
 _MEASURED = 2.0
 """Seconds over which it is measured how long an image takes."""
 
+_SEVERAL = 4
+"""Images that a worker cannot read, and no other in a part, before its machine counts as one that sees no file."""
+
+_AWAY = 5.0
+"""Seconds between two looks at the workers, above which it was this process that did nothing: stopped, for example."""
+
 _ASK_AFTER = 2.0
 """Seconds after which a worker is asked again how far it is."""
 
@@ -126,6 +132,7 @@ class Crew:
         self._stored: dict[str, Any] = {}
         self._blind: set[str] = set()
         self._processors: dict[str, str] = {}
+        self._looked = time.monotonic()
         self._failed_starts = 0
         self._seconds_an_image: float | None = None
 
@@ -179,6 +186,7 @@ class Crew:
 
     def take(self, ready: set[Any]) -> Iterator[Outcome]:
         """Yield what came of what was awaited, and of workers that are lost or hang."""
+        self._allow_for_absence()
         for member in [*self._members]:
             if not member.ready and member.starting in ready:
                 yield from self._started(member)
@@ -189,6 +197,14 @@ class Crew:
                 yield from self._heard(member)
             if member in self._members and member.hand and member.silence > self._patience(member):
                 yield from self._lost(member, "stopped: it did nothing any more")
+
+    def _allow_for_absence(self) -> None:
+        """Blame no worker for time in which nobody listened."""
+        now = time.monotonic()
+        if (away := now - self._looked) > _AWAY:
+            for member in self._members:
+                member.heard += away
+        self._looked = now
 
     def dismiss(self) -> None:
         """End all workers."""
@@ -286,7 +302,7 @@ class Crew:
         self._measure(member, part.images)
         unread = set() if part.sent else {d.key for d in answer.decoded if isinstance(d.info, Missing)}
         if unread and member.told is not None:
-            if len(unread) == len(part.work.files):
+            if len(unread) == len(part.work.files) >= _SEVERAL:
                 self._blind.add(member.told.node)
             self._again.append(replace(part.about(unread), sent=True))
         self.done += part.images

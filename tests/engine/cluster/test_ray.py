@@ -99,13 +99,22 @@ def on_this_machine(folder: Path, plan: Plan) -> Extraction:
     return open_engine("local", Cache(folder / "cache-local"), device="cpu").run(plan, {})
 
 
-def test_a_lost_machine_costs_no_image(machines: TwoMachines, tmp_path: Path) -> None:
-    refs, slow = pictures(tmp_path, 60), Slow(seconds=0.1)
+def test_a_lost_machine_costs_no_image(machines: TwoMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refs, slow = pictures(tmp_path, 240), Slow(seconds=0.1)
     plan = Plan({slow: tuple(refs)}, {Difference(): tuple(pairwise(refs))})
     lost: list[int] = []
+    crews: list[crew.Crew] = []
+    usual = crew.Crew.staff
+
+    def noted(self: crew.Crew, count: int) -> None:
+        crews.append(self)
+        usual(self, count)
+
+    monkeypatch.setattr(crew.Crew, "staff", noted)
 
     def lose_one(stage: str, done: int, _total: int) -> None:
-        if stage == "extracting" and done >= 10 and not lost:
+        # Once both are at work: under load, one may start long after the other.
+        if stage == "extracting" and done and crews[0].at_work == 2 and not lost:
             lost.append(done)
             machines.lose()
 
@@ -117,7 +126,6 @@ def test_a_lost_machine_costs_no_image(machines: TwoMachines, tmp_path: Path) ->
             np.testing.assert_array_equal(found.image(slow, ref)["mean"], here.image(slow, ref)["mean"])
         for pair in plan.pairs[Difference()]:
             assert_same_bits(found.pair(Difference(), *pair), here.pair(Difference(), *pair))
-        assert len({int(found.image(slow, ref)["pid"]) for ref in refs}) > 1
         (warning,) = {w.split(" was lost")[0] for w in found.warnings}
         assert warning.startswith("a worker on ")
         again = engine.run(plan, {})
@@ -126,7 +134,7 @@ def test_a_lost_machine_costs_no_image(machines: TwoMachines, tmp_path: Path) ->
 
 def test_a_new_machine_gets_work(machines: TwoMachines, tmp_path: Path) -> None:
     machines.lose()
-    refs, slow = pictures(tmp_path, 150), Slow(seconds=0.1)
+    refs, slow = pictures(tmp_path, 400), Slow(seconds=0.1)
     added: list[int] = []
 
     def add_one(stage: str, done: int, _total: int) -> None:
