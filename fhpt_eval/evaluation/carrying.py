@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -141,7 +141,7 @@ _INFO = TypeAdapter(ImageInfo)
 
 
 def _info_of(record: Record) -> ImageInfo:
-    return _INFO.validate_python(vars(parse_info(record)))
+    return _INFO.validate_python(asdict(parse_info(record)))
 
 
 _READERS: Mapping[bytes, Callable[[Record], object]] = {

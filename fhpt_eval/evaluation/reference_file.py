@@ -63,8 +63,8 @@ class ReferenceFile:
             card = json.loads((arrays.metadata() or {}).get(CARD, ""))
         except (SafetensorError, OSError, ValueError, RecursionError):
             raise UserError(
-                f"{file} is no file of a reference set: give a folder of images, or what `fhpt-eval reference make` or"
-                " `use` wrote."
+                f"{file} is no file of a reference set: give --reference a folder of images, or what `fhpt-eval"
+                " reference make` or `use` wrote."
             ) from None
         try:
             record = ReferenceRecord.model_validate_json(json.dumps(card))

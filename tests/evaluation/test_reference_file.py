@@ -407,7 +407,7 @@ def test_a_changed_byte_is_found(train: Callable[[int], Path], engine: Engine) -
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 some zip", b"\x80\x04pickle", b"\xff" * 64])
 def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match="is no file of a reference set: give a folder of images, or what"):
+    with pytest.raises(UserError, match="is no file of a reference set: give --reference a folder of images, or what"):
         ReferenceFile.at(tmp_path / "x.safetensors")
 
 
