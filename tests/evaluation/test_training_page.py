@@ -43,18 +43,20 @@ def curve(folder: str, tag: str) -> dict[int, float]:
 def test_any_model_and_a_training_that_goes_on() -> None:
     changes = (('["ssim", "l1", "fid"], ', '["ssim"], waiting=9, '), ("some_pairs(24)", "some_pairs(20)"))
     script = smaller(PLAIN, *changes)
-    run(smaller(script, ('EPOCHS = Path("mine"), 4', 'EPOCHS = Path("mine"), 2')))
+    run(smaller(script, ('EPOCHS = Path("training"), 4', 'EPOCHS = Path("training"), 2')))
     # As if the training had been killed after epoch 1, whose checkpoint was not written any more.
     run(
         smaller(
-            script, ('states["epoch"] + 1', 'states["epoch"]'), ('EPOCHS = Path("mine"), 4', 'EPOCHS = Path("mine"), 3')
+            script,
+            ('states["epoch"] + 1', 'states["epoch"]'),
+            ('EPOCHS = Path("training"), 4', 'EPOCHS = Path("training"), 3'),
         )
     )
-    runs = {epoch: Run.load(f"mine/runs/epoch-{epoch:04}") for epoch in range(3)}
-    assert len([*Path("mine/runs").iterdir()]) == 3
+    runs = {epoch: Run.load(f"training/runs/epoch-{epoch:04}") for epoch in range(3)}
+    assert len([*Path("training/runs").iterdir()]) == 3
     values = {epoch: run.scores["ssim"].value for epoch, run in runs.items()}
-    assert curve("mine/tensorboard", "scores/ssim") == pytest.approx(values, rel=1e-6)
-    assert sorted(curve("mine/tensorboard", "loss")) == [0, 1, 2]
+    assert curve("training/tensorboard", "scores/ssim") == pytest.approx(values, rel=1e-6)
+    assert sorted(curve("training/tensorboard", "loss")) == [0, 1, 2]
 
 
 def test_the_drn() -> None:
