@@ -12,13 +12,10 @@ import cluster as cluster_benchmark
 import million
 import numpy as np
 import pytest
-import train_and_evaluate
 from beside import figures, page
 from beside.images import make
 from on_device import files
 from PIL import Image
-
-from fhpt_eval.evaluation.run import Run
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 HIDDEN = ("mediapipe", "dlib", "face_recognition", "faiss", "matplotlib", "tensorboard", "psutil")
@@ -180,10 +177,3 @@ def test_a_part_that_takes_longer_than_its_limit_is_stopped_and_named(tmp_path: 
 def test_workers_are_busy_by_arithmetic_and_less_so_the_more_there_are() -> None:
     busy = cluster_benchmark.paper((1, 32))
     assert busy[1] > busy[32] > 0.9
-
-
-@pytest.mark.slow
-def test_a_training_is_evaluated_beside_it(tmp_path: Path, own_folders: Path) -> None:
-    train_and_evaluate.train(tmp_path / "out", epochs=1, pairs=2, device="cpu", alone=False)
-    (run,) = (tmp_path / "out" / "runs").iterdir()
-    assert {"ssim", "psnr", "l1"} <= Run.load(run).scores.keys()

@@ -199,7 +199,7 @@ def test_what_is_forgotten_leaves_nothing(temporary: Path) -> None:
 
 def test_the_loop_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "training_loop.md"
-    (code,) = re.findall("```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    code, *_ = re.findall("```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     batches = [torch.rand((3, 2, 3, 64, 48), generator=torch.manual_seed(seed)) * 2 - 1 for seed in range(2)]
     loader = [(source, target, None) for source, target, _ in batches]
     exec(code, {"torch": torch, "loader": loader, "model": lambda source, pose: source})  # noqa: S102 - our own page
