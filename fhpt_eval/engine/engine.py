@@ -20,7 +20,7 @@ from fhpt_eval.errors import UserError, did_you_mean
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.numerics import Numerics, Precision
 from fhpt_eval.images.decoding import MAX_PIXELS
-from fhpt_eval.progress import Progress
+from fhpt_eval.progress import Progress, silent
 from fhpt_eval.records import Missing, Result
 
 _SECONDS_UNSAVED = 1.0
@@ -57,7 +57,7 @@ class Engine:
     def identify(self, plan: Plan, progress: Progress | None = None) -> Contents:
         """Hash the files of a plan; nothing is decoded."""
         paths = (ref.path for ref in (*plan.refs(), *plan.hashed))
-        return Contents(paths, progress or _silent, self._executor.hash_files)
+        return Contents(paths, progress or silent, self._executor.hash_files)
 
     def run(
         self,
@@ -74,7 +74,7 @@ class Engine:
             progress: Called often; cheap.
             contents: What `identify` found, where that was asked before.
         """
-        progress = progress or _silent
+        progress = progress or silent
         contents = contents or self.identify(plan, progress)
         fingerprints = {e: e.fingerprint(self.numerics) for e in plan.extractors()}
         findings = Findings()
@@ -208,7 +208,3 @@ class _Saving:
                 self._cache.put("decode", DECODING, found)
             else:
                 self._cache.put(extractor.id, self._fingerprints[extractor], found)
-
-
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    pass

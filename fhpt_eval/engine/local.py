@@ -22,7 +22,7 @@ from fhpt_eval.engine.processes import threads
 from fhpt_eval.engine.workers import Workers
 from fhpt_eval.extract.extractor import Context
 from fhpt_eval.extract.numerics import Numerics
-from fhpt_eval.progress import Progress
+from fhpt_eval.progress import Progress, silent
 
 _DECODING_THREADS = 4
 
@@ -138,10 +138,6 @@ class Machine:
             pairs = late[start : start + self._batch_size]
             files = {key: work.files[key] for pair in pairs for key in pair}
             part = replace(work, files=files, images={}, pairs={join.extractor: tuple(pairs)})
-            again = self._pass(part, [Join(join.extractor, pairs, math.inf)], _silent)
+            again = self._pass(part, [Join(join.extractor, pairs, math.inf)], silent)
             yield from (outcome for outcome in again.run() if isinstance(outcome, Computed | Warned))
             progress("comparing pairs again", start + len(pairs), len(late))
-
-
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    pass

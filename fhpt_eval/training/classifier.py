@@ -26,7 +26,7 @@ from fhpt_eval.extract.weights import Store, Weights, load_state_dict
 from fhpt_eval.files.csv_table import csv_text
 from fhpt_eval.files.tensors import Card, dump
 from fhpt_eval.memory import out_of_memory
-from fhpt_eval.progress import Progress
+from fhpt_eval.progress import Progress, silent
 from fhpt_eval.records import Missing
 from fhpt_eval.training.classifier_file import TrainingFolder
 from fhpt_eval.training.identical import IdenticalImages, find_identical
@@ -104,7 +104,7 @@ def train_gender(
     """
     with nullcontext(engine) if engine is not None else _this_machine() as working:
         images, output, labels = Path(images), Path(output), None if labels is None else Path(labels)
-        return _train(images, output, options, labels, overwrite, working, store or Store(), progress or _silent)
+        return _train(images, output, options, labels, overwrite, working, store or Store(), progress or silent)
 
 
 class _Data(NamedTuple):
@@ -245,10 +245,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    pass
 
 
 def _inputs(

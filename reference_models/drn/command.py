@@ -28,7 +28,7 @@ from fhpt_eval.files.owned_folder import OwnedFolder, at_or_below
 from fhpt_eval.generation.generate import ListedImages, list_requests, with_people
 from fhpt_eval.generation.reference_model import Request
 from fhpt_eval.people.keypoint_files import KeypointFiles
-from fhpt_eval.progress import Progress
+from fhpt_eval.progress import Progress, silent
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.checkpoint import NetworkPart
 from fhpt_eval.reference_models.drn.config import DrnConfig
@@ -36,7 +36,7 @@ from fhpt_eval.reference_models.drn.held_out import HeldOut
 from fhpt_eval.reference_models.drn.model import BODY
 from fhpt_eval.reference_models.drn.samples import BodyPairs, FacePairs, PairData, have_faces, read_fitting
 from fhpt_eval.reference_models.drn.schedule import ByEpochs, ByTime, Schedule
-from fhpt_eval.reference_models.drn.training import STATE, LoopSettings, Training, unheard, unseen
+from fhpt_eval.reference_models.drn.training import STATE, LoopSettings, Training, unheard
 from fhpt_eval.reference_models.drn.updates import BodyUpdates, FaceUpdates, Updates
 
 _LONGEST_WAIT = timedelta(hours=6)
@@ -126,7 +126,7 @@ def train_drn(plan: DrnPlan, progress: Progress | None = None, say: Callable[[st
     _KINDS[plan.part].check(plan)
     device = _start_processes(plan.device)
     try:
-        return _train(plan, device, progress or unseen, say or unheard)
+        return _train(plan, device, progress or silent, say or unheard)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -185,7 +185,7 @@ def _train(plan: DrnPlan, device: str, progress: Progress, say: Callable[[str], 
         held_out,
     )
     if training.rank:
-        progress, say = unseen, unheard
+        progress, say = silent, unheard
     for layer in started.get("begun_anew", []):
         say(f"begun anew, because {plan.start} does not have it: {layer}")
     training.run(progress, say)

@@ -18,7 +18,7 @@ from torch.utils.data import default_collate
 from fhpt_eval.errors import UserError
 from fhpt_eval.extract._torch import finish
 from fhpt_eval.files.tensors import Card
-from fhpt_eval.progress import Progress
+from fhpt_eval.progress import Progress, silent
 from fhpt_eval.reference_models.drn import checkpoint
 from fhpt_eval.reference_models.drn.batches import Batches, mirrors_of_epoch, order_of_epoch
 from fhpt_eval.reference_models.drn.checkpoint import NetworkPart
@@ -41,10 +41,6 @@ _FIRST = "the first iteration"
 """On a GPU it chooses and compiles kernels, which takes longer than an iteration."""
 
 HISTORY, TESTS = "history.csv", "tests.csv"
-
-
-def unseen(_stage: str, _done: int, _total: int) -> None:
-    """Show nothing."""
 
 
 def unheard(_line: str) -> None:
@@ -133,7 +129,7 @@ class Training:
         """How much of the training is done, 1 at its end."""
         return self.schedule.progress(self.step / self.steps_per_epoch, self.seconds)
 
-    def run(self, progress: Progress = unseen, say: Callable[[str], None] = unheard) -> None:
+    def run(self, progress: Progress = silent, say: Callable[[str], None] = unheard) -> None:
         """Train until the end.
 
         Args:

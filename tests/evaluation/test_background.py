@@ -26,13 +26,7 @@ from fhpt_eval.engine.cache import Cache
 from fhpt_eval.evaluation.background import bound_memory
 from fhpt_eval.reporting.frames import leaderboard
 
-
-@pytest.fixture(autouse=True)
-def temporary(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = own_folders / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("temporary")
 
 
 def events(folder: str) -> EventAccumulator:

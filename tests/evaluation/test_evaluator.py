@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,7 @@ from arrays import NAMES, assert_same_numbers, drawn, written
 from fhpt_eval import Evaluator, Pairs, UserError, evaluate
 from fhpt_eval.evaluation.run import Run
 
-
-@pytest.fixture(autouse=True)
-def temporary(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = own_folders / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("temporary")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from faults.test_full_disk import FULL, READ_ONLY, failing
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.evaluation.carrying import export_results, import_results
 from fhpt_eval.extract.numerics import Numerics
+from fhpt_eval.progress import silent
 
 if TYPE_CHECKING:
     from conftest import Command
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 ONE, OTHER = "ab" * 32, "cd" * 32
 COUNT = 6000
-
-
-def silent(_stage: str, _done: int, _total: int) -> None:
-    pass
 
 
 def fill(cache: Cache, fingerprint: str, keys: range) -> None:

@@ -291,7 +291,7 @@ class Crew:
             answer: Answer = pickle.loads(ray.get(ref))  # noqa: S301 - of our own worker
         except RayTaskError as error:
             if not out_of_memory(error.cause):
-                raise error.cause from None
+                raise error.cause or error from None
             yield from self._lost(member, "not enough memory")
             return
         except RayError as error:

@@ -133,9 +133,7 @@ class RayExecutor(Executor):
         crews = []
         for device, share in shares:
             size = _size(ray, share, device, shared=len(shares) > 1)
-            options = replace(
-                self._options, device=device, workers=size.cpus, batch_size=self._options.batch_size, ray_address=None
-            )
+            options = replace(self._options, device=device, workers=size.cpus, ray_address=None)
             crews.append(Crew(share, _task(share, replace(self.numerics, device=device)), size, options))
         return crews
 

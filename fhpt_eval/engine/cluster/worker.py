@@ -22,6 +22,7 @@ from fhpt_eval.extract.extractor import LIBRARIES, Extractor
 from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.files.given import GivenFile
 from fhpt_eval.libraries import version
+from fhpt_eval.progress import silent
 from fhpt_eval.records import Result
 
 COMPUTING = "computing"
@@ -152,7 +153,7 @@ class Worker:
         """
         sent, answer = Kept(data), Answer()
         try:
-            for outcome in self._at_work().run(self._placed(work, sent), _silent):
+            for outcome in self._at_work().run(self._placed(work, sent), silent):
                 self._said += 1
                 match outcome:
                     case Decoded():
@@ -179,8 +180,7 @@ class Worker:
         with self._lock:
             if self._machine is None:
                 places = self._places()
-                by_hash = {file.sha256: places.get(file.sha256, self._here(file).path) for file in self._task.files}
-                weights = {name: by_hash[sha256] for name, sha256 in self._task.weights.items()}
+                weights = {name: places[sha256] for name, sha256 in self._task.weights.items()}
                 executor = LocalExecutor(self._options)
                 self._machine = self._stack.enter_context(executor.open(weights, self._task.max_pixels))
             return self._machine
@@ -200,10 +200,6 @@ def _portable(error: Exception) -> Exception:
     except Exception:  # noqa: BLE001 - whatever it lacks for that
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
-
-
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    pass
 
 
 def remote_worker(cpus: int, gpus: int, memory: int) -> Any:
