@@ -28,8 +28,8 @@ _SNAPSHOTS = 5
 """How often a check begins again because other processes write."""
 
 
-PREFIX = 16
-"""Bytes of an address that name the extractor."""
+PREFIX, SUFFIX = 16, 32
+"""Bytes of an address that name the extractor, and those that are the hash of the content key."""
 
 SEAL = 4
 """Bytes before a result that tell whether it is damaged."""

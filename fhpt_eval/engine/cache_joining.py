@@ -10,8 +10,8 @@ from typing import Any
 import lmdb
 
 from fhpt_eval.engine.cache import Cache
-from fhpt_eval.engine.cache_file import PREFIX, SEAL, CacheFile, seal
-from fhpt_eval.engine.results_file import SUFFIX, Stored
+from fhpt_eval.engine.cache_file import PREFIX, SEAL, SUFFIX, CacheFile, seal
+from fhpt_eval.engine.results_file import Stored
 from fhpt_eval.errors import UserError
 
 _AT_ONCE = 64

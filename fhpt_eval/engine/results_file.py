@@ -17,11 +17,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from fhpt_eval.engine.cache_file import PREFIX, SUFFIX
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.regular import open_regular
-
-PREFIX, SUFFIX = 16, 32
-"""Bytes of an address that name the extractor, and those that name the image or the pair."""
 
 LARGEST = 2**28
 """Bytes that a result may have."""
