@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import signal
@@ -25,6 +24,12 @@ def wait_until(so: Callable[[], bool], seconds: float = 60) -> None:
     while not so():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def heed_signals() -> None:
+    """Have a process that is about to start end on what `nohup` and shells, for what runs in the background, ignore."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def alive(session: int) -> dict[int, str]:
@@ -59,8 +64,7 @@ def started(module: str, *arguments: str | Path, **environment: str | Path) -> I
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell starts what runs in the background with interrupts ignored, and that is inherited.
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=heed_signals,
     )
     assert process.stderr
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,22 @@ class TwoMachines:
             self.add()
 
 
+def _patient(find: Callable[..., Any]) -> Callable[..., Any]:
+    """Have Ray wait for a machine that starts: for the half minute that it gives one, this one can be too busy."""
+
+    def found(*arguments: Any) -> Any:
+        deadline = time.monotonic() + 180
+        while True:
+            try:
+                return find(*arguments)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    return found
+
+
 @contextmanager
 def two_machines() -> Iterator[TwoMachines]:
     """Start the cluster, and connect this process to it."""
@@ -46,8 +63,10 @@ def two_machines() -> Iterator[TwoMachines]:
     here = Path(__file__).parent
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, [here, here / "engine" / "cluster", here / "properties"]))
     import ray
+    from ray._private import services
     from ray.cluster_utils import Cluster
 
+    services.get_node = _patient(services.get_node)
     cluster = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100 * 2**20},

@@ -71,6 +71,35 @@ def put(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
+def own_address() -> str:
+    """Return the address that other machines see; that of this machine for itself where there is no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # for documentation; nothing is sent
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def of_job(variables: dict[str, str]) -> tuple[int, str]:
+    """Return the exit code of a job with Ray and what it said; nothing of it is alive."""
+    job = subprocess.Popen(
+        ["bash", "ray.sbatch"],  # noqa: S607
+        env={**os.environ, **variables},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        told, _ = job.communicate(timeout=400)
+        wait_until(lambda: not alive(job.pid), 30)
+    finally:
+        for left in alive(job.pid):
+            os.kill(left, signal.SIGKILL)
+    return job.returncode, told
+
+
 def evaluated(draw: Draw) -> None:
     draw("results_of_my_model", map(str, range(20)), seed=1)
     shutil.copytree(draw("real", map(str, range(20)), seed=2), "source")
@@ -117,32 +146,20 @@ def test_ray_starts_on_the_nodes_of_a_job_and_evaluates_on_them(
     script.write_text(in_embedded(script.read_text(encoding="utf-8")), encoding="utf-8")
     # Paths of sockets are short.
     monkeypatch.setenv("TMPDIR", mkdtemp(prefix="r", dir="/tmp"))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        # The address that other nodes would see; nothing is sent.
-        probe.connect(("192.0.2.1", 9))
-        address = probe.getsockname()[0]
-    put(slurm, "hostname", HOSTNAME.format(address))
+    put(slurm, "hostname", HOSTNAME.format(own_address()))
     variables = {
         "SLURM_JOB_ID": str(os.getpid()),
         "SLURM_JOB_NODELIST": "node[1-2]",
         "SLURM_JOB_NUM_NODES": "2",
         "SLURM_CPUS_PER_TASK": "1",
     }
-    job = subprocess.Popen(
-        ["bash", "ray.sbatch"],  # noqa: S607
-        env={**os.environ, **variables},
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
     try:
-        told, _ = job.communicate(timeout=200)
-        assert job.returncode == 0, told
-        wait_until(lambda: not alive(job.pid), 30)
+        code, told = of_job(variables)
+        if code and "timed out during startup" in told:
+            # Ray gives a machine half a minute to start; this one may be too busy for that.
+            code, told = of_job(variables)
+        assert code == 0, told
     finally:
-        for left in alive(job.pid):
-            os.kill(left, signal.SIGKILL)
         shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     whole = ("--generated", "results_of_my_model", "--target", "real", "--source", "real", "--profile", "embedded")
     assert command("run", *whole, "-p", "ssim,l1,psnr", "--device", "cpu", "-o", "alone").code == 0

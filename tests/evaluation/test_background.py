@@ -16,6 +16,7 @@ import pytest
 import torch
 from arrays import NAMES, assert_same_numbers, drawn, written
 from PIL import Image
+from processes import heed_signals
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 from torch.utils.tensorboard import SummaryWriter
@@ -258,6 +259,7 @@ def started(tail: str, *words: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_signals,
     )
 
 

@@ -47,6 +47,7 @@ def test_damaged_files_are_scored_or_named(command: Command, times: Callable[[in
             assert outcome.code == 3, outcome.err
             check(Path(f"out{start}"), [how for how, _ in files])
     finally:
+        signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
 
 

@@ -43,15 +43,25 @@ pytestmark = pytest.mark.usefixtures("machines")
 
 @dataclass(frozen=True, kw_only=True)
 class Slow(ImageExtractor):
-    """The mean colour, and who computed it; what happens to whom it meets is written on the image's first pixel."""
+    """The mean colour, and who computed it; what happens to whom it meets is written on the image's first pixel.
+
+    Attributes:
+        seconds: What an image takes, until a test says that it has seen enough.
+        workers: Each worker puts a file into this folder, and the test one that is called ``enough``.
+        marks: A file that is made when something happens, which then happens once.
+    """
 
     name: ClassVar[str] = "slow"
     seconds: float = 0.0
+    workers: str = ""
     marks: str = ""
 
     def load(self, context: Context) -> Callable[[Sequence[Pixels]], list[Result]]:
         def extract(images: Sequence[Pixels]) -> list[Result]:
-            time.sleep(self.seconds)
+            if self.workers:
+                Path(self.workers, str(os.getpid())).touch()
+            if self.seconds and not Path(self.workers, "enough").exists():
+                time.sleep(self.seconds)
             (image,) = images
             if tuple(image[0, 0]) == DEADLY and self._first():
                 os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does where memory is short
@@ -99,29 +109,28 @@ def on_this_machine(folder: Path, plan: Plan) -> Extraction:
     return open_engine("local", Cache(folder / "cache-local"), device="cpu").run(plan, {})
 
 
-def test_a_lost_machine_costs_no_image(machines: TwoMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refs, slow = pictures(tmp_path, 240), Slow(seconds=0.1)
-    plan = Plan({slow: tuple(refs)}, {Difference(): tuple(pairwise(refs))})
+def slow_ones(tmp_path: Path) -> tuple[Slow, Path]:
+    """Return what takes minutes, however late a worker starts, until two are at work; and the folder that tells."""
+    folder = tmp_path / "workers"
+    folder.mkdir()
+    return Slow(seconds=0.1, workers=str(folder)), folder
+
+
+def test_a_lost_machine_costs_no_image(machines: TwoMachines, tmp_path: Path) -> None:
+    refs, (slow, workers) = pictures(tmp_path, 2000), slow_ones(tmp_path)
+    plan = Plan({slow: tuple(refs)}, {Difference(): tuple(pairwise(refs[:200]))})
     lost: list[int] = []
-    crews: list[crew.Crew] = []
-    usual = crew.Crew.staff
-
-    def noted(self: crew.Crew, count: int) -> None:
-        crews.append(self)
-        usual(self, count)
-
-    monkeypatch.setattr(crew.Crew, "staff", noted)
 
     def lose_one(stage: str, done: int, _total: int) -> None:
-        # Once both are at work: under load, one may start long after the other.
-        if stage == "extracting" and done and crews[0].at_work == 2 and not lost:
+        if stage == "extracting" and not lost and len([*workers.iterdir()]) == 2:
             lost.append(done)
             machines.lose()
+            (workers / "enough").touch()
 
     with on_cluster(tmp_path) as engine:
         found = engine.run(plan, {}, lose_one)
         here = on_this_machine(tmp_path, plan)
-        assert lost
+        assert lost[0] < 2000
         for ref in refs:
             np.testing.assert_array_equal(found.image(slow, ref)["mean"], here.image(slow, ref)["mean"])
         for pair in plan.pairs[Difference()]:
@@ -134,13 +143,14 @@ def test_a_lost_machine_costs_no_image(machines: TwoMachines, tmp_path: Path, mo
 
 def test_a_new_machine_gets_work(machines: TwoMachines, tmp_path: Path) -> None:
     machines.lose()
-    refs, slow = pictures(tmp_path, 400), Slow(seconds=0.1)
-    added: list[int] = []
+    refs, (slow, workers) = pictures(tmp_path, 2000), slow_ones(tmp_path)
 
     def add_one(stage: str, done: int, _total: int) -> None:
-        if stage == "extracting" and done and not added:
-            added.append(done)
-            machines.add()
+        if stage == "extracting" and done:
+            if len(machines.machines) == 1:
+                machines.add()
+            if len([*workers.iterdir()]) == 2:
+                (workers / "enough").touch()
 
     with on_cluster(tmp_path) as engine:
         found = engine.run(Plan({slow: tuple(refs)}, {}), {}, add_one)
