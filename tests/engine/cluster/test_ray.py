@@ -182,8 +182,8 @@ def test_a_worker_that_the_kernel_kills_once_costs_nothing(tmp_path: Path) -> No
 
 
 def test_a_worker_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "SILENCE", 2.0)
-    monkeypatch.setattr(crew, "_LOADING", 20.0)
+    monkeypatch.setattr(crew, "SILENCE", 10.0)
+    monkeypatch.setattr(crew, "_LOADING", 40.0)
     refs, slow = pictures(tmp_path, 12), Slow(marks=str(tmp_path / "hung"))
     refs[5] = marked(tmp_path / "hanging.png", 99, HANGING)
     with on_cluster(tmp_path, detector_timeout=0.5) as engine:
