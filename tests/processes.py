@@ -15,8 +15,8 @@ from typing import Any
 
 TESTS = Path(__file__).parent
 PATHS = {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
-SOON = 2.0
-"""Seconds that may pass until nothing of a command is alive that has ended."""
+SOON = 10.0
+"""Seconds that may pass until nothing of a command is alive that has ended: two, where nothing else runs."""
 
 
 def wait_until(so: Callable[[], bool], seconds: float = 60) -> None:
@@ -47,7 +47,7 @@ def alive(session: int) -> dict[int, str]:
 
 
 def end_of(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
-    """The exit code of a command and what it said; nothing of it is alive two seconds after it has ended."""
+    """The exit code of a command and what it said; nothing of it is alive soon after it has ended."""
     code = process.wait(120)
     wait_until(lambda: not alive(process.pid), SOON)
     return code, [line for line in process.communicate()[1].splitlines() if line]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,15 +25,23 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 ONE, OTHER = "ab" * 32, "cd" * 32
 COUNT = 6000
+SPAWNING = multiprocessing.get_context("spawn")
 
 
 def fill(cache: Cache, fingerprint: str, keys: range) -> None:
     cache.put("x", fingerprint, {str(k): {"v": np.random.default_rng(k).random(300)} for k in keys})
 
 
-def take_in(folder: Path, file: Path) -> None:
+def take_in(folder: Path, file: Path, die_after: float = 0) -> None:
+    """Import a file; of a process that is to die so many seconds after it has begun to, nothing is cleaned up."""
+
+    def begun(stage: str, done: int, _total: int) -> None:
+        if die_after and not done and stage.startswith("importing"):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, die_after)
+
     with Cache(folder) as cache:
-        import_results(cache, [file], Numerics(), silent)
+        import_results(cache, [file], Numerics(), begun)
 
 
 def write_on(folder: Path) -> None:
@@ -52,18 +61,16 @@ def carried(tmp_path: Path) -> Path:
 def test_a_killed_import_leaves_a_whole_cache_and_goes_on(
     tmp_path: Path, carried: Path, times: Callable[[int, int], int]
 ) -> None:
-    spawn = multiprocessing.get_context("fork")
     started = time.monotonic()
     take_in(tmp_path / "whole", carried)
     took = time.monotonic() - started
     left = []
     for number in range(count := times(5, 50)):
         folder = tmp_path / str(number)
-        process = spawn.Process(target=take_in, args=(folder, carried))
+        process = SPAWNING.Process(target=take_in, args=(folder, carried, took * (number + 0.01) / count))
         process.start()
-        process.join(took * (number + 1) / (count + 1))
-        process.kill()
         process.join()
+        assert process.exitcode in {0, -signal.SIGALRM}
         with Cache(folder) as cache:
             assert cache.trouble is None
             left.append(len(cache.intact(ONE, map(str, range(COUNT)))))
@@ -74,10 +81,9 @@ def test_a_killed_import_leaves_a_whole_cache_and_goes_on(
 
 
 def test_two_imports_and_a_run_go_on_side_by_side(tmp_path: Path, carried: Path) -> None:
-    fork = multiprocessing.get_context("fork")
     folder = tmp_path / "cache"
-    processes = [fork.Process(target=take_in, args=(folder, carried)) for _ in range(2)]
-    processes.append(fork.Process(target=write_on, args=(folder,)))
+    processes = [SPAWNING.Process(target=take_in, args=(folder, carried)) for _ in range(2)]
+    processes.append(SPAWNING.Process(target=write_on, args=(folder,)))
     for process in processes:
         process.start()
     for process in processes:

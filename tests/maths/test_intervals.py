@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import numpy.typing as npt
@@ -145,14 +144,6 @@ def test_a_mean_of_two_has_the_arms_of_both() -> None:
     found = interval_of_mean([0.2, 0.6], [Interval(0.1, 0.4), Interval(0.5, 0.8)])
     assert found == pytest.approx((0.4 - math.hypot(0.1, 0.1) / 2, 0.4 + math.hypot(0.2, 0.2) / 2))
     assert interval_of_mean([0.2, 0.6], [None, Interval(0.5, 0.8)]) is None
-
-
-def test_many_pairs_take_no_time() -> None:
-    values = np.random.default_rng(1).random(8570)
-    start = time.perf_counter()
-    of(values, SHARE)
-    of(values)
-    assert time.perf_counter() - start < 1
 
 
 def clustered(random: np.random.Generator, items: int, kind: str) -> Pooled:
