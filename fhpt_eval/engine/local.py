@@ -14,7 +14,7 @@ from fhpt_eval.engine.contract import Broken, Computed, Outcome, Warned, Work
 from fhpt_eval.engine.decoders import Decoder, InProcesses, in_threads
 from fhpt_eval.engine.executor import LOCAL, Executor, ExecutorOptions
 from fhpt_eval.engine.join import BUDGET, Join
-from fhpt_eval.engine.machine import cpu_count, keep_freed_memory, one_thread, own_stream, pick_device
+from fhpt_eval.engine.machine import cpu_count, keep_freed_memory, own_stream, pick_device
 from fhpt_eval.engine.memory import STREAMS, fitting, usual_batch_size
 from fhpt_eval.engine.models import Failed, Models
 from fhpt_eval.engine.one_pass import Pass
@@ -73,7 +73,7 @@ class LocalExecutor(Executor):
             else:
                 processes = stack.enter_context(Workers(self._workers, Context(), _DECODING_TIMEOUT))
                 decoder = InProcesses(processes, max_pixels)
-            cores = stack.enter_context(threads(self._workers, one_thread))
+            cores = stack.enter_context(threads(self._workers))
             streams = None
             if device != "cpu":
                 # MPS and XPU have no streams here.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import math
 import os
 import platform
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.libraries import load_error
@@ -36,15 +38,28 @@ def keep_freed_memory() -> None:
         mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
+def loaded_torch() -> ModuleType | None:
+    """Return torch where something here has loaded it; a thread that is just loading it is waited for."""
+    if "torch" not in sys.modules:
+        return None
+    try:
+        return importlib.import_module("torch")
+    except ImportError:
+        return None
+
+
 def one_thread() -> None:
-    """Keep torch from splitting one image's work over threads, which changes rounding with the number of cores."""
-    if (torch := sys.modules.get("torch")) is not None:
+    """Keep torch from splitting one image's work over threads, which changes rounding with the number of cores.
+
+    It counts for the thread that calls, and for those that use torch for the first time afterwards.
+    """
+    if (torch := loaded_torch()) is not None:
         torch.set_num_threads(1)
 
 
 def own_stream(device: str) -> None:
     """Give this thread a CUDA stream of its own, in which its work follows what the main thread has queued so far."""
-    torch = sys.modules.get("torch")
+    torch = loaded_torch()
     if torch is not None and device.startswith("cuda") and torch.cuda.is_available():
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.default_stream(device))
@@ -53,14 +68,14 @@ def own_stream(device: str) -> None:
 
 def await_stream(device: str) -> None:
     """Wait until what this thread had computed in its stream is there for others; they can compute meanwhile."""
-    torch = sys.modules.get("torch")
+    torch = loaded_torch()
     if torch is not None and device.startswith("cuda") and torch.cuda.is_available():
         torch.cuda.current_stream(device).synchronize()
 
 
 def free_device_memory(device: str) -> float:
     """Bytes that are free on a CUDA device; infinitely many on any other, where that is not known."""
-    torch = sys.modules.get("torch")
+    torch = loaded_torch()
     if torch is None or not device.startswith("cuda") or not torch.cuda.is_available():
         return math.inf
     return float(torch.cuda.mem_get_info(device)[0])
@@ -68,7 +83,7 @@ def free_device_memory(device: str) -> float:
 
 def free_gpu_memory() -> None:
     """Give cached blocks back before trying again."""
-    torch = sys.modules.get("torch")
+    torch = loaded_torch()
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 

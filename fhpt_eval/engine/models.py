@@ -12,7 +12,7 @@ from itertools import islice
 from threading import Lock
 from typing import Any, TypeVar
 
-from fhpt_eval.engine.machine import await_stream, free_gpu_memory
+from fhpt_eval.engine.machine import await_stream, free_gpu_memory, one_thread
 from fhpt_eval.extract.extractor import Context, Extractor
 from fhpt_eval.libraries import explained
 from fhpt_eval.memory import no_memory_for, out_of_memory
@@ -142,7 +142,10 @@ class Models:
         results: dict[Any, Any] = {}
         error: BaseException | None = None
         try:
-            got = call.function(self.load(call.extractor), list(call.given.values()))
+            model = self.load(call.extractor)
+            if line is self._cores:
+                one_thread()  # not before: this thread may be older than torch is here
+            got = call.function(model, list(call.given.values()))
             results = dict(zip(call.given, got, strict=True))
             if line is self._device:
                 await_stream(self._context.device)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from fhpt_eval.engine.machine import one_thread
 from fhpt_eval.engine.processes import end_with_parent
 from fhpt_eval.libraries import explained
 
@@ -47,8 +47,7 @@ def _loaded(extractor: ImageExtractor, context: Context) -> Callable[[Sequence[P
         model = extractor.load(context)
     except Exception as error:
         raise explained(error) from error  # here, because the traceback does not travel to the main process
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.set_num_threads(1)
+    one_thread()
     return model
 
 
