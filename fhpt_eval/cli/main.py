@@ -42,6 +42,7 @@ from fhpt_eval.cli.shared import BUG, DONE, INTERRUPTED, WRONG_USE
 from fhpt_eval.errors import UserError
 from fhpt_eval.libraries import explained
 from fhpt_eval.memory import no_memory_for
+from fhpt_eval.text import without_secrets
 
 # Newer typers carry a click of their own: ask typer which one its errors come from.
 ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -200,4 +201,5 @@ def _unexpected(error: Exception) -> int:
 
 
 def _say(sentence: str) -> None:
-    print(f"fhpt-eval: {' '.join(sentence.splitlines())}", file=sys.stderr)
+    # What is wrong with a word of the command line is told with the word, which may be an address.
+    print(f"fhpt-eval: {without_secrets(' '.join(sentence.splitlines()))}", file=sys.stderr)

@@ -22,8 +22,9 @@ T = TypeVar("T")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?:/|$)")
 """How an address begins, also one that `Path` has taken a slash from."""
 
-_SECRET = re.compile(r"[^/]*:/+[^/]*:[^/]*@|.*\?", re.DOTALL)
-"""A user with a password before the server's name, or what follows a question mark: signatures and tokens."""
+_SECRET = re.compile(r"[^/]*:/+[^/@]*:(?!\d+/).*@|.*\?", re.DOTALL)
+"""A user with a password, which may hold a slash, before the server's name; or what follows a question mark: signatures
+and tokens. Digits after a colon are a port."""
 
 _USUAL = ("s3", "gs", "hf", "abfs", "hdfs", "sftp")
 _HERE = frozenset({"file", "local"})

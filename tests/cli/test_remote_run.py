@@ -402,3 +402,14 @@ def test_a_process_of_its_own_says_nothing_more(draw: Draw, s3: S3) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(values("out")) == 5
+
+
+def test_a_password_on_the_command_line_is_not_shown(command: Command) -> None:
+    for words in (
+        ["-g", "g", "s3://me:hidden@bucket/x"],
+        ["-g", "s3://me:hidden@bucket/x"],
+        ["--ray-address", "m:hidden@h"],
+    ):
+        outcome = command("run", *words)
+        assert outcome.code == 2
+        assert "hidden" not in outcome.err
