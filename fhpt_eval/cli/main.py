@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
@@ -40,6 +39,7 @@ from fhpt_eval.cli import (
 from fhpt_eval.cli.screen import on_screen
 from fhpt_eval.cli.shared import BUG, DONE, INTERRUPTED, WRONG_USE
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.atomic import NO_ROOM
 from fhpt_eval.libraries import explained
 from fhpt_eval.memory import no_memory_for
 from fhpt_eval.text import without_secrets
@@ -188,7 +188,7 @@ def _unexpected(error: Exception) -> int:
     if isinstance(told := no_memory_for("this command", error) or explained(error), UserError):
         _say(str(told))
         return WRONG_USE
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         _forget_output()
         _say(f"the output cannot be written ({error.strerror}): free some room and run the same command again.")
         return WRONG_USE

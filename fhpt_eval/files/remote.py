@@ -149,8 +149,9 @@ def path_at(given: str | Path) -> Path:
     begins = _ADDRESS.match(text)
     if begins is None:
         return Path(given)
-    protocol = begins[1]
-    here = os.path.lexists(f"{protocol}:")
+    here = os.path.lexists(f"{begins[1]}:")
+    text = in_lower_case(text)
+    protocol = text.partition(":")[0]
     if protocol not in _protocols():
         if here:
             return Path(given)
@@ -178,15 +179,28 @@ def path_at(given: str | Path) -> Path:
     return path
 
 
-def refuse_address(path: Path, option: str = "-o") -> None:
-    """Refuse an address where something is to be written.
+def refuse_address(
+    path: Path, what: str = "nothing is written to", instead: str = "give a folder of this machine with -o"
+) -> None:
+    """Refuse an address where files of this machine are needed.
+
+    Args:
+        path: What was given.
+        what: Is not done there.
+        instead: What the user can do.
 
     Raises:
-        UserError: It is one.
+        UserError: It is an address.
     """
     begins = _ADDRESS.match(str(path))
-    if begins is not None and begins[1] in _protocols() and not os.path.lexists(begins[0].rstrip("/")):
-        raise UserError(f"nothing is written to {begins[1]}://: give a folder of this machine with {option}.")
+    if begins is not None and begins[1].lower() in _protocols() and not os.path.lexists(begins[0].rstrip("/")):
+        raise UserError(f"{what} {begins[1]}://: {instead}.")
+
+
+def in_lower_case(address: str) -> str:
+    """Return an address with its protocol in lower case, as all are known by; another text as it is."""
+    protocol, colon, rest = address.partition(":/")
+    return f"{protocol.lower()}{colon}{rest}" if colon and protocol.lower() in _protocols() else address
 
 
 @cache
