@@ -24,8 +24,8 @@ app = typer.Typer(no_args_is_help=True, help="Look at the cache of results, carr
 def where(as_json: AsJson = False) -> None:
     """Print the folder of the cache, and nothing else.
 
-    FHPT_EVAL_CACHE names this folder itself, not one above it. Exit code 3 says that it cannot lie there: LMDB does not work on network file
-    systems.
+    FHPT_EVAL_CACHE names this folder itself, not one above it. Exit code 3 says that it cannot lie there: LMDB does not
+    work on network file systems.
     """
     from fhpt_eval.engine.cache_place import default_folder, default_limit, refused
     from fhpt_eval.files.mounts import file_system
@@ -155,8 +155,8 @@ def info(as_json: AsJson = False) -> None:
     """Show where the cache is, how large it is and may become, and what keeps how much of it.
 
     FHPT_EVAL_CACHE names the folder itself (on a local disk: LMDB does not work on network file systems),
-    FHPT_EVAL_CACHE_SIZE another limit, such as 50G (of GiB). Beyond the limit the oldest results are dropped. The whole file is
-    checked; exit code 3 says that it cannot be used.
+    FHPT_EVAL_CACHE_SIZE another limit, such as 50G (of GiB). Beyond the limit the oldest results are dropped. The whole
+    file is checked; exit code 3 says that it cannot be used.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

@@ -129,7 +129,7 @@ class RemotePath(PosixPath):
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - each library has exceptions of its own
-            number, why = _explained(error)
+            number, why = _explained(error, address.partition("://")[0])
             raise OSError(number, why, address) from None
 
 
@@ -229,8 +229,24 @@ def _file_system(protocol: str) -> Any:
     return kind
 
 
-def _explained(error: Exception) -> tuple[int, str]:
-    """Return the number of an error, and what is the matter in a few words.
+_GIVING_CREDENTIALS = {
+    **dict.fromkeys(
+        ("s3", "s3a"),
+        "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or for a public bucket FSSPEC_S3_ANON=true",
+    ),
+    **dict.fromkeys(
+        ("gs", "gcs"),
+        "call `gcloud auth application-default login`, or for a public bucket set FSSPEC_GS_TOKEN=anon",
+    ),
+}
+"""What helps where a protocol's library finds none."""
+
+_SERVER = re.compile(r"https?://([^/?@\s\"']+)(?![^/\s\"']*@)|host='([^']+)'")
+"""The server that an error names, without what may be secret in its address."""
+
+
+def _explained(error: Exception, protocol: str) -> tuple[int, str]:
+    """Return the number of an error at a protocol, and what is the matter in a few words.
 
     The words of libraries may hold signed addresses, and so are not shown.
     """
@@ -242,12 +258,15 @@ def _explained(error: Exception) -> tuple[int, str]:
         bucket = "bucket does not exist" in str(error)
         return errno.ENOENT, "no such bucket" if bucket else os.strerror(errno.ENOENT)
     if "Credential" in names:
-        return errno.EACCES, "no credentials"
+        how = _GIVING_CREDENTIALS.get(protocol)
+        return errno.EACCES, f"no credentials: {how}" if how else "no credentials"
     # gcsfs says the latter in words only.
     if isinstance(error, PermissionError) or status in {401, 403} or str(error).startswith("Forbidden: "):
         return errno.EACCES, "access is forbidden"
     if isinstance(error, ConnectionError | TimeoutError) or "Connect" in names or "Timeout" in names:
-        return errno.EHOSTUNREACH, "the server cannot be reached"
+        named = _SERVER.search(str(error))
+        server = f"the server {named[1] or named[2]}" if named else "the server"
+        return errno.EHOSTUNREACH, f"{server} cannot be reached"
     if isinstance(error, IsADirectoryError):
         return errno.EISDIR, "a folder, not a file"
     return errno.EIO, f"{type(error).__name__}{'' if status is None else f', status {status}'}"
