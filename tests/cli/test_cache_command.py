@@ -15,6 +15,7 @@ import pytest
 
 from fhpt_eval.auditing import known_headers
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.cache_place import DEFAULT_LIMIT, default_folder
 from fhpt_eval.engine.opening import DECODING
 from fhpt_eval.engine.results_file import Stored, write
 from fhpt_eval.engine.serialising import dump
@@ -287,6 +288,19 @@ def test_an_address_is_no_place_for_results(command: Command, monkeypatch: pytes
         told = "no cache can lie at s3://: name a folder of this machine by FHPT_EVAL_CACHE."
         assert (done.code, done.sentence) == (2, told)
     assert not Path("s3:").exists()
+
+
+def test_where_the_cache_lies_is_told_in_help_and_on_its_page(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "names this folder itself" in " ".join(command("cache", "where", "--help").out.split())
+    assert "without asking" in command("cache", "clear", "--help").out
+    monkeypatch.delenv("FHPT_EVAL_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "cache.md").read_text(encoding="utf-8")
+    folder = default_folder().relative_to(Path.home()).as_posix()
+    assert f"In `~/{folder}` on Linux" in page
+    assert f"at most {DEFAULT_LIMIT // 2**30} GiB" in page
 
 
 def test_an_empty_cache_is_told_where_it_is_exported(command: Command) -> None:
