@@ -105,7 +105,9 @@ def test_a_protocol_is_known_in_capitals(
     assert path_at(Path("Memory://Bucket/Folder")) == folder
     memory.pipe("/b/x.png", b"")
     Path("pairs.csv").write_text("generated\nMEMORY://b/x.png\n", encoding="utf-8")
-    assert [pair.generated.name for pair in Pairs.from_csv("pairs.csv", "memory://b")] == ["x.png"]
+    assert [pair.generated for pair in Pairs.from_csv("pairs.csv", "memory://b")] == [
+        ImageRef(path_at("memory://b/x.png"), name="x.png")
+    ]
     with pytest.raises(UserError, match="nothing is written to S3://"):
         refuse_address(Path("S3://bucket"))
 
