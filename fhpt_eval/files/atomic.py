@@ -12,8 +12,8 @@ from typing import IO
 
 from fhpt_eval.errors import UserError
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What the system says where a disk is full, or what a user may have of it."""
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says where a disk is full, or what a user may have of it, or where a file may not grow further."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
