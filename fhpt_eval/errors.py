@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from fhpt_eval.text import visible
+from fhpt_eval.text import visible, without_secrets
 
 
 class UserError(Exception):
     """Wrong use: the command line prints the sentence, without a traceback, and exits with 2.
 
-    What it cites of a file or a name is there to be seen, and cannot do anything to a terminal.
+    What it cites of a file or a name is there to be seen, and cannot do anything to a terminal. Passwords and
+    signatures in addresses are left out.
     """
 
     def __init__(self, told: str = "") -> None:
-        super().__init__(visible(told))
+        super().__init__(without_secrets(visible(told)))
 
 
 class Unavailable(UserError):

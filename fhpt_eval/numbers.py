@@ -32,6 +32,14 @@ def fixed(value: float | None, decimals: int) -> str:
     return text.removeprefix("-") if not text.strip("-0.") else text
 
 
+def binary_size(size: int) -> str:
+    """Return a number of bytes in powers of 1024, as the limit of the cache is given."""
+    if size < 1024:
+        return f"{size} bytes"
+    power = min((size.bit_length() - 1) // 10, 4)
+    return f"{size / 1024**power:.1f} {'KMGT'[power - 1]}iB"
+
+
 def number(value: float | None) -> str:
     """Return a value that stands alone."""
     return fixed(value, decimals_of([value]))

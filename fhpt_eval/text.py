@@ -11,6 +11,9 @@ T = TypeVar("T")
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line and paragraph separators, what turns the direction of a line, and what is no character."""
 
+_SECRETS = re.compile(r"(?<=:/)(/*)[^\s/@'\"]*:(?!\d+/)[^\s'\"]*@|(?<=:/)(/*[^\s?'\"]+\?)[^\s'\"]+")
+"""In addresses: a user with a password before the server's name, and what follows a question mark."""
+
 _FORMULA = re.compile("'*[=+\\-@\t\r]")
 """How a cell begins that a spreadsheet computes, or that would look like one of `cell`."""
 
@@ -36,6 +39,11 @@ def visible(text: str, keep: str = "") -> str:
     with contextlib.suppress(UnicodeEncodeError):
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return _UNSAFE.sub(lambda c: c[0] if c[0] in keep else f"\\u{ord(c[0]):04x}", text)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without the passwords and signatures of the addresses in it."""
+    return _SECRETS.sub(lambda found: f"{found[1]}…@" if found[2] is None else f"{found[2]}…", text)
 
 
 def cell(value: T) -> T | str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhpt_eval.numbers import decimals_of, fixed, number
+from fhpt_eval.numbers import binary_size, decimals_of, fixed, number
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,10 @@ def test_values_that_stand_together_have_the_same_decimals(values: list[float | 
 def test_infinite_values_do_not_count_and_a_value_alone_has_its_own() -> None:
     assert decimals_of([float("inf"), float("nan"), 20.0]) == 2
     assert (number(20.0), number(None)) == ("20.00", "–")
+
+
+def test_sizes_are_in_powers_of_1024() -> None:
+    sizes = (0, 1023, 1024, 5 * 2**19, 20 * 2**30, 2**50)
+    assert [binary_size(size) for size in sizes] == [
+        *("0 bytes", "1023 bytes", "1.0 KiB", "2.5 MiB", "20.0 GiB", "1024.0 TiB")
+    ]

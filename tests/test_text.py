@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.text import cell, of_cell, visible
+from fhpt_eval.text import cell, of_cell, visible, without_secrets
 
 HOSTILE = [
     ("line\nbreak", r"line\u000abreak"),
@@ -47,3 +47,23 @@ def test_a_cell_is_no_formula_and_is_read_again(text: str) -> None:
 
 def test_numbers_are_no_text() -> None:
     assert [cell(value) for value in (-1, -0.5, None)] == [-1, -0.5, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("'s3://me:hid/den@bucket/x.png' leads out", "'s3://…@bucket/x.png' leads out"),
+        ("s3:/me:hidden@bucket, s3://:hidden@b", "s3:/…@bucket, s3://…@b"),
+        ("'https://host/x?Signature=hidden' is", "'https://host/x?…' is"),
+    ],
+)
+def test_a_password_in_an_address_is_not_shown(text: str, shown: str) -> None:
+    assert without_secrets(text) == str(UserError(text)) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hdfs://host:8020/x@2", "sftp://me@host/x", "hf://datasets/a/b@main", "ray://HOST:10001, a:b@c", "see s3://b/x?"],
+)
+def test_an_address_without_a_password_stays(text: str) -> None:
+    assert without_secrets(text) == text

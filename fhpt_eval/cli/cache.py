@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, Overwrite, Quiet
+from fhpt_eval.numbers import binary_size
 from fhpt_eval.text import visible
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ app = typer.Typer(no_args_is_help=True, help="Look at the cache of results, carr
 def where(as_json: AsJson = False) -> None:
     """Print the folder of the cache, and nothing else.
 
-    FHPT_EVAL_CACHE names another folder. Exit code 3 says that it cannot lie there: LMDB does not work on network file
-    systems.
+    FHPT_EVAL_CACHE names this folder itself, not one above it. Exit code 3 says that it cannot lie there: LMDB does not
+    work on network file systems.
     """
     from fhpt_eval.engine.cache_place import default_folder, default_limit, refused
     from fhpt_eval.files.mounts import file_system
@@ -53,8 +54,6 @@ def export_(
     The same results give the same bytes. The file holds what was computed of images, embeddings of faces among it, but
     no image. Damaged results are left out and counted (exit code 3).
     """
-    from rich.filesize import decimal
-
     from fhpt_eval.cli.display import ProgressDisplay
     from fhpt_eval.engine.cache import Cache
     from fhpt_eval.evaluation.carrying import export_results
@@ -66,7 +65,13 @@ def export_(
     if as_json:
         typer.echo(json.dumps({"file": str(file), "results": results, "bytes": size, "damaged": damaged}, indent=2))
     else:
-        typer.echo(f"{file}: {results} results, {decimal(size)}")
+        typer.echo(f"{file}: {results} results, {binary_size(size)}")
+    if not results and not quiet:
+        print(
+            f"fhpt-eval: the cache in {folder} has no results: if runs kept theirs elsewhere, name that folder by"
+            " FHPT_EVAL_CACHE",
+            file=sys.stderr,
+        )
     if damaged and not quiet:
         print(
             f"fhpt-eval: {damaged} damaged results in {folder} were left out: runs that need them compute them again",
@@ -149,13 +154,12 @@ def _print(folder: Path, found: Mapping[str, OfExtractor]) -> None:
 def info(as_json: AsJson = False) -> None:
     """Show where the cache is, how large it is and may become, and what keeps how much of it.
 
-    FHPT_EVAL_CACHE names another folder (on a local disk: LMDB does not work on network file systems),
-    FHPT_EVAL_CACHE_SIZE another limit, such as 50G. Beyond the limit the oldest results are dropped. The whole file is
-    checked; exit code 3 says that it cannot be used.
+    FHPT_EVAL_CACHE names the folder itself (on a local disk: LMDB does not work on network file systems),
+    FHPT_EVAL_CACHE_SIZE another limit, such as 50G (of GiB). Beyond the limit the oldest results are dropped. The whole
+    file is checked; exit code 3 says that it cannot be used.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.filesize import decimal
     from rich.table import Table
     from rich.text import Text
 
@@ -168,7 +172,7 @@ def info(as_json: AsJson = False) -> None:
             about = {"folder": str(folder), "bytes": 0, "limit": limit, "trouble": why}
             typer.echo(json.dumps({**about, "extractors": []}, indent=2))
         else:
-            typer.echo(f"{folder}: at most {decimal(limit)}\n{why}")
+            typer.echo(f"{folder}: at most {binary_size(limit)}\n{why}")
         raise typer.Exit(DONE_IN_PART)
     with Cache() as cache:
         usage = cache.usage()
@@ -178,25 +182,24 @@ def info(as_json: AsJson = False) -> None:
                 {"extractor": u.extractor, "fingerprint": u.fingerprint, "results": u.results, "bytes": u.bytes}
                 for u in usage
             ]
-            about = {"folder": str(cache.folder), "bytes": size, "limit": cache.limit, "trouble": cache.trouble}
+            about = {"folder": str(cache.folder), "bytes": size, "limit": cache.limit}
+            about["trouble"] = cache.unusable or None
             typer.echo(json.dumps({**about, "extractors": rows}, indent=2))
-            raise typer.Exit(DONE_IN_PART if cache.trouble else DONE)
-        typer.echo(f"{cache.folder}: {decimal(size)} of at most {decimal(cache.limit)}")
-        for remark in cache.remarks:
-            typer.echo(remark)
+            raise typer.Exit(DONE_IN_PART if cache.unusable else DONE)
+        typer.echo(f"{cache.folder}: {binary_size(size)} of at most {binary_size(cache.limit)}")
+        if cache.unusable:
+            typer.echo(cache.unusable)
     if usage:
         table = Table("extractor", "fingerprint", "results", "size", box=SIMPLE_HEAD)
         for u in usage:
-            table.add_row(Text(u.extractor), u.fingerprint[:12], str(u.results), decimal(u.bytes))
+            table.add_row(Text(u.extractor), u.fingerprint[:12], str(u.results), binary_size(u.bytes))
         Console().print(table)
-    raise typer.Exit(DONE_IN_PART if cache.trouble else DONE)
+    raise typer.Exit(DONE_IN_PART if cache.unusable else DONE)
 
 
 @app.command()
 def clear() -> None:
-    """Delete all cached results; the next run computes them again."""
-    from rich.filesize import decimal
-
+    """Delete all cached results, without asking; the next run computes them again."""
     from fhpt_eval.engine.cache_place import clear, default_folder
 
-    typer.echo(f"{default_folder()}: {decimal(clear())} freed")
+    typer.echo(f"{default_folder()}: {binary_size(clear())} freed")

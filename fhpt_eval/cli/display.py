@@ -285,8 +285,19 @@ def _because(protocol: ProtocolRecord) -> str:
     return f"this is a bug: {text}" if protocol.status == "failed" else text
 
 
-def print_run(run: Run, folder: Path, glances: Sequence[Glance], *, as_json: bool, quiet: bool) -> None:
-    """Print a finished run: its table on stdout, and beside it what must be known."""
+def print_run(
+    run: Run, folder: Path, glances: Sequence[Glance], results: tuple[int, int], *, as_json: bool, quiet: bool
+) -> None:
+    """Print a finished run: its table on stdout, and beside it what must be known.
+
+    Args:
+        run: What is printed.
+        folder: Where it is recorded.
+        glances: What the generated images' files are like.
+        results: How many were computed, and how many were in the cache.
+        as_json: Print the record instead of the table.
+        quiet: Nothing beside it.
+    """
     if as_json:
         typer.echo(run.record.model_dump_json(indent=2))
     else:
@@ -298,6 +309,7 @@ def print_run(run: Run, folder: Path, glances: Sequence[Glance], *, as_json: boo
         print_table(summary(run))
         for option in options(run):
             typer.echo(f"with {option}")
+        typer.echo(f"results: {results[0]} computed, {results[1]} from the cache")
         typer.echo(f"{folder / 'run.json'}")
     if not quiet:
         for line in beside(run, folder):

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, WeightsDir
+from fhpt_eval.numbers import binary_size
 
 
 def doctor(
@@ -20,8 +21,6 @@ def doctor(
     Every library is loaded, which takes a while; that all of them can be is remembered until one of their files, the
     system's or the Python changes, or `fhpt-eval cache clear`.
     """
-    from rich.filesize import decimal
-
     from fhpt_eval.cli.load_check import load_troubles
     from fhpt_eval.cli.protocols import absent_by_default, describe, state
     from fhpt_eval.engine.cache import Cache
@@ -47,7 +46,7 @@ def doctor(
         todo.append(why)
     else:
         with Cache() as cache:
-            todo += cache.remarks
+            todo += [cache.unusable] if cache.unusable else []
             limit, size = cache.limit, cache.size
     free = shutil.disk_usage(folder).free if folder.exists() else None
     about_cache = {"folder": str(folder), "bytes": size, "limit": limit, "free": free}
@@ -68,8 +67,8 @@ def doctor(
         typer.echo(f"python {environment.python} on {environment.platform}, {cpu_count()} cores")
         typer.echo(f"device {environment.device}")
         typer.echo("packages " + ", ".join(f"{k} {v}" for k, v in environment.packages.items()))
-        room = f", {decimal(free)} free on the disk" if free is not None else ""
-        typer.echo(f"cache {folder}: {decimal(size)} of at most {decimal(limit)}{room}")
+        room = f", {binary_size(free)} free on the disk" if free is not None else ""
+        typer.echo(f"cache {folder}: {binary_size(size)} of at most {binary_size(limit)}{room}")
         for row in rows:
             states = [f"{p}: {state(row, p)}" for p in row["lacks"]]
             typer.echo(f"protocol {row['name']}: {', '.join(states)}")

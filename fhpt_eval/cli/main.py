@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
@@ -40,8 +39,10 @@ from fhpt_eval.cli import (
 from fhpt_eval.cli.screen import on_screen
 from fhpt_eval.cli.shared import BUG, DONE, INTERRUPTED, WRONG_USE
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.atomic import NO_ROOM
 from fhpt_eval.libraries import explained
 from fhpt_eval.memory import no_memory_for
+from fhpt_eval.text import without_secrets
 
 # Newer typers carry a click of their own: ask typer which one its errors come from.
 ClickException: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -187,7 +188,7 @@ def _unexpected(error: Exception) -> int:
     if isinstance(told := no_memory_for("this command", error) or explained(error), UserError):
         _say(str(told))
         return WRONG_USE
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         _forget_output()
         _say(f"the output cannot be written ({error.strerror}): free some room and run the same command again.")
         return WRONG_USE
@@ -200,4 +201,5 @@ def _unexpected(error: Exception) -> int:
 
 
 def _say(sentence: str) -> None:
-    print(f"fhpt-eval: {' '.join(sentence.splitlines())}", file=sys.stderr)
+    # What is wrong with a word of the command line is told with the word, which may be an address.
+    print(f"fhpt-eval: {without_secrets(' '.join(sentence.splitlines()))}", file=sys.stderr)

@@ -109,6 +109,7 @@ def make(
                 precision=precision,
                 reference_math=reference_math,
                 ray_address=ray_address,
+                tell=progress.say,
             ),
             store=Store(weights_dir, offline),
             progress=progress,

@@ -267,7 +267,7 @@ def run(
         print_plan(images, chosen, prepared, memory, as_json=as_json)
         return
 
-    def engine_with(cache: Cache) -> Engine:
+    def engine_with(cache: Cache, progress: ProgressDisplay) -> Engine:
         return open_engine(
             engine_name,
             cache,
@@ -279,11 +279,12 @@ def run(
             precision=precision,
             reference_math=reference_math,
             ray_address=ray_address,
+            tell=progress.say,
         )
 
     if part is not None:
         with ProgressDisplay(quiet=quiet) as progress, Cache() as cache:
-            engine = engine_with(cache)
+            engine = engine_with(cache, progress)
             done = compute(
                 part, images, prepare(images, wanted, store, progress, numerics=engine.numerics), engine, progress
             )
@@ -297,6 +298,7 @@ def run(
             if glance.more is not None:
                 progress.say(str(glance))
 
+        engine = engine_with(cache, progress)
         # Names of files are UTF-8 on disk, also where the locale is ASCII.
         folder = output or Path("results") / os.fsdecode(chosen_name.encode())
         result = evaluate(
@@ -312,11 +314,11 @@ def run(
             name=chosen_name,
             output=folder,
             overwrite=overwrite,
-            engine=engine_with(cache),
+            engine=engine,
             store=store,
             progress=progress,
             command=context.obj,
             tell=tell,
         )
-    print_run(result, folder, glances, as_json=as_json, quiet=quiet)
+    print_run(result, folder, glances, (engine.computed, engine.found), as_json=as_json, quiet=quiet)
     raise typer.Exit(result.exit_code)

@@ -137,6 +137,7 @@ def verify(
                 precision=precision,
                 reference_math=reference_math,
                 ray_address=ray_address,
+                tell=progress.say,
             ),
             store=Store(weights_dir, offline),
             progress=progress,

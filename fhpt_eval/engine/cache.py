@@ -20,6 +20,7 @@ from fhpt_eval.engine.cache_file import NAME, PREFIX, SEAL, CacheFile, open_file
 from fhpt_eval.engine.cache_place import default_folder, default_limit, refused
 from fhpt_eval.engine.serialising import dump, parse
 from fhpt_eval.errors import UserError
+from fhpt_eval.files.atomic import NO_ROOM
 from fhpt_eval.records import Missing, Result
 
 _FORMAT = b"2"
@@ -48,6 +49,7 @@ class Cache:
         folder: Where it is.
         limit: Bytes on disk, at most.
         trouble: Why results are kept in memory only.
+        unusable: Why the file cannot be used, for who only looks at it; empty where it can.
         damaged: How many results were found damaged, and dropped.
 
     Raises:
@@ -60,7 +62,7 @@ class Cache:
         if (why := refused(self.folder)) is not None:
             raise UserError(why)
         self.trouble: str | None = None
-        self._unusable = ""
+        self.unusable = ""
         self.damaged = 0
         self._memory: dict[bytes, bytes] = {}
         self._in_use: set[bytes] = set()
@@ -92,8 +94,8 @@ class Cache:
         Raises:
             UserError: It cannot be used.
         """
-        if self._file is None or self._unusable:
-            raise UserError(self._unusable)
+        if self._file is None or self.unusable:
+            raise UserError(self.unusable)
         return self._file
 
     @property
@@ -243,18 +245,20 @@ class Cache:
             transaction.put(b"format", _FORMAT, overwrite=False)
 
     def _give_up(self, error: Exception) -> None:
-        what, do = f"cannot be written ({error})", "free some room, "
-        if isinstance(error, _DAMAGE):
+        what, do = f"cannot be written ({error})", "free some room, run `fhpt-eval cache clear`, or "
+        if isinstance(error, OSError) and error.errno not in NO_ROOM:
+            do = ""
+        elif isinstance(error, _DAMAGE):
             # What LMDB does with such a file is not to be relied on.
-            what, do = f"is damaged ({error})", ""
+            what, do = f"is damaged ({error})", "run `fhpt-eval cache clear`, or "
             self.close()
         elif isinstance(error, _OtherFormat):
-            what, do = f"cannot be used ({error})", ""
+            what, do = f"cannot be used ({error})", "run `fhpt-eval cache clear`, or "
             self.close()
         where = f"the cache in {self.folder} {what}"
-        help_ = f"{do}run `fhpt-eval cache clear`, or set FHPT_EVAL_CACHE to another folder"
+        help_ = f"{do}set FHPT_EVAL_CACHE to another folder"
         self.trouble = f"{where}; results are kept in memory for this run only: {help_}"
-        self._unusable = f"{where}: {help_}."
+        self.unusable = f"{where}: {help_}."
 
 
 class _OtherFormat(lmdb.Error):

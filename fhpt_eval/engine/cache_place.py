@@ -11,6 +11,7 @@ import platformdirs
 from fhpt_eval.engine.cache_file import NAME
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.mounts import network_file_system
+from fhpt_eval.files.remote import refuse_address
 
 LIBRARIES = "libraries.json"
 """Beside the results: from which files `fhpt-eval doctor` could load every library."""
@@ -23,9 +24,15 @@ _LOCAL = ("SLURM_TMPDIR", "TMPDIR", "/var/tmp", "/tmp", "/dev/shm")  # noqa: S10
 
 
 def default_folder() -> Path:
-    """``FHPT_EVAL_CACHE``, or the user's cache folder."""
-    given = os.environ.get("FHPT_EVAL_CACHE")
-    return Path(given) if given else platformdirs.user_cache_path("fhpt-eval") / "records"
+    """``FHPT_EVAL_CACHE``, or the user's cache folder.
+
+    Raises:
+        UserError: It is an address.
+    """
+    if not (given := os.environ.get("FHPT_EVAL_CACHE")):
+        return platformdirs.user_cache_path("fhpt-eval") / "records"
+    refuse_address(Path(given), "no cache can lie at", "name a folder of this machine by FHPT_EVAL_CACHE")
+    return Path(given)
 
 
 def parse_size(text: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -37,11 +37,15 @@ class Engine:
 
     Attributes:
         cache: As given.
+        computed: How many results it computed, and put into the cache, those of decoding among them.
+        found: How many of those that it was asked for were in the cache.
     """
 
     def __init__(self, executor: Executor, cache: Cache, max_pixels: int = MAX_PIXELS) -> None:
         self._executor = executor
         self.cache = cache
+        self.computed = 0
+        self.found = 0
         self._max_pixels = max_pixels
 
     @property
@@ -84,9 +88,13 @@ class Engine:
             findings.infos.update(todo.infos)
             findings.undecoded.update(todo.refused)
             findings.faults.update(todo.mismatched)
+            # What is read again, because some of it is lost, was counted.
+            self.found += 0 if read else todo.found
+            before = findings.computed.total() + findings.decoded
             if todo.work.files:
                 with closing(self._executor.run(todo.work, progress)) as outcomes:
                     _keep(outcomes, self.cache, fingerprints, findings)
+            self.computed += findings.computed.total() + findings.decoded - before
 
         compute()
         return Extraction(contents, self.cache, fingerprints, findings, lambda: compute(read=True))
@@ -104,6 +112,7 @@ def open_engine(
     precision: Precision = "float32",
     reference_math: bool = False,
     ray_address: str | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Engine:
     """Return an engine.
 
@@ -118,13 +127,16 @@ def open_engine(
         precision: Of networks.
         reference_math: Compute by definitions, to check the fast way.
         ray_address: Of the cluster, for ``ray``.
+        tell: Called with what the user should know at once.
 
     Raises:
         UserError: There is no such engine, or it cannot be used with these options.
     """
     if ray_address is not None and name != RAY:
         raise UserError(f"--ray-address is of --engine {RAY}: give both, or neither.")
-    options = ExecutorOptions(device, batch_size, workers, detector_timeout, precision, reference_math, ray_address)
+    options = ExecutorOptions(
+        device, batch_size, workers, detector_timeout, precision, reference_math, ray_address, tell
+    )
     return Engine(_executor_named(name)(options), cache, max_pixels)
 
 
@@ -146,6 +158,7 @@ def _keep(outcomes: Iterable[Outcome], cache: Cache, fingerprints: Mapping[Extra
         for outcome in outcomes:
             match outcome:
                 case Decoded(key, ImageInfo() as info):
+                    findings.decoded += key not in findings.infos
                     findings.infos[key] = info
                     unsaved.add(None, key, dump_info(info))
                 case Decoded(key, Missing() as why):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -38,6 +38,7 @@ class ExecutorOptions:
         precision: See `Numerics`.
         reference_math: See `Numerics`.
         ray_address: Of a Ray cluster, for the executor that has one: ``auto`` or ``HOST:PORT``.
+        tell: Called with what the user should know at once, such as which cluster it is.
     """
 
     device: str = "auto"
@@ -47,6 +48,7 @@ class ExecutorOptions:
     precision: Precision = "float32"
     reference_math: bool = False
     ray_address: str | None = None
+    tell: Callable[[str], None] | None = None
 
 
 class Executor(ABC):

@@ -28,6 +28,7 @@ class Findings:
         broken: Extractors that failed, and how; what they were to give is missing.
         warnings: What the user should know: a smaller batch, a cache that could not be written.
         computed: How many results were computed, by extractor id; the others came from the cache.
+        decoded: How many images were decoded of which the cache did not know what decoding tells.
     """
 
     infos: dict[str, ImageInfo] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class Findings:
     broken: dict[Extractor, Exception] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     computed: Counter[str] = field(default_factory=Counter)
+    decoded: int = 0
 
 
 class Extraction:
@@ -83,6 +85,11 @@ class Extraction:
     def computed(self) -> Mapping[str, int]:
         """How many results were computed, by extractor id."""
         return dict(self._findings.computed)
+
+    @property
+    def decoded(self) -> int:
+        """How many images were decoded of which the cache did not know what decoding tells."""
+        return self._findings.decoded
 
     def image(self, extractor: ImageExtractor, ref: ImageRef) -> Result:
         """Return the result of an image extractor on one image."""

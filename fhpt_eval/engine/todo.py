@@ -38,12 +38,14 @@ class Todo:
         infos: What decoding told, in this run's plan before, by content key.
         refused: Images that an earlier run decoded and that are over this run's pixel limit, by content key.
         mismatched: Why images cannot be compared whose headers tell that their sizes differ, by extractor and pair.
+        found: How many results are known, those of decoding among them.
     """
 
     work: Work
     infos: Mapping[str, ImageInfo]
     refused: Mapping[str, Missing]
     mismatched: Mapping[tuple[Extractor, Key], Missing]
+    found: int
 
 
 def find_todo(
@@ -85,9 +87,12 @@ def find_todo(
         return None if key in refused else key
 
     images = {}
+    found = len(decoded)
     for extractor, refs in plan.images.items():
         wanted = {key for ref in refs if (key := usable(ref)) is not None}
-        if unknown := wanted - known(fingerprints[extractor], wanted):
+        there = known(fingerprints[extractor], wanted)
+        found += len(there)
+        if unknown := wanted - there:
             images[extractor] = frozenset(unknown)
     pairs: dict[PairExtractor, tuple[PairOfKeys, ...]] = {}
     mismatched: dict[tuple[Extractor, Key], Missing] = {}
@@ -95,6 +100,7 @@ def find_todo(
     for comparison, both in plan.pairs.items():
         keys = dict.fromkeys(pair for a, b in both if (pair := _pair(usable(a), usable(b))) is not None)
         there = known(fingerprints[comparison], map(cache_key, keys))
+        found += len(there)
         left = {pair: sizes.mismatch(comparison, pair) for pair in keys if cache_key(pair) not in there}
         mismatched |= {(comparison, pair): why for pair, why in left.items() if why is not None}
         if fitting := tuple(pair for pair, why in left.items() if why is None):
@@ -103,7 +109,7 @@ def find_todo(
     asked |= {key for left in pairs.values() for pair in left for key in pair}
     to_decode = {key: ref for key, ref in files.items() if key not in refused and (key not in decoded or key in asked)}
     known_sizes = {key: size for key in to_decode if (size := sizes.of(key)) is not None}
-    return Todo(Work(to_decode, images, pairs, weights, max_pixels, known_sizes), decoded, refused, mismatched)
+    return Todo(Work(to_decode, images, pairs, weights, max_pixels, known_sizes), decoded, refused, mismatched, found)
 
 
 class _Sizes:

@@ -24,6 +24,7 @@ from fhpt_eval.evaluation.named_file import refuse_file_of_run
 from fhpt_eval.extract.extractor import Extractor
 from fhpt_eval.extract.numerics import Numerics
 from fhpt_eval.files.atomic import replacing
+from fhpt_eval.files.remote import refuse_address
 from fhpt_eval.images.geometry import Geometry
 from fhpt_eval.measuring.dialects import find_dialects
 from fhpt_eval.measuring.given import Given
@@ -48,6 +49,7 @@ def export_results(cache: Cache, path: Path, progress: Progress, *, overwrite: b
     Raises:
         UserError: The file is there and ``overwrite`` is not set, or cannot be written, or the cache cannot be read.
     """
+    refuse_address(path, instead="give a file of this machine")
     refuse_file_of_run(path, "another file")
     if not overwrite and (path.exists() or path.is_symlink()):
         raise UserError(f"{path} is there: choose another file, or replace it with --overwrite.")
@@ -91,6 +93,8 @@ def import_results(
         UserError: A file is not whole, they do not fit, or the cache cannot be written. A file that others change
             meanwhile is found out at its end; each result of it that was imported has its checksum.
     """
+    for path in paths:
+        refuse_address(path, "results are not imported from", "copy the file to this machine first")
     room = 0
     for path in paths:
         with ResultsFile(path) as file:

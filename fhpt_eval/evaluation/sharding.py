@@ -26,7 +26,8 @@ class ShardDone:
         cache: The folder that has the results.
         images: How many images of the part are looked at, and of the whole.
         pairs: The same of pairs that are compared.
-        computed: How many results were computed, by extractor; the others were in the cache.
+        computed: How many results were computed, by extractor, ``decode`` among them; the others were in the
+            cache.
         unreadable: Why files cannot be read, by path.
         faults: How many results there are not, by why.
         unavailable: Why protocols cannot run, by name.
@@ -84,7 +85,7 @@ def compute(shard: Shard, images: ImageSets, prepared: Prepared, engine: Engine,
         str(engine.cache.folder),
         (len(part.refs()), len(prepared.plan.refs())),
         (_pairs(part), _pairs(prepared.plan)),
-        extraction.computed,
+        {**({"decode": extraction.decoded} if extraction.decoded else {}), **extraction.computed},
         {path: info.reason for path, info in infos if isinstance(info, Missing)},
         Counter(why.reason for why in extraction.faults.values()),
         {protocol.name: why for protocol, why in prepared.unavailable.items()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import IO
 
 from fhpt_eval.errors import UserError
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says where a disk is full, or what a user may have of it, or where a file may not grow further."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -44,9 +48,12 @@ def replacing(path: Path, instead: str = "another folder with -o") -> Iterator[I
         temporary.replace(path)
         temporary = None
     except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({error.strerror or error}): free some room or choose {instead}."
-        ) from None
+        if error.errno == errno.ENOENT and not path.parent.exists():
+            raise UserError(
+                f"cannot write {path}: the folder {path.parent} is not there; make it first, or choose {instead}."
+            ) from None
+        room = "free some room or " if error.errno in NO_ROOM else ""
+        raise UserError(f"cannot write {path} ({error.strerror or error}): {room}choose {instead}.") from None
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):

@@ -22,8 +22,9 @@ T = TypeVar("T")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?:/|$)")
 """How an address begins, also one that `Path` has taken a slash from."""
 
-_SECRET = re.compile(r"[^/]*:/+[^/]*:[^/]*@|.*\?", re.DOTALL)
-"""A user with a password before the server's name, or what follows a question mark: signatures and tokens."""
+_SECRET = re.compile(r"[^/]*:/+[^/@]*:(?!\d+/).*@|.*\?", re.DOTALL)
+"""A user with a password, which may hold a slash, before the server's name; or what follows a question mark: signatures
+and tokens. Digits after a colon are a port."""
 
 _USUAL = ("s3", "gs", "hf", "abfs", "hdfs", "sftp")
 _HERE = frozenset({"file", "local"})
@@ -128,7 +129,7 @@ class RemotePath(PosixPath):
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - each library has exceptions of its own
-            number, why = _explained(error)
+            number, why = _explained(error, address.partition("://")[0])
             raise OSError(number, why, address) from None
 
 
@@ -148,8 +149,9 @@ def path_at(given: str | Path) -> Path:
     begins = _ADDRESS.match(text)
     if begins is None:
         return Path(given)
-    protocol = begins[1]
-    here = os.path.lexists(f"{protocol}:")
+    here = os.path.lexists(f"{begins[1]}:")
+    text = in_lower_case(text)
+    protocol = text.partition(":")[0]
     if protocol not in _protocols():
         if here:
             return Path(given)
@@ -177,15 +179,28 @@ def path_at(given: str | Path) -> Path:
     return path
 
 
-def refuse_address(path: Path, option: str = "-o") -> None:
-    """Refuse an address where something is to be written.
+def refuse_address(
+    path: Path, what: str = "nothing is written to", instead: str = "give a folder of this machine with -o"
+) -> None:
+    """Refuse an address where files of this machine are needed.
+
+    Args:
+        path: What was given.
+        what: Is not done there.
+        instead: What the user can do.
 
     Raises:
-        UserError: It is one.
+        UserError: It is an address.
     """
     begins = _ADDRESS.match(str(path))
-    if begins is not None and begins[1] in _protocols() and not os.path.lexists(begins[0].rstrip("/")):
-        raise UserError(f"nothing is written to {begins[1]}://: give a folder of this machine with {option}.")
+    if begins is not None and begins[1].lower() in _protocols() and not os.path.lexists(begins[0].rstrip("/")):
+        raise UserError(f"{what} {begins[1]}://: {instead}.")
+
+
+def in_lower_case(address: str) -> str:
+    """Return an address with its protocol in lower case, as all are known by; another text as it is."""
+    protocol, colon, rest = address.partition(":/")
+    return f"{protocol.lower()}{colon}{rest}" if colon and protocol.lower() in _protocols() else address
 
 
 @cache
@@ -214,8 +229,24 @@ def _file_system(protocol: str) -> Any:
     return kind
 
 
-def _explained(error: Exception) -> tuple[int, str]:
-    """Return the number of an error, and what is the matter in a few words.
+_GIVING_CREDENTIALS = {
+    **dict.fromkeys(
+        ("s3", "s3a"),
+        "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or for a public bucket FSSPEC_S3_ANON=true",
+    ),
+    **dict.fromkeys(
+        ("gs", "gcs"),
+        "call `gcloud auth application-default login`, or for a public bucket set FSSPEC_GS_TOKEN=anon",
+    ),
+}
+"""What helps where a protocol's library finds none."""
+
+_SERVER = re.compile(r"https?://([^/?@\s\"']+)(?![^/\s\"']*@)|host='([^']+)'")
+"""The server that an error names, without what may be secret in its address."""
+
+
+def _explained(error: Exception, protocol: str) -> tuple[int, str]:
+    """Return the number of an error at a protocol, and what is the matter in a few words.
 
     The words of libraries may hold signed addresses, and so are not shown.
     """
@@ -227,12 +258,15 @@ def _explained(error: Exception) -> tuple[int, str]:
         bucket = "bucket does not exist" in str(error)
         return errno.ENOENT, "no such bucket" if bucket else os.strerror(errno.ENOENT)
     if "Credential" in names:
-        return errno.EACCES, "no credentials"
+        how = _GIVING_CREDENTIALS.get(protocol)
+        return errno.EACCES, f"no credentials: {how}" if how else "no credentials"
     # gcsfs says the latter in words only.
     if isinstance(error, PermissionError) or status in {401, 403} or str(error).startswith("Forbidden: "):
         return errno.EACCES, "access is forbidden"
     if isinstance(error, ConnectionError | TimeoutError) or "Connect" in names or "Timeout" in names:
-        return errno.EHOSTUNREACH, "the server cannot be reached"
+        named = _SERVER.search(str(error))
+        server = f"the server {named[1] or named[2]}" if named else "the server"
+        return errno.EHOSTUNREACH, f"{server} cannot be reached"
     if isinstance(error, IsADirectoryError):
         return errno.EISDIR, "a folder, not a file"
     return errno.EIO, f"{type(error).__name__}{'' if status is None else f', status {status}'}"

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from fhpt_eval.errors import UserError
 from fhpt_eval.files.csv_table import CsvTable, read_table
+from fhpt_eval.files.remote import in_lower_case
 from fhpt_eval.pairing.folders import PairRole
 from fhpt_eval.pairing.naming import Gender, is_picture, one_spelling
 
@@ -196,7 +197,7 @@ def _relative(cell: str, role: PairRole, folder: Path | None, where: str) -> str
     """Return a listed path relative to its folder; an absolute one may lie inside of it."""
     if _PLAIN.fullmatch(cell):
         return cell
-    path = PurePosixPath(one_spelling(cell))
+    path = PurePosixPath(one_spelling(in_lower_case(cell) if "://" in cell else cell))
     # An address is absolute, too, if not for `PurePosixPath`.
     absolute = path.is_absolute() or "://" in cell
     if folder and absolute:

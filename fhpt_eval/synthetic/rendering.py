@@ -21,7 +21,7 @@ from PIL import Image
 
 from fhpt_eval.engine.processes import end_with_parent, without_interrupts
 from fhpt_eval.errors import Unavailable, UserError
-from fhpt_eval.files.atomic import write_atomic
+from fhpt_eval.files.atomic import NO_ROOM, write_atomic
 from fhpt_eval.synthetic.dataset_folder import files_of
 from fhpt_eval.synthetic.exposure import CLEAN, Exposure, draw_exposure
 from fhpt_eval.synthetic.shots import Shot
@@ -104,8 +104,9 @@ class Shoot:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
+                room = "free some room or " if error.errno in NO_ROOM else ""
                 raise UserError(
-                    f"cannot write {path.parent} ({error.strerror}): free some room or choose another folder with -o."
+                    f"cannot write {path.parent} ({error.strerror}): {room}choose another folder with -o."
                 ) from None
             write_atomic(path, contents[folder])
         hashes = {folder: hashlib.sha256(content).hexdigest() for folder, content in sorted(contents.items())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import shutil
@@ -14,6 +15,7 @@ import pytest
 
 from fhpt_eval.auditing import known_headers
 from fhpt_eval.engine.cache import Cache
+from fhpt_eval.engine.cache_place import DEFAULT_LIMIT, default_folder
 from fhpt_eval.engine.opening import DECODING
 from fhpt_eval.engine.results_file import Stored, write
 from fhpt_eval.engine.serialising import dump
@@ -243,15 +245,89 @@ def test_an_output_that_is_there_is_replaced_only_when_asked(command: Command, d
     assert "belongs to the record of the run in out" in done.sentence
 
 
-@pytest.mark.parametrize("name", ["folder", "nowhere/file", "/proc/file"])
+@pytest.mark.parametrize("name", ["folder", "/proc/file"])
 def test_an_output_that_cannot_be_written_is_one_sentence(command: Command, name: str) -> None:
     fill("cache", vectors(3))
     Path("folder").mkdir()
     done = command("cache", "export", name, "--overwrite")
     assert done.code == 2
     assert done.sentence.startswith(f"cannot write {name} (")
-    assert done.sentence.endswith("free some room or choose another place.")
+    assert done.sentence.endswith("): choose another place.")
     assert not [*Path().glob(".*")]
+
+
+def test_a_folder_that_is_not_there_is_named(command: Command) -> None:
+    fill("cache", vectors(3))
+    done = command("cache", "export", "shards/1.results")
+    assert done.code == 2
+    assert done.sentence == (
+        "cannot write shards/1.results: the folder shards is not there; make it first, or choose another place."
+    )
+
+
+def test_a_full_disk_is_told_with_what_helps(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fill("cache", vectors(3))
+    monkeypatch.setattr("os.fsync", fsync)
+    done = command("cache", "export", "file")
+    assert done.code == 2
+    assert done.sentence == "cannot write file (No space left on device): free some room or choose another place."
+
+
+def test_an_address_is_no_place_for_results(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = command("cache", "export", "s3://bucket/file")
+    assert (done.code, done.sentence) == (2, "nothing is written to s3://: give a file of this machine.")
+    done = command("cache", "import", "S3://bucket/file")
+    told = "results are not imported from S3://: copy the file to this machine first."
+    assert (done.code, done.sentence) == (2, told)
+    monkeypatch.setenv("FHPT_EVAL_CACHE", "s3://bucket/cache")
+    for words in (["where"], ["info"], ["clear"]):
+        done = command("cache", *words)
+        told = "no cache can lie at s3://: name a folder of this machine by FHPT_EVAL_CACHE."
+        assert (done.code, done.sentence) == (2, told)
+    assert not Path("s3:").exists()
+
+
+def test_where_the_cache_lies_is_told_in_help_and_on_its_page(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "names this folder itself" in " ".join(command("cache", "where", "--help").out.split())
+    assert "without asking" in command("cache", "clear", "--help").out
+    monkeypatch.delenv("FHPT_EVAL_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "cache.md").read_text(encoding="utf-8")
+    folder = default_folder().relative_to(Path.home()).as_posix()
+    assert f"In `~/{folder}` on Linux" in page
+    assert f"at most {DEFAULT_LIMIT // 2**30} GiB" in page
+
+
+def test_an_empty_cache_is_told_where_it_is_exported(command: Command) -> None:
+    done = command("cache", "export", "file")
+    assert done.code == 0
+    assert done.sentence == (
+        f"the cache in {Path('cache').resolve()} has no results: if runs kept theirs elsewhere, name that folder by"
+        " FHPT_EVAL_CACHE"
+    )
+    assert command("cache", "export", "file", "--overwrite", "--quiet").err == ""
+
+
+def test_a_folder_that_cannot_hold_a_cache_is_told_without_a_run(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FHPT_EVAL_CACHE", "/proc/x")
+    done = command("cache", "info")
+    assert done.code == 3
+    told = "the cache in /proc/x cannot be written ([Errno 2] No such file or directory: '/proc/x'): set"
+    assert done.out.splitlines() == [
+        "/proc/x: 0 bytes of at most 20.0 GiB",
+        f"{told} FHPT_EVAL_CACHE to another folder.",
+    ]
+    assert json.loads(command("cache", "info", "--json").out)["trouble"].startswith(told)
+    doctor = command("doctor").out
+    assert "cache /proc/x: 0 bytes of at most 20.0 GiB" in doctor
+    assert told in doctor
 
 
 def test_a_cache_that_cannot_be_used_is_one_sentence(command: Command, carried: Callable[..., Path]) -> None:

@@ -22,18 +22,23 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cluster.md"
 TASKS = 3
 
-# Runs a step on this machine, whatever node is asked for.
-SRUN = '#!/bin/bash\nwhile [[ ${1:-} == --* ]]; do shift; done\nexec "$@"\n'
+# Runs a step on this machine, whatever node is asked for; what is written into `fails` does not run.
+SRUN = """#!/bin/bash
+while [[ ${1:-} == --* ]]; do [[ $1 != --nodes=0 ]] || exit 1; shift; done
+if [ -e fails ] && [[ $* == *$(cat fails)* ]]; then exit 1; fi
+exec "$@"
+"""
 
-# Runs a job at once, an array's tasks one after the other, and prints its number.
+# Runs a job at once, an array's tasks one after the other whatever becomes of them, and prints its number.
 SBATCH = f"""#!/bin/bash
 set -eu
 script=${{!#}}
-export SLURM_JOB_ID SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_COUNT={TASKS}
-if grep -q -- '--array=1-16$' "$script"; then tasks=$(seq {TASKS}); else tasks=1; fi
+export SLURM_JOB_ID SLURM_ARRAY_TASK_ID
+if [[ $1 == --array=* ]]; then tasks=${{1#*=}}
+elif grep -q -- '--array=1-16$' "$script"; then tasks=$(seq {TASKS}); else tasks=1; fi
 for SLURM_ARRAY_TASK_ID in $tasks; do
     SLURM_JOB_ID=$((100 + SLURM_ARRAY_TASK_ID))
-    bash "$script" >&2
+    bash "$script" >&2 || true
 done
 echo "$@" >> submitted
 echo 4711
@@ -105,6 +110,19 @@ def evaluated(draw: Draw) -> None:
     shutil.copytree(draw("real", map(str, range(20)), seed=2), "source")
 
 
+def in_bash(script: str) -> str:
+    """Run a script that must not fail; return what it said."""
+    done = subprocess.run(  # noqa: S603
+        ["bash", "-eu", "-c", script],  # noqa: S607
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
 def in_embedded(script: str) -> str:
     """No canonical weights are here, and networks would take minutes."""
     return script.replace("fhpt-eval run ", "fhpt-eval run --profile embedded --protocols ssim,l1,psnr --device cpu ")
@@ -117,24 +135,66 @@ def test_an_array_job_fills_caches_and_one_job_scores_what_they_hold(
     evaluated(draw)
     for name in ("shards", "score"):
         path = Path(f"{name}.sbatch")
-        path.write_text(in_embedded(path.read_text(encoding="utf-8")), encoding="utf-8")
-    submit = scripts()["submit"]
-    done = subprocess.run(["bash", "-eu", "-c", submit], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    assert done.returncode == 0, done.stderr
+        path.write_text(in_embedded(path.read_text(encoding="utf-8")).replace("N=16 ", f"N={TASKS} "), encoding="utf-8")
+    Path("fails").write_text(f"--shard 2/{TASKS}", encoding="utf-8")
+    told = in_bash(scripts()["submit"])
     assert Path("submitted").read_text().splitlines() == [
         "--parsable shards.sbatch",
-        "--dependency=afterok:4711 score.sbatch",
+        "--dependency=afterany:4711 score.sbatch",
     ]
+    # The last job computes what a task did not.
+    assert sorted(path.name for path in Path("shards").iterdir()) == ["1.results", "3.results"]
+    (counts,) = re.findall(r"results: (\d+) computed", told)
+    assert int(counts) > 0
+    scored = files_of(Path("results/my_model"))
+    shutil.rmtree("results")
+    Path("fails").unlink()
+    told += in_bash("sbatch --array=2 shards.sbatch; sbatch score.sbatch")
+    assert re.findall(r"results: (\d+) computed", told) == [counts, "0"]
     assert sorted(path.name for path in Path("shards").iterdir()) == ["1.results", "2.results", "3.results"]
     assert [*Path("node").iterdir()] == []
-    assert re.findall(r"shard (\S+): \d+ of 40 images, (\d) of 20 pairs", done.stderr) == [
+    assert re.findall(r"shard (\S+): \d+ of 40 images, (\d) of 20 pairs", told) == [
         ("1/3", "7"),
-        ("2/3", "7"),
         ("3/3", "6"),
+        ("2/3", "7"),
     ]
     whole = ("--generated", "results_of_my_model", "--target", "real", "--source", "real", "--profile", "embedded")
     assert command("run", *whole, "-p", "ssim,l1,psnr", "--device", "cpu", "-o", "alone").code == 0
-    assert files_of(Path("results/my_model")) == files_of(Path("alone"))
+    assert files_of(Path("results/my_model")) == scored == files_of(Path("alone"))
+
+
+@pytest.mark.slow
+def test_two_machines_compute_half_each_and_one_scores(
+    command: Command, draw: Draw, slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw("mine", map(str, range(4)), seed=1)
+    draw("real", map(str, range(4)), seed=2)
+    put(slurm, "scp", '#!/bin/bash\ncp "second/${1#second:}" "$2"\n')
+    _, section = PAGE.read_text(encoding="utf-8").split("## Two machines without SLURM")
+    first, second, then = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    Path("second").mkdir()
+    for name in ("mine", "real"):
+        shutil.copytree(name, f"second/{name}")
+    told = in_bash(in_embedded(first))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.chdir("second")
+        elsewhere.setenv("FHPT_EVAL_CACHE", "cache-of-second")
+        told += in_bash(in_embedded(second))
+    told += in_bash(in_embedded(then))
+    assert re.findall(r"results: (\d+) computed", told) == ["0"]
+
+
+@pytest.mark.parametrize("nodes", ["1", "4"])
+def test_ray_starts_on_as_many_nodes_as_the_job_has(slurm: Path, nodes: str) -> None:
+    put(slurm, "hostname", HOSTNAME.format("127.0.0.1"))
+    # `exec`, so that what the script kills is what sleeps.
+    put(slurm, "ray", '#!/bin/bash\n[ $1 = health-check ] || { echo "$*" >> started; exec sleep 60; }\n')
+    put(slurm, "fhpt-eval", "#!/bin/bash\nuntil [ -e started ]; do sleep 0.1; done; sleep 1; echo evaluated\n")
+    variables = {"SLURM_JOB_ID": "1", "SLURM_JOB_NODELIST": "node", "SLURM_JOB_NUM_NODES": nodes}
+    code, told = of_job({**variables, "SLURM_CPUS_PER_TASK": "1"})
+    assert (code, "evaluated" in told) == (0, True), told
+    kinds = ["--head" in line for line in Path("started").read_text(encoding="utf-8").splitlines()]
+    assert sorted(kinds) == ([True] if nodes == "1" else [False, True])
 
 
 @pytest.mark.slow

@@ -321,9 +321,16 @@ def _no_server(_: S3, environment: pytest.MonkeyPatch) -> str:
     [
         (_no_bucket, "the folder of generated images does not exist: s3://elsewhere/mine; check --generated."),
         (_no_folder, f"the folder of generated images does not exist: s3://{BUCKET}/nothing; check --generated."),
-        (_no_credentials, f"cannot read the folder s3://{BUCKET}/mine: no credentials (docs/remote.md)."),
+        (
+            _no_credentials,
+            f"cannot read the folder s3://{BUCKET}/mine: no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY, or for a public bucket FSSPEC_S3_ANON=true (docs/remote.md).",
+        ),
         (_not_allowed, f"cannot read the folder s3://{BUCKET}/mine: access is forbidden (docs/remote.md)."),
-        (_no_server, f"cannot read the folder s3://{BUCKET}/mine: the server cannot be reached (docs/remote.md)."),
+        (
+            _no_server,
+            f"cannot read the folder s3://{BUCKET}/mine: the server 127.0.0.1:9 cannot be reached (docs/remote.md).",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_listed_is_refused_in_one_sentence(
@@ -402,3 +409,14 @@ def test_a_process_of_its_own_says_nothing_more(draw: Draw, s3: S3) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(values("out")) == 5
+
+
+def test_a_password_on_the_command_line_is_not_shown(command: Command) -> None:
+    for words in (
+        ["-g", "g", "s3://me:hidden@bucket/x"],
+        ["-g", "s3://me:hidden@bucket/x"],
+        ["--ray-address", "m:hidden@h"],
+    ):
+        outcome = command("run", *words)
+        assert outcome.code == 2
+        assert "hidden" not in outcome.err

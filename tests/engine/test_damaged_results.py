@@ -158,7 +158,7 @@ def test_where_a_refused_cache_lies_is_still_told(command: Command, monkeypatch:
     assert about["refused"] == where.sentence
     info = command("cache", "info")
     assert info.code == 3
-    assert info.out.splitlines() == [f"{folder}: at most 21.5 GB", where.sentence]
+    assert info.out.splitlines() == [f"{folder}: at most 20.0 GiB", where.sentence]
     assert json.loads(command("cache", "info", "--json").out)["trouble"] == where.sentence
     # A machine where the option was given.
     monkeypatch.setenv("FHPT_EVAL_CACHE", "/somewhere/else")

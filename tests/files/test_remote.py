@@ -73,7 +73,6 @@ def test_a_file_address_is_a_local_path(tmp_path: Path) -> None:
     [
         ("s4://bucket/x", "there are no addresses s4://. Known: abfs, gs, hdfs, hf, s3, sftp."),
         ("hff://datasets/x", "there are no addresses hff://. Did you mean 'hf'?"),
-        ("S3://bucket/x", "there are no addresses S3://. Did you mean 's3'?"),
         ("s3://", "s3:// names no bucket: write for example s3://BUCKET/FOLDER."),
         (
             "https://host/x",
@@ -95,6 +94,22 @@ def test_what_is_no_address_is_refused_in_one_sentence(text: str, sentence: str)
         with pytest.raises(UserError) as told:
             path_at(given)
         assert str(told.value) == sentence
+
+
+def test_a_protocol_is_known_in_capitals(
+    memory: AbstractFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = path_at("MEMORY://Bucket/Folder")
+    assert (type(folder), str(folder)) == (RemotePath, "memory://Bucket/Folder")
+    assert path_at(Path("Memory://Bucket/Folder")) == folder
+    memory.pipe("/b/x.png", b"")
+    Path("pairs.csv").write_text("generated\nMEMORY://b/x.png\n", encoding="utf-8")
+    assert [pair.generated for pair in Pairs.from_csv("pairs.csv", "memory://b")] == [
+        ImageRef(path_at("memory://b/x.png"), name="x.png")
+    ]
+    with pytest.raises(UserError, match="nothing is written to S3://"):
+        refuse_address(Path("S3://bucket"))
 
 
 def test_a_user_without_a_password_is_part_of_some_addresses() -> None:
@@ -271,6 +286,9 @@ class EndpointConnectionError(Exception):
         (OSError("Forbidden: hidden"), "access is forbidden"),
         (DefaultCredentialsError("hidden"), "no credentials"),
         (EndpointConnectionError("hidden"), "the server cannot be reached"),
+        (EndpointConnectionError('at "http://host:9/b?hidden"'), "the server host:9 cannot be reached"),
+        (EndpointConnectionError("at http://me:hidden@host:9/b"), "the server cannot be reached"),
+        (ConnectionError("Pool(host='host', port=443): hidden"), "the server host cannot be reached"),
         (TimeoutError(), "the server cannot be reached"),
         (OSError(22, "hidden"), "OSError"),
     ],

@@ -408,6 +408,7 @@ def test_one_file_with_two_targets_is_an_error(tmp_path: Path) -> None:
         ("from,to,gender\na,b,x\n", "row 2: gender 'x' is not known; write MEN or WOMEN"),
         ("generated\n../x.png\n", "row 2: '../x.png' leads out of the folder of generated images"),
         ("generated\n/etc/x.png\n", "row 2: '/etc/x.png' leads out"),
+        ("generated\ns3://me:hidden@b/x.png\n", "row 2: 's3://…@b/x.png' leads out"),
         ("generated,target\nx.png,/etc/b.png\n", "row 2: '/etc/b.png' is not a path inside of a folder, and --target"),
         ("from,to\na/../../b,c\n", "row 2: 'a/../../b' is not a path inside"),
         ("generated\nnowhere.png\n", "no generated image could be paired"),

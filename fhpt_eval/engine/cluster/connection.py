@@ -39,19 +39,40 @@ def connect(address: str | None) -> Any:
         raise Unavailable("--engine ray needs Ray: install it with pip install 'fhpt-eval[cluster]'.") from None
     if ray.is_initialized():
         return ray
-    given = address or os.environ.get("RAY_ADDRESS") or None
+    given = (os.environ.get("RAY_ADDRESS") or address) if address in {None, "auto"} else address
+    if "@" in str(given):
+        raise UserError(
+            "the address of a Ray cluster holds no user and no password: give HOST:PORT, and a token by"
+            " RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
+        )
     at = None if given in {None, "auto", "local"} else _with_port(str(given))
     try:
         if at is not None:
             _require_answer(at)
         ray.init(address=at or given, log_to_driver=False, logging_level=logging.FATAL, configure_logging=True)
     except Exception as error:  # noqa: BLE001 - Ray raises plain ones, of a machine too busy to start in half a minute
-        told = " ".join(str(error).split())
+        told = " ".join(str(error).split()).replace("--address", "--ray-address")
         raise UserError(
             f"no Ray cluster can be used{f' at {given}' if given else ''} ({told[:300].rstrip('.')}): start one with"
             " `ray start --head`, give its --ray-address HOST:PORT, or leave that out to use this machine."
         ) from None
     return ray
+
+
+def place(ray: Any) -> str:
+    """Return in words which cluster this process is connected to."""
+    node = ray._private.worker._global_node  # noqa: SLF001 - nothing else tells; None for ray://
+    if node is not None and node.head:
+        return "Ray was started on this machine alone, for this command; --ray-address uses a cluster"
+    machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+    cores = int(sum(machine.get("CPU", 0) for machine in machines))
+    what = f"{len(machines)} machine{'s' * (len(machines) != 1)}, {cores} core{'s' * (cores != 1)}"
+    return f"Ray cluster at {address_of(ray)}, {what}"
+
+
+def address_of(ray: Any) -> str:
+    """Return the ``HOST:PORT`` of the cluster that this process is connected to."""
+    return str(ray.get_runtime_context().gcs_address)
 
 
 def _with_port(address: str) -> str:

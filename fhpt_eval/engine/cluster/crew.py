@@ -8,6 +8,7 @@ becomes of a part whose worker was lost.
 from __future__ import annotations
 
 import pickle
+import re
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
+from fhpt_eval.engine.cluster.connection import address_of
 from fhpt_eval.engine.cluster.parts import Part, Parts, part_size
 from fhpt_eval.engine.cluster.travelling import contents, files_of
 from fhpt_eval.engine.cluster.worker import COMPUTING, About, Answer, Task, remote_worker, versions
@@ -243,7 +245,11 @@ class Crew:
             self._members.remove(member)
             self._failed_starts += 1
             if self._failed_starts >= _STARTS and not self.at_work:
-                raise UserError(f"no worker of the cluster can start: {_why(error)}") from None
+                raise UserError(
+                    f"no worker of the Ray cluster at {address_of(ray)} can start{_where(error)}: {_why(error)}. Ray's"
+                    " logs on that machine (/tmp/ray/session_latest/logs) tell more; see that fhpt-eval is installed"
+                    " there as it is here, and that there is memory."
+                ) from None
             return
         member.told = told or member.told
         self._failed_starts = 0
@@ -376,6 +382,12 @@ def _bare(work: Work) -> Work:
 
 def _keys(outcome: Decoded | Computed) -> tuple[str, ...]:
     return (outcome.key,) if isinstance(outcome.key, str) else outcome.key
+
+
+def _where(error: BaseException) -> str:
+    """Return on which machine it was that Ray tells of, as far as it says."""
+    found = re.search(r"\bip[:=] *([^\s,)]+)", str(error))
+    return f" on {found[1]}" if found else ""
 
 
 def _why(error: BaseException) -> str:

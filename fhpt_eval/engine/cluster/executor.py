@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fhpt_eval.engine.cluster.connection import connect, quietly
+from fhpt_eval.engine.cluster.connection import connect, place, quietly
 from fhpt_eval.engine.cluster.parts import LARGEST, only
 from fhpt_eval.engine.contents import hash_files
 from fhpt_eval.engine.contract import Outcome, Warned, Work
@@ -61,8 +61,16 @@ class RayExecutor(Executor):
         """The options, with the device that the cluster has."""
         device = self._kind
         if device == "auto":
-            device = "cuda" if connect(self._options.ray_address).cluster_resources().get("GPU") else "cpu"
+            device = "cuda" if self._ray.cluster_resources().get("GPU") else "cpu"
         return Numerics(device, self._options.precision, self._options.reference_math)
+
+    @cached_property
+    def _ray(self) -> Any:
+        """The module, once this process is connected to the cluster, and it was told to which."""
+        ray = connect(self._options.ray_address)
+        if self._options.tell is not None:
+            self._options.tell(place(ray))
+        return ray
 
     @property
     def own_device(self) -> str:
@@ -77,7 +85,7 @@ class RayExecutor(Executor):
         if not any(isinstance(path, RemotePath) for path in paths):
             yield from hash_files(paths, progress)
             return
-        connect(self._options.ray_address)
+        _ = self._ray
         from fhpt_eval.engine.cluster.hashing import hash_on_cluster
 
         with quietly():
@@ -86,7 +94,7 @@ class RayExecutor(Executor):
     def run(self, work: Work, progress: Progress) -> Generator[Outcome, None, None]:
         """Yield what comes of the images and pairs, as it comes."""
         progress("reaching the cluster", 0, 1)
-        ray = connect(self._options.ray_address)
+        ray = self._ray
         progress("reaching the cluster", 1, 1)
         told: set[str] = set()
         crews = self._crews(ray, work)
@@ -119,7 +127,7 @@ class RayExecutor(Executor):
             if any(crew.at_work for crew in crews):
                 progress("extracting", sum(crew.done for crew in crews), total)
             else:
-                progress("waiting for machines of the cluster", 0, 1)
+                progress("starting workers", 0, 1)
 
     def _crews(self, ray: Any, work: Work) -> list[Crew]:
         """Return who computes what."""
@@ -133,7 +141,7 @@ class RayExecutor(Executor):
         crews = []
         for device, share in shares:
             size = _size(ray, share, device, shared=len(shares) > 1)
-            options = replace(self._options, device=device, workers=size.cpus, ray_address=None)
+            options = replace(self._options, device=device, workers=size.cpus, ray_address=None, tell=None)
             crews.append(Crew(share, _task(share, replace(self.numerics, device=device)), size, options))
         return crews
 

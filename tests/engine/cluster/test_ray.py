@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from two_machines import TwoMachines
 from fhpt_eval.engine import contents
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.cluster import crew, worker
+from fhpt_eval.engine.cluster.connection import place
 from fhpt_eval.engine.cluster.executor import RayExecutor
 from fhpt_eval.engine.contract import Plan
 from fhpt_eval.engine.engine import Engine, open_engine
@@ -284,6 +286,35 @@ def test_a_machine_with_other_versions_is_refused(tmp_path: Path, monkeypatch: p
     assert "would compute other numbers: numpy 1.26.4 (here 1.25.0)" in str(told.value)
 
 
+class Dying(worker.Worker):
+    """Ends its process where it should start."""
+
+    def __init__(self, *_: object) -> None:
+        os._exit(1)
+
+
+def test_workers_that_cannot_start_are_told_with_what_helps(
+    machines: TwoMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    (ref,) = pictures(tmp_path, 1)
+    monkeypatch.setattr(crew, "remote_worker", lambda cpus, *_: ray.remote(num_cpus=cpus)(Dying))
+    with on_cluster(tmp_path) as engine, pytest.raises(UserError) as told:
+        engine.run(Plan({MeanColour(): (ref,)}, {}), {})
+    host = machines.address.partition(":")[0]
+    assert str(told.value).startswith(f"no worker of the Ray cluster at {machines.address} can start on {host}: The")
+    assert "(/tmp/ray/session_latest/logs)" in str(told.value)
+
+
+def test_a_cluster_that_was_started_for_the_command_is_told(machines: TwoMachines) -> None:
+    import ray
+
+    assert place(ray) == f"Ray cluster at {machines.address}, 3 machines, 2 cores"
+    alone = SimpleNamespace(_private=SimpleNamespace(worker=SimpleNamespace(_global_node=SimpleNamespace(head=True))))
+    assert place(alone).startswith("Ray was started on this machine alone")
+
+
 def test_workers_end_with_the_run(tmp_path: Path) -> None:
     refs, slow = pictures(tmp_path, 120), Slow(seconds=0.05)
 
@@ -320,6 +351,8 @@ def test_the_command_prints_what_the_local_engine_does(
             *("--overwrite", "--device", "cpu", *engine),
         )
         assert ran.code == 0, ran.err
+        told = f"fhpt-eval: Ray cluster at {machines.address}, 3 machines, 2 cores"
+        assert ran.err.splitlines()[:1] == [told] or not engine
         scores.append([protocol["scores"] for protocol in json.loads(ran.out)["protocols"]])
     assert scores[0] == scores[1]
 
@@ -350,6 +383,29 @@ def test_a_cluster_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
             _ = RayExecutor(ExecutorOptions(ray_address=address)).numerics
         assert f"no Ray cluster can be used at {address}" in str(told.value)
         assert why in str(told.value)
+
+
+def test_an_address_with_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    for given, variable in (("me:hidden@host:6379", ""), ("ray://me:hidden@host:1", ""), ("auto", "me:hidden@host:1")):
+        monkeypatch.setenv("RAY_ADDRESS", variable)
+        with pytest.raises(UserError, match="give HOST:PORT") as told:
+            _ = RayExecutor(ExecutorOptions(ray_address=given)).numerics
+        assert "hidden" not in str(told.value)
+
+
+def test_an_error_of_ray_names_our_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def init(**_: object) -> None:
+        raise ConnectionError("Could not find any running Ray instance. Please specify one by setting `--address` flag")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(UserError, match="by setting `--ray-address` flag"):
+        _ = RayExecutor(ExecutorOptions(ray_address="auto")).numerics
 
 
 def test_without_ray_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
