@@ -18,7 +18,7 @@ from fhpt_eval.engine.engine import Engine, open_engine
 from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.evaluator import Evaluator
-from fhpt_eval.evaluation.reference_check import hash_of
+from fhpt_eval.evaluation.reference_check import hash_of, in_memory
 from fhpt_eval.evaluation.reference_file import ReferenceFile
 from fhpt_eval.evaluation.reference_making import make_reference
 from fhpt_eval.evaluation.run import Run
@@ -242,7 +242,7 @@ def rewritten(file: Path, change: Callable[[dict[str, Any], dict[str, Any]], Non
     arrays = {name: np.array(array) for name, array in arrays.items()}
     change(card, arrays)
     if rehash:
-        card["tensors"] = hash_of(arrays)
+        card["tensors"] = hash_of(in_memory(arrays))
     file.write_bytes(tensors.dump(arrays, card))
     return file
 
@@ -360,10 +360,10 @@ LIES = {
     _nan_feature: "features of moments hold NaN or infinite values",
     _negative: "has a negative eigenvalue",
     _skew: "is not symmetric",
-    _shape: r"array '0.29.scatter' is F64 \(5, 5\) instead of F64 \(6, 6\)",
-    _kind: "array '0.29.mean' is F32",
+    _shape: r"array '0.29.scatter' is float64 \(5, 5\) instead of float64 \(6, 6\)",
+    _kind: "array '0.29.mean' is float32",
     _other_mean: "the mean of its features of moments is not that of its statistics",
-    _more: "array 'contents' is U8",
+    _more: "says of 1000 images that 29 have moments and 1 lack it",
     _fewer_lack: "says of 30 images that 29 have moments and 0 lack it",
     _beyond: "says of 30 images that 29 have moments",
     _huge: "does not say what this fhpt-eval expects at 'features.0.dim'",

@@ -243,8 +243,8 @@ def test_unreadable_file_is_one_sentence(places: dict[str, Path], monkeypatch: p
     def deny(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", deny)
-    with pytest.raises(UserError, match=r"toy.pth cannot be read \(Permission denied\)"):
+    monkeypatch.setattr(module, "open_regular", deny)
+    with pytest.raises(UserError, match=r"toy.pth cannot be read \(Permission denied\): check its permissions\."):
         Store(places["folder"]).find(TOY)
 
 
