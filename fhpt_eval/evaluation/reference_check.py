@@ -185,12 +185,12 @@ def _check_counts(record: ReferenceRecord, kept: Features) -> None:
 def _check_statistics(arrays: Mapping[str, Stored], index: int, kept: Features, n: int) -> None:
     where = f"statistics of {kept.extractor}"
     stats = restored(arrays, index, n)
-    spread = stats.scatter if stats.centred is None else stats.centred
-    if not (np.isfinite(stats.mean).all() and np.isfinite(spread).all()):
+    centred, scatter = stats.centred, stats.scatter
+    if not all(np.isfinite(values).all() for values in (stats.mean, centred, scatter) if values is not None):
         raise ValueError(f"its {where} hold NaN or infinite values")
-    if stats.scatter is not None:
-        _require_covariance(stats.scatter, where)
-    elif np.abs(spread.mean(axis=0)).max() > _NOISE * max(1.0, np.abs(spread).max()):
+    if scatter is not None:
+        _require_covariance(scatter, where)
+    if centred is not None and np.abs(centred.mean(axis=0)).max() > _NOISE * max(1.0, np.abs(centred).max()):
         raise ValueError(f"its {where} are not about their mean")
 
 
@@ -232,7 +232,8 @@ def _check_features(arrays: Mapping[str, Stored], index: int, kept: Features, *,
             # n / 2²⁴; of real features it is 1e-5. Another set of that size is off by more.
             off = min(max(1e-3, n / 2**24), 1e-2)
         stats = restored(arrays, index, n)
-        squares = np.diagonal(stats.scatter) if stats.centred is None else np.square(stats.centred).sum(axis=0)
+        centred = stats.centred
+        squares = np.diagonal(np.asarray(stats.scatter)) if centred is None else np.square(centred).sum(axis=0)
         beside, total = np.zeros(kept.dim), np.zeros(kept.dim)
         # Of absurd statistics, squares are infinite or NaN, which is nowhere close.
         with np.errstate(over="ignore", invalid="ignore"):

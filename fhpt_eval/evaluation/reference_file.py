@@ -109,8 +109,9 @@ class ReferenceFile:
 
     def _fitting_profile(self, numerics: Numerics | None, protocol: str) -> Profile | None:
         """Return the profile whose options the protocol can be computed with, if there is one."""
-        kind = find_protocols().classes.get(protocol)
-        for profile in () if kind is None else PROFILES:
+        if (kind := find_protocols().classes.get(protocol)) is None:
+            return None
+        for profile in PROFILES:
             need = configure(kind, profile, {}).reference_need()
             if need is not None and self._misfit(need, numerics, protocol) is None:
                 return profile
@@ -137,6 +138,15 @@ class ReferenceFile:
     def features(self, need: ReferenceNeed) -> Features:
         """Return what is kept for a protocol that it can be used for."""
         return next(f for f in self.record.features if same_extractor(f, need))
+
+    def unreadable(self, need: ReferenceNeed) -> dict[str, str]:
+        """Return why images could not be read when the file was made, by the file's path with their name."""
+        prefix = "unreadable: "
+        return {
+            f"{self.path}/{self.names[gap.image]}": gap.reason.removeprefix(prefix)
+            for gap in self.features(need).lacking
+            if gap.reason.startswith(prefix)
+        }
 
     def remarks(self, need: ReferenceNeed, numerics: Numerics) -> list[str]:
         """Return what was another version where the file was made."""
