@@ -32,7 +32,7 @@ def test_what_is_there_is_replaced_only_when_asked(what: str, tmp_path: Path) ->
 def test_a_place_that_takes_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="is a folder: name a file with -o"):
         require_place(tmp_path)
-    with pytest.raises(UserError, match="there is no folder .*gone: make it"):
+    with pytest.raises(UserError, match=r"there is no folder .*gone: make it"):
         require_place(tmp_path / "gone" / "x")
     with pytest.raises(UserError, match="nothing is written to memory://"):
         require_place(Path("memory://bucket/x"))
