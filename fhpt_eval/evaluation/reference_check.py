@@ -174,7 +174,7 @@ def _check_counts(record: ReferenceRecord, kept: Features) -> None:
         raise ValueError(
             f"it says of {record.images} images that {kept.n} have {kept.feature} and {len(numbers)} lack it"
         )
-    if any((n == 0) != (kept.n is None) or n == 1 or n > (kept.n or 0) for n in kept.statistics):
+    if any((n == 0) != (kept.n is None) or n == 1 or not 0 <= n <= (kept.n or 0) for n in kept.statistics):
         raise ValueError(f"it has statistics of {kept.statistics} of {kept.n} images")
     if kept.each is not None and kept.n is None:
         raise ValueError(f"it has features of {kept.extractor}, and does not tell of how many images")
@@ -233,17 +233,17 @@ def _check_features(arrays: Mapping[str, Stored], index: int, kept: Features, *,
             off = min(max(1e-3, n / 2**24), 1e-2)
         stats = restored(arrays, index, n)
         centred = stats.centred
-        squares = np.diagonal(np.asarray(stats.scatter)) if centred is None else np.square(centred).sum(axis=0)
         beside, total = np.zeros(kept.dim), np.zeros(kept.dim)
         # Of absurd statistics, squares are infinite or NaN, which is nowhere close.
         with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.diagonal(np.asarray(stats.scatter)) if centred is None else np.square(centred).sum(axis=0)
             for block in each.blocks(n):
                 apart = block - stats.mean
                 beside += apart.sum(axis=0) / n
                 total += np.square(apart).sum(axis=0) / n
             own = np.sqrt(np.clip(total - beside**2, 0, None))
             close = off * np.maximum(1e-3, np.hypot(stats.mean + beside, own))
-            apart_by = {"mean": beside, "deviation": own - np.sqrt(np.clip(squares / n, 0, None))}
-        for what, by in apart_by.items():
-            if not (np.abs(by) <= close).all():
+            differences = {"mean": beside, "deviation": own - np.sqrt(np.clip(squares / n, 0, None))}
+        for what, difference in differences.items():
+            if not (np.abs(difference) <= close).all():
                 raise ValueError(f"the {what} of its features of {kept.extractor} is not that of its statistics")

@@ -365,6 +365,11 @@ def _statistics_twice(card: dict[str, Any], _: object) -> None:
     card["features"][0]["statistics"] = [29, 29]
 
 
+def _fewer_than_none(card: dict[str, Any], arrays: dict[str, Any]) -> None:
+    card["features"][0]["statistics"] = [29, -5]
+    arrays |= {"0.-5.mean": arrays["0.29.mean"], "0.-5.centred": arrays["0.29.scatter"][:5]}
+
+
 def _extractor_twice(card: dict[str, Any], arrays: dict[str, Any]) -> None:
     card["features"] *= 2
     arrays |= {f"1{name[1:]}": array for name, array in arrays.items() if name.startswith("0.")}
@@ -437,6 +442,7 @@ LIES = {
     _lists_an_image_twice: "it lists an image twice",
     _rings_a_bell: "its list of names cannot be read",
     _statistics_twice: "it says twice what it has of moments",
+    _fewer_than_none: r"it has statistics of \[29, -5\] of 29 images",
     _extractor_twice: "it says twice what it has of moments",
     _scaled: "the deviation of its features of moments is not that of its statistics",
     _one_scaled: "the deviation of its features of moments is not that of its statistics",
