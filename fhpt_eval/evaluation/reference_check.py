@@ -219,7 +219,7 @@ def _require_covariance(matrix: Floats, where: str) -> None:
 def _check_features(arrays: Mapping[str, Stored], index: int, kept: Features, *, stated: bool) -> None:
     """Refuse features that are not finite, or are not those that the statistics are of.
 
-    Compared are mean and standard deviation of each feature. All covariances would take some 20 s of two cores for
+    Compared are mean and standard deviation of each feature. All covariances would take some 15 s of two cores for
     101,966 images of 2048 features, and the deviations tell other features, and scaled ones.
     """
     each = arrays[f"{index}.each"]

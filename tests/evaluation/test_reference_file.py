@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -600,6 +601,20 @@ def test_what_cannot_be_opened_leaves_a_set_without_its_hash(train: Callable[[in
     (folder / "other000.png").unlink()
     with pytest.raises(UserError, match=r"1 images cannot be opened, the first is .*other000\.png"):
         make_reference(images, [ToyFid()], engine=engine)
+
+
+def test_names_that_differ_in_spelling_alone_are_two(
+    tmp_path: Path, pairs: Pairs, train: Callable[[int], Path], engine: Engine
+) -> None:
+    folder = train(6)
+    for spelling in ("NFC", "NFD"):
+        name = f"{unicodedata.normalize(spelling, 'é')}.png"  # type: ignore[arg-type]
+        (folder / name).write_bytes((folder / "other000.png").read_bytes())
+    if len(list(folder.iterdir())) < 8:
+        pytest.skip("this file system takes them for one")
+    evaluate(pairs, [ToyFid()], reference=folder, engine=engine, output=tmp_path / "run")
+    assert Run.load(tmp_path / "run").scores.keys() >= {"fid"}
+    assert ReferenceFile.at(made(folder, [ToyFid()], engine)).record.images == 8
 
 
 def test_a_set_of_one_image_is_none(tmp_path: Path, engine: Engine) -> None:
