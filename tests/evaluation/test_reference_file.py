@@ -608,7 +608,7 @@ def test_names_that_differ_in_spelling_alone_are_two(
 ) -> None:
     folder = train(6)
     for spelling in ("NFC", "NFD"):
-        name = f"{unicodedata.normalize(spelling, 'é')}.png"  # type: ignore[arg-type]
+        name = f"{unicodedata.normalize(spelling, 'é')}.png"
         (folder / name).write_bytes((folder / "other000.png").read_bytes())
     if len(list(folder.iterdir())) < 8:
         pytest.skip("this file system takes them for one")
