@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +21,9 @@ from fhpt_eval.cli.evaluating import (
     WeightsFolder,
     Workers,
 )
-from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, EngineName, Overwrite, Quiet
+from fhpt_eval.cli.shared import DONE, DONE_IN_PART, AsJson, EngineName, Overwrite, Quiet, name_some
 from fhpt_eval.errors import UserError
+from fhpt_eval.text import visible
 
 if TYPE_CHECKING:
     from fhpt_eval.evaluation.reference_making import Made
@@ -86,7 +88,7 @@ def make(
     from fhpt_eval.images.decoding import MAX_PIXELS
     from fhpt_eval.pairing.pairs import list_images
 
-    _refuse_existing(output, overwrite)
+    _check_place(output, overwrite)
     dialects = chosen_dialects(dialect or [], everything=False)
     chosen = measurements(dialects, protocols, profile_named(profile), options or [])
     for measurement in chosen:
@@ -115,10 +117,16 @@ def make(
             progress=progress,
         )
     _write(made, output, overwrite, as_json)
-    left_out = [f"{images.listing.folder / name}: {why}" for name, why in images.listing.left_out.items()]
-    told = [*made.warnings, *(f"left out: {line}" for line in left_out), *_missing(made.record)]
-    for line in () if quiet else told:
-        print(f"fhpt-eval: {line}", file=sys.stderr)
+    left_out = [f"{visible(str(images.listing.folder / n))}: {why}" for n, why in images.listing.left_out.items()]
+    lacking = [
+        f"{visible(str(images[gap.image].path))}: {gap.reason}" for k in made.record.features for gap in k.lacking
+    ]
+    if not quiet:
+        for line in made.warnings:
+            print(f"fhpt-eval: {line}", file=sys.stderr)
+        name_some("left out", left_out)
+        # Several networks may lack one file for one reason.
+        name_some("without features", [*dict.fromkeys(lacking)])
     in_part = left_out or any(gap.kind == "fault" for kept in made.record.features for gap in kept.lacking)
     raise typer.Exit(DONE_IN_PART if in_part else DONE)
 
@@ -138,7 +146,8 @@ def use(
         typer.Option("--preprocess", help="How images came to it: pytorch-fid, torch-fidelity, clean-fid …"),
     ] = None,
     images: Annotated[
-        int | None, typer.Option("--images", min=2, help="Of how many images, if you know; such files do not tell.")
+        int | None,
+        typer.Option("--images", min=2, max=10**9, help="Of how many images, if you know; such files do not tell."),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -151,7 +160,7 @@ def use(
     from fhpt_eval.evaluation.reference_npz import use_npz
     from fhpt_eval.measuring.registry import reference_needs
 
-    _refuse_existing(output, overwrite)
+    _check_place(output, overwrite)
     stated = {"network": network} if preprocess is None else {"network": network, "preprocess": preprocess}
     need = reference_needs(stated)[0]
     if preprocess is None and "preprocess" in need.extractor.parameters():
@@ -175,13 +184,14 @@ def show(
     _print(found.record)
 
 
-def _refuse_existing(output: Path, overwrite: bool) -> None:
+def _check_place(output: Path, overwrite: bool) -> None:
+    from fhpt_eval.evaluation.named_file import require_place
+
+    require_place(output)
     if output.suffix != ".safetensors":
         raise UserError(f"{output}: the file ends in .safetensors.")
-    if output.exists() and not overwrite:
+    if os.path.lexists(output) and not overwrite:
         raise UserError(f"{output} is there: choose another file with -o, or replace it with --overwrite.")
-    if not output.parent.is_dir():
-        raise UserError(f"there is no folder {output.parent}: make it, or choose another file with -o.")
 
 
 def _write(made: Made, output: Path, overwrite: bool, as_json: bool) -> None:
@@ -196,11 +206,8 @@ def _write(made: Made, output: Path, overwrite: bool, as_json: bool) -> None:
 
 
 def _print(record: ReferenceRecord) -> None:
-    from fhpt_eval.text import visible
-
     whose = "an unknown number of" if record.images is None else str(record.images)
-    sizes = ", ".join(f"{count} of {size}" for size, count in [*record.sizes.items()][:3])
-    typer.echo(f"{whose} images{sizes and f' ({sizes})'}, by {visible(record.made_by)}, {visible(record.created)}")
+    typer.echo(f"{whose} images{_sizes(record)}, by {visible(record.made_by)}, {visible(record.created)}")
     typer.echo(f"set: {record.identity}" if record.stated is None else f"as stated of {visible(record.stated)}")
     for kept in record.features:
         of = "" if kept.n is None else f" of {kept.n} images"
@@ -213,8 +220,8 @@ def _print(record: ReferenceRecord) -> None:
             typer.echo(visible(f"  {kept.recipe.get('precision', 'float32')} on {kept.recipe.get('device')}, {about}"))
 
 
-def _missing(record: ReferenceRecord) -> list[str]:
-    from collections import Counter
-
-    reasons = {k.extractor: Counter(gap.reason for gap in k.lacking) for k in record.features}
-    return [f"{count} images have no {e}: {why}" for e, found in reasons.items() for why, count in found.items()]
+def _sizes(record: ReferenceRecord) -> str:
+    if record.images in record.sizes.values():
+        return f" of {next(iter(record.sizes))}"
+    told = [f"{count} of {size}" for size, count in record.sizes.items()]
+    return f" ({', '.join(told[:3])}{', …' if len(told) > 3 else ''})" if told else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fhpt_eval.errors import UserError
@@ -15,17 +16,34 @@ def write_named(path: Path, content: str | bytes, *, overwrite: bool) -> None:
     """Write a file that a user named; another one that is there is replaced only when asked.
 
     Raises:
-        UserError: It is there with other content and ``overwrite`` is not set, or belongs to the record of a run; or as
+        UserError: It is there with other content and ``overwrite`` is not set; or as `require_place` and
             `write_atomic`.
     """
-    refuse_address(path)
+    require_place(path)
     data = content.encode() if isinstance(content, str) else content
-    refuse_file_of_run(path)
-    if not overwrite and path.is_file() and path.read_bytes() != data:
+    # Of a link to what is not there, too: that is the user's as well.
+    if not overwrite and os.path.lexists(path) and not (path.is_file() and path.read_bytes() == data):
         raise UserError(
             f"{path} is there and holds something else: choose another file with -o, or replace it with --overwrite."
         )
     write_atomic(path, data)
+
+
+def require_place(path: Path) -> None:
+    """Refuse what no file can be written to; also before its content is computed.
+
+    Raises:
+        UserError: It is an address, a folder, in a folder that is not there or cannot be written, or belongs to the
+            record of a run.
+    """
+    refuse_address(path)
+    refuse_file_of_run(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file with -o.")
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent}: make it, or choose another file with -o.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"the folder {path.parent} cannot be written: choose another file with -o.")
 
 
 def refuse_file_of_run(path: Path, instead: str = "another file with -o") -> None:

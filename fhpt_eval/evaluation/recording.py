@@ -288,8 +288,11 @@ def _images_record(images: ImageSets, prepared: Prepared, extraction: Extraction
                 notes[ref] = info.notes
         if counts:
             sizes[role] = dict(counts.most_common())
-    if images.reference_file is not None and images.reference_file.record.sizes:
-        sizes["reference"] = dict(images.reference_file.record.sizes)
+    if (file := images.reference_file) is not None:
+        if file.record.sizes:
+            sizes["reference"] = dict(file.record.sizes)
+        for need in filter(None, map(images.reference_need, prepared.ready)):
+            unreadable |= {visible(path): visible(why) for path, why in file.unreadable(need).items()}
     totals = Counter(note for found in notes.values() for note in found)
     return ImagesRecord(
         sizes=sizes, notes=dict(sorted(totals.items())), unreadable=unreadable, left_out=images.left_out

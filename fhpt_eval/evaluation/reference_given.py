@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fhpt_eval.evaluation.reference_file import ReferenceFile
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.pairing.pairs import ReferenceSet, list_images
 
 
@@ -14,4 +15,5 @@ def read_reference(path: str | Path) -> ReferenceSet | ReferenceFile:
     Raises:
         UserError: It is neither a folder of images nor a file that can be used.
     """
-    return ReferenceFile.at(path) if Path(path).is_file() else list_images(path)
+    at = path_at(path)
+    return list_images(at) if at.is_dir() else ReferenceFile.at(at)

@@ -19,7 +19,7 @@ from fhpt_eval.engine.engine import Engine
 from fhpt_eval.engine.reading import Extraction
 from fhpt_eval.errors import Unavailable, UserError
 from fhpt_eval.evaluation.image_list import set_hash
-from fhpt_eval.evaluation.reference_check import CONTENTS, NAMES, hash_of
+from fhpt_eval.evaluation.reference_check import CONTENTS, NAMES, check, hash_of, in_memory
 from fhpt_eval.evaluation.reference_file import statistics_arrays
 from fhpt_eval.evaluation.reference_record import Features, FeatureType, Lacking, ReferenceRecord, first_of
 from fhpt_eval.extract.extractor import ImageExtractor
@@ -103,6 +103,10 @@ def make_reference(
         f"{info.width}×{info.height}" for ref in images if not isinstance(info := extraction.info(ref), Missing)
     )
     made = card(arrays, kept, images=len(images), content=set_hash(contents), sizes=dict(sizes.most_common()))
+    try:
+        check(in_memory(arrays), made)
+    except ValueError as error:
+        raise UserError(f"the images make no file that could be used, {error}: change the set.") from None
     return Made(made, arrays, extraction.warnings)
 
 
@@ -206,5 +210,5 @@ def card(
         sizes=dict(sizes or {}),
         stated=stated,
         features=kept,
-        tensors=hash_of(arrays),
+        tensors=hash_of(in_memory(arrays)),
     )

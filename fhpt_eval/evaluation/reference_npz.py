@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,33 +13,41 @@ import numpy as np
 import numpy.typing as npt
 
 from fhpt_eval.errors import UserError
-from fhpt_eval.evaluation.reference_check import require_covariance
+from fhpt_eval.evaluation.reference_check import check, in_memory
 from fhpt_eval.evaluation.reference_making import Made, card
 from fhpt_eval.evaluation.reference_record import Features
 from fhpt_eval.extract.numerics import Numerics
+from fhpt_eval.files.regular import open_regular
+from fhpt_eval.files.remote import path_at
 from fhpt_eval.measuring.reference_features import ReferenceNeed
 
 _FORMAT: Any = np.lib.format
 """Of ``.npy``, without types."""
 
-_MOST_ROWS = 4_000_000
-"""Features of so many images, 33 GB, are the most that are read from a file from elsewhere."""
+_KEPT_AS = {"mu": np.float64, "sigma": np.float64, "feats": np.float32}
+
+_MOST_BYTES = 2**34
+"""An array that is larger is not read: 17 GB are the features of a million images, 2048 in float64. A small file can
+unpack to any size."""
+
+_HEAD = 2**14
+"""Bytes at the beginning of an array that tell its shape; NumPy reads no more than 10,000."""
 
 
 def use_npz(files: Sequence[Path], need: ReferenceNeed, images: int | None) -> Made:
     """Take over statistics that pytorch-fid or clean-fid wrote.
 
     Args:
-        files: ``.npz`` with ``mu`` and ``sigma``, with ``feats``, or both in one or two files.
+        files: ``.npz`` with ``mu`` and ``sigma``, with ``feats``, or both in one or two files; also at an address.
         need: Whose features they are said to be.
         images: Of how many images, where the user knows.
 
     Raises:
-        UserError: They are something else, or contradict what is said of them.
+        UserError: They are something else, or contradict each other or what is said of them.
     """
     found: dict[str, npt.NDArray[Any]] = {}
     for file in files:
-        found |= _read_npz(file, need.dim)
+        found |= _read_npz(path_at(file), need.dim)
     if found.keys() not in ({"mu", "sigma"}, {"feats"}, {"mu", "sigma", "feats"}):
         raise UserError(f"{_named(files)} has {' and '.join(sorted(found))}: mu goes with sigma, give both.")
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -46,17 +56,12 @@ def use_npz(files: Sequence[Path], need: ReferenceNeed, images: int | None) -> M
         if images not in {None, len(found["feats"])}:
             raise UserError(f"--images {images}: {_named(files)} has features of {len(found['feats'])} images.")
         n = len(found["feats"])
-        arrays["0.each"] = found["feats"].astype(np.float32)
+        arrays["0.each"] = found["feats"]
     counts = []
     if "mu" in found:
-        sigma = found["sigma"].astype(np.float64)
-        try:
-            require_covariance(sigma, "statistics")
-        except ValueError as error:
-            raise UserError(f"{_named(files)} cannot be used, {error}: ask who made it.") from None
         counts = [n or 0]
-        arrays[f"0.{n or 0}.mean"] = found["mu"].astype(np.float64)
-        arrays[f"0.{n or 0}.scatter"] = sigma if n is None else sigma * (n - 1)
+        arrays[f"0.{n or 0}.mean"] = found["mu"]
+        arrays[f"0.{n or 0}.scatter"] = found["sigma"] if n is None else found["sigma"] * (n - 1)
     recipe = need.extractor.recipe(Numerics())
     kept = Features(
         extractor=need.extractor.id,
@@ -68,7 +73,12 @@ def use_npz(files: Sequence[Path], need: ReferenceNeed, images: int | None) -> M
         statistics=counts,
         each="float32" if "feats" in found else None,
     )
-    return Made(card(arrays, [kept], images=n, stated=_named(files)), arrays)
+    record = card(arrays, [kept], images=n, stated=_named(files))
+    try:
+        check(in_memory(arrays), record)
+    except ValueError as error:
+        raise UserError(f"{_named(files)} cannot be used, {error}: ask who made it.") from None
+    return Made(record, arrays)
 
 
 def _named(files: Sequence[Path]) -> str:
@@ -77,32 +87,50 @@ def _named(files: Sequence[Path]) -> str:
 
 def _read_npz(file: Path, dim: int) -> dict[str, npt.NDArray[Any]]:
     shapes: dict[str, tuple[int | None, ...]] = {"mu": (dim,), "sigma": (dim, dim), "feats": (None, dim)}
-    found = {}
+    why = "it is damaged, or no such file"
+    found = None
     try:
-        with zipfile.ZipFile(file) as archive:
-            for name in shapes:
-                if f"{name}.npy" in archive.namelist():
-                    with archive.open(f"{name}.npy") as stream:
-                        _require_shape(stream, file, name, shapes[name])
-                    with archive.open(f"{name}.npy") as stream:
-                        found[name] = _FORMAT.read_array(stream, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        why = (isinstance(error, OSError) and error.strerror) or "it is damaged, or no such file"
-        raise UserError(f"{file} cannot be read ({why}): give what pytorch-fid or clean-fid wrote (.npz).") from None
+        with open_regular(file) as stream, zipfile.ZipFile(stream) as archive:
+            there = [name for name in shapes if f"{name}.npy" in archive.namelist()]
+            found = {name: _read_array(archive, file, name, shapes[name]) for name in there}
+    except (UserError, MemoryError):
+        raise
+    except OSError as error:
+        why = error.strerror or why
+    except Exception:  # noqa: BLE001, S110 - zipfile, what unpacks and NumPy's parser have each errors of their own
+        pass
+    if found is None:
+        raise UserError(f"{file} cannot be read ({why}): give what pytorch-fid or clean-fid wrote (.npz).")
     if not found:
         raise UserError(f"{file} has neither mu and sigma nor feats: give what pytorch-fid or clean-fid wrote (.npz).")
-    for name, array in found.items():
-        if not np.isfinite(array).all():
-            raise UserError(f"{file} cannot be used, {name} holds NaN or infinite values: ask who made it.")
     return found
 
 
+def _read_array(archive: zipfile.ZipFile, file: Path, name: str, expected: tuple[int | None, ...]) -> npt.NDArray[Any]:
+    """Return an array as it is kept.
+
+    Raises:
+        UserError: It is something else, or has values that cannot be kept.
+        Exception: It cannot be read.
+    """
+    with archive.open(f"{name}.npy") as stream:
+        _require_shape(io.BytesIO(stream.read(_HEAD)), file, name, expected)
+    with archive.open(f"{name}.npy") as stream:
+        array = _FORMAT.read_array(stream, allow_pickle=False)
+    with np.errstate(over="ignore"):
+        kept: npt.NDArray[Any] = array.astype(_KEPT_AS[name])
+    if not np.isfinite(kept).all():
+        what = "values that are too large" if np.isfinite(array).all() else "NaN or infinite values"
+        raise UserError(f"{file} cannot be used, {name} holds {what}: ask who made it.")
+    return kept
+
+
 def _require_shape(stream: Any, file: Path, name: str, expected: tuple[int | None, ...]) -> None:
-    """Refuse what is not of the network's dimension before it is unpacked.
+    """Refuse what is not of the network's dimension, or too large, before it is unpacked.
 
     Raises:
         UserError: It is something else.
-        ValueError: It cannot be read.
+        Exception: It cannot be read.
     """
     major, _ = _FORMAT.read_magic(stream)
     read = _FORMAT.read_array_header_1_0 if major == 1 else _FORMAT.read_array_header_2_0
@@ -114,5 +142,10 @@ def _require_shape(stream: Any, file: Path, name: str, expected: tuple[int | Non
         raise UserError(
             f"{file} cannot be used, {name} is {is_} instead of floats of {wanted}: state another --network."
         )
-    if not 2 <= shape[0] <= _MOST_ROWS:
-        raise UserError(f"{file} cannot be used, {name} is of {shape[0]} images: it takes 2 to {_MOST_ROWS}.")
+    if shape[0] < 2:
+        raise UserError(f"{file} cannot be used, {name} is of {shape[0]} images: a set has at least 2.")
+    if math.prod(shape) * dtype.itemsize > _MOST_BYTES:
+        raise UserError(
+            f"{file} cannot be used, {name} would take {math.prod(shape) * dtype.itemsize / 1e9:.0f} GB of memory, more"
+            f" than {_MOST_BYTES / 1e9:.0f}: give mu and sigma alone, or features of fewer images."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -15,6 +15,8 @@ from fhpt_eval.records import Missing, MissingKind
 
 FeatureType = Literal["float32", "float16"]
 Sha256 = Field(pattern="^[0-9a-f]{64}$")
+MOST_IMAGES = 10**9
+"""More are a mistake, or meant to be more than arithmetic can count."""
 
 
 class _Model(BaseModel):
@@ -39,7 +41,7 @@ class Features(_Model):
     """`Extractor.recipe`; of a file from elsewhere only what its user states."""
     feature: str
     dim: int = Field(ge=1, le=1 << 15)
-    n: int | None = Field(ge=2)
+    n: int | None = Field(ge=2, le=MOST_IMAGES)
     """How many images have it; None where nothing tells."""
     lacking: list[Lacking]
     statistics: list[int]
@@ -63,11 +65,11 @@ class ReferenceRecord(_Model):
     version: Literal[1] = 1
     made_by: str
     created: str
-    images: int | None = Field(ge=2)
+    images: int | None = Field(ge=2, le=MOST_IMAGES)
     """How many; None where nothing tells."""
     content: str | None = Sha256
     """Hash of the images' contents, as runs record it of a folder; None for a file from elsewhere."""
-    sizes: dict[str, int]
+    sizes: dict[Annotated[str, Field(pattern="^[0-9]+×[0-9]+$")], Annotated[int, Field(ge=1)]]
     """How many images have which width×height."""
     stated: str | None
     """What file from elsewhere it was made of: its user states the recipe, which nothing verifies."""
@@ -94,17 +96,15 @@ def difference(kept: Mapping[str, Any], extractor: ImageExtractor, numerics: Num
 def _differences(kept: Mapping[str, Any], extractor: ImageExtractor, numerics: Numerics | None) -> Iterator[str]:
     here = extractor.recipe(numerics or Numerics())
     for field in ("name", "version", "decoding"):
-        if field in kept and kept[field] != here[field]:
+        # What a file from elsewhere is stated to be says nothing of decoding.
+        if (theirs := kept.get(field, here[field])) != here[field]:
             what = "network" if field == "name" else f"{field} of {here['name']}"
-            yield f"{what} is {kept[field]} in the file, and {here[field]} in this run"
+            yield f"{what} is {theirs} in the file, and {here[field]} in this run"
     for field in ("parameters", "weights"):
-        # A recipe may be a stranger's.
-        of_kept = kept.get(field)
-        for key, mine, theirs in unequal(here[field], of_kept if isinstance(of_kept, dict) else {}):
+        for key, mine, theirs in unequal(here[field], kept[field]):
             what = key if field == "parameters" else f"SHA-256 of the weights {key}"
             yield f"{what} is {_plain(theirs)} in the file, and {_plain(mine)} in this run"
-    libraries = kept.get("libraries")
-    if isinstance(libraries, dict):
+    if (libraries := kept.get("libraries")) is not None:
         for library in extractor.resized_by():
             if libraries.get(library) != here["libraries"].get(library):
                 yield (
@@ -120,10 +120,8 @@ def _differences(kept: Mapping[str, Any], extractor: ImageExtractor, numerics: N
 def remarks(kept: Mapping[str, Any], extractor: ImageExtractor, numerics: Numerics) -> Iterator[str]:
     """Yield what changes last digits: other versions of libraries, and another kind of device."""
     here = extractor.recipe(numerics)
-    libraries = kept.get("libraries")
-    if isinstance(libraries, dict):
-        for library, mine, theirs in unequal(here["libraries"], libraries):
-            yield f"{library} {theirs} (here {mine})"
+    for library, mine, theirs in unequal(here["libraries"], kept["libraries"]) if "libraries" in kept else ():
+        yield f"{library} {theirs} (here {mine})"
     if kept.get("device", here["device"]) != here["device"]:
         yield f"{kept['device']} (here {here['device']})"
 

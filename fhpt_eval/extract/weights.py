@@ -28,6 +28,7 @@ import platformdirs
 
 from fhpt_eval._version import __version__
 from fhpt_eval.errors import Unavailable, UserError
+from fhpt_eval.files.regular import open_regular
 
 if TYPE_CHECKING:
     import torch
@@ -354,11 +355,12 @@ class _TransferError(Exception):
 
 def _chunks(file: Path) -> Generator[bytes, None, None]:
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 yield chunk
     except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror or error}): check its permissions.") from error
+        way_out = "check its permissions" if isinstance(error, PermissionError) else "give the path of a file"
+        raise UserError(f"{file} cannot be read ({error.strerror or error}): {way_out}.") from error
 
 
 def _download(url: str, size: int) -> Generator[bytes, None, None]:

@@ -7,6 +7,7 @@ placed is named in the report.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -216,4 +217,8 @@ def list_images(folder: str | Path) -> ReferenceSet:
     """
     at = path_at(folder)
     listing = Folder(at, "reference").listing
-    return ReferenceSet(tuple(ImageRef(at / name, name=one_spelling(name)) for name in listing.images), listing)
+    spelled = Counter(map(one_spelling, listing.images))
+    # Two files may be called alike but for the spelling of an accent, and a record lists no image twice.
+    names = [name if spelled[one_spelling(name)] > 1 else one_spelling(name) for name in listing.images]
+    refs = (ImageRef(at / file, name=name) for file, name in zip(listing.images, names, strict=True))
+    return ReferenceSet(tuple(refs), listing)

@@ -49,7 +49,7 @@ def test_a_figure_is_written_by_its_ending_and_its_name_printed(
         (("bars", "one", "-o", "a.png", "--metrics", "sim"), "Did you mean 'ssim'?"),
         (("bars", "one", "-o", "a.png", "--metrics", "ssim, a@1[b,c]"), "metric 'a@1[b,c]' is not in any run."),
         (("bars", "one", "-o", "a.png", "--table", "perception"), "Did you mean 'perceptual'?"),
-        (("bars", "one", "-o", "no/such/a.png"), "cannot write"),
+        (("bars", "one", "-o", "no/such/a.png"), "there is no folder no/such: make it, or choose another"),
         (("retrieval", "one", "-o", "a.png"), "--protocols retrieval"),
         (("radar", "one", "-o", "a.png"), "two runs or more"),
         (("radar", "one", "two", "-o", "a.png"), "cannot be compared in what is structural"),

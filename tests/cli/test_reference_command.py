@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from conftest import Command, Draw
@@ -25,7 +28,7 @@ def test_a_run_with_the_file_is_the_run_with_the_folder(
     made = command("reference", "make", "--reference", train, "-o", "train.safetensors", *EMBEDDED)
     assert made.code == 0
     assert made.err == ""
-    assert made.out.splitlines()[1].startswith("8 images (8 of 48×64), by fhpt-eval ")
+    assert made.out.splitlines()[1].startswith("8 images of 48×64, by fhpt-eval ")
     run = ("run", *folders, *EMBEDDED, "--quiet", "--reference")
     assert command(*run, train, "-o", "folder", "--name", "folder").code == 0
     assert command(*run, "train.safetensors", "-o", "file", "--name", "file").code == 0
@@ -53,12 +56,19 @@ def test_a_run_with_the_file_is_the_run_with_the_folder(
     assert "precision is float32 in the file, and bfloat16 in this run" in dry.out
 
 
-def test_what_make_is_asked_wrongly_is_a_sentence(command: Command, train: Path) -> None:
+def test_what_make_is_asked_wrongly_is_a_sentence(
+    command: Command, train: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make = ("reference", "make", "--reference", train, "--profile", "embedded")
     Path("there.safetensors").touch()
+    Path("link.safetensors").symlink_to("gone")
+    Path("folder.safetensors").mkdir()
     for wrong, sentence in (
         (("-o", "there.safetensors"), "there.safetensors is there: choose another file with -o, or"),
         (("-o", "x.npz"), "x.npz: the file ends in .safetensors."),
+        (("-o", "memory://x/y.safetensors"), "nothing is written to memory://: give a folder of this machine with -o."),
+        (("-o", "link.safetensors"), "link.safetensors is there: choose another file with -o, or"),
+        (("-o", "folder.safetensors", "--overwrite"), "folder.safetensors is a folder: name a file with -o."),
         (("-o", "no/x.safetensors"), "there is no folder no: make it, or choose another file with -o."),
         (("-o", "x.safetensors", "-p", "ssim"), "--protocols: ssim does not compare with a reference set; leave it"),
     ):
@@ -67,6 +77,9 @@ def test_what_make_is_asked_wrongly_is_a_sentence(command: Command, train: Path)
         assert sentence in outcome.sentence
         assert not Path("x.safetensors").exists()
     assert command(*make, "-o", "there.safetensors", "-p", "fid", "--overwrite").code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", lambda path, *_: str(path) != ".")
+        assert "the folder . cannot be written: choose another" in command(*make, "-o", "x.safetensors").sentence
     offline = command("reference", "make", "--reference", train, "-o", "x.safetensors", "-p", "fid")
     assert offline.code == 2
     assert "inception-2015" in offline.sentence
@@ -74,9 +87,13 @@ def test_what_make_is_asked_wrongly_is_a_sentence(command: Command, train: Path)
 
 def test_images_that_cannot_be_read_are_named(command: Command, train: Path) -> None:
     (train / "broken.png").write_bytes(b"none")
+    (train / ".hidden.png").write_bytes((train / "k.png").read_bytes())
     made = command("reference", "make", "--reference", train, "-o", "x.safetensors", *EMBEDDED)
     assert made.code == 3
-    assert made.sentence.startswith("1 images have no efficientnet-lite0: unreadable: ")
+    left_out, lacking = made.err.splitlines()
+    assert left_out == f"fhpt-eval: left out: {train}/.hidden.png: hidden: a name begins with a dot"
+    assert lacking.startswith(f"fhpt-eval: without features: {train}/broken.png: unreadable: ")
+    assert "9 images (8 of 48×64), by" in made.out
     shown = json.loads(command("reference", "show", "x.safetensors", "--json").out)
     assert (shown["images"], shown["features"][0]["n"]) == (9, 8)
 
@@ -175,13 +192,15 @@ def test_features_of_clean_fid_serve_kid_and_fid(command: Command, folders: tupl
         ({"mu": np.zeros(7)}, "stats.npz cannot be used, mu is float64 of 7 instead of floats of 1280: state another"),
         ({"sigma": np.zeros((1280, 3))}, "sigma is float64 of 1280×3 instead of floats of 1280×1280"),
         ({"mu": np.full(1280, np.nan)}, "stats.npz cannot be used, mu holds NaN or infinite values: ask who made it."),
-        ({"sigma": -np.eye(1280)}, "the covariance of its statistics has a negative eigenvalue (-1)"),
-        ({"sigma": np.triu(np.ones((1280, 1280)))}, "the covariance of its statistics is not symmetric"),
+        ({"sigma": -np.eye(1280)}, "its statistics of efficientnet-lite0 has a negative eigenvalue"),
+        ({"sigma": np.triu(np.ones((1280, 1280)))}, "its statistics of efficientnet-lite0 is not symmetric"),
         ({"mu": np.array(["x"] * 1280)}, "mu is <U1 of 1280"),
         ({"mu": np.array([None] * 1280)}, "mu is object of 1280"),
         ({"mu": None}, "stats.npz has sigma: mu goes with sigma, give both."),
         ({"mu": None, "sigma": None, "x": np.zeros(1)}, "stats.npz has neither mu and sigma nor feats"),
-        ({"feats": np.ones((1, 1280))}, "feats is of 1 images: it takes 2 to 4000000."),
+        ({"feats": np.ones((1, 1280))}, "feats is of 1 images: a set has at least 2."),
+        ({"feats": np.full((2, 1280), 1e300)}, "feats holds values that are too large: ask who made it."),
+        ({"feats": np.ones((9, 1280))}, "cannot be used, the mean of its features of efficientnet-lite0"),
         ({"feats": np.ones(1280)}, "feats is float64 of 1280 instead of floats of n×1280"),
     ],
 )
@@ -210,7 +229,81 @@ def test_what_is_stated_must_make_sense(command: Command) -> None:
     assert "vgg" in unknown.sentence
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"x" * 100])
+def test_a_mean_in_float32_is_that_of_its_features(command: Command) -> None:
+    # As clean-fid takes it: NumPy adds row after row.
+    rows = np.maximum(np.random.default_rng(1).normal(0.3, 1, size=(5000, 1280)), 0).astype(np.float32)
+    mean = rows.mean(axis=0)
+    assert np.abs(mean - rows.mean(axis=0, dtype=np.float64)).max() > 1e-6 * mean.max()
+    np.savez("stats.npz", mu=mean, sigma=np.cov(rows, rowvar=False), feats=rows)
+    assert command(*USE).code == 0
+    assert command("reference", "show", "x.safetensors").code == 0
+
+
+def test_statistics_at_an_address_are_read(command: Command) -> None:
+    statistics("stats.npz", n=4)
+    files = fsspec.filesystem("memory")
+    files.pipe("/sets/stats.npz", Path("stats.npz").read_bytes())
+    try:
+        assert command(*USE[:2], "memory://sets/stats.npz", *USE[3:]).code == 0
+    finally:
+        files.rm("/sets", recursive=True)
+    show = command("reference", "show", "memory://sets/x.safetensors")
+    assert show.sentence.startswith("memory://sets/x.safetensors is no folder, and the file of a reference set is read")
+
+
+def test_what_is_no_file_is_not_waited_for(command: Command) -> None:
+    os.mkfifo("stats.npz")
+    assert "stats.npz cannot be read (a named pipe, not a file): give what" in command(*USE).sentence
+    for path, what in (("stats.npz", "a named pipe"), ("/dev/zero", "a device"), (".", "a folder")):
+        shown = command("reference", "show", path)
+        assert shown.code == 2
+        assert f"{path} cannot be read ({what}, not a file): give --reference a folder of images, or" in shown.sentence
+
+
+def array(header: str) -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+
+
+def archive(
+    content: bytes, name: str = "feats.npy", method: int = zipfile.ZIP_STORED, *, damaged: bool = False
+) -> bytes:
+    """Return an archive of one file, whose packed content may be damaged."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as packed:
+        packed.writestr("feats.npy", content)
+    data = bytearray(stream.getvalue())
+    if damaged:
+        start = 30 + len("feats.npy") + (9 if method == zipfile.ZIP_LZMA else 0)
+        data[start : start + 20] = b"\xff" * 20
+    return bytes(data)
+
+
+SHAPE = "{{'descr': '<f8', 'fortran_order': False, 'shape': {}}}"
+
+
+@pytest.mark.parametrize("size", ["(4000000, 1280)", "(10**1, 1280)", "(1" + "0" * 400 + ", 1280)"])
+def test_an_array_is_not_unpacked_to_any_size(command: Command, size: str) -> None:
+    Path("stats.npz").write_bytes(archive(array(SHAPE.format(size)) + bytes(1000)))
+    outcome = command(*USE)
+    assert outcome.code == 2
+    assert ("would take 41 GB" if "4000000" in size else "stats.npz cannot be ") in outcome.sentence
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04",
+        b"x" * 100,
+        archive(bytes(range(256)) * 9, method=zipfile.ZIP_DEFLATED, damaged=True),
+        archive(bytes(range(256)) * 9, method=zipfile.ZIP_LZMA, damaged=True),
+        archive(bytes(range(256)) * 9, method=zipfile.ZIP_BZIP2, damaged=True),
+        archive(array(SHAPE.format("(9, 1280")[:-1])),
+        archive(array("(" * 3000)),
+        archive(array("x" * 20000)),
+        archive(b"\x93NUMPY\x09\x00" + bytes(100)),
+    ],
+)
 def test_what_is_no_archive_is_refused(command: Command, content: bytes) -> None:
     Path("stats.npz").write_bytes(content)
     assert "stats.npz cannot be read (it is damaged, or no such file): give what" in command(*USE).sentence

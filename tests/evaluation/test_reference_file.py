@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
+from safetensors import safe_open
 from toy_sets import Moments, ToyFid, ToyKid, ToyPrdc
 from toys import write_image
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import Engine, open_engine
 from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation import reference_file as module
 from fhpt_eval.evaluation.evaluate import evaluate
 from fhpt_eval.evaluation.evaluator import Evaluator
-from fhpt_eval.evaluation.reference_check import hash_of
+from fhpt_eval.evaluation.reference_check import hash_of, in_memory
 from fhpt_eval.evaluation.reference_file import ReferenceFile
+from fhpt_eval.evaluation.reference_given import read_reference
 from fhpt_eval.evaluation.reference_making import make_reference
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.extract.weights import Weights
 from fhpt_eval.files import tensors
 from fhpt_eval.images.geometry import Geometry
-from fhpt_eval.measuring.protocol import Protocol
+from fhpt_eval.measuring.protocol import Protocol, configure
 from fhpt_eval.pairing.pairs import Pairs, list_images
+from fhpt_eval.protocols.fid import Fid
 from fhpt_eval.reporting.blocks import difference
 
 SHIRTS = [f"fashionWOMENTees_Tanksid0000{item:04d}0{view}_{view}front" for item in range(6) for view in (1, 2)]
@@ -106,6 +114,8 @@ def test_a_file_gives_the_numbers_of_its_folder_to_the_bit(
     assert any("reference image" in reason for score in by_images.scores.values() for reason in score.missing)
     assert by_file.record.warnings == by_images.record.warnings
     assert by_file.record.images.root == by_images.record.images.root
+    (why,) = by_images.record.images.unreadable.values()
+    assert by_file.record.images.unreadable == {f"{folder}.safetensors/other004.png": why}
     assert by_file.record.images.sizes["reference"] == by_images.record.images.sizes["reference"]
     assert {m: {k: v.tolist() for k, v in a.items()} for m, a in by_file.arrays.items()} == {
         m: {k: v.tolist() for k, v in a.items()} for m, a in by_images.arrays.items()
@@ -215,8 +225,6 @@ def test_another_geometry_is_named_with_both_values(pairs: Pairs, train: Callabl
 
 
 def test_another_network_is_named_with_both_names(pairs: Pairs, train: Callable[[int], Path], engine: Engine) -> None:
-    from fhpt_eval.protocols.fid import Fid
-
     file = made(train(30), [ToyFid()], engine)
     assert "network is moments in the file, and efficientnet-lite0 in this run" in reason(
         pairs, file, engine, Fid(network="efficientnet-lite0")
@@ -242,7 +250,7 @@ def rewritten(file: Path, change: Callable[[dict[str, Any], dict[str, Any]], Non
     arrays = {name: np.array(array) for name, array in arrays.items()}
     change(card, arrays)
     if rehash:
-        card["tensors"] = hash_of(arrays)
+        card["tensors"] = hash_of(in_memory(arrays))
     file.write_bytes(tensors.dump(arrays, card))
     return file
 
@@ -343,6 +351,68 @@ def _no_names(_: dict[str, Any], arrays: dict[str, Any]) -> None:
     arrays["names"] = np.frombuffer(b"[1,", dtype=np.uint8)
 
 
+def _lists_an_image_twice(_: dict[str, Any], arrays: dict[str, Any]) -> None:
+    names = json.loads(arrays["names"].tobytes())
+    arrays["names"] = np.frombuffer(json.dumps([names[1], *names[1:]]).encode(), dtype=np.uint8)
+    arrays["contents"][0] = arrays["contents"][1]
+
+
+def _rings_a_bell(_: dict[str, Any], arrays: dict[str, Any]) -> None:
+    names = json.loads(arrays["names"].tobytes())
+    arrays["names"] = np.frombuffer(json.dumps(["\x07", *names[1:]]).encode(), dtype=np.uint8)
+
+
+def _statistics_twice(card: dict[str, Any], _: object) -> None:
+    card["features"][0]["statistics"] = [29, 29]
+
+
+def _fewer_than_none(card: dict[str, Any], arrays: dict[str, Any]) -> None:
+    card["features"][0]["statistics"] = [29, -5]
+    arrays |= {"0.-5.mean": arrays["0.29.mean"], "0.-5.centred": arrays["0.29.scatter"][:5]}
+
+
+def _extractor_twice(card: dict[str, Any], arrays: dict[str, Any]) -> None:
+    card["features"] *= 2
+    arrays |= {f"1{name[1:]}": array for name, array in arrays.items() if name.startswith("0.")}
+
+
+def _scaled(_: dict[str, Any], arrays: dict[str, Any]) -> None:
+    arrays["0.29.scatter"] *= 3
+
+
+def _one_scaled(_: dict[str, Any], arrays: dict[str, Any]) -> None:
+    rows = arrays["0.each"]
+    rows[:, 2] = rows[:, 2].mean(dtype=float) + 1.001 * (rows[:, 2] - rows[:, 2].mean(dtype=float))
+
+
+def _absurd(_: dict[str, Any], arrays: dict[str, Any]) -> None:
+    arrays["0.29.mean"] += 1e300
+
+
+def _nobody_counts(card: dict[str, Any], _: object) -> None:
+    card["images"] = card["features"][0]["n"] = 10**400
+
+
+def _size_that_is_none(card: dict[str, Any], _: object) -> None:
+    card["sizes"] = {"\x1b[31m": 30}
+
+
+def _says_nothing(card: dict[str, Any], _: object) -> None:
+    card["features"][0]["recipe"] = {}
+
+
+def _without_decoding(card: dict[str, Any], _: object) -> None:
+    del card["features"][0]["recipe"]["decoding"]
+
+
+def _no_libraries(card: dict[str, Any], _: object) -> None:
+    card["features"][0]["recipe"]["libraries"] = "all"
+
+
+def _no_rows(_: dict[str, Any], arrays: dict[str, Any]) -> None:
+    arrays["names"] = arrays["names"][:0]
+
+
 def _without(_: dict[str, Any], arrays: dict[str, Any]) -> None:
     del arrays["0.29.mean"]
 
@@ -360,16 +430,30 @@ LIES = {
     _nan_feature: "features of moments hold NaN or infinite values",
     _negative: "has a negative eigenvalue",
     _skew: "is not symmetric",
-    _shape: r"array '0.29.scatter' is F64 \(5, 5\) instead of F64 \(6, 6\)",
-    _kind: "array '0.29.mean' is F32",
+    _shape: r"array '0.29.scatter' is float64 \(5, 5\) instead of float64 \(6, 6\)",
+    _kind: "array '0.29.mean' is float32",
     _other_mean: "the mean of its features of moments is not that of its statistics",
-    _more: "array 'contents' is U8",
+    _more: "says of 1000 images that 29 have moments and 1 lack it",
     _fewer_lack: "says of 30 images that 29 have moments and 0 lack it",
     _beyond: "says of 30 images that 29 have moments",
     _huge: "does not say what this fhpt-eval expects at 'features.0.dim'",
     _other_set: "its hash of all images does not follow from those of each",
     _named_twice: "has 1 names of 30 images",
     _no_names: "its list of names cannot be read",
+    _lists_an_image_twice: "it lists an image twice",
+    _rings_a_bell: "its list of names cannot be read",
+    _statistics_twice: "it says twice what it has of moments",
+    _fewer_than_none: r"it has statistics of \[29, -5\] of 29 images",
+    _extractor_twice: "it says twice what it has of moments",
+    _scaled: "the deviation of its features of moments is not that of its statistics",
+    _one_scaled: "the deviation of its features of moments is not that of its statistics",
+    _absurd: "the mean of its features of moments is not that of its statistics",
+    _nobody_counts: "does not say what this fhpt-eval expects at 'images'",
+    _size_that_is_none: "does not say what this fhpt-eval expects at 'sizes",
+    _says_nothing: "the recipe of its moments does not tell name",
+    _without_decoding: "the recipe of its moments does not tell decoding",
+    _no_libraries: "the recipe of its moments does not tell libraries",
+    _no_rows: "its array 'names' is uint8",
     _without: "do not fit",
     _as_stated: "do not fit",
     _newer: "expects at 'version'",
@@ -393,6 +477,94 @@ def test_few_rows_that_are_not_about_their_mean_are_refused(train: Callable[[int
 
     with pytest.raises(UserError, match="are not about their mean"):
         ReferenceFile.at(rewritten(made(train(6), [ToyFid()], engine), shift))
+
+
+def test_few_rows_that_are_scaled_are_refused(train: Callable[[int], Path], engine: Engine) -> None:
+    def scale(_: dict[str, Any], arrays: dict[str, Any]) -> None:
+        arrays["0.5.centred"] *= 3
+
+    with pytest.raises(UserError, match="the deviation of its features of moments is not that of its statistics"):
+        ReferenceFile.at(rewritten(made(train(6), [ToyKid(), ToyFid()], engine), scale))
+
+
+def test_statistics_without_a_tail_are_held_to_their_features(train: Callable[[int], Path], engine: Engine) -> None:
+    def others(_: dict[str, Any], arrays: dict[str, Any]) -> None:
+        arrays["0.28.mean"] *= 1.001
+
+    file = made(train(30), [ToyKid(), ToyFid(tail=4)], engine)
+    with pytest.raises(UserError, match="the mean of its features of moments is not that of its statistics"):
+        ReferenceFile.at(rewritten(file, others))
+
+
+def test_a_file_that_takes_its_place_meanwhile_is_not_read(
+    train: Callable[[int], Path], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, other = made(train(30), [ToyFid()], engine), made(train(6), [ToyFid()], engine)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+
+    def late(path: str, **options: Any) -> Any:
+        other.replace(file)
+        return safe_open(path, **options)
+
+    monkeypatch.setattr(module, "safe_open", late)
+    found = ReferenceFile.at(file)
+    assert (found.sha256, found.record.images) == (sha256, 30)
+
+
+@pytest.mark.parametrize("place", ["pipe", "link", "nothing", "/dev/zero"])
+def test_what_is_neither_a_folder_nor_a_file_is_refused_at_once(place: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("gone")
+    with pytest.raises(UserError) as told:
+        read_reference(tmp_path / place)
+    assert str(told.value) == (
+        f"{tmp_path / place} cannot be read ({OTHERS[place]}): give --reference a folder of images, or what `fhpt-eval"
+        " reference make` or `use` wrote."
+    )
+
+
+OTHERS = {
+    "pipe": "a named pipe, not a file",
+    "link": "a link to what is not there",
+    "nothing": "No such file or directory",
+    "/dev/zero": "a device, not a file",
+}
+
+
+def test_a_file_at_an_address_is_to_be_copied(train: Callable[[int], Path], engine: Engine) -> None:
+    files = fsspec.filesystem("memory")
+    files.pipe("/sets/train.safetensors", made(train(6), [ToyFid()], engine).read_bytes())
+    for name in ("other000.png", "other002.png"):
+        files.pipe(f"/sets/folder/{name}", (train(6) / name).read_bytes())
+    try:
+        with pytest.raises(UserError) as told:
+            read_reference("memory://sets/train.safetensors")
+        assert str(told.value) == (
+            "memory://sets/train.safetensors is no folder, and the file of a reference set is read here only: copy it"
+            " here."
+        )
+        images = read_reference("memory://sets/folder")
+        assert not isinstance(images, ReferenceFile)
+        assert make_reference(images, [ToyFid()], engine=engine).record.features[0].n == 2
+    finally:
+        files.rm("/sets", recursive=True)
+
+
+def test_the_profile_that_a_file_fits_is_named(train: Callable[[int], Path], engine: Engine) -> None:
+    def as_embedded(card: dict[str, Any], arrays: dict[str, Any]) -> None:
+        need = configure(Fid, "embedded", {}).reference_need()
+        assert need is not None
+        card["features"][0] |= {"recipe": need.extractor.recipe(engine.numerics), "feature": need.feature}
+        card["features"][0] |= {"dim": need.dim, "extractor": need.extractor.id}
+        del arrays["0.29.scatter"]
+        arrays |= {"0.29.mean": np.zeros(need.dim), "0.29.centred": np.zeros((29, need.dim))}
+
+    file = ReferenceFile.at(rewritten(made(train(30), [ToyFid()], engine), as_embedded))
+    need = configure(Fid, "paper", {}).reference_need()
+    assert need is not None
+    assert str(file.why_not(need, engine.numerics, "fid")).endswith(
+        "; give --profile embedded, which it fits, or make the file again with --protocols fid and this run's options."
+    )
 
 
 def test_a_changed_byte_is_found(train: Callable[[int], Path], engine: Engine) -> None:
@@ -429,6 +601,20 @@ def test_what_cannot_be_opened_leaves_a_set_without_its_hash(train: Callable[[in
     (folder / "other000.png").unlink()
     with pytest.raises(UserError, match=r"1 images cannot be opened, the first is .*other000\.png"):
         make_reference(images, [ToyFid()], engine=engine)
+
+
+def test_names_that_differ_in_spelling_alone_are_two(
+    tmp_path: Path, pairs: Pairs, train: Callable[[int], Path], engine: Engine
+) -> None:
+    folder = train(6)
+    for spelling in ("NFC", "NFD"):
+        name = f"{unicodedata.normalize(spelling, 'é')}.png"
+        (folder / name).write_bytes((folder / "other000.png").read_bytes())
+    if len(list(folder.iterdir())) < 8:
+        pytest.skip("this file system takes them for one")
+    evaluate(pairs, [ToyFid()], reference=folder, engine=engine, output=tmp_path / "run")
+    assert Run.load(tmp_path / "run").scores.keys() >= {"fid"}
+    assert ReferenceFile.at(made(folder, [ToyFid()], engine)).record.images == 8
 
 
 def test_a_set_of_one_image_is_none(tmp_path: Path, engine: Engine) -> None:

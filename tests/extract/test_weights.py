@@ -243,9 +243,19 @@ def test_unreadable_file_is_one_sentence(places: dict[str, Path], monkeypatch: p
     def deny(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", deny)
-    with pytest.raises(UserError, match=r"toy.pth cannot be read \(Permission denied\)"):
+    monkeypatch.setattr(module, "open_regular", deny)
+    with pytest.raises(UserError, match=r"toy.pth cannot be read \(Permission denied\): check its permissions\."):
         Store(places["folder"]).find(TOY)
+
+
+@pytest.mark.parametrize(
+    ("place", "what"), [("gone", "No such file"), ("folder", "a folder"), ("pipe", "a named pipe")]
+)
+def test_what_is_no_file_has_no_hash(place: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=rf"{place} cannot be read \({what}.*\): give the path of a file\.$"):
+        file_sha256(tmp_path / place)
 
 
 # Download
