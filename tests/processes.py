@@ -56,10 +56,10 @@ def end_of(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
 @contextmanager
 def session(
     *command: str | Path,
+    environment: Mapping[str, str | Path],
     at: Path | None = None,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
-    **environment: str | Path,
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a command in a session of its own; nothing of it is left afterwards, whatever happens."""
     process = subprocess.Popen(  # noqa: S603
@@ -85,8 +85,8 @@ def session(
 @contextmanager
 def started(module: str, *arguments: str | Path, **environment: str | Path) -> Iterator[subprocess.Popen[str]]:
     """Run a module of the tests in a session of its own; nothing of it is left afterwards."""
-    command, about = (sys.executable, "-m", module, *arguments), {**PATHS, **environment}
-    with session(*command, at=TESTS, stdout=subprocess.DEVNULL, **about) as process:
+    command = (sys.executable, "-m", module, *arguments)
+    with session(*command, environment={**PATHS, **environment}, at=TESTS, stdout=subprocess.DEVNULL) as process:
         yield process
 
 

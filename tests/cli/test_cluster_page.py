@@ -82,7 +82,7 @@ def own_address() -> str:
 
 def of_job(variables: dict[str, str]) -> tuple[int, str]:
     """Return the exit code of a job with Ray and what it said; nothing of it is alive."""
-    with session("bash", "ray.sbatch", stderr=subprocess.STDOUT, **variables) as job:
+    with session("bash", "ray.sbatch", environment=variables, stderr=subprocess.STDOUT) as job:
         told, _ = job.communicate(timeout=400)
         wait_until(lambda: not alive(job.pid), 30)
     return job.returncode, told

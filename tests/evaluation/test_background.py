@@ -304,7 +304,8 @@ def main():
 @contextmanager
 def training(tail: str, *words: str) -> Iterator[subprocess.Popen[str]]:
     Path("script.py").write_text(SCRIPT + tail)
-    with session(sys.executable, "script.py", *words, **PATHS, TMPDIR=tempfile.gettempdir()) as script:
+    environment = {**PATHS, "TMPDIR": tempfile.gettempdir()}
+    with session(sys.executable, "script.py", *words, environment=environment) as script:
         yield script
 
 
