@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,26 +54,40 @@ def end_of(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
 
 
 @contextmanager
-def started(module: str, *arguments: str | Path, **environment: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a module of the tests in a session of its own; nothing of it is left afterwards."""
+def session(
+    *command: str | Path,
+    environment: Mapping[str, str | Path],
+    at: Path | None = None,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in a session of its own; nothing of it is left afterwards, whatever happens."""
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", module, *arguments],
-        cwd=TESTS,
-        env={**os.environ, **PATHS, **environment},
+        command,
+        cwd=at,
+        env={**os.environ, **environment},
         start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
         text=True,
         preexec_fn=heed_signals,
     )
-    assert process.stderr
-    try:
+    # At its end this closes pipes and waits for the process.
+    with process:
+        try:
+            yield process
+        finally:
+            for left in alive(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(left, signal.SIGKILL)
+
+
+@contextmanager
+def started(module: str, *arguments: str | Path, **environment: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a module of the tests in a session of its own; nothing of it is left afterwards."""
+    command = (sys.executable, "-m", module, *arguments)
+    with session(*command, environment={**PATHS, **environment}, at=TESTS, stdout=subprocess.DEVNULL) as process:
         yield process
-    finally:
-        for left in alive(process.pid):
-            os.kill(left, signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
 
 
 def reports(counts: Mapping[str, int], metrics: Sequence[str]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fhpt_eval.errors import UserError
+from fhpt_eval.evaluation.run_folder import check_name
 from fhpt_eval.files.remote import path_at
 from fhpt_eval.text import visible
 
@@ -29,11 +29,7 @@ def run_name(name: str | None, generated: Path) -> str:
         folder = path_at(generated).resolve()
         return visible(next((f.name for f in (folder, *folder.parents) if _tells(f.name)), folder.name))
     name = visible(name)
-    if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name.strip() != name or name in {".", ".."}:
-        raise UserError(
-            f"a run cannot be called '{name}', because its folder gets the same name:"
-            " use letters, digits and - _ . + with --name."
-        )
+    check_name(name, "--name")
     return name
 
 

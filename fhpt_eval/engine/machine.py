@@ -101,6 +101,16 @@ def gpu_possible() -> bool:
     return sys.platform != "linux" or any(any(DEVICES.glob(name)) for name in _GPU_FILES)
 
 
+def check_device_name(device: str) -> None:
+    """Refuse what is no device anywhere; nothing is asked of the device itself.
+
+    Raises:
+        UserError: It is none.
+    """
+    if device.split(":")[0] not in {"auto", "cpu", "cuda", "mps", "xpu"}:
+        raise UserError(f"there is no device '{device}': try auto, cpu, cuda or cuda:1.")
+
+
 def pick_device(device: str) -> str:
     """Resolve ``auto`` to ``cuda`` where there is one and to ``cpu`` otherwise; check any other.
 
@@ -109,8 +119,7 @@ def pick_device(device: str) -> str:
     """
     if device == "cpu":
         return device
-    if device.split(":")[0] not in {"auto", "cuda", "mps", "xpu"}:
-        raise UserError(f"there is no device '{device}': try auto, cpu, cuda or cuda:1.")
+    check_device_name(device)
     if device == "auto" and (not gpu_possible() or load_error("torch")):
         return "cpu"  # where torch is broken: for what runs without torch; what needs it will say why it cannot run
     import torch

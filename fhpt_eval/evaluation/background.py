@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import operator
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -13,22 +15,26 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 from fhpt_eval.engine.cache import Cache
 from fhpt_eval.engine.engine import open_engine
 from fhpt_eval.engine.executor import LOCAL
-from fhpt_eval.engine.machine import one_thread
+from fhpt_eval.engine.machine import check_device_name, one_thread
 from fhpt_eval.engine.processes import end_with_parent, give_way, without_interrupts
 from fhpt_eval.errors import UserError, sentence
 from fhpt_eval.evaluation.evaluate import choose
 from fhpt_eval.evaluation.evaluator import evaluate_fed
 from fhpt_eval.evaluation.fed_images import FedImages, TemporaryFolder
+from fhpt_eval.evaluation.reference_given import read_reference
 from fhpt_eval.evaluation.run import Run
+from fhpt_eval.evaluation.run_folder import check_name
 from fhpt_eval.evaluation.tensorboard import Board
 from fhpt_eval.extract.insight_face import FaceModels
 from fhpt_eval.extract.weights import Store
 from fhpt_eval.files.given import GivenFile
+from fhpt_eval.files.owned_folder import claiming
+from fhpt_eval.files.remote import refuse_address
 from fhpt_eval.images.decoding import ImageRef
 from fhpt_eval.measuring.measurement import Measurement
 from fhpt_eval.measuring.protocol import Profile, Protocol
@@ -62,14 +68,14 @@ class BackgroundEvaluator(FedImages):
     After a ``with`` block, evaluations that wait are done first; where an exception leaves the block, they are dropped.
 
     Args:
-        folder: Gets the folder of each run.
+        folder: Gets the folder of each run; made where it is not there.
         protocols: As in `evaluate`, and so for all up to ``store``.
         profile: Which networks.
         reference: The reference set of FID and KID, or its folder; None for the targets, equal ones once.
         gender_classifier: What judges genders.
         face_models: What finds and embeds faces.
         store: Where weights are looked for.
-        name: Runs are called ``NAME-STEP``.
+        name: Runs and their folders are called ``NAME-STEP``.
         writer: A ``SummaryWriter``, which gets scores, pictures and what is missing.
         pictures: How many pairs it gets pictures of.
         waiting: How many evaluations wait, at most, while one is done.
@@ -84,8 +90,8 @@ class BackgroundEvaluator(FedImages):
         missed: Why there is no run, by step.
 
     Raises:
-        UserError: A protocol is unknown, an option is impossible, or it is made in a script that lacks
-            ``if __name__ == "__main__":``.
+        UserError: A protocol is unknown, an option is impossible, what is named cannot be read, the folder cannot be
+            written, or it is made in a script that lacks ``if __name__ == "__main__":``.
     """
 
     def __init__(
@@ -113,26 +119,33 @@ class BackgroundEvaluator(FedImages):
             raise UserError(
                 "put what this script does under `if __name__ == '__main__':`: a second process imports it."
             )
-        for option, value in (("waiting", waiting), ("pictures", pictures), ("workers", workers)):
+        counts = {"waiting": waiting, "pictures": pictures, "workers": workers, "batch_size": batch_size}
+        for option, value in counts.items():
             if value < 1:
                 raise UserError(f"{option} is {value}, and has to be at least 1.")
         if not 0 < memory_share <= 1:
             raise UserError(f"memory_share is {memory_share}, and has to be above 0 and at most 1.")
         if when_full not in {"skip", "wait"}:
             raise UserError(f"when_full is '{when_full}': choose skip or wait.")
-        super().__init__()
+        check_name(name, "name")
+        check_device_name(device)
+        if isinstance(reference, str | Path):
+            read_reference(reference)
         self._protocols = choose(protocols, profile)
         self._options = {
             "profile": profile,
             "reference": reference,
-            "gender_classifier": gender_classifier,
-            "face_models": face_models,
+            "gender_classifier": GivenFile.at(gender_classifier)
+            if isinstance(gender_classifier, str | Path)
+            else gender_classifier,
+            "face_models": FaceModels.at(face_models) if isinstance(face_models, str | Path) else face_models,
             "store": store,
         }
         self._machine = _Machine(device, batch_size, workers, memory_share)
-        self._output = Path(folder)
-        self._name = name
         self._board = None if writer is None else Board(writer)
+        self._output = _made(Path(folder))
+        self._name = name
+        super().__init__()
         self._pictures = pictures
         self._waiting = waiting
         self._when_full = when_full
@@ -150,34 +163,40 @@ class BackgroundEvaluator(FedImages):
             self._end()
         self.close()
 
-    def submit(self, step: int) -> Future[Run]:
+    def submit(self, step: SupportsIndex) -> Future[Run]:
         """Have all that was fed since the last time scored, and start again.
 
         Args:
-            step: Of the training, its epoch or iteration: where TensorBoard shows it. One that is submitted again, by a
-                training that was stopped and went on, replaces its run.
+            step: Of the training, its epoch or iteration, from 0 on: where TensorBoard shows it. One that is submitted
+                again, by a training that was stopped and went on, replaces its run.
 
         Returns:
             The run that will be. Cancelled if it is dropped while it waits.
 
         Raises:
-            UserError: Nothing was fed.
+            UserError: Nothing was fed, or the step is none; what was fed stays.
         """
-        job = _Job(step, *self._hand_over(), self._output / f"{self._name}-{step:04}")
+        number = _number(step)
+        job = _Job(number, *self._hand_over(), self._output / f"{self._name}-{number:04}")
         while len(unfinished := self._unfinished()) > self._waiting:
             oldest, future = unfinished[1]
             if self._when_full == "wait":
                 wait([future for _, future in unfinished], return_when=FIRST_COMPLETED)
             elif future.cancel():
-                self._miss(oldest, "it had to make room for later ones, because evaluating takes longer than training")
+                self._miss(oldest, _NO_ROOM)
         future = self._thread.submit(self._evaluate, job)
         self._jobs = [*self._unfinished(), (job, future)]
         return future
 
     def close(self) -> None:
-        """Wait for the evaluations that were submitted, and forget all images."""
+        """Wait for the evaluations that were submitted, which is told on stderr, and forget all images."""
+        unfinished = self._unfinished()
+        if unfinished:
+            names = ", ".join(job.output.name for job, _ in unfinished)
+            one = "evaluation" if len(unfinished) == 1 else "evaluations"
+            print(f"fhpt-eval: waiting for the {one} of {names} …", file=sys.stderr)
         try:
-            wait([future for _, future in self._jobs])
+            wait([future for _, future in unfinished])
         finally:
             self._end()
             super().close()
@@ -250,6 +269,40 @@ class BackgroundEvaluator(FedImages):
 
 
 _ENDED = "the training ended before"
+_NO_ROOM = (
+    "it had to make room for later ones, because evaluating takes longer than training:"
+    ' when_full="wait" (the training waits) or a larger waiting= gives every step its run'
+)
+
+
+def _made(folder: Path) -> Path:
+    """Return the folder of all runs, which is there from now on and can be written.
+
+    Raises:
+        UserError: It cannot be.
+    """
+    refuse_address(folder, "the argument folder")
+    with claiming(folder, "another folder"):
+        folder.mkdir(parents=True, exist_ok=True)
+        # As a run is written. Permissions alone do not tell of a file system that cannot be written.
+        tempfile.TemporaryDirectory(dir=folder, prefix=".").cleanup()
+    return folder
+
+
+def _number(step: SupportsIndex) -> int:
+    """Return a step as an int, whoever's integer it is.
+
+    Raises:
+        UserError: It is no integer from 0 on.
+    """
+    truth = isinstance(step, bool) or str(getattr(step, "dtype", "")).endswith("bool")
+    try:
+        number = -1 if truth else operator.index(step)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise UserError(f"the step is {step!r}: give the number of an epoch or an iteration, an int from 0 on.")
+    return number
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,19 @@ class RunFolder:
             except UserError as error:
                 raise UserError(f"{error} Choose another folder with -o, or replace it with --overwrite.") from None
         return self._last[1] if self._last[1].measured else None
+
+
+def check_name(name: str, option: str) -> None:
+    """Refuse what cannot be the name of a run's folder.
+
+    Raises:
+        UserError: It cannot; the sentence names the option.
+    """
+    if not re.fullmatch(r"[\w.+ ()=,@-]+", name) or name.strip() != name or name in {".", ".."}:
+        raise UserError(
+            f"a run cannot be called '{name}', because its folder gets the same name:"
+            f" use letters, digits and - _ . + with {option}."
+        )
 
 
 def read_run(folder: Path) -> StoredRun:

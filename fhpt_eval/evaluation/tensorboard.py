@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.fed_images import ROLES
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.images.decoding import read_image
@@ -14,6 +15,7 @@ from fhpt_eval.images.sheet import sheet
 from fhpt_eval.pairing.pairs import Pairs
 
 _TEXT = "evaluation"
+_METHODS = ("add_custom_scalars", "add_image", "add_scalar", "add_text", "flush")
 
 
 class Board:
@@ -24,9 +26,17 @@ class Board:
 
     Args:
         writer: A ``torch.utils.tensorboard.SummaryWriter``, or what has its methods.
+
+    Raises:
+        UserError: It lacks one of these.
     """
 
     def __init__(self, writer: Any) -> None:
+        if lacking := [method for method in _METHODS if not callable(getattr(writer, method, None))]:
+            raise UserError(
+                f"writer is of the type {type(writer).__name__}, which has no method {lacking[0]}: give a SummaryWriter"
+                " of torch.utils.tensorboard."
+            )
         self._writer = writer
         self._laid_out = False
 

@@ -154,8 +154,12 @@ def at_or_below(names: Collection[str]) -> Owns:
 
 
 @contextlib.contextmanager
-def claiming(path: Path) -> Iterator[None]:
+def claiming(path: Path, instead: str = "another folder with -o") -> Iterator[None]:
     """Say in one sentence what cannot be done where a folder of results is made or taken over.
+
+    Args:
+        path: The folder.
+        instead: What the user may choose where it cannot be written.
 
     Raises:
         UserError: In place of an `OSError`.
@@ -164,7 +168,7 @@ def claiming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = error.filename or path
-        raise UserError(f"cannot write to {what} ({error.strerror}): choose another folder with -o.") from None
+        raise UserError(f"cannot write to {what} ({error.strerror}): choose {instead}.") from None
 
 
 def _walk(root: Path) -> Iterator[str]:

@@ -510,7 +510,7 @@ def resting_on_items(score: Score, pairs: Pairs, found: Interval | None, items: 
     about = {"interval_over": over, "interval_by": METHOD, "interval_items": items}
     if not 0 < items < enough:
         return replace(score, interval=found, details={**score.details, **about})
-    one = "pair" if over.startswith("pairs") else "item"
+    one = one_of(over)
     # In the same words of all metrics: it is said once then.
     warning = f"few {one}s ({items}): 95 % intervals {FEW}" if items > 1 else f"one {one}: no 95 % interval can be had"
     return replace(
@@ -552,6 +552,11 @@ def resampled(items: Sequence[str | None]) -> str:
     if all(items):
         return "items"
     return "items where they are known, otherwise pairs" if any(items) else "pairs, because items are unknown"
+
+
+def one_of(over: str) -> str:
+    """Return what one of the groups is called that `resampled` tells of: ``item`` or ``pair``."""
+    return "pair" if over.startswith("pairs") else "item"
 
 
 def in_file_order(pairs: Pairs, values: Sequence[float | Missing]) -> list[tuple[int, float]]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import Recipe
+from fhpt_eval.measuring.registry import PROFILES
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,26 @@ def _recipes(run: Run) -> dict[str, Recipe]:
 
 def without_prefix(run: Run) -> str:
     """Whose way of measuring numbers are that do not carry a dialect's name: ours, but for options of the user's."""
+    ids, own = _plainly_measured(run)
+    return "; ".join([*ids, *([f"own options: {' '.join(own)}"] if own else [])])
+
+
+def how_measured(runs: Sequence[Run]) -> str:
+    """Return the same of several runs in a sentence for people; empty where all numbers are of other dialects."""
+    plain = [_plainly_measured(run) for run in runs]
+    ids = dict.fromkeys(f"profile {name}" if name in PROFILES else name for names, _ in plain for name in names)
+    own = dict.fromkeys(name for _, names in plain for name in names)
+    ways = [f"by fhpt-eval's defaults ({'; '.join(ids)})"] if ids else []
+    ways += [f"with options of your own: {', '.join(own)}"] if own else []
+    if not ways:
+        return ""
+    others = any(protocol.metric is not None and protocol.scores for run in runs for protocol in run.record.protocols)
+    what = "metrics without a prefix are measured" if others else "measured"
+    return f"{what} {'; '.join(ways)}, see docs/dialects.md"
+
+
+def _plainly_measured(run: Run) -> tuple[list[str], list[str]]:
+    """Return whose defaults gave numbers without a prefix, and the protocols with options of the user's."""
     plain = [protocol for protocol in run.record.protocols if protocol.metric is None and protocol.scores]
-    own = [protocol.name for protocol in plain if protocol.dialect is None]
     ids = dict.fromkeys(protocol.dialect for protocol in plain if protocol.dialect is not None)
-    return "; ".join([*map(str, ids), *([f"own options: {' '.join(own)}"] if own else [])])
+    return [*ids], [protocol.name for protocol in plain if protocol.dialect is None]

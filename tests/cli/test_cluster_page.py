@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import alive, files_of, wait_until
+from processes import alive, files_of, session, wait_until
 
 if TYPE_CHECKING:
     from conftest import Command, Draw
@@ -88,20 +87,9 @@ def own_address() -> str:
 
 def of_job(variables: dict[str, str]) -> tuple[int, str]:
     """Return the exit code of a job with Ray and what it said; nothing of it is alive."""
-    job = subprocess.Popen(
-        ["bash", "ray.sbatch"],  # noqa: S607
-        env={**os.environ, **variables},
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
+    with session("bash", "ray.sbatch", environment=variables, stderr=subprocess.STDOUT) as job:
         told, _ = job.communicate(timeout=400)
         wait_until(lambda: not alive(job.pid), 30)
-    finally:
-        for left in alive(job.pid):
-            os.kill(left, signal.SIGKILL)
     return job.returncode, told
 
 

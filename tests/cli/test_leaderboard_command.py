@@ -71,7 +71,7 @@ def test_without_a_format_a_table_is_on_the_screen(command: Command, runs: tuple
     one, two = (json.loads(Path(name, "run.json").read_bytes())["protocols"][0]["scores"][0]["value"] for name in runs)
     assert ["one", f"{one:.4f}"] in lines
     assert ["two", f"{two:.4f}"] in lines
-    assert "1 detail is left out: --table all shows it, --metrics those it names" in outcome.out
+    assert "1 detail is left out (l1): --table all shows it, --metrics those it names" in outcome.out
     assert "apart from the first table: ssim by another recipe than one: sigma is 1.2 instead of 1.5" in outcome.out
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 import torch
 from arrays import NAMES, assert_same_numbers, drawn, written
 from PIL import Image
-from processes import heed_signals
+from processes import PATHS, alive, session, wait_until
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 from torch.utils.tensorboard import SummaryWriter
@@ -128,12 +130,18 @@ def test_where_evaluations_are_slower_the_oldest_that_waits_gives_way(capsys: py
                 if epoch == 0:
                     await_file("at-work")
             assert sorted(evaluator.missed) == [1, 2, 3]
+            told = capsys.readouterr().err
             Path("hold").unlink()
         assert sorted(path.name for path in Path("runs").iterdir()) == ["epoch-0000", "epoch-0004", "epoch-0005"]
     assert [future.cancelled() for future in futures] == [False, True, True, True, False, False]
     sentence = "epoch-0002 was not evaluated: it had to make room for later ones"
     assert sentence in texts(events("events"))[2]
-    assert f"fhpt-eval: warning: {sentence}" in capsys.readouterr().err
+    assert 'when_full="wait" (the training waits) or a larger waiting=' in evaluator.missed[2]
+    assert f"fhpt-eval: warning: {sentence}" in told
+    assert "waiting for" not in told
+    # The first one may have ended by then.
+    (waited,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch("fhpt-eval: waiting for the evaluations of .*epoch-0004, epoch-0005 …", waited)
 
 
 @pytest.mark.slow
@@ -210,11 +218,55 @@ def test_an_exception_in_the_training_drops_what_waits(temporary: Path) -> None:
         ({"workers": 0}, "workers is 0, and has to be at least 1"),
         ({"memory_share": 1.5}, r"memory_share is 1\.5, and has to be above 0 and at most 1"),
         ({"when_full": "drop"}, "when_full is 'drop': choose skip or wait"),
+        ({"batch_size": 0}, "batch_size is 0, and has to be at least 1"),
+        ({"device": "cudda"}, "there is no device 'cudda'"),
+        ({"name": "../runs"}, "a run cannot be called '../runs', .* with name"),
+        ({"name": ""}, "a run cannot be called ''"),
+        (
+            {"writer": "events"},
+            "writer is of the type str, which has no method add_custom_scalars: give a SummaryWriter",
+        ),
+        ({"reference": "real"}, "real"),
+        ({"gender_classifier": "gender.safetensors"}, r"gender\.safetensors"),
+        ({"face_models": "models"}, "models cannot be read"),
+        (
+            {"folder": "s3://bucket/x"},
+            "nothing is written to s3://: give a folder of this machine with the argument folder",
+        ),
+        ({"folder": "file"}, r"cannot write to file \(File exists\): choose another folder\."),
+        ({"folder": "file/runs"}, r"cannot write to file/runs \(Not a directory\): choose another folder\."),
+        # There no folder can be made, whoever asks.
+        ({"folder": "/proc"}, r"cannot write to /proc.*: choose another folder\."),
     ],
 )
-def test_what_cannot_work_is_said_before_the_training(options: dict[str, Any], sentence: str) -> None:
+def test_what_cannot_work_is_said_before_the_training(options: dict[str, Any], sentence: str, temporary: Path) -> None:
+    Path("file").touch()
     with pytest.raises(UserError, match=sentence):
-        BackgroundEvaluator("runs", **options)
+        BackgroundEvaluator(**{"folder": "runs", "protocols": ["l1"], **options})
+    assert [path.name for path in Path.cwd().iterdir() if path != temporary] == ["file"]
+    assert [*temporary.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["1/../../zz", "1", float("nan"), 1.5, -1, True, np.bool_(True), torch.tensor(True), None],
+)
+def test_a_step_is_an_integer_from_0_on(step: Any, temporary: Path) -> None:
+    with BackgroundEvaluator("runs", ["l1"]) as evaluator:
+        evaluator.update(drawn(1), drawn(2))
+        with pytest.raises(UserError, match=r"the step is .*: give the number of an epoch or an iteration"):
+            evaluator.submit(step)
+        assert len(evaluator) == 5
+    assert [path.name for path in Path.cwd().iterdir() if path != temporary] == ["runs"]
+    assert [*Path("runs").iterdir()] == []
+
+
+def test_whoevers_integer_is_a_step() -> None:
+    with BackgroundEvaluator("runs", ["l1"], waiting=2) as evaluator:
+        for step in (np.int64(1), torch.tensor(2)):
+            evaluator.update(drawn(1), drawn(2))
+            evaluator.submit(step)
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["epoch-0001", "epoch-0002"]
 
 
 def test_a_step_without_images_is_an_error_at_once() -> None:
@@ -249,38 +301,29 @@ def main():
 """
 
 
-def started(tail: str, *words: str) -> subprocess.Popen[str]:
+@contextmanager
+def training(tail: str, *words: str) -> Iterator[subprocess.Popen[str]]:
     Path("script.py").write_text(SCRIPT + tail)
-    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-    return subprocess.Popen(  # noqa: S603 - our own script
-        [sys.executable, "script.py", *words],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "TMPDIR": tempfile.gettempdir()},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=heed_signals,
-    )
+    environment = {**PATHS, "TMPDIR": tempfile.gettempdir()}
+    with session(sys.executable, "script.py", *words, environment=environment) as script:
+        yield script
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_it_ends_with_the_training(end: signal.Signals, temporary: Path) -> None:
     Path("hold").touch()
-    script = started("if __name__ == '__main__':\n    main()\n", "stay")
-    await_file("at-work")
-    assert script.stdout is not None
-    assert script.stdout.readline() == "ready\n"
-    if end == signal.SIGINT:
-        os.killpg(script.pid, end)  # as a terminal does
-    else:
-        os.kill(script.pid, end)
-    _, told = script.communicate(timeout=60)
-    assert script.returncode == -end
-    pid, limit = int(Path("at-work").read_text()), time.monotonic() + 30
-    while Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
+    with training("if __name__ == '__main__':\n    main()\n", "stay") as script:
+        await_file("at-work")
+        assert script.stdout is not None
+        assert script.stdout.readline() == "ready\n"
+        if end == signal.SIGINT:
+            os.killpg(script.pid, end)  # as a terminal does
+        else:
+            os.kill(script.pid, end)
+        _, told = script.communicate(timeout=60)
+        assert script.returncode == -end
+        wait_until(lambda: not alive(script.pid), 30)
     if end == signal.SIGINT:
         assert told.count("was not evaluated: the training ended before.") == 2
         assert told.count("Traceback") == 1  # of the training, and none of the other process
@@ -289,9 +332,9 @@ def test_it_ends_with_the_training(end: signal.Signals, temporary: Path) -> None
 
 @pytest.mark.slow
 def test_a_script_that_would_train_twice_is_told() -> None:
-    script = started("main()\n")
-    _, told = script.communicate(timeout=120)
-    assert script.returncode == 0
+    with training("main()\n") as script:
+        _, told = script.communicate(timeout=120)
+        assert script.returncode == 0
     assert "put what this script does under `if __name__ == '__main__':`" in told
     assert told.count("was not evaluated: its process died (exit code 1; ") == 2
     assert not Path("at-work").exists()

@@ -6,15 +6,16 @@ import os
 import re
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fhpt_eval import Run
+from fhpt_eval import BackgroundEvaluator, Run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "training_loop.md"
-_, PLAIN, DISTRIBUTED, DRN = re.findall("```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+_, SHORT, GOING_ON, DISTRIBUTED, DRN = re.findall("```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_folders")]
 
@@ -40,9 +41,23 @@ def curve(folder: str, tag: str) -> dict[int, float]:
     return {event.step: event.value for event in read.Scalars(tag)}
 
 
+def test_the_shortest_has_a_run_of_every_epoch() -> None:
+    run(SHORT)
+    runs = [Run.load(f"runs/epoch-{epoch:04}") for epoch in range(4)]
+    assert [run.record.pairs.total for run in runs] == [16] * 4
+    assert [[*run.scores] for run in runs] == [["ssim", "l1"]] * 4
+
+
+def test_the_table_has_all_arguments_with_their_defaults() -> None:
+    told = PAGE.read_text(encoding="utf-8")
+    for name, argument in signature(BackgroundEvaluator).parameters.items():
+        if argument.default is not argument.empty:
+            default = f'"{argument.default}"' if isinstance(argument.default, str) else argument.default
+            assert re.search(rf"^\| `(.*[` ])?{name}={default}[`,]", told, re.MULTILINE), name
+
+
 def test_any_model_and_a_training_that_goes_on() -> None:
-    changes = (('["ssim", "l1", "fid"], ', '["ssim"], waiting=9, '), ("some_pairs(24)", "some_pairs(20)"))
-    script = smaller(PLAIN, *changes)
+    script = smaller(GOING_ON, ('["ssim", "l1", "fid"]', '["ssim"]'), ("some_pairs(24)", "some_pairs(20)"))
     run(smaller(script, ('EPOCHS = Path("training"), 4', 'EPOCHS = Path("training"), 2')))
     # As if the training had been killed after epoch 1, whose checkpoint was not written any more.
     run(

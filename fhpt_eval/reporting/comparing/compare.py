@@ -15,7 +15,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.maths.differences import FEWEST_ITEMS, LEVEL, Difference, differences, holm, superiority
 from fhpt_eval.maths.statistics import Interval
-from fhpt_eval.measuring.protocol import NotFinite, resampled
+from fhpt_eval.measuring.protocol import NotFinite, one_of, resampled
 from fhpt_eval.progress import Progress
 from fhpt_eval.reporting.blocks import Block, blocks_of
 from fhpt_eval.reporting.comparing.measured import Mask, Measured
@@ -154,7 +154,7 @@ def compare(
     with_first = [pair for pair in every_two if pair[0] == 0]
     found: dict[_Test, MetricDifference] = {}
     for done, metric in enumerate(chosen.values(), start=1):
-        both = _Both(runs, metric, groups, seed)
+        both = _Both(runs, metric, groups, over, seed)
         found |= {(metric.name, "", *two): row for two, row in zip(every_two, both.compared(every_two), strict=True)}
         for name, part in parts(runs, metric, by).items() if both.divisible else ():
             rows = both.compared(with_first, name, part)
@@ -196,9 +196,10 @@ def check_comparable(runs: Sequence[Run]) -> Block:
 class _Both:
     """One metric of several runs, compared two by two."""
 
-    def __init__(self, runs: Sequence[Run], metric: Metric, groups: Sequence[Hashable], seed: int) -> None:
+    def __init__(self, runs: Sequence[Run], metric: Metric, groups: Sequence[Hashable], over: str, seed: int) -> None:
         self._metric = metric
         self._groups = groups
+        self._over = over
         self._seed = seed
         self._names = [run.record.name for run in runs]
         self._scores = [run.scores.get(metric.name) for run in runs]
@@ -293,7 +294,7 @@ class _Both:
             return "no pair has a value in both"
         items = len({group for group, inside in zip(self._groups, common, strict=True) if inside})
         if items < FEWEST_ITEMS:
-            return f"{items} items are too few to tell: it takes {FEWEST_ITEMS}"
+            return f"too few {one_of(self._over)}s to tell ({items}): it takes {FEWEST_ITEMS}"
         return ""
 
 

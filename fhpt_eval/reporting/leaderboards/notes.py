@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from fhpt_eval.maths.differences import LEVEL
-from fhpt_eval.reporting.blocks import Block, without_prefix
+from fhpt_eval.measuring.protocol import one_of, resampled
+from fhpt_eval.reporting.blocks import Block, how_measured
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 from fhpt_eval.reporting.leaderboards.remarks import remarks_of
 from fhpt_eval.reporting.leaderboards.standings import Standing
@@ -16,11 +17,11 @@ from fhpt_eval.reporting.metrics import Metric
 def notes(board: Leaderboard, number: int) -> list[str]:
     """Return what must be known below the tables of a block, a sentence each."""
     block, standing = board.blocks[number], board.standings[number]
-    lines = _about_standings(standing)
+    lines = _about_standings(standing, one_of(resampled(list(block.runs[0].per_pair["item"]))))
     lines += _missing(block, board.metrics.values())
     lines += [f"{run.record.name}: {line}" for run in block.runs for line in remarks_of(run)]
-    if told := "; ".join(dict.fromkeys(filter(None, map(without_prefix, block.runs)))):
-        lines.append(f"metrics without the prefix of a dialect: {told}")
+    if told := how_measured(block.runs):
+        lines.append(told)
     return lines + ([f"apart from the first table: {block.apart}"] if block.apart else [])
 
 
@@ -31,11 +32,16 @@ def closing_notes(board: Leaderboard) -> list[str]:
         count = len(board.left_out)
         what = "metric" if any(metric.headline for metric in board.left_out) else "detail"
         number = f"{count} {what}s are" if count > 1 else f"1 {what} is"
-        lines.append(f"{number} left out: --table all shows {'them' if count > 1 else 'it'}, --metrics those it names")
+        named = ", ".join(metric.name for metric in board.left_out[:_NAMED]) + (", …" if count > _NAMED else "")
+        shows = f"--table all shows {'them' if count > 1 else 'it'}, --metrics those it names"
+        lines.append(f"{number} left out ({named}): {shows}")
     return lines + _about_literature(board)
 
 
-def _about_standings(standing: Mapping[str, Standing]) -> list[str]:
+_NAMED = 3
+
+
+def _about_standings(standing: Mapping[str, Standing], one: str) -> list[str]:
     lines = []
     if any(found.best for found in standing.values()):
         lines.append("bold: best; underlined: second")
@@ -47,8 +53,8 @@ def _about_standings(standing: Mapping[str, Standing]) -> list[str]:
             else ("the best is told apart from the next", "≤")
         )
         lines.append(
-            f"{told}, by resampling items (p {sign} {LEVEL:g} on common pairs, adjusted by Holm over every two runs and"
-            " all these metrics)"
+            f"{told}, by resampling {one}s (p {sign} {LEVEL:g} on common pairs, adjusted by Holm over every two runs"
+            " and all these metrics)"
         )
     if tied := [name for name, found in standing.items() if len(found.best) > 1]:
         lines.append(f"several are best, with equal values, in {', '.join(tied)}")

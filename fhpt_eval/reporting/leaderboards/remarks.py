@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ProtocolRecord
-from fhpt_eval.measuring.protocol import FEW
+from fhpt_eval.measuring.protocol import FEW, one_of
 
 
 def once(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
@@ -60,8 +60,9 @@ def remarks_of(run: Run) -> list[str]:
         counts_of_items = sorted({int(str(score.details["interval_items"])) for score in few})
         items = " to ".join(str(n) for n in dict.fromkeys((counts_of_items[0], counts_of_items[-1])))
         of = f"{len(few)} metrics" if len(few) > 1 else few[0].metric
-        told = f"few items ({items}): 95 % intervals of {of} {FEW}"
-        lines.append(told if counts_of_items[-1] > 1 else f"one item: no 95 % intervals of {of}")
+        one = one_of(str(few[0].details["interval_over"]))
+        told = f"few {one}s ({items}): 95 % intervals of {of} {FEW}"
+        lines.append(told if counts_of_items[-1] > 1 else f"one {one}: no 95 % intervals of {of}")
     return lines + record.doubts
 
 

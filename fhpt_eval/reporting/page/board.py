@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.evaluation.run_record import ScoreRecord
 from fhpt_eval.numbers import fixed
-from fhpt_eval.reporting.blocks import Block, without_prefix
+from fhpt_eval.reporting.blocks import Block, how_measured
 from fhpt_eval.reporting.comparing.compare import Comparison
 from fhpt_eval.reporting.leaderboards.standings import Standing, standings
 from fhpt_eval.reporting.metrics import DETAIL, Metric, metrics_of, select_metrics, shown_decimals
@@ -67,7 +67,7 @@ def section(shown: Shown) -> Section:
             (block.apart, _table(block.apart, block, [*select_metrics(metrics_of(block.runs)).values()]))
             for block in shown.blocks[1:]
         ],
-        "unprefixed": [*dict.fromkeys(filter(None, map(without_prefix, shown.runs)))],
+        "measured": how_measured(shown.runs),
     }
     return Section("board", "Leaderboard", view)
 

@@ -228,9 +228,7 @@ def test_three_pairs_tell_nothing() -> None:
     runs = [made_run(name, {"ssim": [0.1, 0.2, 0.3 + g]}, items=list("abc")) for name, g in (("a", 0), ("b", 0.5))]
     comparison = compare(runs)
     assert comparison.rows[0].verdict == "not tested"
-    assert sentences(comparison) == [
-        "Whether b differs from a was not tested: 3 items are too few to tell: it takes 5."
-    ]
+    assert sentences(comparison) == ["Whether b differs from a was not tested: too few items to tell (3): it takes 5."]
 
 
 def test_the_sentences_say_what_by_how_much_and_where_not() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from fhpt_eval.errors import UserError
 from fhpt_eval.evaluation.run import Run
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
 from fhpt_eval.reporting.leaderboards.notes import closing_notes, notes
+from fhpt_eval.reporting.leaderboards.remarks import remarks_of
 from fhpt_eval.reporting.leaderboards.tables import WIDTH, tables
 
 EVEN = [0.5, 0.6, 0.7, 0.8, 0.5, 0.6, 0.7, 0.8]
@@ -35,14 +37,14 @@ def test_headlines_come_first_and_alone_unless_everything_is_asked_for() -> None
     run = made_run("a", {"psnr": EVEN, "ssim": EVEN, "kec_auc_body": EVEN, "fid": 9.0})
     board = of(run)
     assert list(board.metrics) == ["fid", "ssim", "kec_auc_body"]
-    assert "1 detail is left out: --table all shows it" in all_notes(board)
+    assert "1 detail is left out (psnr): --table all shows it, --metrics those it names" in all_notes(board)
     everything = of(run, everything=True)
     assert list(everything.metrics) == ["fid", "ssim", "kec_auc_body", "psnr"]
     assert "left out" not in all_notes(everything)
     # A choice is a choice, whatever the format.
     chosen = of(run, metrics=["psnr", "fid"], everything=True)
     assert list(chosen.metrics) == ["psnr", "fid"]
-    assert "2 metrics are left out" in all_notes(chosen)
+    assert "2 metrics are left out (ssim, kec_auc_body): --table all shows them" in all_notes(chosen)
     assert list(of(run, table="structural").metrics) == ["kec_auc_body"]
     assert list(of(run, table="detail", everything=True).metrics) == ["psnr"]
 
@@ -110,7 +112,7 @@ def test_one_run_is_neither_best_nor_second() -> None:
     [
         (
             [made_run(name, {"ssim": [0.5, 0.6, value]}, pairs=3) for name, value in (("a", 0.1), ("b", 0.2))],
-            "best and next not compared in ssim: 3 items are too few to tell: it takes 5",
+            "best and next not compared in ssim: too few items to tell (3): it takes 5",
         ),
         (
             [made_run("a", {"fid": 1.0, "kid": 1.0}), made_run("b", {"fid": 2.0, "kid": 2.0})],
@@ -131,7 +133,28 @@ def test_where_the_best_cannot_be_compared_there_is_no_mark_and_the_reason_once(
 
 def test_runs_without_items_are_compared_by_pairs() -> None:
     runs = [made_run("a", {"ssim": EVEN}, items=False), made_run("b", {"ssim": shifted(0.3, 0.001)}, items=False)]
-    assert of(*runs).standings[0]["ssim"].close is False
+    board = of(*runs)
+    assert board.standings[0]["ssim"].close is False
+    assert "by resampling pairs (p ≤ 0.05" in all_notes(board)
+    few = [made_run(name, {"ssim": [0.5, 0.6, value]}, items=False) for name, value in (("a", 0.1), ("b", 0.2))]
+    assert "too few pairs to tell (3): it takes 5" in all_notes(of(*few))
+
+
+def test_few_items_are_called_what_they_are() -> None:
+    def told(count: int, over: str) -> list[str]:
+        about = {"interval_over": over, "interval_items": count, "few_items": True}
+        return remarks_of(made_run("a", {"ssim": EVEN[:count]}, details={"ssim": about}))
+
+    few = "95 % intervals of ssim may cover less than 92 % (docs/intervals.md)"
+    assert told(6, "pairs, because items are unknown") == [f"few pairs (6): {few}"]
+    assert told(6, "items") == told(6, "items where they are known, otherwise pairs") == [f"few items (6): {few}"]
+    assert told(1, "pairs, because items are unknown") == ["one pair: no 95 % intervals of ssim"]
+
+
+def test_three_of_the_metrics_that_are_left_out_are_named() -> None:
+    names = ["ssim", "psnr", "l1", "kec_auc_body", "fid"]
+    told = all_notes(of(made_run("a", dict.fromkeys(names, 0.5)), metrics=["fid"]))
+    assert re.search(r"4 metrics are left out \(\w+, \w+, \w+, …\): --table all shows them", told)
 
 
 def test_what_was_given_twice_or_has_an_equal_name_or_equal_images_is_said() -> None:

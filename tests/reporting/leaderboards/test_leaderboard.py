@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from fhpt_eval.pairing.pairs import Pairs
 from fhpt_eval.protocols.l1 import L1
 from fhpt_eval.protocols.psnr import Psnr
 from fhpt_eval.protocols.ssim import Ssim
-from fhpt_eval.reporting.blocks import blocks_of
+from fhpt_eval.reporting.blocks import blocks_of, how_measured
 from fhpt_eval.reporting.leaderboards.as_csv import Csv
 from fhpt_eval.reporting.leaderboards.as_markdown import Markdown
 from fhpt_eval.reporting.leaderboards.leaderboard import Leaderboard
@@ -117,10 +118,10 @@ def test_markdown_marks_the_best_by_the_direction_of_the_metric(run_of: Evaluate
     assert second.count("**") == 4
     assert told == [
         "- bold: best; underlined: second",
-        "- best and next not compared in ssim: 4 items are too few to tell: it takes 5",
-        "- one: few items (4): 95 % intervals of 2 metrics may cover less than 92 % (docs/intervals.md)",
-        "- better: few items (4): 95 % intervals of 2 metrics may cover less than 92 % (docs/intervals.md)",
-        "- metrics without the prefix of a dialect: clean@2",
+        "- best and next not compared in ssim: too few pairs to tell (4): it takes 5",
+        "- one: few pairs (4): 95 % intervals of 2 metrics may cover less than 92 % (docs/intervals.md)",
+        "- better: few pairs (4): 95 % intervals of 2 metrics may cover less than 92 % (docs/intervals.md)",
+        "- measured by fhpt-eval's defaults (clean@2), see docs/dialects.md",
     ]
 
 
@@ -156,6 +157,18 @@ def test_whose_way_numbers_without_a_prefix_are(run_of: Evaluate) -> None:
     assert told(Ssim(), L1()) == "clean@2"
     assert told(Ssim(), L1(scale="2")) == "clean@2; own options: l1"
     assert told(L1(scale="2")) == "own options: l1"
+
+
+def test_how_numbers_were_measured_is_said_for_people(run_of: Evaluate) -> None:
+    ours, own, dialects = run_of("one", Ssim(), L1()), run_of("two", L1(scale="2")), made_run("a", {"gfla@2:ssim": 0.5})
+    assert how_measured([ours]) == "measured by fhpt-eval's defaults (clean@2), see docs/dialects.md"
+    together = "by fhpt-eval's defaults (clean@2); with options of your own: l1, see docs/dialects.md"
+    assert how_measured([ours, own]) == f"measured {together}"
+    assert how_measured([ours, own, dialects]) == f"metrics without a prefix are measured {together}"
+    assert how_measured([dialects]) == ""
+    protocols = [p.model_copy(update={"dialect": "embedded"}) for p in ours.record.protocols]
+    embedded = replace(ours, record=ours.record.model_copy(update={"protocols": protocols}))
+    assert "defaults (clean@2; profile embedded)" in how_measured([ours, embedded])
 
 
 def test_csv_has_headlines_first_and_what_a_partial_run_lacks() -> None:
