@@ -281,7 +281,7 @@ def _made(folder: Path) -> Path:
     Raises:
         UserError: It cannot be.
     """
-    refuse_address(folder, "the argument folder")
+    refuse_address(folder, instead="give a folder of this machine with the argument folder")
     with claiming(folder, "another folder"):
         folder.mkdir(parents=True, exist_ok=True)
         # As a run is written. Permissions alone do not tell of a file system that cannot be written.
