@@ -66,9 +66,9 @@ done
 for NAME in drn-refined drn-coarse copy-source; do
     fhpt-eval run -g mine -t real -p ssim,kec $KEYPOINTS --name $NAME -o results/demo/runs/$NAME
 done
-mkdir -p training/runs
-cp -r results/A training/runs/epoch-0000
-cp -r results/B training/runs/epoch-0001
+mkdir runs
+cp -r results/A runs/epoch-0000
+cp -r results/B runs/epoch-0001
 for NAME in ours theirs; do
     fhpt-eval run -g $NAME -t real -s real --profile embedded -p ssim,kec,face_identity,retrieval --name $NAME \\
         -o results/$NAME
