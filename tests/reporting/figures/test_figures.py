@@ -209,7 +209,7 @@ def test_what_cannot_be_compared_is_one_sentence() -> None:
         plot_radar([three()[0]])
     few = [run_of(name, values[:3], kec=values[:3], face_identity=values[:3]) for name, values in
            (("a", GOOD), ("b", BAD), ("c", GOOD))]  # fmt: skip
-    with pytest.raises(UserError, match="a cannot be compared in what is perceptual: 3 items are too few"):
+    with pytest.raises(UserError, match="a cannot be compared in what is perceptual: too few items to tell"):
         plot_radar(few)
     with pytest.raises(UserError, match=r"in what is structural: it has no headline metric"):
         plot_radar([run_of("a", GOOD), run_of("b", BAD)])
